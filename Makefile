@@ -1,0 +1,51 @@
+# One vocabulary for work: demo, test, check, bench, docs, clean. Each does all its set-up; a Python >= 3.11 is enough.
+
+PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+WORKERS ?= auto
+
+# NumPy and SciPy each bring an OpenBLAS with a thread per core; test workers side by side would fight over the cores.
+test check bench: export OPENBLAS_NUM_THREADS = 1
+
+.PHONY: demo test check bench peers format clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/package.stamp          ## train on the hand-written digits, with live progress
+	$(BIN)/fallline train digits
+
+test: .venv/dev.stamp              ## every test
+	$(BIN)/pytest -q -n $(WORKERS)
+
+check: .venv/dev.stamp             ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_architecture.py
+
+bench: .venv/package.stamp         ## one training step beside the peers that are installed; writes docs/benchmarks.md
+	$(BIN)/python -m fallline.bench --write docs/benchmarks.md
+
+peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and JAX (large)
+	$(BIN)/pip install -q -e '.[bench]'
+
+format: .venv/dev.stamp            ## put the sources in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:                             ## remove everything that can be made again; saved runs stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Fallline needs Python 3.11 or later; try: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# Made again when pyproject.toml changes; the venv itself is made once, whatever its date.
+.venv/package.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	touch $@
+
+.venv/dev.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	touch .venv/package.stamp $@

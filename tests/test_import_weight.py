@@ -1,0 +1,61 @@
+"""`import fallline` stays light: which third-party libraries it may load is pinned here, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SRC = Path(__file__).parent.parent / "src"
+
+ALLOWED = {"numpy"}
+
+# Named one by one so that the failure says what was meant; the pin above is the stricter test.
+HEAVY = {
+    "jax",
+    "llvmlite",
+    "matplotlib",
+    "mpi4py",
+    "numba",
+    "onnx",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "safetensors",
+    "scipy",
+    "sklearn",
+    "starlette",
+    "torch",
+    "typer",
+}
+
+PROBE = """
+import json, sys
+before = set(sys.modules)
+{statement}
+after = {{name.split(".")[0] for name in set(sys.modules) - before}}
+print(json.dumps(sorted(after - sys.stdlib_module_names - {{"fallline"}})))
+"""
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The third-party libraries that a statement loads in a fresh process."""
+    environment = {**os.environ, "PYTHONPATH": str(SRC)}
+    command = [sys.executable, "-c", PROBE.format(statement=statement)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_import_fallline_loads_nothing_heavy() -> None:
+    assert loaded_by("import fallline") & HEAVY == set()
+
+
+def test_import_fallline_loads_numpy_and_no_other_library() -> None:
+    assert loaded_by("import fallline") <= ALLOWED
+
+
+def test_the_probe_sees_what_a_statement_loads() -> None:
+    assert {"numpy", "hypothesis"} <= loaded_by("import numpy, hypothesis")
