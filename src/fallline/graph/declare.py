@@ -1,0 +1,185 @@
+"""The decorators that declare ops: `@elementwise`, `@reduction`, `@primitive`, and `@composite` for functions of ops.
+
+They give an op its kind and, with it, its shape rule and how its arguments become nodes. They know no single op.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import ShapeError, TraceError
+from fallline.graph.node import DType, Node, as_node, constant
+from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
+from fallline.graph.where import here
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where tests draw an elementwise op's arguments: an open interval, and points to stay away from (kinks)."""
+
+    low: float
+    high: float
+    away_from: tuple[float, ...] = ()
+
+
+REAL = Domain(-3.0, 3.0)
+SMOOTH_OFF_ZERO = Domain(-3.0, 3.0, away_from=(0.0,))
+POSITIVE = Domain(0.2, 4.0)
+
+
+def in_range(axis: int, ndim: int, what: str = "axis") -> int:
+    """The axis counted from 0, or an error that says what was asked."""
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"{what} {axis} does not exist in an array with {ndim} axes\n  at {here()}")
+    return axis % ndim
+
+
+def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """Reduction axes, counted from 0 and sorted; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    found = tuple(sorted(in_range(int(a), ndim) for a in given))
+    if len(set(found)) != len(found):
+        raise ShapeError(f"duplicate value in axis {axis}\n  at {here()}")
+    return found
+
+
+def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
+    """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
+    plain = (bool, int, float)
+    dtype = np.result_type(*(a if type(a) in plain else getattr(a, "dtype", None) or np.asarray(a).dtype for a in args))
+    if dtype.kind not in "fiub":
+        raise TraceError(f"only real numbers can be traced, got {dtype}\n  at {here()}")
+    return np.dtype(np.float64) if floating and dtype.kind != "f" else dtype
+
+
+def cast_to(value: Any, dtype: DType) -> Node:
+    """The value as a node of this dtype."""
+    if not isinstance(value, Node):
+        return constant(value, dtype)
+    node: Node = value if value.dtype == dtype else TABLE["cast"](value, dtype=dtype)
+    return node
+
+
+def made(*nodes: Node) -> str:
+    return "".join(f"\n  {list(node.shape)}: {node.op.name} from {node.where}" for node in nodes)
+
+
+def broadcast(name: str, nodes: tuple[Node, ...]) -> Shape:
+    try:
+        return np.broadcast_shapes(*(node.shape for node in nodes))
+    except ValueError:
+        shapes = " and ".join(str(list(node.shape)) for node in nodes)
+        raise ShapeError(f"{name}: shapes {shapes} do not broadcast together{made(*nodes)}\n  at {here()}") from None
+
+
+def _described(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip()
+
+
+def elementwise(
+    *,
+    grad: GradRule | None,
+    domain: Domain | tuple[Domain, ...] = REAL,
+    numpy: tuple[Callable[..., Any], ...] = (),
+    named: tuple[str, ...] = (),
+    result: str = "same",
+    scalar: Callable[..., Any] | None = None,
+    lift: Callable[..., tuple[Any, ...]] | None = None,
+    **facts: Any,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Declare an op on each element: shapes broadcast, input dtypes are made equal.
+
+    result: "same" keeps the common dtype, "float" turns integers to float64 first, "bool" is a comparison's.
+    scalar: the same on one number in plain arithmetic, which kernels compile; left out, they compile the meaning.
+    """
+
+    def declare(function: Callable[..., Any]) -> Op:
+        name = function.__name__.rstrip("_")
+
+        def promote(*args: Any) -> tuple[Any, ...]:
+            dtype = common_dtype(args, floating=result == "float")
+            return tuple(cast_to(arg, dtype) for arg in args)
+
+        def infer(*inputs: Node, **attrs: Any) -> tuple[Shape, DType]:
+            return broadcast(name, inputs), np.dtype(bool) if result == "bool" else inputs[-1].dtype
+
+        op = Op(name, Kind.ELEMENTWISE, _described(function), function, infer, grad, domain, scalar, lift or promote, facts)  # fmt: skip
+        return register(op, numpy, named)
+
+    return declare
+
+
+def primitive(
+    kind: Kind,
+    *,
+    infer: InferRule,
+    grad: GradRule | None,
+    domain: Any = None,
+    numpy: tuple[Callable[..., Any], ...] = (),
+    named: tuple[str, ...] = (),
+    lift: Callable[..., tuple[Any, ...]] | None = None,
+    **facts: Any,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Declare an op of any other kind with its own shape rule.
+
+    domain: a function of a random generator that returns example calls, a list of (arguments, attributes).
+    """
+
+    def declare(function: Callable[..., Any]) -> Op:
+        name = function.__name__.rstrip("_")
+        return register(Op(name, kind, _described(function), function, infer, grad, domain, None, lift, facts), numpy, named)  # fmt: skip
+
+    return declare
+
+
+def reduced(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape left when these axes are folded."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def reduction(
+    *,
+    grad: GradRule | None,
+    domain: Any = None,
+    result: str = "same",
+    **facts: Any,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Declare an op that folds axes. Attributes: `axes` (counted from 0, sorted) and `keepdims`.
+
+    result: "same", or "index" for positions (int64).
+    """
+
+    def declare(function: Callable[..., Any]) -> Op:
+        name = function.__name__.rstrip("_")
+
+        def infer(x: Node, *, axes: tuple[int, ...], keepdims: bool = False) -> tuple[Shape, DType]:
+            return reduced(x.shape, axes, keepdims), np.dtype(np.int64) if result == "index" else x.dtype
+
+        op = Op(name, Kind.REDUCTION, _described(function), function, infer, grad, domain, None, None, facts)
+        return register(op)
+
+    return declare
+
+
+def composite(
+    *, numpy: tuple[Callable[..., Any], ...] = (), named: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a plain function of ops that stands for these NumPy callables on nodes."""
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        stands_for(function, numpy, named)
+        return function
+
+    return declare
+
+
+__all__ = [
+    "NAMED", "POSITIVE", "REAL", "SMOOTH_OFF_ZERO", "Domain", "Kind", "as_node", "axes_of", "cast_to", "common_dtype",
+    "composite", "elementwise", "in_range", "primitive", "reduced", "reduction",
+]  # fmt: skip

@@ -1,0 +1,127 @@
+"""Node and Graph: what a computation is. A node is one op applied to nodes; it answers to NumPy (protocol.py).
+
+Knows the Op record, but no single op beyond the two sources, inputs and constants.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import GraphError, TraceError
+from fallline.graph.op import Array, Kind, Op, Shape, register
+from fallline.graph.protocol import NumpyProtocol
+from fallline.graph.where import Where, here
+
+DType = np.dtype[Any]
+_serial = itertools.count()
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Node(NumpyProtocol):
+    """One value of a computation: `op` applied to `inputs`. Behaves like a NumPy array without its numbers."""
+
+    op: Op
+    inputs: tuple["Node", ...]
+    attrs: dict[str, Any]
+    shape: Shape
+    dtype: DType
+    where: Where
+    serial: int = field(default_factory=_serial.__next__)  # creation order, which is a valid order to run in
+
+    # NumPy's operators build nodes, `==` too, so identity has to serve as the hash.
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<traced {self.op.name} {self.dtype}{list(self.shape)} from {self.where}>"
+
+
+def _source_has_no_rule(*inputs: Any, **attrs: Any) -> Any:
+    raise GraphError("a source has no inputs to compute from")
+
+
+INPUT = register(Op("input", Kind.SOURCE, "A value given when the graph runs.", _source_has_no_rule,
+                    _source_has_no_rule, None))  # fmt: skip
+CONSTANT = register(Op("constant", Kind.SOURCE, "A value known when the graph is made.",
+                       lambda *, value: value, _source_has_no_rule, None))  # fmt: skip
+
+
+def new_input(shape: Sequence[int], dtype: Any, name: str = "") -> Node:
+    """A source whose value is given when the graph runs."""
+    return Node(INPUT, (), {"name": name}, tuple(int(n) for n in shape), np.dtype(dtype), here())
+
+
+def constant(value: Any, dtype: Any = None) -> Node:
+    """A source with a known value. The array is not copied: whoever builds a program from the graph does that."""
+    array = np.asarray(value, dtype)
+    if array.dtype.kind not in "fiub":
+        raise TraceError(
+            f"only numbers can take part in a traced computation, got {array.dtype} ({value!r:.60})\n  at {here()}"
+        )
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return Node(CONSTANT, (), {"value": array}, array.shape, array.dtype, here())
+
+
+def as_node(value: Any) -> Node:
+    return value if isinstance(value, Node) else constant(value)
+
+
+def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    """A node of this op; its shape and dtype follow from the op's rule."""
+    shape, dtype = op.infer(*inputs, **attrs)
+    return Node(op, inputs, attrs, shape, dtype, here())
+
+
+def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    """What calling an op does: a node where an argument is one, else the value."""
+    if not any(isinstance(arg, Node) for arg in args):
+        return op.meaning(*args, **attrs)
+    inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
+    return make(op, inputs, attrs)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A computation: what goes in, what comes out, and the nodes between."""
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node the outputs need, in creation order, inputs among them."""
+        return reachable(self.outputs)
+
+
+def reachable(outputs: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes these outputs are computed from, themselves included, in an order they can run in."""
+    seen: set[Node] = set()
+    stack = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(node.inputs)
+    return tuple(sorted(seen, key=lambda node: node.serial))
+
+
+def evaluate(graph: Graph, values: Sequence[Array], run: Callable[[Node, list[Array]], Array]) -> list[Array]:
+    """Walk a graph in order; `run` computes one node from its inputs' values. Values are dropped after their last use."""
+    if len(values) != len(graph.inputs):
+        raise GraphError(f"the graph takes {len(graph.inputs)} inputs, got {len(values)}")
+    nodes = graph.nodes()
+    last_use: dict[Node, Node] = {input_: node for node in nodes for input_ in node.inputs}
+    known: dict[Node, Array] = dict(zip(graph.inputs, values, strict=True))
+    kept = set(graph.outputs)
+    for node in nodes:
+        if node in known:
+            continue
+        if node.op is INPUT:
+            raise GraphError(f"{node!r} is not an input of this graph: a traced value was kept from another call")
+        known[node] = run(node, [known[input_] for input_ in node.inputs])
+        for input_ in set(node.inputs):
+            if last_use[input_] is node and input_ not in kept:
+                known.pop(input_, None)
+    return [known[output] for output in graph.outputs]

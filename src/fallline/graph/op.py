@@ -1,0 +1,92 @@
+"""The Op record, the table of all ops, and the kinds. Knows no single op and nothing of NumPy's dispatch.
+
+An op is one statement: its meaning (what the reference runs), shape rule, gradient rule, kernel facts and test
+domain stand together. Passes and lowering ask for an op's kind and facts, never for its name.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fallline.errors import GraphError
+
+if TYPE_CHECKING:
+    from fallline.graph.node import Node
+
+Shape = tuple[int, ...]
+Array = np.ndarray[Any, np.dtype[Any]]
+# A rule takes (g, y, *inputs, **attrs) and returns one gradient, or None, per input.
+GradRule = Callable[..., tuple["Node | None", ...]]
+InferRule = Callable[..., tuple[Shape, np.dtype[Any]]]
+
+
+class Kind(enum.Enum):
+    """What a pass or the lowering needs to know about an op."""
+
+    SOURCE = "source"  # inputs and constants
+    ELEMENTWISE = "elementwise"  # equal shapes after broadcasting, equal input dtypes, one result per element
+    CAST = "cast"  # another dtype, same shape
+    VIEW = "view"  # same elements under other strides: no work at all
+    REDUCTION = "reduction"  # one or several axes folded
+    SCAN = "scan"  # along one axis, same shape out
+    CONTRACTION = "contraction"  # batched matrix product
+    GATHER = "gather"  # elements picked by an integer array
+    SCATTER = "scatter"  # elements added where an integer array says
+    JOIN = "join"  # several arrays laid into one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """One primitive operation. Calling it builds a node, or computes at once when no argument is a node."""
+
+    name: str
+    kind: Kind
+    doc: str
+    meaning: Callable[..., Array]
+    infer: InferRule
+    grad: GradRule | None  # None is written where an op has no gradient; there is no silent zero
+    domain: Any = None  # how tests draw arguments for it
+    scalar: Callable[..., Any] | None = None  # an element's result as plain arithmetic, where faster than the meaning
+    lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
+    facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        from fallline.graph.node import apply  # node.py stands on this file
+
+        return apply(self, args, attrs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+TABLE: dict[str, Op] = {}
+# NumPy's callable (ufunc, or public function) -> what stands for it on nodes: an op or a composite of ops.
+NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
+# The same for functions met by name only, because their library must not be imported (scipy.special's ufuncs).
+NAMED: dict[str, Callable[..., Any]] = {}
+
+
+def register(op: Op, numpy: tuple[Callable[..., Any], ...] = (), named: tuple[str, ...] = ()) -> Op:
+    """Put an op into the table, under the NumPy callables and the names that mean it."""
+    if op.name in TABLE:
+        raise GraphError(f"op {op.name!r} is declared twice")
+    TABLE[op.name] = op
+    stands_for(op, numpy, named)
+    return op
+
+
+def stands_for(
+    function: Callable[..., Any], numpy: tuple[Callable[..., Any], ...] = (), named: tuple[str, ...] = ()
+) -> None:
+    """Let `function` answer for these NumPy callables and names when one of their arguments is a node."""
+    for original in numpy:
+        if original in NUMPY:
+            raise GraphError(f"numpy.{getattr(original, '__name__', original)} is declared twice")
+        NUMPY[original] = function
+    for name in named:
+        if name in NAMED:
+            raise GraphError(f"{name!r} is declared twice")
+        NAMED[name] = function

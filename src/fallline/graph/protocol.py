@@ -1,0 +1,225 @@
+"""How a node answers to NumPy: operators, ufuncs, array functions, methods, and what it refuses and why.
+
+Knows the tables of op.py, in which every op says which NumPy callables it stands for; knows no op by itself.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from fallline.errors import TraceError, nearest
+from fallline.graph.op import NAMED, NUMPY, Shape
+from fallline.graph.where import here
+
+if TYPE_CHECKING:
+    from fallline.graph.node import Node
+
+# ufunc.reduce and ufunc.accumulate are other spellings of these.
+_REDUCE = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+_ACCUMULATE: dict[Any, Any] = {np.add: np.cumsum}
+
+_IN_PLACE = "writes into an array in place, which a graph cannot record"
+
+
+def refuse(what: str, instead: str) -> NoReturn:
+    """Raise the one error for code that cannot be traced: what, where in the user's code, and the way out."""
+    raise TraceError(f"{what}\n  at {here()}\n  try: {instead}")
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy.', 'np.') if module != 'numpy' else 'np'}.{getattr(function, '__name__', function)}"
+
+
+def supported() -> list[str]:
+    """Names of all NumPy callables that can be traced."""
+    return sorted({name_of(function) for function in NUMPY} | set(NAMED))
+
+
+def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call what stands for a NumPy function, after checking that it takes these arguments."""
+    if not hasattr(stand_in, "infer"):  # a composite: its signature says which of NumPy's arguments it takes
+        try:
+            inspect.signature(stand_in).bind(*args, **kwargs)
+        except TypeError as error:
+            refuse(f"{original} on a traced value: {error}", f"{original}{inspect.signature(stand_in)}")
+    return stand_in(*args, **kwargs)
+
+
+def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    out = kwargs.pop("out", (None,))
+    if any(target is not None for target in out):
+        target = out[0]
+        # NumPy's 0-d results are immutable scalars, so `total += x` rebinds the name; arrays it would change.
+        if not (target is inputs[0] and getattr(target, "shape", None) == () and hasattr(target, "op")):
+            refuse(f"np.{ufunc.__name__} {_IN_PLACE}", "a new name, `h = h + b` instead of `h += b` or `out=`")
+    if method == "at":
+        refuse(f"np.{ufunc.__name__}.at {_IN_PLACE}", "np.where, or indexing with take and sum")
+    if method in ("reduce", "accumulate"):
+        function = (_REDUCE if method == "reduce" else _ACCUMULATE).get(ufunc)
+        if function in NUMPY:
+            kwargs.setdefault("axis", 0)
+            return call(NUMPY[function], name_of(function), inputs, {k: v for k, v in kwargs.items() if v is not None})
+    stand_in = NUMPY.get(ufunc) or NAMED.get(ufunc.__name__)
+    if method == "outer" and stand_in is not None:
+        a, b = inputs
+        return stand_in(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    if method != "__call__" or stand_in is None:
+        original = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        refuse_unsupported(f"np.{original}")
+    dtype = kwargs.pop("dtype", None)
+    if kwargs.pop("where", True) is not True:
+        refuse(f"np.{ufunc.__name__}(..., where=) on a traced value", "np.where(condition, a, b)")
+    result = call(stand_in, f"np.{ufunc.__name__}", inputs, kwargs)
+    return result if dtype is None else result.astype(dtype)
+
+
+def answer_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    stand_in = NUMPY.get(function)
+    if stand_in is None:
+        refuse_unsupported(name_of(function))
+    if kwargs.pop("out", None) is not None:
+        refuse(f"{name_of(function)}(..., out=) {_IN_PLACE}", "the returned value")
+    return call(stand_in, name_of(function), args, kwargs)
+
+
+def refuse_unsupported(original: str) -> NoReturn:
+    raise TraceError(
+        f"{original} cannot be traced{nearest(original, supported())}\n  at {here()}\n"
+        "  try: another NumPy function, or an op of fallline.ops; fallline.ops.supported() lists what can be traced"
+    )
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: "Node", *args: Any, **kwargs: Any) -> Any:
+        return answer_function(function, (self, *args), kwargs)
+
+    return method
+
+
+# Methods that take what the NumPy function of the same name takes.
+_METHODS = ("sum mean var std prod max min argmax argmin cumsum cumprod all any clip dot take repeat swapaxes squeeze "
+            "diagonal trace argsort ravel round ptp").split()  # fmt: skip
+
+
+class NumpyProtocol(NDArrayOperatorsMixin):
+    """NumPy's array interface over `shape` and `dtype`; what needs numbers raises TraceError."""
+
+    __slots__ = ()
+    shape: Any
+    dtype: Any
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return answer_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return answer_function(function, args, dict(kwargs))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def T(self) -> Any:
+        return NUMPY[np.transpose](self)
+
+    @property
+    def mT(self) -> Any:
+        return NUMPY[np.swapaxes](self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        return self
+
+    @property
+    def flat(self) -> Any:
+        return iter(NUMPY[np.ravel](self))
+
+    def __getitem__(self, index: Any) -> Any:
+        return NAMED["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        refuse(f"a[...] = ... {_IN_PLACE}", "np.where(mask, new, old), or np.concatenate of the parts")
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d value")
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d value")
+        return (self[i] for i in range(self.shape[0]))
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        return NUMPY[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+
+    def transpose(self, *axes: Any) -> Any:
+        return NUMPY[np.transpose](self, (axes[0] if len(axes) == 1 else axes) or None)
+
+    def flatten(self) -> Any:
+        return NUMPY[np.ravel](self)
+
+    def copy(self) -> Any:
+        return self
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        return NAMED["astype"](self, dtype)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        refuse(f"a branch on a traced value ({self!r}): its number is not known yet",
+               "np.where(condition, a, b), which computes both and picks; shapes and dtypes may be branched on")  # fmt: skip
+
+    def _needs_number(self) -> NoReturn:
+        refuse(f"a traced value was turned into a plain number or array ({self!r}): its number is not known yet",
+               "NumPy functions throughout, not math.*, float(), int() or np.array(...) on traced values; "
+               "np.stack joins traced values")  # fmt: skip
+
+    def __float__(self) -> float:
+        self._needs_number()
+
+    def __int__(self) -> int:
+        self._needs_number()
+
+    def __index__(self) -> int:
+        self._needs_number()
+
+    def __complex__(self) -> complex:
+        self._needs_number()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        self._needs_number()
+
+    def item(self, *args: Any) -> Any:
+        self._needs_number()
+
+    def tolist(self) -> Any:
+        self._needs_number()
+
+    def __contains__(self, value: Any) -> bool:
+        refuse("`in` on a traced value: its numbers are not known yet", "np.any(a == value)")
+
+    def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
+        refuse(f".sort() {_IN_PLACE}", "np.sort(a)")
+
+    def fill(self, value: Any) -> NoReturn:
+        refuse(f".fill() {_IN_PLACE}", "np.full_like(a, value)")
+
+    if not TYPE_CHECKING:
+        locals().update({name: _method(getattr(np, name)) for name in _METHODS})
+    else:
+
+        def __getattr__(self, name: str) -> Any: ...

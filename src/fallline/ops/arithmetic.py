@@ -1,0 +1,213 @@
+"""Elementwise ops that are arithmetic: sums, products, powers, comparisons, choices. One statement an op.
+
+A `scalar` is a factory: given the float type it returns the op on one number, with literals of that type, so that
+a float32 kernel does not compute in float64.
+"""
+
+import numpy as np
+
+from fallline.graph.declare import POSITIVE, REAL, SMOOTH_OFF_ZERO, Domain, cast_to, common_dtype, composite, elementwise
+
+# Two arguments drawn from these never meet, so that a tie does not spoil a difference quotient.
+APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
+
+
+@elementwise(grad=lambda g, y, a, b: (g, g), numpy=(np.add,), identity=0, commutes=True)
+def add(a, b):
+    """Sum of two."""
+    return a + b
+
+
+@elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), right_identity=0)
+def subtract(a, b):
+    """Difference of two."""
+    return a - b
+
+
+@elementwise(grad=lambda g, y, a, b: (g * b, g * a), numpy=(np.multiply,), identity=1, commutes=True)
+def multiply(a, b):
+    """Product of two."""
+    return a * b
+
+
+@elementwise(
+    grad=lambda g, y, a, b: (g / b, -g * y / b),
+    domain=(REAL, POSITIVE), numpy=(np.divide,), result="float", right_identity=1,
+)  # fmt: skip
+def divide(a, b):
+    """Quotient of two."""
+    return np.divide(a, b)
+
+
+@elementwise(grad=lambda g, y, x: (-g,), numpy=(np.negative,), involution=True)
+def negative(x):
+    """The number with its sign turned."""
+    return -x
+
+
+@composite(numpy=(np.positive,))
+def positive(x):
+    """The number itself."""
+    return x
+
+
+@elementwise(grad=lambda g, y, x: (g * (2 * x),), numpy=(np.square,))
+def square(x):
+    """The number times itself."""
+    return x * x
+
+
+@elementwise(grad=lambda g, y, x: (g * (0.5 / y),), domain=POSITIVE, numpy=(np.sqrt,), result="float")
+def sqrt(x):
+    """Square root."""
+    return np.sqrt(x)
+
+
+@composite(numpy=(np.reciprocal,))
+def reciprocal(x):
+    """1 / x."""
+    return 1 / x
+
+
+@elementwise(grad=lambda g, y, x: (g * sign(x),), domain=SMOOTH_OFF_ZERO, numpy=(np.abs, np.fabs))
+def absolute(x):
+    """Absolute value; the derivative at 0 is 0."""
+    return np.abs(x)
+
+
+@elementwise(
+    grad=lambda g, y, x: (None,), domain=SMOOTH_OFF_ZERO, numpy=(np.sign,),
+    # A NaN must stay one, and comparisons with it are all false.
+    scalar=lambda f: lambda x: f(1) if x > f(0) else (f(-1) if x < f(0) else x),
+)  # fmt: skip
+def sign(x):
+    """-1, 0 or 1; its derivative is 0 everywhere."""
+    return np.sign(x)
+
+
+@elementwise(grad=lambda g, y, x: (None,), domain=Domain(-2.9, 2.9, away_from=(-2.0, -1.0, 0.0, 1.0, 2.0)),
+             numpy=(np.floor,))  # fmt: skip
+def floor(x):
+    """The greatest whole number not above x; its derivative is 0 everywhere."""
+    return np.floor(x)
+
+
+@elementwise(grad=lambda g, y, x: (g * cast_to(y > 0, g.dtype),), domain=SMOOTH_OFF_ZERO,
+             scalar=lambda f: lambda x: f(0) if x < f(0) else x)  # fmt: skip
+def relu(x):
+    """max(x, 0); the derivative at 0 is 0. A NaN stays one."""
+    return np.maximum(x, 0)
+
+
+def _share(a, b, first):
+    """1 where a is the chosen one, 1/2 at a tie, 0 elsewhere."""
+    return where(first(a, b), cast_to(1, a.dtype), where(a == b, cast_to(0.5, a.dtype), cast_to(0, a.dtype)))
+
+
+def maximum_rule(g, y, a, b):
+    return (g * _share(a, b, greater), g * _share(b, a, greater)) if g.dtype.kind == "f" else (None, None)
+
+
+def minimum_rule(g, y, a, b):
+    return (g * _share(a, b, less), g * _share(b, a, less)) if g.dtype.kind == "f" else (None, None)
+
+
+@elementwise(grad=maximum_rule, domain=APART, numpy=(np.maximum,), commutes=True,
+             scalar=lambda f: lambda a, b: a if (a >= b or a != a) else b)  # fmt: skip
+def maximum(a, b):
+    """The greater of two; a tie shares the gradient equally. A NaN wins."""
+    return np.maximum(a, b)
+
+
+@elementwise(grad=minimum_rule, domain=APART, numpy=(np.minimum,), commutes=True,
+             scalar=lambda f: lambda a, b: a if (a <= b or a != a) else b)  # fmt: skip
+def minimum(a, b):
+    """The smaller of two; a tie shares the gradient equally. A NaN wins."""
+    return np.minimum(a, b)
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.less,), result="bool")
+def less(a, b):
+    """a < b."""
+    return a < b
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.less_equal,), result="bool")
+def less_equal(a, b):
+    """a <= b."""
+    return a <= b
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.greater,), result="bool")
+def greater(a, b):
+    """a > b."""
+    return a > b
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.greater_equal,), result="bool")
+def greater_equal(a, b):
+    """a >= b."""
+    return a >= b
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.equal,), result="bool", commutes=True)
+def equal(a, b):
+    """a == b."""
+    return a == b
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.not_equal,), result="bool", commutes=True)
+def not_equal(a, b):
+    """a != b."""
+    return a != b
+
+
+def _as_bools(*args):
+    return tuple(x if getattr(x, "dtype", None) == bool else not_equal(cast_to(x, common_dtype((x,))), 0) for x in args)
+
+
+@elementwise(grad=None, numpy=(np.logical_and,), result="bool", lift=_as_bools, commutes=True)
+def logical_and(a, b):
+    """Both true."""
+    return np.logical_and(a, b)
+
+
+@elementwise(grad=None, numpy=(np.logical_or,), result="bool", lift=_as_bools, commutes=True)
+def logical_or(a, b):
+    """At least one true."""
+    return np.logical_or(a, b)
+
+
+@elementwise(grad=None, numpy=(np.logical_not,), result="bool", lift=_as_bools)
+def logical_not(a):
+    """Not true."""
+    return np.logical_not(a)
+
+
+def _choice(condition, a, b):
+    dtype = common_dtype((a, b))
+    return (*_as_bools(condition), cast_to(a, dtype), cast_to(b, dtype))
+
+
+def _where_rule(g, y, condition, a, b):
+    zero = cast_to(0, g.dtype)
+    return None, where(condition, g, zero), where(condition, zero, g)
+
+
+@elementwise(grad=_where_rule, lift=_choice, scalar=lambda f: lambda condition, a, b: a if condition else b)
+def where(condition, a, b):
+    """a where the condition holds, else b."""
+    return np.where(condition, a, b)
+
+
+@elementwise(grad=lambda g, y, a, b: (g, -g * floor(a / b)), domain=(Domain(0.1, 0.9), Domain(1.0, 2.0)),
+             numpy=(np.remainder,))  # fmt: skip
+def remainder(a, b):
+    """What is left of a after whole multiples of b, with the sign of b."""
+    return np.remainder(a, b)
+
+
+@composite(numpy=(np.floor_divide,))
+def floor_divide(a, b):
+    """The whole number of times b goes into a."""
+    return floor(a / b) if common_dtype((a, b)).kind == "f" else cast_to(floor(a / b), common_dtype((a, b)))

@@ -1,0 +1,124 @@
+"""Ops that fold axes: sum, max, min, positions; repetition, which is the sum's adjoint; and scans along one axis."""
+
+import numpy as np
+
+from fallline.errors import ShapeError
+from fallline.graph.declare import axes_of, cast_to, composite, primitive, reduction
+from fallline.graph.node import as_node
+from fallline.graph.op import Kind
+from fallline.graph.where import here
+from fallline.ops.view import examples, reshape, slice_
+
+
+def _broadcast_infer(x, *, shape):
+    try:
+        fits = np.broadcast_shapes(x.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"broadcast_to: {list(x.shape)} cannot be repeated to {list(shape)}\n  at {here()}")
+    return shape, x.dtype
+
+
+@primitive(Kind.VIEW, infer=_broadcast_infer, grad=lambda g, y, x, *, shape: (sum_to(g, x.shape),),
+           domain=examples((((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (4, 2, 3)})))  # fmt: skip
+def broadcast_to(x, *, shape):
+    """The array repeated along new axes and axes of length one."""
+    return np.broadcast_to(x, shape)
+
+
+def spread(g, x, axes):
+    """A folded value put back beside every element it came from."""
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return broadcast_to(reshape(g, shape=kept), shape=x.shape)
+
+
+_FOLDS = examples(
+    (((2, 3),), {"axes": (0, 1)}), (((2, 3),), {"axes": (0,)}), (((2, 3, 2),), {"axes": (0, 2), "keepdims": True})
+)
+
+
+@reduction(grad=lambda g, y, x, *, axes, keepdims=False: (spread(g, x, axes),), domain=_FOLDS, empty=0)
+def sum_(x, *, axes, keepdims=False):
+    """Sum over axes."""
+    return np.sum(x, axis=axes, keepdims=keepdims)
+
+
+def _extreme_rule(g, y, x, *, axes, keepdims=False):
+    # Equal extremes share the gradient.
+    hit = cast_to(x == spread(y, x, axes), x.dtype)
+    return (spread(g, x, axes) * hit / spread(sum_(hit, axes=axes), x, axes),)
+
+
+@reduction(grad=_extreme_rule, domain=_FOLDS)
+def max_(x, *, axes, keepdims=False):
+    """Greatest element over axes; ties share the gradient equally."""
+    return np.max(x, axis=axes, keepdims=keepdims)
+
+
+@reduction(grad=_extreme_rule, domain=_FOLDS)
+def min_(x, *, axes, keepdims=False):
+    """Smallest element over axes; ties share the gradient equally."""
+    return np.min(x, axis=axes, keepdims=keepdims)
+
+
+_FOLD_ONE = examples((((2, 3),), {"axes": (1,)}), (((4,),), {"axes": (0,)}), (((2, 3),), {"axes": (0,), "keepdims": True}))
+
+
+@reduction(grad=None, result="index", domain=_FOLD_ONE)
+def argmax(x, *, axes, keepdims=False):
+    """Position of the first greatest element along one axis."""
+    return np.argmax(x, axis=axes[0], keepdims=keepdims)
+
+
+@reduction(grad=None, result="index", domain=_FOLD_ONE)
+def argmin(x, *, axes, keepdims=False):
+    """Position of the first smallest element along one axis."""
+    return np.argmin(x, axis=axes[0], keepdims=keepdims)
+
+
+def _reverse(x, axis):
+    ends = [(0, n, 1) if i != axis else (n - 1, -1, -1) for i, n in enumerate(x.shape)]
+    starts, stops, steps = (tuple(part) for part in zip(*ends, strict=True))
+    return slice_(x, starts=starts, stops=stops, steps=steps) if x.shape[axis] else x
+
+
+@primitive(
+    Kind.SCAN,
+    infer=lambda x, *, axis: (x.shape, x.dtype),
+    grad=lambda g, y, x, *, axis: (_reverse(cumsum(_reverse(g, axis), axis=axis), axis),),
+    domain=examples((((2, 3),), {"axis": 1}), (((4,),), {"axis": 0})),
+)
+def cumsum(x, *, axis):
+    """Running sum along an axis."""
+    return np.cumsum(x, axis=axis)
+
+
+@primitive(Kind.SCAN, infer=lambda x, *, axis: (x.shape, np.dtype(np.int64)), grad=None,
+           domain=examples((((2, 5),), {"axis": 1}), (((4, 2),), {"axis": 0})))  # fmt: skip
+def argsort(x, *, axis):
+    """Positions that put the elements along an axis in rising order; equals keep theirs."""
+    return np.argsort(x, axis=axis, kind="stable")
+
+
+def _countable(x):
+    """NumPy sums booleans and small integers as int64."""
+    return cast_to(x, np.dtype(np.int64)) if x.dtype.kind in "iub" else x
+
+
+@composite(numpy=(np.sum,))
+def total(a, axis=None, dtype=None, keepdims=False):
+    """Sum over axes; None means all."""
+    a = _countable(as_node(a))
+    result = sum_(a, axes=axes_of(axis, len(a.shape)), keepdims=bool(keepdims))
+    return result if dtype is None else cast_to(result, np.dtype(dtype))
+
+
+def sum_to(g, shape):
+    """Sum over the axes along which a value of this shape was repeated to the shape of g."""
+    if g.shape == shape:
+        return g
+    extra = len(g.shape) - len(shape)
+    stretched = tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
+    axes = (*range(extra), *stretched)
+    return reshape(sum_(g, axes=axes) if axes else g, shape=shape)

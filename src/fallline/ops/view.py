@@ -1,0 +1,131 @@
+"""Ops that show the same elements in another form (no work at all on the machine), casts, and joins, their adjoints."""
+
+import numpy as np
+
+from fallline.errors import ShapeError
+from fallline.graph.declare import cast_to, common_dtype, in_range, primitive
+from fallline.graph.op import Kind
+from fallline.graph.where import here
+
+
+def examples(*specs):
+    """A test domain: example calls on random arrays, from (shapes, attributes) pairs."""
+    return lambda rng: [([rng.standard_normal(shape) for shape in shapes], attrs) for shapes, attrs in specs]
+
+
+def _cast_rule(g, y, x, *, dtype):
+    return (cast(g, dtype=x.dtype),) if x.dtype.kind == "f" else (None,)
+
+
+@primitive(Kind.CAST, infer=lambda x, *, dtype: (x.shape, np.dtype(dtype)), grad=_cast_rule,
+           domain=examples((((2, 3),), {"dtype": np.dtype(np.float64)})))  # fmt: skip
+def cast(x, *, dtype):
+    """The same numbers in another dtype."""
+    return np.asarray(x).astype(dtype)
+
+
+@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=lambda g, y, x: (g,), domain=examples((((2, 3),), {})))
+def alias(x):
+    """The same value under a name of its own, so that a derivative can be taken at this place only."""
+    return x
+
+
+def _reshape_infer(x, *, shape):
+    if int(np.prod(shape, dtype=np.int64)) != x.size:
+        raise ShapeError(f"reshape: {list(x.shape)} has {x.size} elements, {list(shape)} another number\n  at {here()}")
+    return shape, x.dtype
+
+
+@primitive(Kind.VIEW, infer=_reshape_infer, grad=lambda g, y, x, *, shape: (reshape(g, shape=x.shape),),
+           domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})))  # fmt: skip
+def reshape(x, *, shape):
+    """The elements in row-major order under another shape."""
+    return np.reshape(x, shape)
+
+
+@primitive(
+    Kind.VIEW,
+    infer=lambda x, *, axes: (tuple(x.shape[a] for a in axes), x.dtype),
+    grad=lambda g, y, x, *, axes: (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),),
+    domain=examples((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
+)
+def transpose(x, *, axes):
+    """The axes in another order."""
+    return np.transpose(x, axes)
+
+
+def _slice_shape(starts, stops, steps):
+    return tuple(len(range(a, b, s)) for a, b, s in zip(starts, stops, steps, strict=True))
+
+
+def _slices(starts, stops, steps):
+    # A negative stop means "run past the first element", which Python's slices write as None.
+    return tuple(slice(a, None if b < 0 else b, s) for a, b, s in zip(starts, stops, steps, strict=True))
+
+
+@primitive(
+    Kind.VIEW,
+    infer=lambda x, *, starts, stops, steps: (_slice_shape(starts, stops, steps), x.dtype),
+    grad=lambda g, y, x, *, starts, stops, steps: (
+        place(g, shape=x.shape, starts=starts, stops=stops, steps=steps),
+    ),
+    domain=examples(
+        (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),
+        (((4,),), {"starts": (3,), "stops": (-1,), "steps": (-1,)}),
+    ),
+)  # fmt: skip
+def slice_(x, *, starts, stops, steps):
+    """Every `steps`-th element from `starts` up to `stops` along each axis; a stop of -1 is before the first."""
+    return x[_slices(starts, stops, steps)]
+
+
+@primitive(
+    Kind.JOIN,
+    infer=lambda x, *, shape, starts, stops, steps: (shape, x.dtype),
+    grad=lambda g, y, x, *, shape, starts, stops, steps: (slice_(g, starts=starts, stops=stops, steps=steps),),
+    domain=examples((((2, 4),), {"shape": (5, 4), "starts": (1, 0), "stops": (4, 4), "steps": (2, 1)})),
+)
+def place(x, *, shape, starts, stops, steps):
+    """Zeros of a shape with x laid where the slice points: the adjoint of `slice`, and zero padding."""
+    result = np.zeros(shape, np.asarray(x).dtype)
+    result[_slices(starts, stops, steps)] = x
+    return result
+
+
+def _concatenate_infer(*xs, axis):
+    axis = in_range(axis, len(xs[0].shape))
+    for x in xs[1:]:
+        if len(x.shape) != len(xs[0].shape) or any(
+            m != n for i, (m, n) in enumerate(zip(x.shape, xs[0].shape, strict=True)) if i != axis
+        ):
+            shapes = ", ".join(str(list(x.shape)) for x in xs)
+            raise ShapeError(f"concatenate: shapes {shapes} differ off axis {axis}\n  at {here()}")
+    size = sum(x.shape[axis] for x in xs)
+    return (*xs[0].shape[:axis], size, *xs[0].shape[axis + 1 :]), xs[0].dtype
+
+
+def cut(x, axis, start, stop):
+    """x[start:stop] along one axis."""
+    starts, stops = [0] * len(x.shape), list(x.shape)
+    starts[axis], stops[axis] = start, stop
+    return slice_(x, starts=tuple(starts), stops=tuple(stops), steps=(1,) * len(x.shape))
+
+
+def _concatenate_rule(g, y, *xs, axis):
+    edges = np.cumsum([0, *(x.shape[axis] for x in xs)]).tolist()
+    return tuple(cut(g, axis, a, b) for a, b in zip(edges, edges[1:], strict=False))
+
+
+def _same_dtype(*xs):
+    dtype = common_dtype(xs)
+    return tuple(cast_to(x, dtype) for x in xs)
+
+
+@primitive(Kind.JOIN, infer=_concatenate_infer, grad=_concatenate_rule, lift=_same_dtype,
+           domain=examples((((2, 3), (2, 1)), {"axis": 1}), (((2,), (3,), (1,)), {"axis": 0})))  # fmt: skip
+def join(*xs, axis):
+    """The arrays one after the other along an axis."""
+    return np.concatenate([np.asarray(x) for x in xs], axis=axis)
+
+
+__all__ = ["alias", "cast", "cut", "join", "place", "reshape", "slice_", "transpose"]

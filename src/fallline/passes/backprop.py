@@ -1,0 +1,74 @@
+"""Backpropagation as a graph transform: from an output and what it depends on, the gradient as more nodes.
+
+One walk over the graph in reverse; every node hands the gradient of its output on to its inputs by its op's rule
+(the chain rule), and gradients that reach a node on several ways are added. Knows no single op.
+"""
+
+from collections.abc import Sequence
+
+from fallline.errors import GraphError
+from fallline.graph.node import Node, constant, reachable
+from fallline.graph.op import Kind
+from fallline.graph.where import made_at
+from fallline.ops.reduce import broadcast_to, sum_to
+
+
+def depends_on(nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
+    """Of these nodes, in running order, the ones with a differentiable way from a source."""
+    found = set(sources)
+    for node in nodes:
+        if node.dtype.kind == "f" and any(input_ in found for input_ in node.inputs):
+            found.add(node)
+    return found
+
+
+def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node] | None = None) -> list[Node]:
+    """The gradient of sum_i <seed_i, output_i> with respect to every node of `wrt`, as nodes.
+
+    outputs: nodes; without seeds they must be scalars, and the gradient of their sum is meant.
+    Returns one node per element of wrt, of its shape and dtype; zeros where no output depends on it.
+    Source: Griewank & Walther 2008, Evaluating Derivatives, section 3.2 (the adjoint, or reverse, mode).
+    """
+    grads: dict[Node, Node] = {}
+    for output, seed in zip(outputs, seeds or [constant(1, output.dtype) for output in outputs], strict=True):
+        if seed.shape != output.shape:
+            raise GraphError(f"seed of shape {list(seed.shape)} for an output of shape {list(output.shape)}")
+        grads[output] = grads[output] + seed if output in grads else seed
+    nodes = reachable(outputs)
+    active = depends_on(nodes, wrt)
+    kept = set(wrt)
+    for node in reversed(nodes):
+        if node not in active or node not in grads or not node.inputs:
+            continue
+        # What was asked for is kept, and is also passed through when it is computed from another of `wrt`.
+        g = grads[node] if node in kept else grads.pop(node)
+        if not any(input_ in active for input_ in node.inputs):
+            continue
+        with made_at(node.where):
+            hand_on(node, g, grads, active)
+    return [grads[node] if node in grads else zeros_like(node) for node in wrt]
+
+
+def zeros_like(node: Node) -> Node:
+    result: Node = broadcast_to(constant(0, node.dtype), shape=node.shape)
+    return result
+
+
+def hand_on(node: Node, g: Node, grads: dict[Node, Node], active: set[Node]) -> None:
+    """Add this node's share of the gradient to each of its inputs."""
+    if node.op.grad is None:
+        return
+    shares = node.op.grad(g, node, *node.inputs, **node.attrs)
+    if len(shares) != len(node.inputs):
+        raise GraphError(f"the gradient rule of {node.op.name} returns {len(shares)} for {len(node.inputs)} inputs")
+    for input_, share in zip(node.inputs, shares, strict=True):
+        if share is None or input_ not in active:
+            continue
+        if node.op.kind is Kind.ELEMENTWISE:
+            share = sum_to(share, input_.shape)
+        if share.shape != input_.shape or share.dtype != input_.dtype:
+            raise GraphError(
+                f"the gradient rule of {node.op.name} returns {share.dtype}{list(share.shape)} "
+                f"for an input {input_.dtype}{list(input_.shape)}"
+            )
+        grads[input_] = grads[input_] + share if input_ in grads else share

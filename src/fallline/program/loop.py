@@ -1,0 +1,83 @@
+"""A step run again and again: some of a graph's outputs become its inputs of the next step.
+
+`build` chooses who runs it: the machine, or the reference, which is slow and plainly right. Both keep one promise:
+same graph and values, same result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from fallline.errors import GraphError
+from fallline.graph.node import Graph
+from fallline.graph.op import Array
+from fallline.program import reference
+
+
+class Loop(Protocol):
+    """What `build` returns."""
+
+    state: list[Array]
+
+    def run(self, steps: int) -> int:
+        """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
+
+        Fewer than asked means that the watched output of the next step was not finite: that step changed nothing.
+        """
+        ...
+
+
+def check(graph: Graph, state: Sequence[Array], data: Sequence[Array], watch: int | None) -> None:
+    """Raise unless the graph maps state to state of the same form."""
+    values = [*state, *data]
+    if len(values) != len(graph.inputs):
+        raise GraphError(f"the step takes {len(graph.inputs)} values, got {len(state)} of state and {len(data)} of data")
+    for value, node in zip(values, graph.inputs, strict=True):
+        if value.shape != node.shape or value.dtype != node.dtype:
+            raise GraphError(f"the step expects {node.dtype}{list(node.shape)}, got {value.dtype}{list(value.shape)}")
+    for before, after in zip(graph.inputs[: len(state)], graph.outputs, strict=False):
+        if before.shape != after.shape or before.dtype != after.dtype:
+            raise GraphError(f"the step turns state {before!r} into {after!r}")
+    if len(graph.outputs) < len(state):
+        raise GraphError(f"the step returns {len(graph.outputs)} values for {len(state)} of state")
+    if watch is not None and (not 0 <= watch < len(graph.outputs) or graph.outputs[watch].shape != ()):
+        raise GraphError("the watched output has to be a scalar")
+
+
+@dataclass
+class ReferenceLoop:
+    """Runs the graph through the ops' meanings."""
+
+    graph: Graph
+    state: list[Array]
+    data: list[Array]
+    watch: int | None = None
+    outputs: list[Array] = field(default_factory=list)
+
+    def run(self, steps: int) -> int:
+        for done in range(steps):
+            results = reference.run(self.graph, [*self.state, *self.data])
+            if self.watch is not None and not np.isfinite(results[self.watch]):
+                return done
+            # Results may be views of the state they replace, so all are copied before one is written.
+            fresh = [np.array(result) for result in results]
+            for array, value in zip(self.state, fresh, strict=False):
+                array[...] = value
+            self.outputs = fresh
+        return steps
+
+
+def build(
+    graph: Graph, state: Sequence[Array], data: Sequence[Array], *, watch: int | None = None, engine: str = "machine"
+) -> Loop:
+    """A runnable loop over a step's graph.
+
+    graph: inputs are the state then the data; its first outputs are the new state, in the same order and form.
+    state: C-contiguous writable arrays, updated in place by `run`. data: arrays that are only read, never copied.
+    watch: position of a scalar output that has to stay finite, usually the loss.
+    engine: "machine" or "reference".
+    """
+    check(graph, state, data, watch)
+    return ReferenceLoop(graph, list(state), list(data), watch)

@@ -1,0 +1,80 @@
+"""Nested dict, list, tuple and named-tuple containers of arrays: map, flatten, paths. Knows nothing of graphs.
+
+Anything that is not a container is a leaf. Dicts are walked in the order of their sorted keys, so that two dicts
+with the same content flatten alike; None is an empty container.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fallline.errors import ArgumentTypeError
+
+# A tree is recursive and generic over its leaves, which the type system cannot say; hence Any.
+Tree = Any
+Leaf = Any
+
+
+def is_named_tuple(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and hasattr(tree, "_fields")
+
+
+def children(tree: Tree) -> list[tuple[str, Tree]] | None:
+    """(name, subtree) pairs of a container, or None for a leaf."""
+    if isinstance(tree, dict):
+        try:
+            return [(str(key), tree[key]) for key in sorted(tree)]
+        except TypeError:
+            raise ArgumentTypeError(f"a dict of arrays needs keys that can be sorted, got {list(tree)!r}") from None
+    if is_named_tuple(tree):
+        return list(zip(tree._fields, tree, strict=True))
+    if isinstance(tree, list | tuple):
+        return [(str(i), child) for i, child in enumerate(tree)]
+    return [] if tree is None else None
+
+
+def rebuild(tree: Tree, values: list[Tree]) -> Tree:
+    """A container like `tree` with these values as its direct children."""
+    if isinstance(tree, dict):
+        by_key = dict(zip(sorted(tree), values, strict=True))
+        return {key: by_key[key] for key in tree}
+    if is_named_tuple(tree):
+        return type(tree)(*values)
+    return None if tree is None else type(tree)(values)
+
+
+def items(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
+    """(path, leaf) pairs; a path reads `layers.1.weight`, and a bare leaf has the empty path."""
+    parts = children(tree)
+    if parts is None:
+        yield prefix, tree
+        return
+    for name, child in parts:
+        yield from items(child, f"{prefix}.{name}" if prefix else name)
+
+
+def leaves(tree: Tree) -> list[Leaf]:
+    return [leaf for _, leaf in items(tree)]
+
+
+def unflatten(tree: Tree, new_leaves: list[Leaf]) -> Tree:
+    """The tree's structure with other leaves, in the order of `leaves`."""
+    rest = iter(new_leaves)
+
+    def fill(part: Tree) -> Tree:
+        parts = children(part)
+        return next(rest) if parts is None else rebuild(part, [fill(child) for _, child in parts])
+
+    return fill(tree)
+
+
+def map(function: Callable[[Leaf], Leaf], tree: Tree) -> Tree:
+    return unflatten(tree, [function(leaf) for leaf in leaves(tree)])
+
+
+def structure(tree: Tree) -> str:
+    """The tree's form as text, leaves as `*`: equal texts mean equal forms."""
+    parts = children(tree)
+    if parts is None:
+        return "*"
+    inside = ", ".join(f"{name}: {structure(child)}" for name, child in parts)
+    return f"{type(tree).__name__}({inside})"
