@@ -1,0 +1,103 @@
+"""A data set ready to learn from: numbers, targets, and what their columns are called; and how it is cut in two.
+
+Knows nothing of files or of networks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline.errors import ArgumentError, DataError
+
+# Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
+# same rows.
+SPLIT_SEED = 0
+TEST_SHARE = 0.2
+
+Numbers = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Rows of numbers with a target.
+
+    x: (N, D) float64. y: (N,), class codes 0..K-1 (int64) or quantities (float64).
+    features: D column names. classes: K class names in the order of their codes, empty for regression.
+    task: "classification" or "regression". name: what it is called on screen and in file names.
+    same_unit: all columns measure one thing (pixels), so one mean and one scale serve them all.
+    """
+
+    name: str
+    x: Numbers
+    y: NDArray[Any]  # int64 codes or float64 quantities, by task
+    features: tuple[str, ...]
+    target: str
+    task: str
+    classes: tuple[str, ...] = ()
+    same_unit: bool = False
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, index: Rows) -> tuple[Numbers, NDArray[Any]]:
+        """x and y of these rows, in this order."""
+        return self.x[index], self.y[index]
+
+
+def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
+    """The rows to train on and the rows held out for the test, both in ascending order; always the same ones.
+
+    test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares to within one row, and each
+    keeps at least one row to train on; a class of two rows or more has one in the test as well where there is room.
+    Errors: ArgumentError for a share outside the range; DataError when too few rows are left on either side.
+    """
+    if not 0 <= test < 1:
+        raise ArgumentError(f"the share held out for the test has to be in 0 <= test < 1, got {test!r}")
+    n = len(data)
+    if test == 0:
+        return np.arange(n), np.arange(0)
+    count = max(1, round(test * n))
+    if n - count < 1:
+        raise DataError(
+            f"{data.name}: {n} row{'' if n == 1 else 's'} cannot be cut into training and test; try a test share of 0"
+        )
+    rng = np.random.default_rng(SPLIT_SEED)
+    if data.task == "classification":
+        sizes = np.bincount(data.y, minlength=len(data.classes))
+        groups = [np.flatnonzero(data.y == code) for code in range(len(sizes))]
+        parts = [rng.permutation(group)[:k] for group, k in zip(groups, shares(sizes, count), strict=True)]
+        held = np.concatenate(parts)
+    else:
+        held = rng.permutation(n)[:count]
+    inside = np.zeros(n, dtype=bool)
+    inside[held] = True
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
+def shares(sizes: NDArray[np.int64], count: int) -> list[int]:
+    """How many of each class to hold out: `count` in all, by largest remainder, one of each class left to train on."""
+    room = np.maximum(sizes - 1, 0)
+    ideal = sizes * (count / max(1, sizes.sum()))
+    taken: NDArray[np.int64] = np.minimum(
+        np.maximum(np.floor(ideal).astype(np.int64), (sizes > 1).astype(np.int64)), room
+    )
+    # One row at a time to whichever class is owed the most: at most one round for each class.
+    while taken.sum() < min(count, room.sum()):
+        owed = np.where(taken < room, ideal - taken, -np.inf)
+        taken[int(np.argmax(owed))] += 1
+    return [int(k) for k in taken]
+
+
+def names(prefix: str, *sizes: int) -> tuple[str, ...]:
+    """`pixel_0_0`, `pixel_0_1` ...: column names counted along one or more axes."""
+    return tuple("_".join([prefix, *map(str, index)]) for index in np.ndindex(*sizes))
+
+
+def listed(items: Sequence[str], most: int = 5) -> str:
+    """'a', 'b' and 3 more: names for a message, quoted."""
+    shown = ", ".join(repr(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

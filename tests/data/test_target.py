@@ -1,0 +1,73 @@
+"""What a file's target means: the rule, the class names, and targets that cannot be learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fallline.data.target import read_dataset
+from fallline.errors import DataError, FalllineError
+
+
+def file_of(folder: Path, labels: list[str]) -> Path:
+    path = folder / "made.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "classes"),
+    [
+        (["b", "a", "b", "a"], "classification", ("a", "b")),
+        (["10", "9", "10", "9"], "classification", ("9", "10")),
+        (["1", "1.0", "01", "0", "0"], "classification", ("0", "1")),
+        ([" yes", "no ", "yes", "no"], "classification", ("no", "yes")),
+        (["-1", "1", "-1", "1"], "classification", ("-1", "1")),
+        (["1", "2", "x", "1", "2", "x"], "classification", ("1", "2", "x")),
+        (["1", "2", "3", "4"], "regression", ()),
+        (["1.5", "1.5", "2.5", "2.5"], "regression", ()),
+        ([str(i % 21) for i in range(63)], "regression", ()),
+        ([str(i % 20) for i in range(60)], "classification", tuple(map(str, range(20)))),
+    ],
+)
+def test_the_rule_for_the_task_and_the_order_of_the_classes(
+    tmp_path: Path, labels: list[str], task: str, classes: tuple[str, ...]
+) -> None:
+    data = read_dataset(file_of(tmp_path, labels), "y")
+    assert data.task == task
+    assert data.classes == classes
+    assert data.features == ("a",)
+    if classes:
+        assert all(classes[code].lstrip("0") in label for code, label in zip(data.y, labels))
+    else:
+        assert data.y.tolist() == [float(label) for label in labels]
+
+
+def test_the_task_can_be_asked_for(tmp_path: Path) -> None:
+    path = file_of(tmp_path, ["1", "2", "1", "2"])
+    assert read_dataset(path, "y", "regression").y.tolist() == [1, 2, 1, 2]
+    path = file_of(tmp_path, ["0.5", "1.5", "0.5", "1.5"])
+    assert read_dataset(path, "y", "classification").classes == ("0.5", "1.5")
+    with pytest.raises(FalllineError, match="did you mean 'regression'"):
+        read_dataset(path, "y", "regresion")
+
+
+BAD_TARGETS = {
+    "a label seen only once": (["a", "b", "b"], None, ("1 label", "seen only once: 'a' (line 2)", "more rows of it")),
+    "whole numbers seen once": (["1", "1", "7"], None, ("'7' (line 4)", "task regression (--task)")),
+    "many labels seen once": (list("abcdefgh"), None, ("8 labels", "'a' (line 2)", "and 3 more")),
+    "one class": (["a", "a", "a"], None, ("the one class 'a'", "nothing to learn")),
+    "one value": (["2.5", "2.5"], None, ("2.5 in every row", "nothing to learn")),
+    "one whole number": (["2", "2"], None, ("the one class '2'", "nothing to learn")),
+    "text among many numbers": ([*map(str, range(30)), "x", "x"], None, ("line 32", "'x' is not a number")),
+    "text for a regression": (["1", "x", "2"], "regression", ("line 3", "'x' is not a number", "--task")),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TARGETS)
+def test_a_target_that_cannot_be_learnt_says_why(tmp_path: Path, case: str) -> None:
+    labels, task, parts = BAD_TARGETS[case]
+    with pytest.raises(DataError) as caught:
+        read_dataset(file_of(tmp_path, labels), "y", task)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
