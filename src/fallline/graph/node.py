@@ -48,18 +48,30 @@ CONSTANT = register(Op("constant", Kind.SOURCE, "A value known when the graph is
                        lambda *, value: value, _source_has_no_rule, None))  # fmt: skip
 
 
+def check_dtype(dtype: DType, what: str = "traced computations") -> None:
+    """Raise unless numbers of this dtype can be traced."""
+    if dtype.kind in "iub" or dtype in (np.float32, np.float64):
+        return
+    instead = {
+        "f": "x.astype(np.float32) or x.astype(np.float64)",
+        "c": "the real and imaginary parts as two real arrays",
+        "O": "np.array(values, dtype=float): this array holds Python objects, perhaps rows of unequal length",
+    }.get(dtype.kind, "numbers; text has to be turned into numbers before it gets here")
+    raise TraceError(f"{what} use float32, float64, whole numbers and booleans, not {dtype}\n  at {here()}\n  try: {instead}")  # fmt: skip
+
+
 def new_input(shape: Sequence[int], dtype: Any, name: str = "") -> Node:
     """A source whose value is given when the graph runs."""
-    return Node(INPUT, (), {"name": name}, tuple(int(n) for n in shape), np.dtype(dtype), here())
+    dtype = np.dtype(dtype).newbyteorder("=")
+    check_dtype(dtype)
+    return Node(INPUT, (), {"name": name}, tuple(int(n) for n in shape), dtype, here())
 
 
 def constant(value: Any, dtype: Any = None) -> Node:
     """A source with a known value. The array is not copied: whoever builds a program from the graph does that."""
-    array = np.asarray(value, dtype)
-    if array.dtype.kind not in "fiub":
-        raise TraceError(
-            f"only numbers can take part in a traced computation, got {array.dtype} ({value!r:.60})\n  at {here()}"
-        )
+    array = np.asarray(value)
+    check_dtype(array.dtype if dtype is None or array.dtype.kind not in "fiub" else np.dtype(dtype))
+    array = array if dtype is None else array.astype(dtype, copy=False)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return Node(CONSTANT, (), {"value": array}, array.shape, array.dtype, here())
@@ -81,6 +93,9 @@ def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         return op.meaning(*args, **attrs)
     inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
     return make(op, inputs, attrs)
+
+
+Op.apply = staticmethod(apply)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,16 @@ domain stand together. Passes and lowering ask for an op's kind and facts, never
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fallline.errors import GraphError
 
-if TYPE_CHECKING:
-    from fallline.graph.node import Node
-
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
-# A rule takes (g, y, *inputs, **attrs) and returns one gradient, or None, per input.
-GradRule = Callable[..., tuple["Node | None", ...]]
+# A rule takes the nodes (g, y, *inputs, **attrs) and returns one gradient, a node or None, per input.
+GradRule = Callable[..., tuple[Any, ...]]
 InferRule = Callable[..., tuple[Shape, np.dtype[Any]]]
 
 
@@ -53,10 +50,10 @@ class Op:
     lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
     facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
 
-    def __call__(self, *args: Any, **attrs: Any) -> Any:
-        from fallline.graph.node import apply  # node.py stands on this file
+    apply: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
 
-        return apply(self, args, attrs)
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        return Op.apply(self, args, attrs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

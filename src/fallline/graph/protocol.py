@@ -14,9 +14,6 @@ from fallline.errors import TraceError, nearest
 from fallline.graph.op import NAMED, NUMPY, Shape
 from fallline.graph.where import here
 
-if TYPE_CHECKING:
-    from fallline.graph.node import Node
-
 # ufunc.reduce and ufunc.accumulate are other spellings of these.
 _REDUCE = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 _ACCUMULATE: dict[Any, Any] = {np.add: np.cumsum}
@@ -94,7 +91,7 @@ def refuse_unsupported(original: str) -> NoReturn:
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: "Node", *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return answer_function(function, (self, *args), kwargs)
 
     return method

@@ -1,28 +1,69 @@
-"""From a plain NumPy function to a graph: call it once on nodes and keep what comes out."""
+"""From a plain NumPy function to a graph: call it once on nodes and keep what comes out.
+
+Traces may be nested (a gradient inside a function that is itself traced); the ones in progress are kept here, so that
+a value of an outer one is told from a value that outlived its trace.
+"""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from fallline import tree
 from fallline.errors import TraceError
-from fallline.graph.node import Graph, Node, as_node, new_input
+from fallline.graph.node import INPUT, Graph, Node, as_node, new_input, reachable
+from fallline.graph.where import defined_at
+
+# The inputs of every trace in progress, outermost first.
+_open: ContextVar[tuple[frozenset[Node], ...]] = ContextVar("_open", default=())
+
+
+def in_progress() -> bool:
+    """Whether some function is being traced now."""
+    return bool(_open.get())
 
 
 def input_like(array: Any, name: str = "") -> Node:
-    return new_input(np.shape(array), np.asarray(array).dtype if not isinstance(array, Node) else array.dtype, name)
+    return new_input(np.shape(array), array.dtype if isinstance(array, Node) else np.asarray(array).dtype, name)
 
 
-def as_output(value: Any) -> Node:
+def as_output(value: Any, function: Callable[..., Any]) -> Node:
     """What a traced function returned, as a node."""
-    if isinstance(value, str) or value is None:
-        raise TraceError(f"a traced function has to return numbers, got {type(value).__name__}")
+    if value is None or isinstance(value, str | bytes):
+        raise TraceError(
+            f"a traced function has to return numbers, got {'None' if value is None else repr(value):.60}\n"
+            f"  function: {defined_at(function)}\n"
+            f"  try: {'a return statement at its end' if value is None else 'returning only arrays and numbers'}"
+        )
     return as_node(value)
+
+
+def _as_outputs(result: Any, function: Callable[..., Any]) -> Any:
+    parts = None if result is None else tree.children(result)
+    if parts is None:
+        return as_output(result, function)
+    return tree.rebuild(result, [_as_outputs(part, function) for _, part in parts])
+
+
+def check_no_strays(outputs: Sequence[Node]) -> None:
+    """Raise if the outputs are computed from an input of a trace that is over."""
+    known = frozenset[Node]().union(*_open.get())
+    used = [(value, node) for node in reachable(outputs) for value in node.inputs]
+    for stray, user in (*used, *((output, output) for output in outputs)):
+        if stray.op is INPUT and stray not in known:
+            raise TraceError(
+                f"a traced value was kept from another call: {stray!r}\n  used at {user.where}\n"
+                "  try: returning it from the traced function instead of storing it outside"
+            )
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph, Any]:
     """The graph of `function(*inputs)`, and the tree its outputs have (its leaves are the graph's output nodes)."""
-    result = function(*inputs)
-    outputs = tree.map(as_output, result)
+    token = _open.set((*_open.get(), frozenset(inputs)))
+    try:
+        outputs = _as_outputs(function(*inputs), function)
+        check_no_strays(tree.leaves(outputs))
+    finally:
+        _open.reset(token)
     return Graph(tuple(inputs), tuple(tree.leaves(outputs))), outputs

@@ -1,10 +1,13 @@
 """Where in the user's code a node was made: the innermost frame outside this package and NumPy."""
 
+import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +28,14 @@ class Where:
         return f"{os.path.basename(self.file)}:{self.line}" if self.line else self.file
 
 
-_forced: list[Where] = []
+_forced: ContextVar[Where | None] = ContextVar("_forced", default=None)
 
 
 def here() -> Where:
     """The user's file and line that is running now, or the place forced by `made_at`."""
-    if _forced:
-        return _forced[-1]
+    forced = _forced.get()
+    if forced is not None:
+        return forced
     frame = sys._getframe(1)
     last = Where("<unknown>", 0)
     while frame is not None:
@@ -48,8 +52,15 @@ def here() -> Where:
 @contextmanager
 def made_at(where: Where) -> Iterator[None]:
     """Nodes made inside carry this place: a gradient rule's nodes belong to the line of the forward node."""
-    _forced.append(where)
+    token = _forced.set(where)
     try:
         yield
     finally:
-        _forced.pop()
+        _forced.reset(token)
+
+
+def defined_at(function: Callable[..., Any]) -> Where:
+    """Where a function was written, or the user's line that is running now for one without Python code."""
+    inner = inspect.unwrap(function)
+    code = getattr(getattr(inner, "func", inner), "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+    return Where(code.co_filename, code.co_firstlineno) if code is not None else here()

@@ -3,7 +3,8 @@
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, common_dtype, in_range, primitive
+from fallline.graph.declare import cast_to, common_dtype, composite, in_range, primitive
+from fallline.graph.node import check_dtype
 from fallline.graph.op import Kind
 from fallline.graph.where import here
 
@@ -28,6 +29,14 @@ def cast(x, *, dtype):
 def alias(x):
     """The same value under a name of its own, so that a derivative can be taken at this place only."""
     return x
+
+
+@composite(named=("astype",))
+def astype(x, dtype):
+    """The numbers in another dtype, as `.astype` gives them."""
+    dtype = np.dtype(dtype).newbyteorder("=")
+    check_dtype(dtype)
+    return cast_to(x, dtype)
 
 
 def _reshape_infer(x, *, shape):

@@ -1,0 +1,34 @@
+"""Trains neural networks by gradient descent with backpropagation, fast on a CPU, and shows every step.
+
+Names are looked up when they are first used, so that importing the package loads nothing heavy.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> "module:attribute"; without an attribute the module itself.
+_PUBLIC = {
+    "grad": "fallline.transforms:grad",
+    "ops": "fallline.ops",
+    "value_and_grad": "fallline.transforms:value_and_grad",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        from fallline.errors import nearest
+
+        raise AttributeError(f"module 'fallline' has no attribute {name!r}{nearest(name, _PUBLIC)}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    found = importlib.import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
