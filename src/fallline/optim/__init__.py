@@ -1,0 +1,35 @@
+"""Gradient descent and its descendants, and schedules of the learning rate."""
+
+from fallline.optim.adaptive import Adam, AdamW, RMSProp
+from fallline.optim.descent import GradientDescent, Momentum, Nesterov
+from fallline.optim.optimizer import OPTIMIZERS, Optimizer, get
+from fallline.optim.schedule import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    Schedule,
+    Step,
+    WarmUp,
+)
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "GradientDescent",
+    "Momentum",
+    "Nesterov",
+    "OneCycle",
+    "Optimizer",
+    "RMSProp",
+    "Schedule",
+    "Step",
+    "WarmUp",
+    "get",
+]

@@ -1,0 +1,140 @@
+"""What a layer is, and the plain ones: Dense, Flatten, and any NumPy function. Knows nothing of losses or training.
+
+A layer is a frozen record with two verbs: `init` draws its parameters for an input shape, `apply` computes. Shapes
+here leave the batch axis out; arrays have it first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from fallline import ranges
+from fallline.errors import ArgumentTypeError, FalllineError, ShapeError
+from fallline.graph.node import new_input
+from fallline.graph.op import Shape
+from fallline.graph.trace import trace
+from fallline.nn import initial
+from fallline.ops.view import reshape
+from fallline.ranges import option
+from fallline.tree import Tree
+
+Generator = np.random.Generator
+
+
+@runtime_checkable
+class Layer(Protocol):
+    """What can stand in a network. `x` and `params` may be arrays or traced values: `apply` is plain NumPy."""
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        """Parameters (a tree of arrays, {} if none) for an input of this shape, and the shape that comes out."""
+        ...
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        """The layer's output for a batch: x is (N, *shape)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """A fully connected layer: every output sees every input.
+
+        y = x W + b          x: (N, D), W: (D, units), b: (units,)
+
+    units: outputs, >= 1; the inputs are counted when the network meets its data.
+    bias: whether b is there; it starts at zero.
+    initializer: of W: a name of INITIALIZERS, a record such as Normal(0.01), or a function
+        (rng, shape, fan_in, fan_out) -> array. None takes what suits the activation that follows: He for the ReLU
+        family, LeCun for SELU, Glorot otherwise and where nothing follows.
+    Errors: ArgumentError for units out of range or an unknown name; ShapeError for inputs that are not rows.
+    Example: Sequential(Dense(64), ReLU(), Dense(10))
+    """
+
+    units: int = option(1, "outputs", at_least=1, whole=True)
+    bias: bool = True
+    initializer: Any = None
+
+    def __post_init__(self) -> None:
+        ranges.check(self)
+        if self.initializer is not None:
+            initial.get(self.initializer)
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        if len(shape) != 1:
+            raise ShapeError(
+                f"{self!r} takes rows of features, (N, D), and meets an input of shape {with_batch(shape)}\n"
+                "  try: nn.Flatten() before it"
+            )
+        (d,), k = shape, int(self.units)
+        draw = initial.get(self.initializer or "glorot_uniform")
+        # Drawn in float64 and rounded, so that both precisions start from the same numbers.
+        params = {"weight": np.asarray(draw(rng, (d, k), d, k)).astype(dtype)}
+        if params["weight"].shape != (d, k):
+            raise ShapeError(f"{self!r}: its initialiser returns shape {params['weight'].shape}, not {(d, k)}")
+        if self.bias:
+            params["bias"] = np.zeros(k, dtype)
+        return params, (k,)
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        y = x @ params["weight"]
+        return y + params["bias"] if self.bias else y
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        return {}, (int(np.prod(shape, dtype=np.int64)),)
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        return reshape(x, shape=(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
+
+    function: (N, *shape) -> (N, *out); rows must not mix. A network that holds one cannot be saved as a file.
+    Errors: TraceError where the function does what cannot be traced; ShapeError where it loses the batch axis.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise ArgumentTypeError(f"Function takes a function of a batch, got {self.function!r}")
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        n = 3  # any batch size shows what happens to the batch axis; 1 would hide a lost one in broadcasting
+        _, y = trace(self.function, [new_input((n, *shape), dtype)])
+        if not y.shape or y.shape[0] != n:
+            raise ShapeError(
+                f"{self!r} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}: it has to keep the rows"
+            )
+        return {}, tuple(y.shape[1:])
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        return self.function(x)
+
+
+def with_batch(shape: Shape) -> str:
+    """A sample's shape as the shape of a batch, in text: (N, 28, 28)."""
+    return f"({', '.join(['N', *map(str, shape)])})"
+
+
+def as_layer(given: Any, place: int) -> Layer:
+    """The layer itself, or a plain function as one; anything else is refused."""
+    if isinstance(given, type):
+        raise ArgumentTypeError(f"layer {place} is the class {given.__name__}\n  try: {given.__name__}(...)")
+    if isinstance(given, Layer):
+        return given
+    if callable(given):
+        return Function(given)
+    raise ArgumentTypeError(
+        f"layer {place} is {given!r}, which is no layer: it needs init(rng, shape, dtype) and apply(params, x)"
+    )
+
+
+__all__ = ["Dense", "FalllineError", "Flatten", "Function", "Layer", "as_layer", "with_batch"]

@@ -1,0 +1,219 @@
+"""Losses: how far outputs are from the truth, as one number to make small. Each is one record and knows no network.
+
+A loss is the mean over the batch (over all entries where outputs are compared number by number), so that a learning
+rate means the same for every batch size. Those with `from logits` in their text take raw outputs and are exact where
+a probability would round to 0 or 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from fallline import ranges
+from fallline.errors import ArgumentTypeError, unknown
+from fallline.nn.activation import Identity, Sigmoid, Softmax
+from fallline.nn.target import Targets, as_given, binary, classes_of, counts, numbers, probabilities
+from fallline.ops.arithmetic import relu, where
+from fallline.ranges import option
+
+
+@runtime_checkable
+class Link(Protocol):
+    """From a network's outputs to what they mean: a number, or probabilities."""
+
+    def __call__(self, x: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """exp(x): the outputs are logarithms of the predicted counts."""
+
+    def __call__(self, x: Any) -> Any:
+        return np.exp(x)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with its task, its link, and its way with targets."""
+
+    name: ClassVar[str]
+    task: ClassVar[str] = "regression"  # or "binary" (two classes, one output), "classification", "custom"
+    link: ClassVar[Link | None] = Identity()  # None: outputs are no probabilities
+    prepare: ClassVar[Callable[..., Targets]] = staticmethod(numbers)
+
+    def __post_init__(self) -> None:
+        ranges.check(self)
+
+    def function(self, output: Any, y: Any) -> Any:
+        """The loss of a batch: output is (N, M), y what `prepare` made of the targets; a scalar."""
+        raise NotImplementedError
+
+    def __call__(self, output: Any, y: Any) -> Any:
+        return self.function(output, y)
+
+
+LOSSES: dict[str, Loss] = {}
+L = TypeVar("L", bound=type[Loss])
+
+
+def loss(cls: L) -> L:
+    """Enter a loss with its default parameters under its name."""
+    LOSSES[cls.name] = cls()
+    return cls
+
+
+@dataclass(frozen=True)
+class Custom(Loss):
+    """A user's function(output, y) -> scalar. Targets come as they were given; predictions are the outputs."""
+
+    name: ClassVar[str] = "custom"
+    task: ClassVar[str] = "custom"
+    prepare = staticmethod(as_given)
+    user_function: Callable[[Any, Any], Any] = np.subtract
+
+    def function(self, output: Any, y: Any) -> Any:
+        return self.user_function(output, y)
+
+
+def get(given: Any) -> Loss:
+    """The loss of this name with its default parameters, a user's function as one, or the given loss itself."""
+    if isinstance(given, str):
+        if given not in LOSSES:
+            raise unknown("loss", given, LOSSES)
+        return LOSSES[given]
+    if isinstance(given, Loss):
+        return given
+    if isinstance(given, type) or not callable(given):
+        raise ArgumentTypeError(f"a loss is a name, a record such as nn.Huber(1.0), or a function, got {given!r}")
+    return Custom(given)
+
+
+@loss
+class SquaredError(Loss):
+    """mean (o - y)^2 over all entries."""
+
+    name = "squared_error"
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(np.square(output - y))
+
+
+@loss
+class AbsoluteError(Loss):
+    """mean |o - y| over all entries; the derivative at 0 is 0."""
+
+    name = "absolute_error"
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(np.abs(output - y))
+
+
+@loss
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Squared near the target, straight far from it, so that outliers pull no harder than delta.
+
+        mean over all entries of  r^2 / 2 where |r| <= delta,  delta (|r| - delta / 2) elsewhere,   r = o - y
+
+    Source: Huber 1964, Robust estimation of a location parameter, section 4.
+    """
+
+    name = "huber"
+    delta: float = option(1.0, "the error, in units of y, from which on the loss is straight", above=0)
+
+    def function(self, output: Any, y: Any) -> Any:
+        r = output - y
+        size = np.abs(r)
+        return np.mean(where(size <= self.delta, 0.5 * np.square(r), self.delta * (size - 0.5 * self.delta)))
+
+
+@loss
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Minus the log probability of the true class, from logits.
+
+        mean over rows of  log sum_k exp(z_k) - sum_k q_k z_k
+        q = (1 - label_smoothing) onehot(y) + label_smoothing / K
+
+    y: class labels, or rows of probabilities that sum to 1 (soft labels). Predictions: softmax(z).
+    Source: Bridle 1990, Probabilistic interpretation of feedforward network outputs; smoothing: Szegedy et al. 2016,
+    arXiv:1512.00567, section 7.
+    """
+
+    name = "cross_entropy"
+    task = "classification"
+    link = Softmax()
+    prepare = staticmethod(classes_of)
+    label_smoothing: float = option(0.0, "share of the truth spread over all classes", at_least=0, below=1)
+
+    def function(self, output: Any, y: Any) -> Any:
+        n, k = output.shape
+        # Softmax is the same for logits shifted by any number, so the maximum is only a constant: exp cannot overflow.
+        z = output - np.max(output, axis=1, keepdims=True)
+        if len(y.shape) == 1:
+            # Comparing with every class is elementwise and so is its gradient; indexing would need a scatter.
+            picked = np.sum(where(np.reshape(y, (n, 1)) == np.arange(k), z, 0), axis=1)
+        else:
+            picked = np.sum(y * z, axis=1)
+        if self.label_smoothing:
+            picked = (1 - self.label_smoothing) * picked + (self.label_smoothing / k) * np.sum(z, axis=1)
+        return np.mean(np.log(np.sum(np.exp(z), axis=1)) - picked)
+
+
+@loss
+class BinaryCrossEntropy(Loss):
+    """Minus the log probability of the true one of two classes, from logits, one output each.
+
+        mean over all entries of  log(1 + exp(z)) - y z
+
+    y: labels of two classes, or numbers in 0..1. Predictions: sigmoid(z), the probability of the second class.
+    """
+
+    name = "binary_cross_entropy"
+    task = "binary"
+    link = Sigmoid()
+    prepare = staticmethod(probabilities)
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(np.logaddexp(output, 0) - y * output)
+
+
+@loss
+class Hinge(Loss):
+    """How far outputs are from the right side of a margin of 1: mean of max(0, 1 - s o), s = -1 or 1 for the classes.
+
+    y: labels of two classes. Outputs are distances, not probabilities.
+    Source: Cortes & Vapnik 1995, Support-vector networks.
+    """
+
+    name = "hinge"
+    task = "binary"
+    link = None
+    prepare = staticmethod(binary)
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(relu(1 - (2 * y - 1) * output))
+
+
+@loss
+class Poisson(Loss):
+    """Counts: minus the log likelihood of a Poisson law whose mean is exp(o), without the part that is constant.
+
+        mean over all entries of  exp(o) - y o
+
+    y: counts, >= 0. Predictions: exp(o).
+    Source: Nelder & Wedderburn 1972, Generalized linear models, section 3.
+    """
+
+    name = "poisson"
+    link = Exponential()
+    prepare = staticmethod(counts)
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(np.exp(output) - y * output)
+
+
+__all__ = ["LOSSES", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy", "Custom", "Hinge",
+           "Huber", "Link", "Loss", "Poisson", "SquaredError", "get"]  # fmt: skip

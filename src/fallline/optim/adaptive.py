@@ -1,0 +1,82 @@
+"""Optimizers that scale each parameter's step by the size of its own gradients: RMSProp, Adam, AdamW."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.graph.op import Array
+from fallline.optim.optimizer import Optimizer, State, like, optimizer, rate
+from fallline.ranges import option
+
+
+@optimizer
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """Steps divided by a running root mean square of the gradient.
+
+        v = decay v + (1 - decay) g^2
+        theta <- theta - learning_rate g / (sqrt(v) + eps)
+
+    Source: Hinton 2012, Neural networks for machine learning, lecture 6e; eps outside the root, as in PyTorch.
+    """
+
+    name = "rmsprop"
+    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
+    decay_rate: float = option(0.99, "share of the second moment kept", at_least=0, below=1)
+    eps: float = option(1e-8, "keeps the quotient finite", above=0)
+
+    def init(self, theta: Array) -> dict[str, Array]:
+        return {"v": np.zeros_like(theta)}
+
+    def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
+        v = self.decay_rate * state["v"] + (1 - self.decay_rate) * np.square(g)
+        return theta - like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
+
+
+@optimizer
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam: steps scaled by running moments of the gradient.
+
+        m = beta1 m + (1 - beta1) g          first moment, same shape as theta
+        v = beta2 v + (1 - beta2) g^2        second moment
+        m_hat = m / (1 - beta1^t)            t = step + 1: both moments start at 0, and this makes up for it
+        v_hat = v / (1 - beta2^t)
+        theta <- theta - learning_rate m_hat / (sqrt(v_hat) + eps)
+
+    Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; weight decay is a term of the gradient.
+    """
+
+    name = "adam"
+    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
+    beta1: float = option(0.9, "share of the first moment kept", at_least=0, below=1)
+    beta2: float = option(0.999, "share of the second moment kept", at_least=0, below=1)
+    eps: float = option(1e-8, "keeps the quotient finite", above=0)
+
+    def init(self, theta: Array) -> dict[str, Array]:
+        return {"m": np.zeros_like(theta), "v": np.zeros_like(theta)}
+
+    def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
+        m = self.beta1 * state["m"] + (1 - self.beta1) * g
+        v = self.beta2 * state["v"] + (1 - self.beta2) * np.square(g)
+        # The corrections are moved into two single numbers, which saves two passes over theta:
+        # m_hat / (sqrt(v_hat) + eps) = (root2 / correction1) m / (sqrt(v) + eps root2).
+        t = step + 1
+        root2 = np.sqrt(1 - self.beta2**t)
+        size = like(learning_rate * root2 / (1 - self.beta1**t), theta)
+        return theta - size * (m / (np.sqrt(v) + like(self.eps * root2, theta))), {"m": m, "v": v}
+
+
+@optimizer
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with weight decay beside the step: theta is also multiplied by 1 - learning_rate * weight_decay.
+
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2, with the schedule inside learning_rate as in PyTorch.
+    """
+
+    name = "adamw"
+    decoupled = True
+    weight_decay: float = option(0.01, "pull of weights (not biases) towards 0", at_least=0)

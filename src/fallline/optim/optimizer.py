@@ -1,0 +1,136 @@
+"""What every optimizer has: a learning rate, weight decay, clipping; and the table of their names.
+
+An optimizer is a frozen record. Its update is plain NumPy over the flat vector theta, so it is traced into the step.
+Whole vectors stay in theta's precision; single numbers are computed in float64 and rounded once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from fallline import ranges
+from fallline.errors import ArgumentError, unknown
+from fallline.graph.node import Node
+from fallline.graph.op import Array
+from fallline.ops.arithmetic import where
+from fallline.optim import schedule as schedules
+from fallline.optim.schedule import Schedule
+from fallline.ranges import option
+
+State = dict[str, Any]
+
+
+def rate(default: float) -> Any:
+    return option(default, "size of a step; a number, or a schedule", above=0, function=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """From theta and its gradient to the next theta.
+
+    weight_decay: strength of the pull of weights towards 0. clip_norm, clip_value: the gradient is first cut to
+        +-clip_value element by element, then scaled down to the norm clip_norm; None leaves it alone.
+    """
+
+    name: ClassVar[str]
+    decoupled: ClassVar[bool] = False  # weight decay beside the gradient's step instead of in the gradient
+    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
+    weight_decay: float = option(0.0, "pull of weights (not biases) towards 0", at_least=0)
+    clip_norm: float | None = option(None, "largest norm of the gradient", above=0, optional=True)
+    clip_value: float | None = option(None, "largest absolute value in the gradient", above=0, optional=True)
+
+    def __post_init__(self) -> None:
+        ranges.check(self)
+        if callable(self.learning_rate) and not isinstance(self.learning_rate, Schedule):
+            schedules.check_function(self.learning_rate)
+
+    def init(self, theta: Array) -> dict[str, Array]:
+        """The state before the first step: arrays like theta, by name."""
+        return {}
+
+    def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
+        """One update from a gradient that is already clipped; `learning_rate` is this step's."""
+        raise NotImplementedError
+
+    def update(self, theta: Any, g: Any, state: State, step: Any, decay_mask: Any = None) -> tuple[Any, State]:
+        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls (None: everywhere)."""
+        learning_rate = self.rate_at(step)
+        g = self.clipped(g)
+        if self.weight_decay and not self.decoupled:
+            g = g + self.decay(theta, self.weight_decay, decay_mask)
+        new, state = self.rule(theta, g, state, step, learning_rate)
+        if self.weight_decay and self.decoupled:
+            new = new - self.decay(theta, learning_rate * self.weight_decay, decay_mask)
+        return new, state
+
+    def rate_at(self, step: Any) -> Any:
+        """The learning rate of a step."""
+        return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+
+    def resolve(self, total_steps: int) -> "Optimizer":
+        """The same optimizer for a training of this many steps: what its schedule needs to know."""
+        if not callable(self.learning_rate):
+            return self
+        resolved = self
+        if isinstance(self.learning_rate, Schedule):
+            resolved = replace(self, learning_rate=self.learning_rate.resolve(total_steps))
+        for step in (0, max(0, total_steps - 1)):
+            value = float(resolved.rate_at(np.int64(step)))
+            if not 0 <= value < np.inf:
+                raise ArgumentError(
+                    f"the learning rate has to be >= 0 and finite at every step, at step {step} it is {value}"
+                )
+        return resolved
+
+    def decay(self, theta: Any, strength: Any, decay_mask: Any) -> Any:
+        strength = like(strength, theta)
+        return strength * theta if decay_mask is None else (strength * decay_mask) * theta
+
+    def clipped(self, g: Any) -> Any:
+        """The gradient cut to what clip_value and clip_norm allow."""
+        if self.clip_value is not None:
+            g = np.minimum(np.maximum(g, -self.clip_value), self.clip_value)
+        if self.clip_norm is not None:
+            norm = np.sqrt(np.sum(np.square(g)))
+            g = g * where(norm > self.clip_norm, self.clip_norm / norm, like(1.0, g))
+        return g
+
+
+def like(value: Any, theta: Any) -> Any:
+    """A single number in theta's precision: float64 beside a float32 vector would make all of it float64."""
+    return value.astype(theta.dtype) if isinstance(value, Node | np.generic | np.ndarray) else theta.dtype.type(value)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {}
+O = TypeVar("O", bound=type[Optimizer])  # noqa: E741
+
+
+def optimizer(cls: O) -> O:
+    """Enter an optimizer under its name."""
+    OPTIMIZERS[cls.name] = cls
+    return cls
+
+
+def get(name: str, *, schedule: str | None = None, steps: int | None = None, **fields: Any) -> Optimizer:
+    """The optimizer of this name; `schedule` is the name of a schedule of its learning rate.
+
+    steps: how many there will be, for schedules that need to know; fields: the optimizer's own, None for the default.
+    Errors: ArgumentError for unknown names (with the nearest) and values out of range.
+    Example: get("adam", learning_rate=0.01, schedule="cosine", steps=2000)
+    """
+    if name not in OPTIMIZERS:
+        raise unknown("optimizer", name, OPTIMIZERS)
+    cls = OPTIMIZERS[name]
+    known = {field: default for field, default, _ in ranges.options(cls)}
+    for field in fields:
+        if field not in known:
+            raise unknown(f"argument of {name}", field, known)
+    given = {field: value for field, value in fields.items() if value is not None}
+    if schedule is not None:
+        given["learning_rate"] = schedules.get(
+            schedule, learning_rate=given.get("learning_rate", known["learning_rate"])
+        )
+    made = cls(**given)
+    return made if steps is None else made.resolve(steps)

@@ -1,0 +1,85 @@
+"""Ranges of arguments, declared once as data: validation, documentation and command-line flags read the same record.
+
+A frozen dataclass states each field with `option(default, ...)` and calls `check(self)` when it is made.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fallline.errors import ArgumentError, nearest
+
+_KEY = "range"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a value may be: a number between bounds, one of some words, or one of the further forms allowed."""
+
+    doc: str = ""
+    above: float = -math.inf  # exclusive
+    at_least: float = -math.inf  # inclusive
+    below: float = math.inf  # exclusive
+    at_most: float = math.inf  # inclusive
+    whole: bool = False
+    optional: bool = False  # None is allowed and means "off"
+    words: tuple[str, ...] = ()  # names that are allowed beside, or instead of, numbers
+    number: bool = True
+    function: bool = False  # anything that can be called is allowed too
+
+    def __str__(self) -> str:
+        """The range in words: `a number > 0 and < 1, or None`."""
+        bounds = [(">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)]
+        limits = " and ".join(f"{sign} {value:g}" for sign, value in bounds if math.isfinite(value))
+        kind = "a whole number" if self.whole else "a number"
+        forms = [f"{kind} {limits}".rstrip()] if self.number else []
+        forms += [" | ".join(repr(word) for word in self.words)] if self.words else []
+        forms += ["a function of the step"] if self.function else []
+        forms += ["None"] if self.optional else []
+        return ", or ".join(forms)
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value, or None."""
+        if (value is None and self.optional) or (self.function and callable(value)):
+            return None
+        if isinstance(value, str):
+            if value in self.words:
+                return None
+            return f"has to be {self}, got {value!r}{nearest(value, self.words)}"
+        # bool is a number to Python, but `momentum=True` is a slip.
+        fits = self.number and isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if fits and self.whole:
+            fits = float(value).is_integer()
+        # A NaN fails every comparison, so it is outside; so is infinity where a bound says so.
+        if not fits or not (self.above < value < self.below and self.at_least <= value <= self.at_most):
+            return f"has to be {self}, got {value!r}"
+        return None if math.isfinite(value) else f"has to be finite, got {value!r}"
+
+
+def option(default: Any, doc: str = "", **limits: Any) -> Any:
+    """A dataclass field with its range; `limits` are the fields of Range."""
+    return dataclasses.field(default=default, metadata={_KEY: Range(doc, **limits)})
+
+
+def options(of: Any) -> Iterator[tuple[str, Any, Range]]:
+    """(name, default, range) of every field of a dataclass, or of an instance of one, that declares a range."""
+    for field in dataclasses.fields(of):
+        if _KEY in field.metadata:
+            yield field.name, field.default, field.metadata[_KEY]
+
+
+def problems(given: Any) -> list[str]:
+    """One line for each field of a dataclass instance that is outside its range."""
+    found = ((name, range_.problem(getattr(given, name))) for name, _, range_ in options(given))
+    return [f"{name} {problem}" for name, problem in found if problem]
+
+
+def check(given: Any) -> None:
+    """Raise ArgumentError, naming all fields of a dataclass instance that are outside their range."""
+    wrong = problems(given)
+    if wrong:
+        name = type(given).__name__
+        raise ArgumentError("\n".join([f"{name}: {wrong[0]}", *(f"  and {line}" for line in wrong[1:])]))
