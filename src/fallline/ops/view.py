@@ -25,7 +25,8 @@ def cast(x, *, dtype):
     return np.asarray(x).astype(dtype)
 
 
-@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=lambda g, y, x: (g,), domain=examples((((2, 3),), {})))
+@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=lambda g, y, x: (g,), domain=examples((((2, 3),), {})),
+           without_copy=lambda x: x)  # fmt: skip
 def alias(x):
     """The same value under a name of its own, so that a derivative can be taken at this place only."""
     return x
@@ -46,7 +47,8 @@ def _reshape_infer(x, *, shape):
 
 
 @primitive(Kind.VIEW, infer=_reshape_infer, grad=lambda g, y, x, *, shape: (reshape(g, shape=x.shape),),
-           domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})))  # fmt: skip
+           domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})),
+           without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False))  # fmt: skip
 def reshape(x, *, shape):
     """The elements in row-major order under another shape."""
     return np.reshape(x, shape)
@@ -93,6 +95,7 @@ def slice_(x, *, starts, stops, steps):
     infer=lambda x, *, shape, starts, stops, steps: (shape, x.dtype),
     grad=lambda g, y, x, *, shape, starts, stops, steps: (slice_(g, starts=starts, stops=stops, steps=steps),),
     domain=examples((((2, 4),), {"shape": (5, 4), "starts": (1, 0), "stops": (4, 4), "steps": (2, 1)})),
+    slices=_slices,
 )
 def place(x, *, shape, starts, stops, steps):
     """Zeros of a shape with x laid where the slice points: the adjoint of `slice`, and zero padding."""

@@ -6,20 +6,24 @@ same graph and values, same result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from fallline.errors import GraphError
+from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.program import reference
+from fallline.program.lower import lower
+from fallline.program.machine import Program
+from fallline.program.state import carry
 
 
 class Loop(Protocol):
     """What `build` returns."""
 
     state: list[Array]
+    outputs: Any
 
     def run(self, steps: int) -> int:
         """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
@@ -69,6 +73,24 @@ class ReferenceLoop:
         return steps
 
 
+class MachineLoop:
+    """Runs the graph as a program on the machine, in the caller's arrays."""
+
+    def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None) -> None:
+        node = None if watch is None else graph.outputs[watch]
+        lowered = carry(lower(graph, node), len(state))
+        self.state = state
+        self.program = Program(lowered, [*state, *data], writable=len(state))
+
+    def run(self, steps: int) -> int:
+        return self.program.run(steps)
+
+    @property
+    def outputs(self) -> list[Array]:
+        """The outputs of the last step."""
+        return [np.array(self.program.value(ref)) for ref in self.program.outputs]
+
+
 def build(
     graph: Graph, state: Sequence[Array], data: Sequence[Array], *, watch: int | None = None, engine: str = "machine"
 ) -> Loop:
@@ -80,4 +102,7 @@ def build(
     engine: "machine" or "reference".
     """
     check(graph, state, data, watch)
-    return ReferenceLoop(graph, list(state), list(data), watch)
+    engines = {"machine": MachineLoop, "reference": ReferenceLoop}
+    if engine not in engines:
+        raise unknown("engine", engine, engines)
+    return engines[engine](graph, list(state), list(data), watch)

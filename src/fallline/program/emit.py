@@ -1,0 +1,131 @@
+"""From operands to instructions: each function gives the kernel and the row of words for one kind of work.
+
+The words are computed from the operands' own layouts, so a verified operand cannot disagree with its sizes.
+"""
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction
+from fallline.program.kernels import wrap
+from fallline.program.kernels.elementwise import Chain, Step
+from fallline.program.kernels.elementwise import source_of as chain_source
+from fallline.program.layout import Ref, Shape, collapse
+
+STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
+COPY_LOOPS = 6  # as many as kernels/move.py has
+# Below this many multiply-adds a product runs in our own loops: a BLAS call costs more than the work.
+SMALL_PRODUCT = 4096
+INLINE_LOOPS = 3  # loops of a chain kernel
+
+
+def pad(values: Shape, length: int, filler: int) -> Shape:
+    return (filler,) * (length - len(values)) + values
+
+
+def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] | None:
+    """The loops of a chain over these operands, all of this shape; None where it takes more than a kernel has."""
+    sizes, strides = collapse(shape, [ref.strides for ref in operands])
+    if len(sizes) > INLINE_LOOPS:
+        return None
+    return pad(sizes, INLINE_LOOPS, 1), [pad(s, INLINE_LOOPS, 0) for s in strides]
+
+
+def chain(steps: tuple[Step, ...], results: list[str], outputs: list[Ref], inputs: list[Ref], where: str) -> Instruction:
+    """A chain of elementwise ops; inputs are broadcast to the outputs' shape."""
+    loops = chain_loops(outputs[0].shape, [*outputs, *inputs])
+    if loops is None:
+        raise ProgramError("a chain's operands need more loops than a kernel has; copy them first")
+    sizes, strides = loops
+    n = sizes[-1]
+    patterns = ["c" if n == 1 or s[-1] == 1 else "b" if s[-1] == 0 else "s" for s in strides]
+    described = Chain(
+        tuple((str(ref.dtype), p) for ref, p in zip(inputs, patterns[len(outputs) :], strict=True)),
+        steps,
+        tuple((r, str(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
+    )
+    words = (*sizes, *(s for stride in strides for s in stride))
+    name = "+".join(step.op for step in steps)
+    return Instruction(name, chain_source(described), (*outputs, *inputs), len(outputs), words, True, where)
+
+
+def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
+    """Element by element over any strides."""
+    sizes, (so, sx) = collapse(out.shape, [out.strides, x.strides])
+    if len(sizes) > COPY_LOOPS:
+        raise ProgramError(f"an array with {len(sizes)} axes that do not merge cannot be copied by the machine")
+    if not sizes:
+        sizes, so, sx = (1,), (1,), (1,)
+    words = (*pad(sizes, COPY_LOOPS, 1), *pad(so, COPY_LOOPS, 0), *pad(sx, COPY_LOOPS, 0))
+    source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
+    return Instruction("copy", source, (out, x), 1, words, False, where)
+
+
+def fill(out: Ref, where: str = "") -> Instruction:
+    """Zeros."""
+    return Instruction("fill", wrap.source_of("move", "fill", (str(out.dtype),), 1), (out,), 1, (out.size,), False, where)
+
+
+def fold(name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str, scratch: Ref | None = None) -> Instruction:
+    """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
+    (n0, n1, r), (s0, s1, sr) = loops
+    operands = (out, x) if scratch is None else (out, x, scratch)
+    function = name + ("_int" if name == "fold_sum" and x.dtype.kind != "f" else "")
+    source = wrap.source_of("fold", function, tuple(str(ref.dtype) for ref in operands), 6, "REORDERED")
+    return Instruction(name, source, operands, 1, (n0, n1, s0, s1, r, sr), False, where)
+
+
+def watch(x: Ref) -> Instruction:
+    """Stop unless the value is finite."""
+    source = wrap.source_of("fold", "watch", ("int64", str(x.dtype)), 0)
+    return Instruction("watch", source, (STATUS_REF, x), 1, (), False, "")
+
+
+def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
+    """Slices by position; sizes: outer, size of the axis, inner, number of positions."""
+    dtypes = (str(out.dtype), str(x.dtype), "int64", "int64")
+    operands = (out, x, index, STATUS_REF)
+    return Instruction("gather", wrap.source_of("move", "gather", dtypes, 4), operands, 1, sizes, False, where)
+
+
+def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
+    """Slices added by position to zeros; sizes as for gather."""
+    dtypes = (str(out.dtype), str(g.dtype), "int64", "int64")
+    operands = (out, g, index, STATUS_REF)
+    return Instruction("scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where)
+
+
+def blas_form(ref: Ref) -> tuple[bool, int] | None:
+    """(transposed, leading dimension) of the last two axes as BLAS reads them; None where it cannot."""
+    (rows, columns), (sr, sc) = ref.shape[-2:], ref.strides[-2:]
+    if (sc == 1 or columns == 1) and (rows == 1 or sr >= max(columns, 1)):
+        return False, max(columns, 1) if rows == 1 else sr
+    if (sr == 1 or rows == 1) and (columns == 1 or sc >= max(rows, 1)):
+        return True, max(rows, 1) if columns == 1 else sc
+    return None
+
+
+def _bits(value: float, dtype: np.dtype) -> int:  # type: ignore[type-arg]
+    """A number's bit pattern in the low end of a word, for BLAS to read by address."""
+    return int(np.array(value, dtype).view(np.uint32 if dtype.itemsize == 4 else np.int64))
+
+
+def product(out: Ref, a: Ref, b: Ref, batch: tuple[int, int, int, int], where: str) -> Instruction:
+    """out = a @ b; batch: number of matrices and the stride of each operand from one to the next."""
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    count, cs, as_, bs = batch
+    operands = (out, a, b)
+    name = str(out.dtype)
+    form_a, form_b = blas_form(a), blas_form(b)
+    if m * n * k <= SMALL_PRODUCT or out.dtype.kind != "f" or form_a is None or form_b is None:
+        words = (count, cs, as_, bs, m, n, k, *a.strides[-2:], *b.strides[-2:])
+        source = wrap.source_of("product", "small", (name,) * 3, len(words), "REORDERED")
+        return Instruction("product_small", source, operands, 1, words, False, where)
+    (ta, lda), (tb, ldb) = form_a, form_b
+    words_by_name = {
+        "trans_b": ord("t" if tb else "n"), "trans_a": ord("t" if ta else "n"), "n": n, "m": m, "k": k,
+        "alpha": _bits(1, out.dtype), "ldb": ldb, "lda": lda, "beta": _bits(0, out.dtype), "ldc": n,
+        "batch": count, "cs": cs, "as": as_, "bs": bs,
+    }  # fmt: skip
+    words = tuple(words_by_name[word] for word in wrap.PRODUCT_WORDS)
+    return Instruction("product", wrap.gemm_source(name), operands, 1, words, False, where)

@@ -1,0 +1,86 @@
+"""Reading and writing raw memory from compiled code: typed pointers, words of an argument row, calls by address."""
+
+from typing import Any
+
+import llvmlite.ir as ir
+from numba import types
+from numba.extending import intrinsic
+
+_LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": ir.IntType(64), "bool": ir.IntType(8),
+         "int32": ir.IntType(32), "uint8": ir.IntType(8)}  # fmt: skip
+_NUMBA = {"float32": types.float32, "float64": types.float64, "int64": types.int64, "bool": types.uint8,
+          "int32": types.int32, "uint8": types.uint8}  # fmt: skip
+
+
+def pointer_to(dtype: str) -> Any:
+    """A function from an address to a pointer of this dtype, which can be indexed."""
+    llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def pointer(typing_context: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], llvm_type.as_pointer())
+
+        return types.CPointer(numba_type)(types.intp), codegen
+
+    return pointer
+
+
+word_pointer = pointer_to("int64")
+
+
+def _scopes(builder: Any, names: list[str]) -> Any:
+    """Alias scopes: accesses marked with different ones are promised to be apart."""
+    module = builder.module
+    domain = module.add_metadata([ir.MetaDataString(module, "fallline")])
+    return module.add_metadata([module.add_metadata([ir.MetaDataString(module, name), domain]) for name in names])
+
+
+def loader(dtype: str, outputs: int) -> Any:
+    """load(address, i): an element of an input that no output overlaps, except at the very element being computed."""
+    llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
+    others = [f"out{i}" for i in range(outputs)]
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(typing_context: Any, address: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.gep(builder.inttoptr(args[0], llvm_type.as_pointer()), [args[1]])
+            value = builder.load(pointer)
+            value.set_metadata("alias.scope", _scopes(builder, ["in"]))
+            value.set_metadata("noalias", _scopes(builder, others))
+            return value
+
+        return numba_type(types.intp, types.intp), codegen
+
+    return load
+
+
+def storer(dtype: str, number: int, outputs: int) -> Any:
+    """store(address, i, value): an element of output `number`, apart from every other operand."""
+    llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
+    others = ["in", *(f"out{i}" for i in range(outputs) if i != number)]
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def store(typing_context: Any, address: Any, index: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            pointer = builder.gep(builder.inttoptr(args[0], llvm_type.as_pointer()), [args[1]])
+            done = builder.store(args[2], pointer)
+            done.set_metadata("alias.scope", _scopes(builder, [f"out{number}"]))
+            done.set_metadata("noalias", _scopes(builder, others))
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.intp, numba_type), codegen
+
+    return store
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call_kernel(typing_context: Any, address: Any, operands: Any) -> Any:
+    """Call the kernel at an address with the address of its arguments."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kernel_type = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
+        builder.call(builder.inttoptr(args[0], kernel_type.as_pointer()), [args[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), codegen

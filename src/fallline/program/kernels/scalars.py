@@ -1,0 +1,36 @@
+"""What generated kernels import: ops on one number, compile flags, and the signature every kernel has."""
+
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+import fallline.ops  # noqa: F401  (fills the table)
+from fallline.graph.op import TABLE
+
+SIGNATURE = types.void(types.intp)
+# Products and sums may fuse (contract) and the sign of zero is free, but the order of sums stays as written:
+# the polynomials of ops/fast.py rely on it. Nothing is assumed about NaN and infinity.
+EXACT: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy", "nopython": True}
+# Folds and products may sum in any order, which is what lets them run as vector code.
+REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy", "nopython": True}
+
+_TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": np.bool_}
+
+
+def _compiled(function: Any) -> Any:
+    """The function as compiled code may call it, with the plain functions it closes over compiled too."""
+    for cell in function.__closure__ or ():
+        if isinstance(cell.cell_contents, FunctionType):
+            cell.cell_contents = _compiled(cell.cell_contents)
+    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy")
+
+
+@cache
+def scalar(name: str, dtype: str) -> Any:
+    """The op on one number of this dtype, compiled into whoever calls it."""
+    op = TABLE[name]
+    function = op.scalar(_TYPES[dtype]) if op.scalar is not None else None
+    return _compiled(function or op.meaning)

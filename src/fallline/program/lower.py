@@ -1,0 +1,296 @@
+"""A graph becomes instructions: views cost nothing, elementwise chains become one kernel call, joins are written
+in place by whoever makes their parts, and new state is written over old state where no one reads that any more.
+
+Asks for the kind of an op, never for its name. Knows nothing of addresses (machine.py) or offsets (plan.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node
+from fallline.graph.op import Array, Kind
+from fallline.program import emit
+from fallline.program.chains import OpenChain
+from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
+
+DTYPES = frozenset({"float32", "float64", "int64", "bool"})
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program without memory: what to call, on which windows of which buffers."""
+
+    instructions: tuple[Instruction, ...]
+    buffers: tuple[Buffer, ...]
+    constants: tuple[Array, ...]
+    outputs: tuple[Ref, ...]
+    watch_end: int  # instructions up to here run before the machine asks whether to stop
+    values: dict[Node, Ref]  # where each node lies; complete only when nothing is shared
+
+
+class Lowering:
+    """The state of one lowering."""
+
+    def __init__(self, graph: Graph, watch: Node | None) -> None:
+        self.graph, self.watch = graph, watch
+        self.buffers: list[Buffer] = [Buffer(Place.STATUS, STATUS_WORDS, 8)]
+        self.constants: list[Array] = []
+        self.instructions: list[Instruction] = []
+        self.refs: dict[Node, Ref] = {}
+        self.targets: dict[Node, Ref] = {}
+        self.chains: dict[Shape, OpenChain] = {}
+        self.chain_of: dict[Node, OpenChain] = {}
+        self.watch_end = 0
+        for number, node in enumerate(graph.inputs):
+            self.refs[node] = self.new(node.shape, node.dtype, Place.INPUT, number)
+
+    # Memory
+
+    def new(self, shape: Shape, dtype: Any, place: Place = Place.TEMPORARY, number: int = 0) -> Ref:
+        """A fresh contiguous buffer."""
+        dtype = np.dtype(dtype)
+        if str(dtype) not in DTYPES:
+            raise ProgramError(f"the machine computes with {', '.join(sorted(DTYPES))}, not {dtype}; cast the input")
+        size = int(np.prod(shape, dtype=np.int64))
+        self.buffers.append(Buffer(place, size, dtype.itemsize, number))
+        return Ref(len(self.buffers) - 1, 0, tuple(shape), row_major(shape), dtype)
+
+    def constant(self, value: Array) -> Ref:
+        ref = self.new(value.shape, value.dtype, Place.CONSTANT, len(self.constants))
+        self.constants.append(np.array(value, order="C"))
+        return ref
+
+    def target(self, node: Node) -> Ref:
+        """Where this node's value shall be written."""
+        return self.targets.get(node) or self.new(node.shape, node.dtype)
+
+    def ref(self, node: Node) -> Ref:
+        """Where a node's value lies; closes the chain that still holds it."""
+        if node in self.chain_of:
+            self.close(self.chain_of[node])
+        return self.refs[node]
+
+    def packed(self, ref: Ref, where: str = "") -> Ref:
+        """The value in row-major order without gaps, copied if it is not."""
+        if ref.contiguous:
+            return ref.viewed(ref.shape, row_major(ref.shape))
+        out = self.new(ref.shape, ref.dtype)
+        self.put(emit.copy(out, ref, where))
+        return out
+
+    def put(self, instruction: Instruction) -> None:
+        if all(ref.size for ref in instruction.written):
+            self.instructions.append(instruction)
+
+    # Elementwise chains
+
+    def chained(self, node: Node) -> None:
+        """Add an elementwise node to the open chain of its shape."""
+        chain = self.chains.get(node.shape)
+        for x in node.inputs:
+            if x in self.chain_of and self.chain_of[x] is not chain:
+                self.ref(x)
+        chain = self.chains.get(node.shape)
+        if chain is not None and not chain.has_room(node):
+            self.close(chain)
+            chain = None
+        if chain is None:
+            chain = self.chains[node.shape] = OpenChain(node.shape)
+        chain.add(node)
+        self.chain_of[node] = chain
+
+    def close(self, chain: OpenChain) -> None:
+        """Turn a chain into a kernel call that writes every member somebody outside needs."""
+        del self.chains[chain.shape]
+        for node in chain.members:
+            del self.chain_of[node]
+        needed = [node for node in chain.members if self.escapes(node, chain)]
+        outputs = [self.target(node) for node in needed]
+        inputs = [self.refs[x].broadcast(chain.shape) for x in chain.inputs]
+        where = str(next(reversed(chain.members)).where)
+        if emit.chain_loops(chain.shape, [*outputs, *inputs]) is None:
+            inputs = [x if not any(x.strides) else self.packed(x, where) for x in inputs]
+        for node, ref in zip(needed, outputs, strict=True):
+            self.refs[node] = ref
+        if needed:
+            results = [chain.name_of(node) for node in needed]
+            self.put(emit.chain(chain.steps(), results, outputs, inputs, where))
+
+    def escapes(self, node: Node, chain: OpenChain) -> bool:
+        return node in self.kept or any(user not in chain.members for user in self.users.get(node, ()))
+
+    # Other kinds
+
+    def view(self, node: Node) -> None:
+        ref = self.ref(node.inputs[0])
+
+        def shown(array: Array) -> Array:
+            result: Array = node.op.facts.get("without_copy", node.op.meaning)(array, **node.attrs)
+            return result
+
+        seen = as_strided_view(ref, shown) or as_strided_view(self.packed(ref, str(node.where)), shown)
+        assert seen is not None
+        self.refs[node] = replace(seen, shape=node.shape)
+
+    def fold_loops(self, x: Ref, axes: tuple[int, ...]) -> tuple[Ref, tuple[Shape, Shape]]:
+        """x, copied if it must be, and its loops (n0, n1, folded) with strides."""
+        kept = [a for a in range(len(x.shape)) if a not in axes]
+        turned = x.permuted([*kept, *axes])
+        out_shape = tuple(x.shape[a] for a in kept)
+        for attempt in (turned, None):
+            ref = self.packed(turned) if attempt is None else turned
+            sizes, (strides, _) = collapse(out_shape, [ref.strides[: len(kept)], row_major(out_shape)])
+            (folded, (step,)) = collapse(ref.shape[len(kept) :], [ref.strides[len(kept) :]])
+            if len(sizes) <= 2 and len(folded) <= 1:
+                break
+        loops = (*emit.pad(sizes, 2, 1), *emit.pad(folded, 1, 1)), (*emit.pad(strides, 2, 0), *emit.pad(step, 1, 0))
+        return ref, loops
+
+    def reduction(self, node: Node) -> None:
+        x = self.ref(node.inputs[0])
+        x, loops = self.fold_loops(x, node.attrs["axes"])
+        out = self.target(node)
+        self.put(emit.fold(f"fold_{node.op.name}", out, x, loops, str(node.where)))
+        self.refs[node] = out
+
+    def scan(self, node: Node) -> None:
+        x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], str(node.where)
+        n = x.shape[axis]
+        outer, inner = int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis + 1 :]))
+        out = self.target(node)
+        scratch = self.new((2 * n,), np.int64) if node.op.facts.get("scratch") else None
+        loops = (outer, inner, n), (n * inner, 1, inner)
+        self.put(emit.fold(f"scan_{node.op.name}", out, x, loops, where, scratch))
+        self.refs[node] = out
+
+    def contraction(self, node: Node) -> None:
+        where = str(node.where)
+        operands = []
+        for ref in (self.ref(x) for x in node.inputs):
+            batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
+            fits = len(batch) <= 1 and emit.blas_form(ref) is not None
+            ref = ref if fits else self.packed(ref, where)
+            batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
+            operands.append((ref, strides[0] if strides else 0))
+        out = self.target(node)
+        (a, as_), (b, bs) = operands
+        count = int(np.prod(node.shape[:-2], dtype=np.int64))
+        if a.shape[-1] == 0:
+            self.put(emit.fill(out, where))
+        else:
+            self.put(emit.product(out, a, b, (count, node.shape[-2] * node.shape[-1], as_, bs), where))
+        self.refs[node] = out
+
+    def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
+        """Packed operands of a gather or scatter, and the sizes around the axis of the array of this shape."""
+        x, index = (self.packed(self.ref(i), str(node.where)) for i in node.inputs)
+        outer, inner = int(np.prod(shape[:axis], dtype=np.int64)), int(np.prod(shape[axis + 1 :], dtype=np.int64))
+        return x, index, (outer, shape[axis], inner, index.size)
+
+    def gather(self, node: Node) -> None:
+        x, index, sizes = self.positions(node, node.attrs["axis"], node.inputs[0].shape)
+        out = self.target(node)
+        self.put(emit.gather(out, x, index, sizes, str(node.where)))
+        self.refs[node] = out
+
+    def scatter(self, node: Node) -> None:
+        g, index, sizes = self.positions(node, node.attrs["axis"], node.shape)
+        out = self.target(node)
+        self.put(emit.scatter_add(out, g, index, sizes, str(node.where)))
+        self.refs[node] = out
+
+    def join(self, node: Node) -> None:
+        parts = [self.ref(x) for x in node.inputs]
+        out, where = self.target(node), str(node.where)
+        windows = self.windows(node, out)
+        if len(windows) == 1 and windows[0].size != out.size:
+            self.put(emit.fill(out, where))
+        for part, window in zip(parts, windows, strict=True):
+            if (part.buffer, part.offset) != (window.buffer, window.offset) or not part.size:
+                self.put(emit.copy(window, part, where))
+        self.refs[node] = out
+
+    def windows(self, node: Node, out: Ref) -> list[Ref]:
+        """Where in a join's result each part lies."""
+        if len(node.inputs) == 1 and "axis" not in node.attrs:  # laid into zeros where a slice points
+            slices = node.op.facts["slices"](node.attrs["starts"], node.attrs["stops"], node.attrs["steps"])
+            window = as_strided_view(out, lambda array: array[slices])
+            assert window is not None
+            return [window]
+        axis, start, found = node.attrs["axis"], 0, []
+        for x in node.inputs:
+            found.append(out.viewed(x.shape, out.strides, start * out.strides[axis]))
+            start += x.shape[axis]
+        return found
+
+    # The whole
+
+    def aim(self, nodes: tuple[Node, ...]) -> None:
+        """Let the makers of a join's parts write straight into the join."""
+        for node in reversed(nodes):
+            if node.op.kind is not Kind.JOIN or "axis" not in node.attrs:
+                continue
+            out = self.targets.setdefault(node, self.new(node.shape, node.dtype))
+            for part, window in zip(node.inputs, self.windows(node, out), strict=True):
+                while part.op.kind is Kind.VIEW and "without_copy" in part.op.facts and window.contiguous:
+                    part = part.inputs[0]
+                    window = window.viewed(part.shape, row_major(part.shape))
+                made_here = part.op.kind not in (Kind.SOURCE, Kind.VIEW)
+                if window.contiguous and made_here and part not in self.targets and part.shape == window.shape:
+                    self.targets[part] = window.viewed(part.shape, row_major(part.shape))
+
+    def run(self) -> Lowered:
+        nodes = self.graph.nodes()
+        self.users: dict[Node, list[Node]] = {}
+        for node in nodes:
+            for x in node.inputs:
+                self.users.setdefault(x, []).append(node)
+        self.kept = {*self.graph.outputs, *([self.watch] if self.watch is not None else [])}
+        self.aim(nodes)
+        # What only becomes new state comes last, so that it may overwrite the old.
+        last = [n for n in nodes if n in self.kept and n not in self.users and n is not self.watch and n.inputs]
+        moved = set(last)
+        for node in [*(n for n in nodes if n not in moved), *last]:
+            self.one(node)
+        for chain in list(self.chains.values()):
+            self.close(chain)
+        outputs = tuple(self.ref(node) for node in self.graph.outputs)
+        return Lowered(tuple(self.instructions), tuple(self.buffers), tuple(self.constants), outputs,
+                       self.watch_end, self.refs)  # fmt: skip
+
+    def one(self, node: Node) -> None:
+        kind = node.op.kind
+        if node.op is INPUT:
+            if node not in self.refs:
+                raise ProgramError(f"{node!r} is not an input of this graph: a value was kept from another call")
+        elif node.op is CONSTANT:
+            self.refs[node] = self.constant(machine_dtype(node.attrs["value"]))
+        elif kind in (Kind.ELEMENTWISE, Kind.CAST):
+            self.chained(node)
+        else:
+            BY_KIND[kind](self, node)
+        if node is self.watch:
+            self.put(emit.watch(self.ref(node)))
+            self.watch_end = len(self.instructions)
+
+
+BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
+    Kind.VIEW: Lowering.view, Kind.REDUCTION: Lowering.reduction, Kind.SCAN: Lowering.scan,
+    Kind.CONTRACTION: Lowering.contraction, Kind.GATHER: Lowering.gather, Kind.SCATTER: Lowering.scatter,
+    Kind.JOIN: Lowering.join,
+}  # fmt: skip
+
+
+def machine_dtype(value: Array) -> Array:
+    """Small whole numbers as int64, the one integer type kernels have."""
+    return value.astype(np.int64) if value.dtype.kind in "iu" and value.dtype != np.int64 else value
+
+
+def lower(graph: Graph, watch: Node | None = None) -> Lowered:
+    """The instructions for a graph."""
+    return Lowering(graph, watch).run()

@@ -1,0 +1,100 @@
+"""From lifetimes to offsets: every temporary gets a stretch of one arena, shared by values that never live together.
+
+Peak bytes are known before anything runs. Knows instructions and buffers, not kernels or graphs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fallline.program.instructions import Buffer, Instruction, Place
+
+ALIGNMENT = 64  # a cache line, and the widest vector register
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """First and last instruction that touches a buffer."""
+
+    first: int
+    last: int
+
+    def meets(self, other: "Lifetime") -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """offsets: bytes from the arena's start, per buffer in the arena; size: the arena's bytes."""
+
+    offsets: dict[int, int]
+    lifetimes: dict[int, Lifetime]
+    size: int
+
+
+def rounded(nbytes: int) -> int:
+    return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+
+
+def lifetimes(instructions: Sequence[Instruction], buffers: Sequence[Buffer], keep: bool = False) -> dict[int, Lifetime]:
+    """When each buffer of the arena lives. Outputs live to the end; with `keep`, so does everything else."""
+    end = len(instructions)
+    found: dict[int, Lifetime] = {}
+    for i, instruction in enumerate(instructions):
+        for ref in instruction.operands:
+            if buffers[ref.buffer].place in (Place.TEMPORARY, Place.OUTPUT):
+                known = found.get(ref.buffer)
+                found[ref.buffer] = Lifetime(i, i) if known is None else Lifetime(known.first, i)
+    return {
+        number: Lifetime(life.first, end) if keep or buffers[number].place is Place.OUTPUT else life
+        for number, life in found.items()
+    }
+
+
+def share_in_place(instructions: Sequence[Instruction], buffers: Sequence[Buffer]) -> dict[int, int]:
+    """Outputs of elementwise work that may take the memory of an input that dies there: output buffer -> input's."""
+    lives = lifetimes(instructions, buffers)
+    home: dict[int, int] = {}
+
+    def find(number: int) -> int:
+        while number in home:
+            number = home[number]
+        return number
+
+    for i, instruction in enumerate(instructions):
+        if not instruction.aligned:
+            continue
+        taken: set[int] = set()
+        for out in instruction.written:
+            if buffers[out.buffer].place is not Place.TEMPORARY or lives[out.buffer].first != i or not out.contiguous:
+                continue
+            for x in instruction.read:
+                host = find(x.buffer)
+                same = x.contiguous and x.shape == out.shape and x.dtype.itemsize == out.dtype.itemsize
+                whole = x.offset == out.offset == 0 and buffers[out.buffer].nbytes == buffers[host].nbytes
+                dies = host in lives and lives[host].last == i and buffers[host].place is Place.TEMPORARY
+                alone = all(find(r.buffer) != host or (r.shape, r.strides, r.offset) == (x.shape, x.strides, x.offset) for r in instruction.read)
+                if same and whole and dies and alone and host not in taken and host != find(out.buffer):
+                    home[out.buffer] = host
+                    taken.add(host)
+                    lives[host] = Lifetime(lives[host].first, lives[out.buffer].last)
+                    break
+    return {number: find(number) for number in home}
+
+
+def plan(instructions: Sequence[Instruction], buffers: Sequence[Buffer], keep: bool = False) -> Plan:
+    """Offsets by first fit, largest first: each buffer goes to the lowest place free over its whole life."""
+    lives = lifetimes(instructions, buffers, keep)
+    placed: list[tuple[int, int, Lifetime]] = []
+    offsets: dict[int, int] = {}
+    for number in sorted(lives, key=lambda b: (-buffers[b].nbytes, b)):
+        need, life = rounded(buffers[number].nbytes), lives[number]
+        start = 0
+        for low, high, other in placed:
+            if start + need <= low:
+                break
+            if other.meets(life):
+                start = max(start, high)
+        offsets[number] = start
+        placed.append((start, start + need, life))
+        placed.sort(key=lambda item: item[0])
+    return Plan(offsets, lives, max((high for _, high, _ in placed), default=0))
