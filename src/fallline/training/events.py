@@ -76,7 +76,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """The loss of the next step is not finite; the parameters of the last finite one are kept. TrainingEnded follows."""
+    """The loss of the next step is not finite; the parameters of the last finite loss are kept. The end follows."""
 
     epoch: int
     step: int  # the step that could not be made, from 0

@@ -1,0 +1,87 @@
+"""Checkpoints: the state of a run on disk, so that it can go on from there. Knows names of arrays, not their meaning.
+
+One safetensors file each, under a checksum; the newest two are kept, and one that is damaged is passed over.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fallline.graph.op import Array
+from fallline.training.disk import write_atomically
+
+KEPT = 2
+_NAME = re.compile(r"step-(\d+)\.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """arrays: by name. values: everything else, as JSON can hold it."""
+
+    arrays: dict[str, Array]
+    values: dict[str, Any]
+
+
+def checksum(arrays: Mapping[str, Array], text: str) -> str:
+    """A digest over names, forms and bytes of the arrays and the JSON text beside them."""
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Put a checkpoint into a folder, then remove all but the newest two."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(checkpoint.values, allow_nan=False)
+    # safetensors stores wrong values for arrays that are not contiguous, without a word.
+    arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in checkpoint.arrays.items()}
+    metadata = {"fallline": "checkpoint 1", "values": text, "checksum": checksum(arrays, text)}
+    path = folder / f"step-{step:012d}.safetensors"
+    write_atomically(path, lambda part: save_file(arrays, part, metadata))
+    for old in found(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def found(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, newest first."""
+    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(paths, key=lambda path: path.name, reverse=True)
+
+
+def read(path: Path) -> Checkpoint | None:
+    """A checkpoint as it was written, or None if the file is cut short or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError):
+        return None
+    text = metadata.get("values", "")
+    if metadata.get("checksum") != checksum(arrays, text):
+        return None
+    return Checkpoint(arrays, json.loads(text))
+
+
+def newest(folder: Path) -> tuple[Checkpoint, list[Path]] | None:
+    """The newest checkpoint that is whole, with the damaged ones passed over; None if there is none."""
+    damaged: list[Path] = []
+    for path in found(folder):
+        checkpoint = read(path)
+        if checkpoint is not None:
+            return checkpoint, damaged
+        damaged.append(path)
+    return None

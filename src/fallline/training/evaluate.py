@@ -1,0 +1,67 @@
+"""Loss and metrics of a model on some rows, in blocks of bounded memory, by the same machinery that trains."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from fallline.graph.op import Array
+from fallline.nn.model import Model
+from fallline.program import loop
+from fallline.training.metric import METRICS
+from fallline.training.pace import Pace
+from fallline.training.step import evaluation_step
+
+# Enough rows for matrix products to be efficient, few enough for their activations to stay in cache.
+BLOCK_ROWS = 512
+PREFIX = "validation_"
+
+
+class Evaluation:
+    """Measures theta, which it reads where it lies, on the given rows."""
+
+    def __init__(self, model: Model, theta: Array, data: Mapping[str, Array], rows: Array) -> None:
+        """data: "x" and "y"; rows: which of them, int64, not empty."""
+        self.rows = rows
+        self.metrics = METRICS.get(model.task)
+        self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
+        self._y = data["y"][rows] if self.metrics else data["y"]
+        sums = [lambda output, y: self.metrics.sums(model.loss, output, y)] if self.metrics else []  # type: ignore[union-attr]
+        inputs = {"theta": theta, **data, "order": rows}
+        size = min(BLOCK_ROWS, len(rows))
+        self.full, tail = divmod(len(rows), size)
+        graph, shapes = evaluation_step(model, inputs, size, sums)
+        self._cursor = np.zeros((), np.int64)
+        self._sums = [np.zeros(shape) for shape in shapes]
+        state, values = [self._cursor, *self._sums], list(inputs.values())
+        self._main, self._last = loop.build(graph, state, values), None
+        if tail:
+            self._last = loop.build(evaluation_step(model, inputs, tail, sums)[0], state, values)
+        self._pace = Pace()
+
+    def measure(self, stop: Callable[[], bool] = lambda: False) -> tuple[float, dict[str, float]] | None:
+        """Mean loss and metrics, or None if `stop` says so between two machine calls."""
+        for array in (self._cursor, *self._sums):
+            array[...] = 0
+        left = self.full
+        while left:
+            begun = time.perf_counter()
+            done = self._main.run(min(left, self._pace.steps))
+            self._pace.note(done, time.perf_counter() - begun)
+            left -= done
+            if stop():
+                return None
+        if self._last is not None:
+            self._last.run(1)
+        loss = float(self._sums[0]) / len(self.rows)
+        if self.metrics is None:
+            return loss, {}
+        with np.errstate(all="ignore"):
+            values = self.metrics.finish(self._sums[1], self._y)
+        return loss, dict(zip(self.names, values, strict=True))
+
+
+def is_better(loss: float, than: float) -> bool:
+    """Whether a loss is lower; NaN is never better, and anything is better than NaN."""
+    return loss < than or (math.isnan(than) and not math.isnan(loss))

@@ -1,0 +1,117 @@
+"""One training step, and one block of an evaluation, as graphs: mini-batch, forward, loss, backward, optimizer, sums.
+
+Everything a step does is in its graph, so the program that runs it needs nobody for thousands of steps. Knows no
+single loss, layer or optimizer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.errors import TraceError
+from fallline.graph.node import Graph, Node, new_input
+from fallline.graph.op import Array
+from fallline.graph.trace import as_output, input_like, trace
+from fallline.nn.model import Model
+from fallline.ops.pick import gather
+from fallline.ops.view import join, reshape
+from fallline.optim import Optimizer
+from fallline.passes.backprop import backprop
+from fallline.tree import Tree
+
+# What the optimizer's arrays are called within a state.
+OPTIMIZER = "optimizer."
+
+
+def training_step(
+    model: Model,
+    optimizer: Optimizer,
+    state: Mapping[str, Array],
+    data: Mapping[str, Array],
+    size: int,
+    whole: bool = False,
+) -> Graph:
+    """The graph of one update on a batch of `size` rows; its last output is the loss before the update.
+
+    state: "theta", "step", "cursor", "loss_sum", and the optimizer's arrays under OPTIMIZER + name.
+    data: "x", "y" and "order". whole: the batch is all rows of x as they stand, so none are gathered.
+    """
+    decay_mask = model.decay_mask if optimizer.weight_decay else None
+    names = [*state, *data]
+
+    def step(*values: Any) -> list[Any]:
+        of = dict(zip(names, values, strict=True))
+        params = model.layout.split(of["theta"])
+        xb, yb = batch(model, of, None if whole else size)
+        loss = loss_of(model, model.network.apply(params, xb), yb)
+        moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
+        theta, moments = optimizer.update(of["theta"], flat_gradient(loss, params), moments, of["step"], decay_mask)
+        new = {
+            "theta": theta,
+            "step": of["step"] + 1,
+            "cursor": of["cursor"] + size,
+            "loss_sum": of["loss_sum"] + loss.astype(np.float64) * float(size),
+            **{OPTIMIZER + name: value for name, value in moments.items()},
+        }
+        return [*(new[name] for name in state), loss]
+
+    graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()])
+    return graph
+
+
+def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, Node]:
+    """The `size` rows that `order` names from the cursor on, or all, in the model's precision."""
+    xb, yb = of["x"], of["y"]
+    if size is not None:
+        rows = gather(of["order"], of["cursor"] + np.arange(size), axis=0)
+        xb, yb = gather(xb, rows, axis=0), gather(yb, rows, axis=0)
+    return xb.astype(model.dtype), yb
+
+
+def loss_of(model: Model, output: Any, y: Any) -> Node:
+    """The batch's loss as a node; a function of the user's may return anything."""
+    loss = as_output(model.loss.function(output, y), model.loss.function)
+    if loss.shape != ():
+        raise TraceError(
+            f"a loss is one number, and {model.loss!r} returns an array of shape {tuple(loss.shape)}\n"
+            "  try: np.mean(...) around it"
+        )
+    return loss
+
+
+def flat_gradient(loss: Node, params: Tree) -> Node:
+    """d loss / d theta: the gradients with respect to its parts, one after the other as they lie in theta."""
+    parts = [reshape(g, shape=(g.size,)) for g in backprop([loss], tree.leaves(params))]
+    result: Node = parts[0] if len(parts) == 1 else join(*parts, axis=0)
+    return result
+
+
+def evaluation_step(
+    model: Model, data: Mapping[str, Array], size: int, sums: Sequence[Callable[[Any, Any], Any]]
+) -> tuple[Graph, list[tuple[int, ...]]]:
+    """The graph that adds a block of `size` rows to running sums: the loss, then each of `sums` (outputs, y).
+
+    Inputs: the cursor and the sums, which are its state, then "theta", "x", "y" and "order". Also returns the shapes
+    of the sums.
+    """
+    names, inputs = list(data), [input_like(array, name) for name, array in data.items()]
+
+    def block(cursor: Any, *values: Any) -> list[Any]:
+        of = dict(zip(names, values, strict=True)) | {"cursor": cursor}
+        xb, yb = batch(model, of, size)
+        output = model.apply(of["theta"], xb)
+        added = [loss_of(model, output, yb) * float(size), *(function(output, yb) for function in sums)]
+        return [value.astype(np.float64) for value in added]
+
+    cursor = new_input((), np.int64, "cursor")
+    first, _ = trace(block, [cursor, *inputs])
+    totals = [new_input(node.shape, np.float64, "sum") for node in first.outputs]
+
+    def step(cursor: Any, *values: Any) -> list[Any]:
+        before, values = values[: len(totals)], values[len(totals) :]
+        return [cursor + size, *(a + b for a, b in zip(before, block(cursor, *values), strict=True))]
+
+    graph, _ = trace(step, [cursor, *totals, *inputs])
+    return graph, [node.shape for node in totals]

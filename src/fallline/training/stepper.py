@@ -1,0 +1,180 @@
+"""Steps through epochs in calls of any length, and back to the last good step when the loss stops being finite.
+
+Owns the state of a run: theta, the optimizer's arrays and the counters. How a run is cut into calls, and when copies
+of its state are taken, never changes a result. Knows nothing of validation, events or files.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.graph.op import Array
+from fallline.nn.model import Model
+from fallline.optim import Optimizer
+from fallline.program import loop
+from fallline.training.order import Order
+from fallline.training.pace import Pace
+from fallline.training.step import OPTIMIZER, training_step
+
+# Time between copies of the state: at least this, and so long that copying takes at most a fiftieth of it.
+_COPY_SECONDS, _COPY_SHARE = 0.02, 1 / 50
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """The loss of step `step` is not finite. last_loss: that of the step before; NaN if there was none."""
+
+    step: int
+    last_loss: float
+
+
+@dataclass(slots=True)
+class _Copy:
+    """The state as it was at a step, and when that was."""
+
+    arrays: dict[str, Array]
+    step: int
+    taken: float = 0.0
+    cost: float = 0.0
+
+
+class Stepper:
+    """The state of a run and the loops that move it.
+
+    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0.
+    """
+
+    def __init__(
+        self, model: Model, optimizer: Optimizer, data: Mapping[str, Array], order: Order, batch_size: int
+    ) -> None:
+        """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`."""
+        self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
+        self.full, tail = divmod(self.rows, batch_size)
+        self.steps_per_epoch = self.full + (tail > 0)
+        self.state: dict[str, Array] = {
+            "theta": np.array(model.theta),
+            **{OPTIMIZER + name: np.array(array) for name, array in sorted(optimizer.init(model.theta).items())},
+            "step": np.zeros((), np.int64),
+            "cursor": np.zeros((), np.int64),
+            "loss_sum": np.zeros((), np.float64),
+        }
+        self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
+        inputs = {**data, "order": order.buffer}
+        # All rows in their own order need no gathering.
+        whole = self.rows == batch_size == len(data["x"]) and not order.shuffle
+
+        def build(size: int) -> loop.Loop:
+            graph = training_step(model, optimizer, self.state, inputs, size, whole)
+            return loop.build(graph, list(self.state.values()), list(inputs.values()), watch=len(self.state))
+
+        self._main, self._last = build(batch_size), build(tail) if tail else None
+        self.tail = tail
+        self.pace = Pace()
+        self._before, self._before_loss = self.theta.copy(), math.nan
+        self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
+        self.go_to(0)
+
+    @property
+    def step(self) -> int:
+        """Updates done since the first epoch."""
+        return self.epoch * self.steps_per_epoch + self.epoch_step
+
+    @property
+    def epoch_is_done(self) -> bool:
+        return self.epoch_step == self.steps_per_epoch
+
+    @property
+    def loss(self) -> float:
+        """Mean over the rows seen in this epoch; NaN before the first."""
+        seen = min(self.epoch_step * self.batch_size, self.rows)
+        return float(self._loss_sum) / seen if seen else math.nan
+
+    def go_to(self, step: int) -> None:
+        """Stand at a step, with the row order that belongs to it; theta and sums stay as they are."""
+        self.epoch, self.epoch_step = divmod(step, self.steps_per_epoch)
+        self._cursor[...] = self.order.place(self.epoch) + self.epoch_step * self.batch_size
+
+    def next_epoch(self) -> None:
+        self.epoch += 1
+        self.epoch_step = 0
+        self._loss_sum[...] = 0
+        self._cursor[...] = self.order.place(self.epoch)
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from a state that was kept, such as a checkpoint's."""
+        for name, array in self.state.items():
+            array[...] = arrays[name]
+        self.go_to(int(self.state["step"]))
+        self._keep(time.perf_counter())
+
+    def advance(self) -> Setback | None:
+        """One machine call within this epoch. A Setback means no step could be made: the last good theta is back."""
+        begun = time.perf_counter()
+        if begun - self._copy.taken > max(_COPY_SECONDS, self._copy.cost / _COPY_SHARE) and self.step > self._copy.step:
+            done = self._one_then_keep()
+        else:
+            done = self._run(self.pace.steps)
+            if done:
+                self.pace.note(done, time.perf_counter() - begun)
+        return None if done else self._fall_back()
+
+    def _run(self, limit: int) -> int:
+        if self.epoch_step < self.full:
+            done = self._main.run(min(limit, self.full - self.epoch_step))
+        elif self._last is not None:
+            done = self._last.run(1)
+        else:
+            raise ProgramError("a step was asked for after the last of its epoch")
+        self.epoch_step += done
+        return done
+
+    def _one(self) -> float | None:
+        """One step, and the loss it met; None if that is not finite."""
+        size = self.batch_size if self.epoch_step < self.full else self.tail
+        so_far = self._loss_sum.copy()
+        self._loss_sum[...] = 0
+        done = self._run(1)
+        its = float(self._loss_sum)
+        self._loss_sum += so_far  # the same sum, to the bit, as the step makes by itself
+        return its / size if done else None
+
+    def _one_then_keep(self) -> int:
+        """One step and a copy of what it led to. Theta before it is kept too, in case the very next loss is bad."""
+        self._before[...] = self.theta
+        loss = self._one()
+        if loss is None:
+            return 0
+        self._before_loss = loss
+        self._keep(time.perf_counter())
+        return 1
+
+    def _keep(self, now: float) -> None:
+        for name, array in self.state.items():
+            np.copyto(self._copy.arrays[name], array)
+        self._copy.step = self.step
+        self._copy.taken = time.perf_counter()
+        self._copy.cost = self._copy.taken - now
+
+    def _fall_back(self) -> Setback:
+        """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
+        failed = self.step
+        if failed > self._copy.step:
+            for name, array in self.state.items():
+                array[...] = self._copy.arrays[name]
+            self.go_to(self._copy.step)
+            while self.step < failed - 1:
+                if self.epoch_is_done:
+                    self.next_epoch()
+                if not self._run(failed - 1 - self.step):
+                    raise ProgramError(f"step {self.step} was finite at first and is not when it is repeated")
+            if self.epoch_is_done:
+                self.next_epoch()
+            self._before[...] = self.theta
+            self._before_loss = self._one() or math.nan
+            self.epoch, self.epoch_step = divmod(failed, self.steps_per_epoch)
+        self.theta[...] = self._before
+        return Setback(failed, self._before_loss)
