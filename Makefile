@@ -8,7 +8,7 @@ WORKERS ?= auto
 # NumPy and SciPy each bring an OpenBLAS with a thread per core; test workers side by side would fight over the cores.
 test check bench: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check bench peers format clean
+.PHONY: demo test check bench peers docs format clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/package.stamp          ## train on the hand-written digits, with live progress
@@ -28,6 +28,9 @@ bench: .venv/package.stamp         ## one training step beside the peers that ar
 
 peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and JAX (large)
 	$(BIN)/pip install -q -e '.[bench]'
+
+docs: .venv/package.stamp          ## the pages of docs/ that follow from the sources
+	$(BIN)/python tools/docs.py
 
 format: .venv/dev.stamp            ## put the sources in order
 	$(BIN)/ruff format .
