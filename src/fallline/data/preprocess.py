@@ -35,8 +35,8 @@ class Preprocessing:
 
     def inputs(self, x: Numbers) -> Numbers:
         """Rows as the network sees them, (N, D)."""
-        moved: Numbers = x - np.asarray(self.mean)
-        return moved / np.asarray(self.scale)
+        standard: Numbers = (x - np.asarray(self.mean)) / np.asarray(self.scale)
+        return standard
 
     def targets(self, y: NDArray[Any]) -> NDArray[Any]:
         """Targets as the loss sees them: codes as they are, quantities standardised."""
