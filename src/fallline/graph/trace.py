@@ -13,7 +13,7 @@ import numpy as np
 from fallline import tree
 from fallline.errors import TraceError
 from fallline.graph.node import INPUT, Graph, Node, as_node, new_input, reachable
-from fallline.graph.where import defined_at
+from fallline.graph.where import defined_at, here
 
 # The inputs of every trace in progress, outermost first.
 _open: ContextVar[tuple[frozenset[Node], ...]] = ContextVar("_open", default=())
@@ -28,12 +28,12 @@ def input_like(array: Any, name: str = "") -> Node:
     return new_input(np.shape(array), array.dtype if isinstance(array, Node) else np.asarray(array).dtype, name)
 
 
-def as_output(value: Any, function: Callable[..., Any]) -> Node:
+def as_output(value: Any, function: Callable[..., Any] | None = None) -> Node:
     """What a traced function returned, as a node."""
     if value is None or isinstance(value, str | bytes):
         raise TraceError(
             f"a traced function has to return numbers, got {'None' if value is None else repr(value):.60}\n"
-            f"  function: {defined_at(function)}\n"
+            f"  function: {here() if function is None else defined_at(function)}\n"
             f"  try: {'a return statement at its end' if value is None else 'returning only arrays and numbers'}"
         )
     return as_node(value)
