@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.errors import ArgumentError, DataError
+from fallline.training.split import held_out
 
 # Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
 # same rows.
@@ -51,45 +52,19 @@ class Dataset:
 def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
     """The rows to train on and the rows held out for the test, both in ascending order; always the same ones.
 
-    test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares to within one row, and each
-    keeps at least one row to train on; a class of two rows or more has one in the test as well where there is room.
-    Errors: ArgumentError for a share outside the range; DataError when too few rows are left on either side.
+    test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares, and each keeps at least one row
+    to train on; a class of two rows or more has one in the test as well where there is room.
+    Errors: ArgumentError for a share outside the range; DataError for a single row.
     """
     if not 0 <= test < 1:
         raise ArgumentError(f"the share held out for the test has to be in 0 <= test < 1, got {test!r}")
     n = len(data)
     if test == 0:
         return np.arange(n), np.arange(0)
-    count = max(1, round(test * n))
-    if n - count < 1:
-        raise DataError(
-            f"{data.name}: {n} row{'' if n == 1 else 's'} cannot be cut into training and test; try a test share of 0"
-        )
-    rng = np.random.default_rng(SPLIT_SEED)
-    if data.task == "classification":
-        sizes = np.bincount(data.y, minlength=len(data.classes))
-        groups = [np.flatnonzero(data.y == code) for code in range(len(sizes))]
-        parts = [rng.permutation(group)[:k] for group, k in zip(groups, shares(sizes, count), strict=True)]
-        held = np.concatenate(parts)
-    else:
-        held = rng.permutation(n)[:count]
-    inside = np.zeros(n, dtype=bool)
-    inside[held] = True
-    return np.flatnonzero(~inside), np.flatnonzero(inside)
-
-
-def shares(sizes: NDArray[np.int64], count: int) -> list[int]:
-    """How many of each class to hold out: `count` in all, by largest remainder, one of each class left to train on."""
-    room = np.maximum(sizes - 1, 0)
-    ideal = sizes * (count / max(1, sizes.sum()))
-    taken: NDArray[np.int64] = np.minimum(
-        np.maximum(np.floor(ideal).astype(np.int64), (sizes > 1).astype(np.int64)), room
-    )
-    # One row at a time to whichever class is owed the most: at most one round for each class.
-    while taken.sum() < min(count, room.sum()):
-        owed = np.where(taken < room, ideal - taken, -np.inf)
-        taken[int(np.argmax(owed))] += 1
-    return [int(k) for k in taken]
+    if n < 2:
+        raise DataError(f"{data.name}: one row cannot be cut into training and test; try a test share of 0")
+    codes = data.y if data.task == "classification" else None
+    return held_out(n, test, np.random.default_rng(SPLIT_SEED), codes)
 
 
 def names(prefix: str, *sizes: int) -> tuple[str, ...]:
