@@ -173,7 +173,7 @@ class Lowering:
         operands = []
         for ref in (self.ref(x) for x in node.inputs):
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
-            fits = len(batch) <= 1 and emit.blas_form(ref) is not None
+            fits = len(batch) <= 1 and emit.straight(ref)
             ref = ref if fits else self.packed(ref, where)
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
             operands.append((ref, strides[0] if strides else 0))
@@ -183,7 +183,10 @@ class Lowering:
         if a.shape[-1] == 0:
             self.put(emit.fill(out, where))
         else:
-            self.put(emit.product(out, a, b, (count, node.shape[-2] * node.shape[-1], as_, bs), where))
+            packs = emit.packs(b, a.shape[-2]) and node.dtype.kind == "f"
+            panel = self.new((emit.panel_size(b.shape[-1], b.shape[-2]),), node.dtype) if packs else None
+            batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
+            self.put(emit.product(out, a, b, panel, batch_words, where))
         self.refs[node] = out
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:

@@ -6,10 +6,6 @@ alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from functools import cache
-from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -47,29 +43,6 @@ def aligned_bytes(nbytes: int) -> Array:
     raw = np.zeros(nbytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + nbytes]
-
-
-class OneBlasThread(AbstractContextManager[None]):
-    """BLAS runs on the calling thread inside; lanes, not BLAS, are what runs in parallel here."""
-
-    def __enter__(self) -> None:
-        self.before = [(library, library.get_num_threads()) for library in _blas_libraries()]
-        for library, threads in self.before:
-            if threads != 1:
-                library.set_num_threads(1)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for library, threads in self.before:
-            if threads != 1:
-                library.set_num_threads(threads)
-
-
-@cache
-def _blas_libraries() -> list[Any]:
-    import scipy.linalg.cython_blas  # noqa: F401  (what the kernels call must be loaded to be found)
-    from threadpoolctl import ThreadpoolController
-
-    return [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
 
 
 class Program:
@@ -168,7 +141,7 @@ class Program:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
         from fallline.program.kernels.runner import run
 
-        with self.lock, OneBlasThread():
+        with self.lock:
             self.status[:] = 0
             done = int(run(self.table, self.watch_end, self.status.ctypes.data, steps))
         if self.status[0] == OUT_OF_RANGE:

@@ -26,28 +26,18 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
     ])  # fmt: skip
 
 
-# Words of a product's row after its three addresses; BLAS reads some of them by address.
-PRODUCT_WORDS = ("trans_b", "trans_a", "n", "m", "k", "alpha", "ldb", "lda", "beta", "ldc", "batch", "cs", "as", "bs")
-
-
-def gemm_source(dtype: str) -> str:
-    """A kernel that calls BLAS on the row's own words. Row-major by computing c' = b' a'."""
-    at = {name: 3 + i for i, name in enumerate(PRODUCT_WORDS)}
-    where = {name: f"row + {8 * i}" for name, i in at.items()}
-    item = {"float32": 4, "float64": 8}[dtype]
-    arguments = [where["trans_b"], where["trans_a"], where["n"], where["m"], where["k"], where["alpha"],
-                 f"w[2] + t * w[{at['bs']}] * {item}", where["ldb"], f"w[1] + t * w[{at['as']}] * {item}", where["lda"],
-                 where["beta"], f"w[0] + t * w[{at['cs']}] * {item}", where["ldc"]]  # fmt: skip
+def product_source(dtype: str) -> str:
+    """A kernel for a product of this dtype; its row: addresses of c, a, b and the panel, then twelve words."""
+    arguments = ", ".join(f"w[{i}]" for i in range(16))
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
-        f"from fallline.program.kernels.product import gemm_{dtype}",
+        f"from fallline.program.kernels.product import product_{dtype}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
         "", "",
         "@cfunc(SIGNATURE, cache=True, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
-        f"    for t in range(w[{at['batch']}]):",
-        f"        gemm_{dtype}({', '.join(arguments)})",
+        f"    product_{dtype}({arguments})",
         "",
     ])  # fmt: skip
