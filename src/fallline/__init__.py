@@ -10,9 +10,16 @@ __version__ = "0.1.0"
 
 # Public name -> "module:attribute"; without an attribute the module itself.
 _PUBLIC = {
+    "compile": "fallline.transforms:compile",
     "grad": "fallline.transforms:grad",
+    "graph_of": "fallline.transforms:graph_of",
+    "hessian": "fallline.transforms:hessian",
+    "hvp": "fallline.transforms:hvp",
+    "jacobian": "fallline.transforms:jacobian",
+    "jvp": "fallline.transforms:jvp",
     "ops": "fallline.ops",
     "value_and_grad": "fallline.transforms:value_and_grad",
+    "vjp": "fallline.transforms:vjp",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -107,7 +107,8 @@ def elementwise(
         def infer(*inputs: Node, **attrs: Any) -> tuple[Shape, DType]:
             return broadcast(name, inputs), np.dtype(bool) if result == "bool" else inputs[-1].dtype
 
-        op = Op(name, Kind.ELEMENTWISE, _described(function), function, infer, grad, domain, scalar, lift or promote, facts)  # fmt: skip
+        doc = _described(function)
+        op = Op(name, Kind.ELEMENTWISE, doc, function, infer, grad, domain, scalar, lift or promote, facts)
         return register(op, numpy, named)
 
     return declare
@@ -131,7 +132,8 @@ def primitive(
 
     def declare(function: Callable[..., Any]) -> Op:
         name = function.__name__.rstrip("_")
-        return register(Op(name, kind, _described(function), function, infer, grad, domain, None, lift, facts), numpy, named)  # fmt: skip
+        doc = _described(function)
+        return register(Op(name, kind, doc, function, infer, grad, domain, None, lift, facts), numpy, named)
 
     return declare
 

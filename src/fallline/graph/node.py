@@ -57,7 +57,8 @@ def check_dtype(dtype: DType, what: str = "traced computations") -> None:
         "c": "the real and imaginary parts as two real arrays",
         "O": "np.array(values, dtype=float): this array holds Python objects, perhaps rows of unequal length",
     }.get(dtype.kind, "numbers; text has to be turned into numbers before it gets here")
-    raise TraceError(f"{what} use float32, float64, whole numbers and booleans, not {dtype}\n  at {here()}\n  try: {instead}")  # fmt: skip
+    seen = f"{what} use float32, float64, whole numbers and booleans, not {dtype}"
+    raise TraceError(f"{seen}\n  at {here()}\n  try: {instead}")
 
 
 def new_input(shape: Sequence[int], dtype: Any, name: str = "") -> Node:
@@ -123,7 +124,7 @@ def reachable(outputs: Sequence[Node]) -> tuple[Node, ...]:
 
 
 def evaluate(graph: Graph, values: Sequence[Array], run: Callable[[Node, list[Array]], Array]) -> list[Array]:
-    """Walk a graph in order; `run` computes one node from its inputs' values. Values are dropped after their last use."""
+    """Walk a graph in order; `run` computes one node from its inputs' values, dropped after their last use."""
     if len(values) != len(graph.inputs):
         raise GraphError(f"the graph takes {len(graph.inputs)} inputs, got {len(values)}")
     nodes = graph.nodes()

@@ -3,6 +3,7 @@
 Knows the tables of op.py, in which every op says which NumPy callables it stands for; knows no op by itself.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fallline.errors import TraceError, nearest
-from fallline.graph.op import NAMED, NUMPY, Shape
-from fallline.graph.where import here
+from fallline.graph.op import NAMED, NUMPY
+from fallline.graph.where import here, scipy_function
 
 # ufunc.reduce and ufunc.accumulate are other spellings of these.
 _REDUCE = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
@@ -36,13 +37,17 @@ def supported() -> list[str]:
     return sorted({name_of(function) for function in NUMPY} | set(NAMED))
 
 
+signature_of = functools.lru_cache(maxsize=None)(inspect.signature)
+
+
 def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call what stands for a NumPy function, after checking that it takes these arguments."""
     if not hasattr(stand_in, "infer"):  # a composite: its signature says which of NumPy's arguments it takes
+        signature = signature_of(stand_in)
         try:
-            inspect.signature(stand_in).bind(*args, **kwargs)
+            signature.bind(*args, **kwargs)
         except TypeError as error:
-            refuse(f"{original} on a traced value: {error}", f"{original}{inspect.signature(stand_in)}")
+            refuse(f"{original} on a traced value: {error}", f"{original}{signature}")
     return stand_in(*args, **kwargs)
 
 
@@ -60,7 +65,8 @@ def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[
         if function in NUMPY:
             kwargs.setdefault("axis", 0)
             return call(NUMPY[function], name_of(function), inputs, {k: v for k, v in kwargs.items() if v is not None})
-    stand_in = NUMPY.get(ufunc) or NAMED.get(ufunc.__name__)
+    # SciPy has ufuncs of its own under NumPy's names, such as scipy.special.expm1.
+    stand_in = NUMPY.get(ufunc) or NAMED.get(ufunc.__name__) or NUMPY.get(getattr(np, ufunc.__name__, None))  # type: ignore[arg-type]
     if method == "outer" and stand_in is not None:
         a, b = inputs
         return stand_in(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
@@ -98,8 +104,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Methods that take what the NumPy function of the same name takes.
-_METHODS = ("sum mean var std prod max min argmax argmin cumsum cumprod all any clip dot take repeat swapaxes squeeze "
-            "diagonal trace argsort ravel round ptp").split()  # fmt: skip
+_METHODS = (
+    *("all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"),
+    *("prod", "ptp", "ravel", "repeat", "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var"),
+)
 
 
 class NumpyProtocol(NDArrayOperatorsMixin):
@@ -177,13 +185,23 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         return self
 
     def __bool__(self) -> bool:
-        refuse(f"a branch on a traced value ({self!r}): its number is not known yet",
-               "np.where(condition, a, b), which computes both and picks; shapes and dtypes may be branched on")  # fmt: skip
+        refuse(
+            f"a branch on a traced value ({self!r}): its number is not known yet",
+            "np.where(condition, a, b), which computes both and picks; shapes and dtypes may be branched on",
+        )
 
     def _needs_number(self) -> NoReturn:
-        refuse(f"a traced value was turned into a plain number or array ({self!r}): its number is not known yet",
-               "NumPy functions throughout, not math.*, float(), int() or np.array(...) on traced values; "
-               "np.stack joins traced values")  # fmt: skip
+        scipy = scipy_function()
+        if scipy is not None:
+            refuse(
+                f"SciPy's {scipy} turns traced values into plain arrays ({self!r})",
+                f"fallline.ops.{scipy}, which is the same" if scipy in NAMED else "the formula written with NumPy",
+            )
+        refuse(
+            f"a traced value was turned into a plain number or array ({self!r}): its number is not known yet",
+            "np.exp, not math.exp; np.stack, not np.array, of traced values; np.take(a, i, axis=0), not a[i], for a "
+            "plain array `a`; nothing stored into a plain array; float() and int() only after the function has returned",
+        )
 
     def __float__(self) -> float:
         self._needs_number()

@@ -49,6 +49,19 @@ def here() -> Where:
     return last
 
 
+def scipy_function() -> str | None:
+    """The SciPy function written in Python that the user called and that runs now, if there is one."""
+    frame, name = sys._getframe(1), None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _SCIPY in file:
+            name = frame.f_code.co_name
+        elif not file.startswith(_OWN):
+            break
+        frame = frame.f_back  # type: ignore[assignment]
+    return name
+
+
 @contextmanager
 def made_at(where: Where) -> Iterator[None]:
     """Nodes made inside carry this place: a gradient rule's nodes belong to the line of the forward node."""

@@ -1,8 +1,46 @@
-"""All primitive ops and the composites built on them; importing this fills the tables of graph/op.py."""
+"""All primitive ops and the composites built on them; importing this fills the tables of graph/op.py.
+
+What NumPy has is called by its NumPy name; the functions exported here are those that NumPy lacks.
+"""
 
 from fallline.graph.protocol import supported
-from fallline.ops import arithmetic, contract, folds, index, layout, pick, reduce, transcendental, view
-from fallline.ops.transcendental import erf
-from fallline.ops.transcendental import sigmoid as expit
 
-__all__ = ["erf", "expit", "supported"]
+# Imported for what they declare.
+from fallline.ops import (  # noqa: F401
+    arithmetic,
+    contract,
+    folds,
+    index,
+    layout,
+    normal,
+    pick,
+    pieces,
+    pointwise,
+    products,
+    reduce,
+    transcendental,
+    view,
+)
+from fallline.ops.arithmetic import relu
+from fallline.ops.normal import log_softmax, logsumexp, softmax
+from fallline.ops.pick import gather
+from fallline.ops.pointwise import log_expit, logit, xlogy
+from fallline.ops.transcendental import erf, sigmoid
+from fallline.ops.transcendental import sigmoid as expit
+from fallline.ops.view import stop_gradient
+
+__all__ = [
+    "erf",
+    "expit",
+    "gather",
+    "log_expit",
+    "log_softmax",
+    "logit",
+    "logsumexp",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "stop_gradient",
+    "supported",
+    "xlogy",
+]

@@ -6,7 +6,16 @@ a float32 kernel does not compute in float64.
 
 import numpy as np
 
-from fallline.graph.declare import POSITIVE, REAL, SMOOTH_OFF_ZERO, Domain, cast_to, common_dtype, composite, elementwise
+from fallline.graph.declare import (
+    POSITIVE,
+    REAL,
+    SMOOTH_OFF_ZERO,
+    Domain,
+    cast_to,
+    common_dtype,
+    composite,
+    elementwise,
+)
 
 # Two arguments drawn from these never meet, so that a tie does not spoil a difference quotient.
 APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
@@ -163,7 +172,9 @@ def not_equal(a, b):
 
 
 def _as_bools(*args):
-    return tuple(x if getattr(x, "dtype", None) == bool else not_equal(cast_to(x, common_dtype((x,))), 0) for x in args)
+    return tuple(
+        x if getattr(x, "dtype", None) == np.bool_ else not_equal(cast_to(x, common_dtype((x,))), 0) for x in args
+    )
 
 
 @elementwise(grad=None, numpy=(np.logical_and,), result="bool", lift=_as_bools, commutes=True)

@@ -1,4 +1,4 @@
-"""The matrix product, the one contraction: batched, of equal batch axes. dot, einsum, tensordot are composites of it."""
+"""The matrix product, the one contraction: batched, of equal batch axes. dot and einsum are composites of it."""
 
 import numpy as np
 

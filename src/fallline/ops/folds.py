@@ -1,19 +1,21 @@
-"""NumPy's functions that fold axes, as composites: mean, var, std, prod, max, argmax, any, norm, running sums, sorting."""
+"""NumPy's functions that fold axes, as composites: mean, var, std, prod, max, argmax, any, norm, cumsum, sort."""
 
 import math
 
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import axes_of, cast_to, composite, in_range
+from fallline.graph.declare import axes_of, cast_to, composite, in_range, reduced
 from fallline.graph.node import as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops import reduce
+from fallline.ops.arithmetic import absolute, sqrt, square, where
 from fallline.ops.index import take_along_axis
-from fallline.ops.layout import ravel, transposed
-from fallline.ops.reduce import total
-from fallline.ops.view import cast, reshape
+from fallline.ops.layout import as_shape, broadcasted, ravel, reshaped, transposed
+from fallline.ops.reduce import countable, total
+from fallline.ops.transcendental import power_of
+from fallline.ops.view import cast, cut, join, reshape
 
 FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
@@ -25,7 +27,7 @@ def floating(x):
 
 
 @composite(numpy=(np.mean,))
-def mean(a, axis=None, dtype=None, keepdims=False):
+def average(a, axis=None, dtype=None, keepdims=False):
     """Arithmetic mean over axes; None means all."""
     a = floating(a) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
     count = math.prod(a.shape[i] for i in axes_of(axis, a.ndim))
@@ -74,3 +76,146 @@ def argmax(a, axis=None, keepdims=False):
 def argmin(a, axis=None, keepdims=False):
     """Position of the first smallest element."""
     return _place(reduce.argmin, a, axis, keepdims)
+
+
+@composite(numpy=(np.var,))
+def variance(a, axis=None, dtype=None, ddof=0, keepdims=False, *, mean=None, correction=None):
+    """Mean squared distance from the mean; `ddof` is taken off the count."""
+    a = floating(a) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
+    middle = average(a, axis, keepdims=True) if mean is None else mean
+    count = math.prod(a.shape[i] for i in axes_of(axis, a.ndim)) - (ddof if correction is None else correction)
+    return total(square(a - middle), axis, keepdims=keepdims) / cast_to(max(count, 0), a.dtype)
+
+
+def root(x):
+    """The square root with derivative 0, not infinity, at 0: there a length or a spread has its least value."""
+    flat = x == 0
+    return where(flat, cast_to(0, x.dtype), sqrt(where(flat, cast_to(1, x.dtype), x)))
+
+
+@composite(numpy=(np.std,))
+def deviation(a, axis=None, dtype=None, ddof=0, keepdims=False, *, mean=None, correction=None):
+    """Square root of the variance; the derivative is 0 where all elements are equal."""
+    return root(variance(a, axis, dtype, ddof, keepdims, mean=mean, correction=correction))
+
+
+@composite(numpy=(np.ptp,))
+def spread(a, axis=None, keepdims=False):
+    """Greatest less smallest element."""
+    return greatest(a, axis, keepdims) - smallest(a, axis, keepdims)
+
+
+@composite(numpy=(np.prod,))
+def product(a, axis=None, dtype=None, keepdims=False):
+    """Product over axes. Halves are multiplied until one is left, so derivatives of every order hold at zeros too."""
+    a = countable(as_node(a))
+    axes = axes_of(axis, a.ndim)
+    rest = [i for i in range(a.ndim) if i not in axes]
+    n = math.prod(a.shape[i] for i in axes)
+    x = reshaped(transposed(a, (*rest, *axes)), (*(a.shape[i] for i in rest), n))
+    while n > 1:
+        half = n // 2
+        paired = cut(x, x.ndim - 1, 0, half) * cut(x, x.ndim - 1, half, 2 * half)
+        x = paired if n % 2 == 0 else join(paired, cut(x, x.ndim - 1, n - 1, n), axis=x.ndim - 1)
+        n = x.shape[-1]
+    shape = reduced(a.shape, axes, bool(keepdims))
+    result = reshaped(x, shape) if n else broadcasted(cast_to(1, x.dtype), shape)
+    return result if dtype is None else cast_to(result, np.dtype(dtype))
+
+
+@composite(numpy=(np.cumsum,))
+def running_sum(a, axis=None, dtype=None):
+    """Sum of the elements up to each one."""
+    a = countable(as_node(a)) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
+    if axis is None:
+        a, axis = ravel(a), 0
+    return reduce.cumsum(a, axis=in_range(axis, a.ndim))
+
+
+@composite(numpy=(np.cumprod,))
+def running_product(a, axis=None, dtype=None):
+    """Product of the elements up to each one, by doubling: multiplications only, so right at zeros too."""
+    a = countable(as_node(a)) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
+    if axis is None:
+        a, axis = ravel(a), 0
+    axis = in_range(axis, a.ndim)
+    n, by = a.shape[axis], 1
+    while by < n:
+        a = join(cut(a, axis, 0, by), cut(a, axis, by, n) * cut(a, axis, 0, n - by), axis=axis)
+        by *= 2
+    return a
+
+
+def _truths(a):
+    return as_node(a) if as_node(a).dtype == bool else as_node(a) != 0
+
+
+@composite(numpy=(np.count_nonzero,))
+def count_nonzero(a, axis=None, *, keepdims=False):
+    """How many elements are not zero."""
+    return total(_truths(a), axis, keepdims=keepdims)
+
+
+@composite(numpy=(np.any,))
+def any_of(a, axis=None, keepdims=False):
+    """Whether some element is true."""
+    return count_nonzero(a, axis, keepdims=keepdims) > 0
+
+
+@composite(numpy=(np.all,))
+def all_of(a, axis=None, keepdims=False):
+    """Whether every element is true."""
+    return count_nonzero(~_truths(a), axis, keepdims=keepdims) == 0
+
+
+@composite(numpy=(np.argsort,))
+def order_of(a, axis=-1, kind=None, order=None, *, stable=None):
+    """Positions that put the elements in rising order; equals keep theirs."""
+    if axis is None:
+        a, axis = ravel(a), 0
+    return reduce.argsort(a, axis=in_range(axis, a.ndim)) if a.ndim else cast(a * 0, dtype=INT64)
+
+
+@composite(numpy=(np.sort,))
+def sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    """The elements in rising order; each one's gradient goes back to where it came from."""
+    if axis is None:
+        a, axis = ravel(a), 0
+    return take_along_axis(a, order_of(a, axis), axis)
+
+
+@composite(numpy=(np.linalg.norm,))
+def norm(x, ord=None, axis=None, keepdims=False):
+    """Length of vectors, or Frobenius, row-sum or column-sum norm of matrices; the derivative at 0 is 0."""
+    x = floating(x)
+    if axis is None and (ord is None or x.ndim == 1):
+        return root(total(square(x), None, keepdims=keepdims)) if ord is None else _vector_norm(x, ord, 0, keepdims)
+    axes = tuple(range(x.ndim)) if axis is None else tuple(in_range(i, x.ndim) for i in as_shape(axis))
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes[0], keepdims)
+    if len(axes) != 2:
+        raise ShapeError(f"norm: a matrix norm is over two axes, got {axes} of {list(x.shape)}\n  at {here()}")
+    if ord is None or ord == "fro":
+        return root(total(square(x), axes, keepdims=keepdims))
+    if ord not in (1, -1, np.inf, -np.inf):
+        refuse(f"np.linalg.norm(..., ord={ord!r}) of a traced matrix", "ord='fro', 1, -1, np.inf or -np.inf")
+    sums = total(absolute(x), axes[0] if abs(ord) == 1 else axes[1], keepdims=True)
+    return (greatest if ord > 0 else smallest)(sums, axes, keepdims)
+
+
+def _vector_norm(x, ord, axis, keepdims):
+    if ord is None or ord == 2:
+        return root(total(square(x), axis, keepdims=keepdims))
+    size = absolute(x)
+    if ord in (np.inf, -np.inf):
+        return (greatest if ord > 0 else smallest)(size, axis, keepdims)
+    if ord == 0:
+        return cast_to(count_nonzero(x, axis, keepdims=keepdims), x.dtype)
+    if ord == 1:
+        return total(size, axis, keepdims=keepdims)
+    if not isinstance(ord, int | float):
+        refuse(f"np.linalg.norm(..., ord={ord!r}) of a traced vector", "a number, np.inf or -np.inf")
+    powers = total(power_of(size, ord), axis, keepdims=keepdims)
+    flat = powers == 0
+    one = cast_to(1, x.dtype)
+    return where(flat, cast_to(0, x.dtype), power_of(where(flat, one, powers), 1 / ord))

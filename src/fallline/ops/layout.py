@@ -4,6 +4,7 @@ All are composites of the views and joins in view.py; none computes a number.
 """
 
 import operator
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,7 +37,9 @@ def reshaped(a, shape, order="C", copy=None):
         if rest and a.size % rest == 0:
             shape = tuple(a.size // rest if n == -1 else n for n in shape)
     if any(n < 0 for n in shape):
-        raise ShapeError(f"reshape: {list(a.shape)} has {a.size} elements, which do not fit {list(shape)}\n  at {here()}")
+        raise ShapeError(
+            f"reshape: {list(a.shape)} has {a.size} elements, which do not fit {list(shape)}\n  at {here()}"
+        )
     return a if shape == a.shape else reshape(a, shape=shape)
 
 
@@ -98,7 +101,9 @@ def expand_dims(a, axis):
 @composite(numpy=(np.squeeze,))
 def squeeze(a, axis=None):
     """Without axes of length one: all of them, or these."""
-    axes = [i for i, n in enumerate(a.shape) if n == 1] if axis is None else [in_range(i, a.ndim) for i in as_shape(axis)]
+    axes = (
+        [i for i, n in enumerate(a.shape) if n == 1] if axis is None else [in_range(i, a.ndim) for i in as_shape(axis)]
+    )
     if any(a.shape[i] != 1 for i in axes):
         raise ShapeError(f"squeeze: axis {axis} of {list(a.shape)} is not of length one\n  at {here()}")
     return reshaped(a, tuple(n for i, n in enumerate(a.shape) if i not in axes))
@@ -183,14 +188,16 @@ def array_split(ary, indices_or_sections, axis=0):
     else:
         bounds = [slice(0, int(i)).indices(n)[1] for i in indices_or_sections]
         edges = [0, *bounds, n]
-    return [cut(ary, axis, a, max(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [cut(ary, axis, a, max(a, b)) for a, b in pairwise(edges)]
 
 
 @composite(numpy=(np.split,))
 def split(ary, indices_or_sections, axis=0):
     """Equal parts along an axis, or parts cut at these places."""
     if isinstance(indices_or_sections, int | np.integer) and ary.shape[axis] % indices_or_sections:
-        raise ShapeError(f"split: {ary.shape[axis]} does not divide into {indices_or_sections} equal parts\n  at {here()}")
+        raise ShapeError(
+            f"split: {ary.shape[axis]} does not divide into {indices_or_sections} equal parts\n  at {here()}"
+        )
     return array_split(ary, indices_or_sections, axis)
 
 

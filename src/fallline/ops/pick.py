@@ -1,9 +1,9 @@
-"""Ops that read or add at positions given by an integer array: take, its adjoint, and NumPy's indexing built on them."""
+"""Ops that read or add at positions given by an integer array: gather and its adjoint; index.py builds on them."""
 
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, composite, primitive
+from fallline.graph.declare import cast_to, primitive
 from fallline.graph.node import as_node
 from fallline.graph.op import Kind
 from fallline.graph.where import here

@@ -62,7 +62,9 @@ def min_(x, *, axes, keepdims=False):
     return np.min(x, axis=axes, keepdims=keepdims)
 
 
-_FOLD_ONE = examples((((2, 3),), {"axes": (1,)}), (((4,),), {"axes": (0,)}), (((2, 3),), {"axes": (0,), "keepdims": True}))
+_FOLD_ONE = examples(
+    (((2, 3),), {"axes": (1,)}), (((4,),), {"axes": (0,)}), (((2, 3),), {"axes": (0,), "keepdims": True})
+)
 
 
 @reduction(grad=None, result="index", domain=_FOLD_ONE)
@@ -101,7 +103,7 @@ def argsort(x, *, axis):
     return np.argsort(x, axis=axis, kind="stable")
 
 
-def _countable(x):
+def countable(x):
     """NumPy sums booleans and small integers as int64."""
     return cast_to(x, np.dtype(np.int64)) if x.dtype.kind in "iub" else x
 
@@ -109,7 +111,7 @@ def _countable(x):
 @composite(numpy=(np.sum,))
 def total(a, axis=None, dtype=None, keepdims=False):
     """Sum over axes; None means all."""
-    a = _countable(as_node(a))
+    a = countable(as_node(a))
     result = sum_(a, axes=axes_of(axis, len(a.shape)), keepdims=bool(keepdims))
     return result if dtype is None else cast_to(result, np.dtype(dtype))
 

@@ -1,5 +1,7 @@
 """Ops that show the same elements in another form (no work at all on the machine), casts, and joins, their adjoints."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from fallline.errors import ShapeError
@@ -29,6 +31,12 @@ def cast(x, *, dtype):
            without_copy=lambda x: x)  # fmt: skip
 def alias(x):
     """The same value under a name of its own, so that a derivative can be taken at this place only."""
+    return x
+
+
+@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=None, domain=examples((((2, 3),), {})))
+def stop_gradient(x):
+    """The same value, through which no derivative passes."""
     return x
 
 
@@ -125,7 +133,7 @@ def cut(x, axis, start, stop):
 
 def _concatenate_rule(g, y, *xs, axis):
     edges = np.cumsum([0, *(x.shape[axis] for x in xs)]).tolist()
-    return tuple(cut(g, axis, a, b) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(cut(g, axis, a, b) for a, b in pairwise(edges))
 
 
 def _same_dtype(*xs):
@@ -140,4 +148,4 @@ def join(*xs, axis):
     return np.concatenate([np.asarray(x) for x in xs], axis=axis)
 
 
-__all__ = ["alias", "cast", "cut", "join", "place", "reshape", "slice_", "transpose"]
+__all__ = ["alias", "cast", "cut", "join", "place", "reshape", "slice_", "stop_gradient", "transpose"]

@@ -1,0 +1,38 @@
+"""Sums of exponentials that do not overflow: logsumexp, softmax, log_softmax, with SciPy's arguments.
+
+Written with NumPy's functions, so they take plain arrays as well as traced values.
+"""
+
+import numpy as np
+
+from fallline.graph.declare import composite
+from fallline.ops.view import stop_gradient
+
+
+def _top(x, axis):
+    """The greatest element, or 0 where it is infinite; it drops out of the result, and so out of the derivative."""
+    top = stop_gradient(np.max(x, axis=axis, keepdims=True))
+    return np.where(np.abs(top) < np.inf, top, np.zeros_like(top))
+
+
+@composite(named=("logsumexp",))
+def logsumexp(a, axis=None, b=None, keepdims=False):
+    """log(sum(b exp(a))) over axes, without overflow."""
+    top = _top(a, axis)
+    terms = np.exp(a - top)
+    result = np.log(np.sum(terms if b is None else terms * b, axis=axis, keepdims=True)) + top
+    return result if keepdims else np.squeeze(result, axis=tuple(range(result.ndim)) if axis is None else axis)
+
+
+@composite(named=("softmax",))
+def softmax(x, axis=None):
+    """exp(x) / sum(exp(x)) over axes (all, as in SciPy, if none is named): positive shares that sum to 1."""
+    terms = np.exp(x - _top(x, axis))
+    return terms / np.sum(terms, axis=axis, keepdims=True)
+
+
+@composite(named=("log_softmax",))
+def log_softmax(x, axis=None):
+    """Logarithm of softmax, exact where softmax itself would round to 0."""
+    shifted = x - _top(x, axis)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))

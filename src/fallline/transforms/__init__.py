@@ -1,0 +1,8 @@
+"""grad, vjp, jvp, hvp, jacobian, hessian, compile: functions of arrays in, functions of arrays out."""
+
+from fallline.transforms.compiled import compile, graph_of
+from fallline.transforms.directional import hvp, jvp, vjp
+from fallline.transforms.gradient import grad, value_and_grad
+from fallline.transforms.matrices import hessian, jacobian
+
+__all__ = ["compile", "grad", "graph_of", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]

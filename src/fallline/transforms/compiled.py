@@ -1,0 +1,112 @@
+"""compile: a function traced once for each form of its arguments and then run as a program; graph_of: its graph."""
+
+import functools
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.errors import ArgumentTypeError
+from fallline.graph.node import Graph, Node
+from fallline.graph.op import Array
+from fallline.graph.trace import in_progress, input_like, trace
+from fallline.graph.where import here
+from fallline.program import call
+from fallline.transforms.recording import Function, native, plain
+from fallline.tree import Tree
+
+# Programs kept for one function; the one unused for longest makes room. A number that changes at every call and was
+# not given as an array would otherwise fill the memory.
+_KEPT = 64
+
+
+def is_traced(leaf: Any) -> bool:
+    """Whether an argument's leaf is an input of the graph; anything else is part of the program."""
+    return isinstance(leaf, np.ndarray | np.generic)
+
+
+def form_of(leaf: Any, path: str) -> Any:
+    """What a program depends on in one leaf of the arguments."""
+    if is_traced(leaf):
+        return leaf.shape, leaf.dtype.newbyteorder("=")
+    if isinstance(leaf, float):
+        return float, leaf.hex()  # 0.0 and -0.0 are equal, and NaN is not
+    try:
+        hash(leaf)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"compile: argument {path} is neither an array nor hashable: {type(leaf).__name__}\n  at {here()}"
+        ) from None
+    return type(leaf), leaf
+
+
+def named_arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """A path for every leaf of the arguments, starting with the parameter's name where the function tells it."""
+    try:
+        names = list(inspect.signature(function).bind(*args, **kwargs).arguments)[: len(args)]
+    except (TypeError, ValueError):
+        names = []
+    names += [str(i) for i in range(len(names), len(args))]
+    parts = [*zip(names, args, strict=True), *((key, kwargs[key]) for key in sorted(kwargs))]
+    return [f"{name}.{path}" if path else name for name, part in parts for path, _ in tree.items(part)]
+
+
+def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, Tree]:
+    """The graph of a function over all arrays in its arguments, and the tree of its outputs."""
+    paths, leaves = named_arguments(function, args, kwargs), tree.leaves((args, kwargs))
+    inputs = [input_like(native(leaf), path) for path, leaf in zip(paths, leaves, strict=True) if is_traced(leaf)]
+
+    @functools.wraps(function)
+    def on_nodes(*nodes: Node) -> Any:
+        rest = iter(nodes)
+        given = [next(rest) if is_traced(leaf) else leaf for leaf in leaves]
+        positional, named = tree.unflatten((args, kwargs), given)
+        return function(*positional, **named)
+
+    return trace(on_nodes, inputs)
+
+
+def compile(function: Function) -> Function:
+    """The same function, traced once for each form of its arguments and run as a program after that.
+
+    function: written with NumPy; it may itself be a gradient, such as compile(value_and_grad(loss)).
+    The arrays among the arguments, in nested dicts, lists and tuples, are the program's inputs. Everything else is part
+    of the program: another Python number, string or flag is another program, so a number that changes from call to
+    call is better an array or NumPy scalar. What the function closes over is taken as it is at the first call.
+    Errors: TraceError for what cannot be traced; ArgumentTypeError for arguments that are neither arrays nor hashable.
+
+    >>> double = compile(lambda x: x + x)
+    >>> double(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+    programs: OrderedDict[Any, tuple[Callable[[list[Array]], list[Array]], Tree]] = OrderedDict()
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Tree:
+        if in_progress():
+            return function(*args, **kwargs)
+        given = (args, kwargs)
+        key = (tree.structure(given), *(form_of(leaf, path) for path, leaf in tree.items(given)))
+        if key not in programs:
+            graph, outputs = traced(function, args, kwargs)
+            programs[key] = call.build(graph), outputs
+            if len(programs) > _KEPT:
+                programs.popitem(last=False)
+        programs.move_to_end(key)
+        program, outputs = programs[key]
+        return tree.unflatten(outputs, plain(program([native(leaf) for leaf in tree.leaves(given) if is_traced(leaf)])))
+
+    return run
+
+
+def graph_of(function: Function, *args: Any, **kwargs: Any) -> Graph:
+    """The graph of `function` at these arguments: str() of it is readable text, one line a node.
+
+    The arrays among the arguments are its inputs, named by their place in the arguments.
+
+    >>> print(graph_of(np.tanh, np.zeros(3)))  # doctest: +SKIP
+    """
+    return traced(function, args, kwargs)[0]

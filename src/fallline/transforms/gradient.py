@@ -1,0 +1,49 @@
+"""grad and value_and_grad: the gradient of a function that returns one number."""
+
+import functools
+from typing import Any
+
+from fallline.passes.backprop import backprop
+from fallline.transforms.recording import ArgNums, Function, record, scalar_output
+from fallline.tree import Tree
+
+
+def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
+    """A function that returns the value of `function` and its gradient, the slope in every parameter.
+
+    function: returns one real number, written with NumPy.
+    argnums: which positional arguments are parameters, an int or a tuple; nested dicts, lists, tuples and named tuples
+        of float32 or float64 arrays. The other arguments stay plain arrays.
+    Returns (value, gradient); the gradient has the form of the argument, and is a tuple for a tuple of argnums.
+    Errors: TraceError for what cannot be traced, ShapeError unless one number is returned, ArgumentTypeError for
+        parameters that are no real numbers.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (np.float64(9.0), np.float64(6.0))
+    """
+
+    @functools.wraps(function)
+    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
+        recording = record(function, argnums, args, kwargs, "value_and_grad")
+        value = scalar_output(recording, function, "value_and_grad")
+        grads = backprop([value], recording.wrt)
+        result: tuple[Any, Tree] = recording.finish((0, recording.params), [value, *grads])
+        return result
+
+    return evaluate
+
+
+def grad(function: Function, argnums: ArgNums = 0) -> Function:
+    """A function that returns the gradient of `function`; arguments, result and errors as in value_and_grad.
+
+    >>> grad(lambda x: x * x)(3.0)
+    np.float64(6.0)
+    """
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
+        recording = record(function, argnums, args, kwargs, "grad")
+        value = scalar_output(recording, function, "grad")
+        return recording.finish(recording.params, backprop([value], recording.wrt))
+
+    return gradient

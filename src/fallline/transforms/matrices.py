@@ -1,0 +1,101 @@
+"""jacobian and hessian: all first or second derivatives, row by row or column by column, whichever are fewer."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.graph.node import Graph, Node, constant
+from fallline.graph.op import Array
+from fallline.graph.trace import input_like
+from fallline.passes.backprop import backprop
+from fallline.program import call
+from fallline.transforms.directional import push
+from fallline.transforms.gradient import grad
+from fallline.transforms.recording import ArgNums, Function, Recording, real_outputs, record
+from fallline.tree import Tree
+
+
+def unit_vectors(nodes: Sequence[Node]) -> Iterator[list[Array]]:
+    """Zeros of these forms with a single one, which runs through every element of every node."""
+    for chosen, node in enumerate(nodes):
+        for position in range(node.size):
+            vectors = [np.zeros(other.shape, other.dtype) for other in nodes]
+            vectors[chosen].flat[position] = 1
+            yield vectors
+
+
+def products(recording: Recording, outputs: list[Node], backward: bool) -> list[list[Any]]:
+    """e_i^T J for every output element (backward), or J e_j for every parameter element; arrays, or nested, nodes."""
+    wrt = recording.wrt
+
+    def transform(vectors: list[Node]) -> list[Node]:
+        return backprop(outputs, wrt, vectors) if backward else push(outputs, wrt, vectors)
+
+    units = unit_vectors(outputs if backward else wrt)
+    if recording.nested:
+        return [transform([constant(one) for one in vector]) for vector in units]
+    directions = [input_like(np.empty(node.shape, node.dtype)) for node in (outputs if backward else wrt)]
+    run = call.build(Graph((*wrt, *directions), tuple(transform(directions))))
+    return [run([*recording.values, *vector]) for vector in units]
+
+
+def assembled(parts: list[list[Any]], outputs: list[Node], wrt: list[Node], backward: bool) -> list[list[Any]]:
+    """The Jacobian block of every output leaf (rows) and parameter leaf (columns), of shape output + parameter."""
+    edges = np.cumsum([0, *(node.size for node in (outputs if backward else wrt))]).tolist()
+
+    def block(i: int, j: int) -> Any:
+        shape = (*outputs[i].shape, *wrt[j].shape)
+        mine, theirs = (i, j) if backward else (j, i)
+        lines = [part[theirs] for part in parts[edges[mine] : edges[mine + 1]]]
+        if not lines:
+            return np.zeros(shape, wrt[j].dtype)
+        return np.reshape(np.stack(lines, axis=0 if backward else -1), shape)
+
+    return [[block(i, j) for j in range(len(wrt))] for i in range(len(outputs))]
+
+
+def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
+    """A function that returns the Jacobian of `function`, every derivative of every output element.
+
+    function: returns real numbers in any form. argnums: as in value_and_grad.
+    For an array of shape s from a parameter of shape p the result has shape s + p, J[i, j] = d output_i / d p_j. Where
+    outputs or parameters are nested, it is a tree of outputs whose leaves are trees of parameters.
+    Costs one backward pass for each output element, or one forward derivative for each parameter element, whichever
+    are fewer.
+
+    >>> jacobian(lambda x: x**2)(np.array([1.0, 3.0]))
+    array([[2., 0.],
+           [0., 6.]])
+    """
+
+    @functools.wraps(function)
+    def evaluate(*args: Any, **kwargs: Any) -> Tree:
+        recording = record(function, argnums, args, kwargs, "jacobian")
+        outputs = real_outputs(recording, function, "jacobian")
+        backward = sum(node.size for node in outputs) <= sum(node.size for node in recording.wrt)
+        blocks = assembled(products(recording, outputs, backward), outputs, recording.wrt, backward)
+        rows = [tree.unflatten(recording.params, row) for row in blocks]
+        result = tree.unflatten(recording.outputs, rows)
+        if not recording.nested:
+            return result
+        nodes = tree.map(lambda leaf: leaf if isinstance(leaf, Node) else constant(leaf), result)
+        return recording.finish(result, tree.leaves(nodes))
+
+    return evaluate
+
+
+def hessian(function: Function, argnums: ArgNums = 0) -> Function:
+    """A function that returns the Hessian of `function`, every second derivative: the Jacobian of its gradient.
+
+    function: returns one real number. argnums: as in value_and_grad.
+    For a parameter of shape p the result has shape p + p, H[i, j] = d^2 f / d p_i d p_j; for nested parameters it is a
+    tree of trees. Costs one Hessian-vector product for each parameter element.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
+    array([[6., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(function, argnums), argnums)

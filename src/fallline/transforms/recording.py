@@ -1,0 +1,183 @@
+"""A function traced at the arguments to differentiate: what every derivative starts from. Takes no derivative itself.
+
+While another function is being traced, a recording adds to its graph instead: the derivative is then taken at aliases
+of the arguments, so that a value closed over and an argument that happen to be the same node are not mixed up.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import ops, tree
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
+from fallline.graph.node import INPUT, Graph, Node, as_node, reachable
+from fallline.graph.op import Array
+from fallline.graph.trace import in_progress, input_like, trace
+from fallline.graph.where import defined_at, here
+from fallline.program import call
+from fallline.tree import Tree
+
+Function = Callable[..., Any]
+ArgNums = int | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A function traced at its differentiable arguments."""
+
+    params: Tree  # the arguments as they were given
+    wrt: list[Node]  # a node per leaf of params
+    values: list[Array]  # their numbers; none in a nested recording, whose nodes belong to the graph outside
+    outputs: Tree  # of nodes
+    nested: bool
+
+    def finish(self, form: Tree, results: Sequence[Node], more: Sequence[tuple[Node, Array]] = ()) -> Tree:
+        """The results in this form: numbers, or nodes where they depend on a function that is still being traced.
+
+        more: further inputs and their numbers, which a recording that is not nested may have been given.
+        """
+        if self.nested and any(node.op is INPUT for node in reachable(results)):
+            return tree.unflatten(form, list(results))
+        inputs = [] if self.nested else [*self.wrt, *(node for node, _ in more)]
+        values = [*self.values, *(array for _, array in more)]
+        return tree.unflatten(form, plain(call.once(Graph(tuple(inputs), tuple(results)), values)))
+
+    def further(self, leaves: Sequence[Any]) -> tuple[list[Node], list[tuple[Node, Array]]]:
+        """Directions or seeds as nodes, and what `finish` needs to know of them."""
+        if self.nested:
+            return [as_node(leaf) for leaf in leaves], []
+        pairs = [(input_like(leaf), leaf) for leaf in leaves]
+        return [node for node, _ in pairs], pairs
+
+
+def plain(results: Sequence[Array]) -> list[Any]:
+    """Results as NumPy hands them out: scalars instead of arrays without axes."""
+    return [result[()] for result in results]
+
+
+def native(value: Any) -> Array:
+    """The value as an array in this machine's byte order."""
+    array = np.asarray(value)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def positions(argnums: ArgNums, count: int, name: str) -> tuple[int, ...]:
+    """The argument positions, counted from 0."""
+    try:
+        given = [operator.index(i) for i in (argnums if isinstance(argnums, tuple | list) else (argnums,))]
+    except TypeError:
+        raise ArgumentTypeError(f"{name}: argnums is an int or a tuple of ints, got {argnums!r}") from None
+    for i in given:
+        if not -count <= i < count:
+            seen = f"{count} positional argument{'s' * (count != 1)}"
+            raise ArgumentError(f"{name}: argnums={argnums}, but the function got {seen}\n  at {here()}")
+    found = tuple(i % count for i in given)
+    if len(set(found)) != len(found) or not found:
+        raise ArgumentError(f"{name}: argnums={argnums} has to name at least one argument, and none twice")
+    return found
+
+
+# What to do about a parameter of another dtype, by NumPy's kind of it.
+_INSTEAD = {
+    **dict.fromkeys("iub", "3.0 instead of 3, or x.astype(float)"),
+    "f": "x.astype(np.float32) or x.astype(np.float64)",
+    "c": "the real and the imaginary part as two real arrays",
+    "O": "dicts, lists and tuples of float arrays; rows of unequal length as a list of arrays",
+}
+
+
+def check_params(params: Tree, paths: Sequence[str], name: str) -> None:
+    """Raise unless every leaf is a float32 or float64 array."""
+    for path, leaf in zip(paths, tree.leaves(params), strict=True):
+        if isinstance(leaf, Node) and not in_progress():
+            raise TraceError(f"{name}: {path} is a traced value kept from another call: {leaf!r}\n  at {here()}")
+        dtype = leaf.dtype if isinstance(leaf, Node) else dtype_of(leaf, path, name)
+        if dtype.newbyteorder("=") not in (np.float32, np.float64):
+            instead = _INSTEAD.get(dtype.kind, "numbers; argnums= says which arguments are parameters")
+            raise ArgumentTypeError(
+                f"{name}: derivatives need float32 or float64 parameters, {path} is {dtype} ({leaf!r:.60})\n"
+                f"  at {here()}\n  try: {instead}"
+            )
+
+
+def dtype_of(leaf: Any, path: str, name: str) -> np.dtype[Any]:
+    try:
+        return np.asarray(leaf).dtype
+    except ValueError as error:
+        raise ArgumentTypeError(f"{name}: {path} is no array of numbers: {error}\n  at {here()}") from None
+
+
+def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Recording:
+    """Trace a function at the arguments that argnums names; the others stay what they are."""
+    at = positions(argnums, len(args), name)
+    chosen = tuple(args[i] for i in at)
+    paths = [f"argument {i}{'.' if path else ''}{path}" for i, part in zip(at, chosen) for path, _ in tree.items(part)]
+    check_params(chosen, paths, name)
+    nested = in_progress()
+    leaves = tree.leaves(chosen)
+    values = [] if nested else [native(leaf) for leaf in leaves]
+    wrt = [ops.view.alias(as_node(leaf)) for leaf in leaves] if nested else [input_like(value) for value in values]
+
+    @functools.wraps(function)
+    def on_nodes(*nodes: Node) -> Any:
+        given = dict(zip(at, tree.unflatten(chosen, list(nodes)), strict=True))
+        return function(*(given.get(i, arg) for i, arg in enumerate(args)), **kwargs)
+
+    _, outputs = trace(on_nodes, wrt)
+    return Recording(chosen if isinstance(argnums, tuple | list) else chosen[0], wrt, values, outputs, nested)
+
+
+def scalar_output(recording: Recording, function: Function, name: str) -> Node:
+    """The one number a function returned, or an error that says what it returned."""
+    output = recording.outputs
+    if not isinstance(output, Node):
+        what = f"{type(output).__name__} of {len(tree.leaves(output))} values"
+    elif output.shape != ():
+        what = f"an array of shape {output.shape}"
+    elif output.dtype.kind != "f":
+        what = f"a number of dtype {output.dtype}, which has no derivative"
+    else:
+        return output
+    raise ShapeError(
+        f"{name}: the function has to return one real number, it returned {what}\n"
+        f"  function: {defined_at(function)}\n  at {here()}\n"
+        "  try: np.sum or np.mean of the result; fallline.jacobian differentiates arrays"
+    )
+
+
+def real_outputs(recording: Recording, function: Function, name: str) -> list[Node]:
+    """The leaves of what a function returned, or an error where one has no derivative."""
+    for path, output in tree.items(recording.outputs):
+        if output.dtype.kind != "f":
+            raise ArgumentTypeError(
+                f"{name}: the function returned {output.dtype}{path and ' as ' + path}, which has no derivative\n"
+                f"  function: {defined_at(function)}\n  at {here()}\n  try: returning only real numbers"
+            )
+    return tree.leaves(recording.outputs)
+
+
+def matched(form: Tree, given: Tree, what: str, name: str) -> list[Any]:
+    """The leaves of a direction or seed, in the dtypes of the values it belongs to, after comparing their forms."""
+    if tree.structure(form) != tree.structure(given):
+        raise ArgumentError(
+            f"{name}: the {what} has to have the form {tree.structure(form)}, got {tree.structure(given)}\n"
+            f"  at {here()}"
+        )
+    leaves = []
+    for (path, leaf), other in zip(tree.items(form), tree.leaves(given), strict=True):
+        if np.shape(leaf) != np.shape(other):
+            where = f" at {path}" if path else ""
+            seen = f"has shape {np.shape(other)}, not {np.shape(leaf)}"
+            raise ShapeError(f"{name}: the {what}{where} {seen}\n  at {here()}")
+        dtype = leaf.dtype if isinstance(leaf, Node) else native(leaf).dtype
+        if isinstance(other, Node):
+            leaves.append(other.astype(dtype))
+        elif np.asarray(other).dtype.kind not in "fiub":
+            raise ArgumentTypeError(f"{name}: the {what} is {np.asarray(other).dtype}, not numbers\n  at {here()}")
+        else:
+            leaves.append(native(other).astype(dtype, copy=False))
+    return leaves
