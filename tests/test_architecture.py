@@ -19,7 +19,7 @@ LONGEST_FILE = 450
 # "" is the package's own __init__: the public face over everything that is not a face itself.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("ranges", "tree"),
+    ("config", "ranges", "tree"),
     ("graph",),
     ("ops",),
     ("passes",),

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fallline.errors import ArgumentError, nearest
 
 _KEY = "range"
@@ -28,6 +30,7 @@ class Range:
     optional: bool = False  # None is allowed and means "off"
     words: tuple[str, ...] = ()  # names that are allowed beside, or instead of, numbers
     number: bool = True
+    flag: bool = False  # True and False, instead of numbers
     function: bool = False  # anything that can be called is allowed too
 
     def __str__(self) -> str:
@@ -35,7 +38,7 @@ class Range:
         bounds = [(">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)]
         limits = " and ".join(f"{sign} {value:g}" for sign, value in bounds if math.isfinite(value))
         kind = "a whole number" if self.whole else "a number"
-        forms = [f"{kind} {limits}".rstrip()] if self.number else []
+        forms = ["True or False"] if self.flag else [f"{kind} {limits}".rstrip()] if self.number else []
         forms += [" | ".join(repr(word) for word in self.words)] if self.words else []
         forms += ["a function of the step"] if self.function else []
         forms += ["None"] if self.optional else []
@@ -49,6 +52,8 @@ class Range:
             if value in self.words:
                 return None
             return f"has to be {self}, got {value!r}{nearest(value, self.words)}"
+        if self.flag:
+            return None if isinstance(value, bool | np.bool_) else f"has to be {self}, got {value!r}"
         # bool is a number to Python, but `momentum=True` is a slip.
         fits = self.number and isinstance(value, numbers.Real) and not isinstance(value, bool)
         if fits and self.whole:
@@ -62,6 +67,11 @@ class Range:
 def option(default: Any, doc: str = "", **limits: Any) -> Any:
     """A dataclass field with its range; `limits` are the fields of Range."""
     return dataclasses.field(default=default, metadata={_KEY: Range(doc, **limits)})
+
+
+def required(doc: str = "", **limits: Any) -> Any:
+    """The same for a field without a default."""
+    return dataclasses.field(metadata={_KEY: Range(doc, **limits)})
 
 
 def options(of: Any) -> Iterator[tuple[str, Any, Range]]:
@@ -83,3 +93,15 @@ def check(given: Any) -> None:
     if wrong:
         name = type(given).__name__
         raise ArgumentError("\n".join([f"{name}: {wrong[0]}", *(f"  and {line}" for line in wrong[1:])]))
+
+
+def short(record: Any) -> str:
+    """A dataclass instance in few words: `Dense(64)`; fields that have their default are left out."""
+    parts = []
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.default is dataclasses.MISSING:
+            parts.append(repr(value))
+        elif value is not field.default and value != field.default:
+            parts.append(f"{field.name}={value!r}")
+    return f"{type(record).__name__}({', '.join(parts)})"

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from fallline import ranges
+from fallline.config import saved
 from fallline.errors import ArgumentTypeError, unknown
 from fallline.graph.op import Array, Shape
 from fallline.ranges import option
@@ -22,7 +23,8 @@ class Initializer(Protocol):
     def __call__(self, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array: ...
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Scaled:
     """Weights of mean 0 and variance gain / fan.
 
@@ -49,7 +51,8 @@ class Scaled:
         return rng.uniform(-limit, limit, shape)
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Normal:
     """Gaussian numbers of mean 0, whatever the fan."""
 
@@ -62,7 +65,8 @@ class Normal:
         return rng.normal(0.0, self.deviation, shape)
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Uniform:
     """Numbers spread evenly over -limit to limit, whatever the fan."""
 
@@ -75,7 +79,8 @@ class Uniform:
         return rng.uniform(-self.limit, self.limit, shape)
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Zeros:
     """All zeros: right for biases; hidden units that all start at zero weights would stay copies of one another."""
 

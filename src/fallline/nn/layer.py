@@ -5,19 +5,20 @@ here leave the batch axis out; arrays have it first.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from fallline import ranges
-from fallline.errors import ArgumentTypeError, FalllineError, ShapeError
+from fallline.config import saved
+from fallline.errors import ArgumentTypeError, ShapeError
 from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.nn import initial
 from fallline.ops.view import reshape
-from fallline.ranges import option
+from fallline.ranges import option, required, short
 from fallline.tree import Tree
 
 Generator = np.random.Generator
@@ -36,7 +37,8 @@ class Layer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Dense:
     """A fully connected layer: every output sees every input.
 
@@ -51,8 +53,9 @@ class Dense:
     Example: Sequential(Dense(64), ReLU(), Dense(10))
     """
 
-    units: int = option(1, "outputs", at_least=1, whole=True)
-    bias: bool = True
+    units: int = required("outputs", at_least=1, whole=True)
+    _: KW_ONLY
+    bias: bool = option(True, "whether b is there", flag=True)
     initializer: Any = None
 
     def __post_init__(self) -> None:
@@ -63,15 +66,15 @@ class Dense:
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         if len(shape) != 1:
             raise ShapeError(
-                f"{self!r} takes rows of features, (N, D), and meets an input of shape {with_batch(shape)}\n"
-                "  try: nn.Flatten() before it"
+                f"{short(self)} takes rows of features, (N, D), and meets an input of shape {with_batch(shape)}\n"
+                f"  try: {'nn.Flatten() before it' if shape else 'x.reshape(-1, 1), for one feature'}"
             )
         (d,), k = shape, int(self.units)
         draw = initial.get(self.initializer or "glorot_uniform")
         # Drawn in float64 and rounded, so that both precisions start from the same numbers.
         params = {"weight": np.asarray(draw(rng, (d, k), d, k)).astype(dtype)}
         if params["weight"].shape != (d, k):
-            raise ShapeError(f"{self!r}: its initialiser returns shape {params['weight'].shape}, not {(d, k)}")
+            raise ShapeError(f"{short(self)}: its initialiser returns shape {params['weight'].shape}, not {(d, k)}")
         if self.bias:
             params["bias"] = np.zeros(k, dtype)
         return params, (k,)
@@ -81,7 +84,8 @@ class Dense:
         return y + params["bias"] if self.bias else y
 
 
-@dataclass(frozen=True, slots=True)
+@saved
+@dataclass(frozen=True)
 class Flatten:
     """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
 
@@ -92,7 +96,7 @@ class Flatten:
         return reshape(x, shape=(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
 
@@ -111,12 +115,15 @@ class Function:
         _, y = trace(self.function, [new_input((n, *shape), dtype)])
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
-                f"{self!r} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}: it has to keep the rows"
+                f"{short(self)} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}\n"
+                "  try: a function that keeps the first axis, one row of output for each row of input"
             )
         return {}, tuple(y.shape[1:])
 
     def apply(self, params: Tree, x: Any) -> Any:
-        return self.function(x)
+        y = self.function(x)
+        # An array of constants inside the function is float64 unless it says otherwise.
+        return y if getattr(y, "dtype", x.dtype) == x.dtype else y.astype(x.dtype)
 
 
 def with_batch(shape: Shape) -> str:
@@ -135,6 +142,3 @@ def as_layer(given: Any, place: int) -> Layer:
     raise ArgumentTypeError(
         f"layer {place} is {given!r}, which is no layer: it needs init(rng, shape, dtype) and apply(params, x)"
     )
-
-
-__all__ = ["Dense", "FalllineError", "Flatten", "Function", "Layer", "as_layer", "with_batch"]

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from fallline import ranges
-from fallline.errors import ArgumentTypeError, unknown
-from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.target import Targets, as_given, binary, classes_of, counts, numbers, probabilities
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, unknown
+from fallline.nn.activation import Identity, Sigmoid, Softmax, shift
+from fallline.nn.target import Targets, as_given, classes_of, counts, numbers, probabilities, signs
 from fallline.ops.arithmetic import relu, where
 from fallline.ranges import option
 
@@ -27,7 +28,7 @@ class Link(Protocol):
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exp:
     """exp(x): the outputs are logarithms of the predicted counts."""
 
     def __call__(self, x: Any) -> Any:
@@ -61,20 +62,39 @@ L = TypeVar("L", bound=type[Loss])
 def loss(cls: L) -> L:
     """Enter a loss with its default parameters under its name."""
     LOSSES[cls.name] = cls()
-    return cls
+    return saved(cls)
 
 
+@saved
 @dataclass(frozen=True)
 class Custom(Loss):
-    """A user's function(output, y) -> scalar. Targets come as they were given; predictions are the outputs."""
+    """A user's function(output, y) -> scalar. Targets come as they were given; predictions are the outputs.
 
-    name: ClassVar[str] = "custom"
-    task: ClassVar[str] = "custom"
+    user_function: the function; a name where the model was read from a file, which holds no code.
+    """
+
+    name = "custom"
+    task = "custom"
     prepare = staticmethod(as_given)
-    user_function: Callable[[Any, Any], Any] = np.subtract
+    user_function: Callable[[Any, Any], Any] | str
 
     def function(self, output: Any, y: Any) -> Any:
-        return self.user_function(output, y)
+        if isinstance(self.user_function, str):
+            raise ArgumentError(
+                f"the loss {self.user_function!r} was a function of the program that trained this model; "
+                "a file holds no code\n  try: loss=your_function"
+            )
+        value = self.user_function(output, y)
+        if getattr(value, "shape", ()) != ():
+            name = getattr(self.user_function, "__name__", "loss")
+            raise ShapeError(
+                f"{name}(output, y) returns shape {tuple(value.shape)}, not one number\n  try: np.mean(...)"
+            )
+        return value
+
+    def _to_fields(self) -> dict[str, Any]:
+        function = self.user_function
+        return {"user_function": function if isinstance(function, str) else getattr(function, "__name__", "function")}
 
 
 def get(given: Any) -> Loss:
@@ -150,8 +170,7 @@ class CrossEntropy(Loss):
 
     def function(self, output: Any, y: Any) -> Any:
         n, k = output.shape
-        # Softmax is the same for logits shifted by any number, so the maximum is only a constant: exp cannot overflow.
-        z = output - np.max(output, axis=1, keepdims=True)
+        z = output - shift(output)
         if len(y.shape) == 1:
             # Comparing with every class is elementwise and so is its gradient; indexing would need a scatter.
             picked = np.sum(where(np.reshape(y, (n, 1)) == np.arange(k), z, 0), axis=1)
@@ -182,19 +201,19 @@ class BinaryCrossEntropy(Loss):
 
 @loss
 class Hinge(Loss):
-    """How far outputs are from the right side of a margin of 1: mean of max(0, 1 - s o), s = -1 or 1 for the classes.
+    """How far outputs are from the right side of a margin of 1: mean of max(0, 1 - y o).
 
-    y: labels of two classes. Outputs are distances, not probabilities.
+    y: labels of two classes, turned into -1 and 1. Outputs are distances, not probabilities.
     Source: Cortes & Vapnik 1995, Support-vector networks.
     """
 
     name = "hinge"
     task = "binary"
     link = None
-    prepare = staticmethod(binary)
+    prepare = staticmethod(signs)
 
     def function(self, output: Any, y: Any) -> Any:
-        return np.mean(relu(1 - (2 * y - 1) * output))
+        return np.mean(relu(1 - y * output))
 
 
 @loss
@@ -208,12 +227,8 @@ class Poisson(Loss):
     """
 
     name = "poisson"
-    link = Exponential()
+    link = Exp()
     prepare = staticmethod(counts)
 
     def function(self, output: Any, y: Any) -> Any:
         return np.mean(np.exp(output) - y * output)
-
-
-__all__ = ["LOSSES", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy", "Custom", "Hinge",
-           "Huber", "Link", "Loss", "Poisson", "SquaredError", "get"]  # fmt: skip

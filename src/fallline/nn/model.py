@@ -1,109 +1,88 @@
-"""Model: a network, its theta, and what its outputs mean. Computes by plain NumPy; knows no training.
+"""Model: a network, its theta, and what its outputs mean. Computes by plain NumPy; knows no training and no files.
 
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from fallline import tree
-from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
+from fallline.config import from_config, to_config
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
+from fallline.nn import summary
+from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.sequential import Sequential
 from fallline.nn.target import Targets
-from fallline.ops.view import cut, reshape
+from fallline.nn.theta import Layout
+from fallline.ranges import short
 from fallline.tree import Tree
 
 # Rows go through the network in blocks of about this many numbers in the widest layer: bounded memory, warm caches.
 BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where one parameter array lies in theta."""
-
-    start: int
-    shape: Shape
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a tree of parameters lies in theta: its leaves one after the other, in the order of their paths."""
-
-    slots: Tree
-    size: int
-
-    @staticmethod
-    def of(params: Tree) -> "Layout":
-        ends = np.cumsum([0, *(leaf.size for leaf in tree.leaves(params))]).tolist()
-        slots = [Slot(start, leaf.shape) for start, leaf in zip(ends, tree.leaves(params), strict=False)]
-        return Layout(tree.unflatten(params, slots), ends[-1])
-
-    def split(self, theta: Any) -> Tree:
-        """The parameters as views of theta; for a traced theta, as slices of it."""
-        return tree.map(
-            lambda slot: reshape(cut(theta, 0, slot.start, slot.start + slot.size), shape=slot.shape), self.slots
-        )
-
-    def items(self) -> Iterator[tuple[str, Slot]]:
-        return tree.items(self.slots)
-
-
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network with its parameters, and what its outputs mean.
+    """A network with its parameters, and what its outputs mean. Made by `Model.init`, or by training.
 
-    network: the layers. input_shape: of one row of x. theta: all parameters, one vector of `layout.size` numbers.
-    loss: says how outputs become predictions. classes: labels, in the order of the outputs; None for numbers.
-    flat: predictions come as (N,), as the targets did.
+    network: the layers. input_shape, output_shape: of one row. layout: where each named parameter lies in theta.
+    theta: all parameters, one vector. loss: says how outputs become predictions. classes: labels in the order of the
+    outputs; None for numbers. flat: predictions of one number a row come as (N,), as the targets did.
     """
 
     network: Layer
     input_shape: Shape
     output_shape: Shape
-    layout: Layout
+    layout: Layout = field(repr=False)
     theta: Array = field(repr=False)
-    loss: Loss = field(default_factory=losses.SquaredError)
+    loss: Loss
     classes: Array | None = None
     flat: bool = False
 
     @staticmethod
     def init(
-        network: Any, input_shape: Shape | int, *, loss: Any = "squared_error", seed: Any = 0, dtype: Any = "float32"
+        network: Any,
+        input_shape: Shape | int,
+        *,
+        loss: Any = "squared_error",
+        seed: int | np.random.Generator = 0,
+        dtype: Any = "float32",
     ) -> "Model":
         """A model before training, its parameters drawn from the seed.
 
-        network: a Sequential, any other layer, or a list of layers. input_shape: of one row, (D,) or D for D features.
-        loss: a name of LOSSES, a record, or a function(output, y). seed: a whole number or a NumPy Generator.
-        dtype: "float32" or "float64".
+        network: a Sequential, another layer, or a list of layers. A last layer that is the loss's own link (Softmax
+            before cross-entropy, Sigmoid before binary cross-entropy) is left to the loss, which is exact without it.
+        input_shape: of one row of x: (D,), or D, for D features.
+        loss: a name of LOSSES, a record such as Huber(1.0), or a function(output, y) -> scalar.
+        seed: a whole number >= 0, or a NumPy Generator.
+        dtype: "float32" or "float64"; both start from the same numbers.
+        Errors: ArgumentError, ArgumentTypeError; ShapeError when a layer cannot take what it is given.
+        Example: Model.init(Sequential(Dense(64), ReLU(), Dense(10)), 784, loss="cross_entropy")
         """
-        layer = (
-            network if isinstance(network, Layer) and not isinstance(network, type) else Sequential(*_listed(network))
-        )
-        chosen = losses.get(loss)
-        if (
-            isinstance(layer, Sequential)
-            and layer.layers
-            and chosen.link is not None
-            and layer.layers[-1] == chosen.link
-        ):
-            # The loss works on what comes before its link, where it is exact; predict_proba applies the link.
-            layer = Sequential(*layer.layers[:-1])
-        shape = (int(input_shape),) if isinstance(input_shape, int | np.integer) else tuple(int(n) for n in input_shape)
-        params, out = layer.init(np.random.default_rng(seed), shape, _float(dtype))
+        chosen, precision, shape = losses.get(loss), _float(dtype), _shape(input_shape)
+        layer = _before_link(_as_network(network), chosen)
+        try:
+            rng = np.random.default_rng(seed)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"seed is a whole number >= 0 or a NumPy Generator, got {seed!r}") from None
+        params, out = layer.init(rng, shape, precision)
         layout = Layout.of(params)
-        theta = np.concatenate([np.zeros(0, _float(dtype)), *(leaf.ravel() for leaf in tree.leaves(params))])
-        return Model(layer, shape, tuple(out), layout, theta.astype(_float(dtype), copy=False), chosen)
+        if not layout.size:
+            raise ArgumentError(f"{layer!r} has no parameters: there is nothing to train\n  try: nn.Dense(1)")
+        model = Model(layer, shape, tuple(out), layout, layout.join(params, precision), chosen)
+        traced = summary.steps(layer, layout.slots, shape, precision)[-1][2]
+        if traced != model.output_shape:
+            raise ShapeError(
+                f"{layer!r}: init announces the shape {with_batch(out)}, apply returns {with_batch(traced)}"
+            )
+        return model
 
     @property
     def params(self) -> Tree:
@@ -116,83 +95,123 @@ class Model:
 
     @property
     def task(self) -> str:
+        """ "regression", "binary", "classification" or "custom"."""
         return self.loss.task
 
     @property
     def decay_mask(self) -> Array:
-        """1 where weight decay pulls, on arrays with two or more axes (weights), 0 elsewhere (biases)."""
-        mask = np.zeros_like(self.theta)
-        for _, slot in self.layout.items():
-            if len(slot.shape) > 1:
-                mask[slot.start : slot.start + slot.size] = 1
-        return mask
+        """1 where weight decay pulls, on weights; 0 on biases. A vector like theta."""
+        return self.layout.decay_mask(self.dtype)
 
     def apply(self, theta: Any, x: Any) -> Any:
-        """The raw outputs for a batch, as a function of theta: plain NumPy, so it can be traced."""
+        """The raw outputs for a batch as a function of theta: plain NumPy, so it can be traced."""
         return self.network.apply(self.layout.split(theta), x)
 
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
-        """The loss of a batch as a function of theta; y as `prepare` returns it."""
+        """The loss of a batch as a function of theta; y as `prepare` returns it in `Targets.y`."""
         return self.loss.function(self.apply(theta, x), y)
 
     def prepare(self, y: Any) -> Targets:
-        """Targets as the loss takes them, checked; labels by this model's classes where it has them."""
+        """Targets as the loss takes them, checked against the network; labels by the classes this model has."""
         outputs = self.output_shape[0] if len(self.output_shape) == 1 else None
         return self.loss.prepare(y, self.dtype, outputs, self.classes)
 
     def for_targets(self, targets: Targets) -> "Model":
-        """The same model that predicts in the form these targets were given in."""
+        """The same model, predicting in the form these targets were given in."""
         return replace(self, classes=targets.classes, flat=targets.flat)
 
     def with_theta(self, theta: Array) -> "Model":
         """The same model with other parameters; theta is not copied."""
         if theta.shape != (self.layout.size,) or theta.dtype != self.dtype:
-            raise ShapeError(f"theta has {self.layout.size} {self.dtype} numbers, got {theta.dtype}{list(theta.shape)}")
+            raise ShapeError(f"theta is {self.dtype}[{self.layout.size}], got {theta.dtype}{list(theta.shape)}")
         return replace(self, theta=theta)
 
     def outputs(self, x: Any) -> Array:
-        """The raw outputs (logits, for a classifier): (N, *output_shape), in blocks of bounded memory."""
+        """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.
+
+        x: (N, *input_shape), anything that holds numbers; no rows give no outputs.
+        Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.
+        """
         x = self.rows(x)
         y = np.empty((len(x), *self.output_shape), self.dtype)
-        widest = max(
-            [int(np.prod(self.input_shape)), *(slot.shape[-1] for _, slot in self.layout.items() if slot.shape)]
-        )
-        step = max(1, BLOCK // max(1, widest))
         compute = forward(self)
-        for start in range(0, len(x), step):
-            y[start : start + step] = compute(np.ascontiguousarray(x[start : start + step], self.dtype))
+        for start in range(0, len(x), self._block):
+            rows = slice(start, start + self._block)
+            y[rows] = compute(np.ascontiguousarray(x[rows], self.dtype))
         return y
 
     def predict(self, x: Any) -> Array:
-        """Class labels for a classifier, else numbers, in the form the targets had."""
+        """The class label of each row, or numbers in the form the targets had; x as for `outputs`."""
         z = self.outputs(x)
         if self.classes is not None:
+            # Probabilities rise with logits, so the comparison is the same and nothing rounds.
             best = (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else z.argmax(axis=1)
-            return self.classes[best]
+            return np.asarray(self.classes[best])
         y = z if self.loss.link is None else np.asarray(self.loss.link(z))
         return y[:, 0] if self.flat and y.ndim == 2 and y.shape[1] == 1 else y
 
     def predict_proba(self, x: Any) -> Array:
-        """The probability of each class: (N, K), in the order of `classes`."""
+        """The probability of each class, (N, K) in the order of `classes`; x as for `outputs`."""
         if self.classes is None or self.loss.link is None:
-            raise ArgumentError(f"the loss {self.loss.name} gives no probabilities of classes\n"
-                                "  try: loss='cross_entropy', or predict(x)")  # fmt: skip
+            what = "knows no classes" if self.loss.link is not None else "gives distances, not probabilities"
+            raise ArgumentError(f"a model with the loss {short(self.loss)} {what}\n"
+                                "  try: predict(x), or training with loss='cross_entropy'")  # fmt: skip
         p = np.asarray(self.loss.link(self.outputs(x)))
         return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
     def rows(self, x: Any) -> Array:
-        """x as rows this model can read, or a DataError that says what is wrong with them."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise DataError(f"x holds {array.dtype}, not numbers")
-        if array.size == 0 and array.ndim < 2:
-            array = array.reshape(0, *self.input_shape)
-        if array.shape[1:] != self.input_shape or array.ndim == 0:
-            hint = "\n  try: x.reshape(1, -1) for a single row" if array.shape == self.input_shape else ""
-            raise ShapeError(
-                f"x has shape {array.shape}, and the model was made for {with_batch(self.input_shape)}{hint}"
-            )
+        """x as an array of rows this model can read, not copied where it is one."""
+        problems = Problems()
+        array = as_numbers(x, "x", problems)
+        problems.raise_if_any()
+        assert array is not None  # what as_numbers cannot read is a problem, raised above
+        if array.size == 0 and array.shape[:1] == (0,):
+            return array.reshape(0, *self.input_shape)
+        if array.shape[1:] != self.input_shape:
+            hint = "\n  try: x.reshape(1, -1), for a single row" if array.shape == self.input_shape else ""
+            raise ShapeError(f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}{hint}")
+        check_finite(array, "x", self.dtype, problems)
+        problems.raise_if_any()
         return array
+
+    def summary(self) -> str:
+        """A text table: layers, the shapes that leave them, parameters."""
+        return summary.summary(self.network, self.layout, self.input_shape, self.dtype)
+
+    def to_config(self) -> dict[str, Any]:
+        """Everything but theta as plain JSON values; the same model comes back from `from_config(config, theta)`.
+
+        Errors: ArgumentError for layers, functions and initialisers of a user's own: a file holds no code.
+        """
+        classes = self.classes
+        return {
+            "network": to_config(self.network, "network"),
+            "input_shape": list(self.input_shape),
+            "dtype": self.dtype.name,
+            "loss": to_config(self.loss, "loss"),
+            "classes": None if classes is None else {"kind": classes.dtype.str[1:], "labels": classes.tolist()},
+            "flat": self.flat,
+        }
+
+    @staticmethod
+    def from_config(config: dict[str, Any], theta: Array | None = None) -> "Model":
+        """The model of a config; theta as it was saved, or None for a fresh start.
+
+        Errors: ArgumentError for anything in the config that is not what `to_config` writes.
+        """
+        if not isinstance(config, dict) or not {"network", "input_shape", "dtype", "loss"} <= set(config):
+            raise ArgumentError(f"not the config of a model: {config!r:.80}")
+        network = from_config(config["network"], Layer, "network")  # type: ignore[type-abstract]
+        loss = from_config(config["loss"], Loss, "loss")
+        model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
+        model = replace(model, classes=_classes(config.get("classes")), flat=bool(config.get("flat")))
+        return model if theta is None else model.with_theta(theta)
+
+    @cached_property
+    def _block(self) -> int:
+        shapes = [self.input_shape, self.output_shape]
+        shapes += [out for _, _, out in summary.steps(self.network, self.layout.slots, self.input_shape, self.dtype)]
+        return int(max(1, BLOCK // max(1, *(int(np.prod(shape, dtype=np.int64)) for shape in shapes))))
 
 
 def reference(model: Model) -> Callable[[Array], Array]:
@@ -210,19 +229,50 @@ def reference(model: Model) -> Callable[[Array], Array]:
 forward: Callable[[Model], Callable[[Array], Array]] = reference
 
 
-def _listed(network: Any) -> list[Any]:
-    if isinstance(network, list | tuple):
-        return list(network)
-    if callable(network) and not isinstance(network, type):
-        return [network]
-    raise ArgumentTypeError(f"a network is a layer or a list of layers, got {network!r}")
+def _as_network(network: Any) -> Layer:
+    if isinstance(network, Layer) and not isinstance(network, type):
+        return network
+    if isinstance(network, list | tuple) or (callable(network) and not isinstance(network, type)):
+        return Sequential(*(network if isinstance(network, list | tuple) else [network]))
+    raise ArgumentTypeError(f"a network is a layer or a list of layers, got {network!r}\n  try: nn.mlp((64,), 10)")
+
+
+def _before_link(network: Layer, loss: Loss) -> Layer:
+    last: Any = network.layers[-1] if isinstance(network, Sequential) and network.layers else None
+    if isinstance(network, Sequential) and last is not None and type(last) is type(loss.link):
+        return Sequential(*network.layers[:-1])
+    return network
+
+
+def _shape(given: Any) -> Shape:
+    try:
+        shape = tuple(given) if isinstance(given, tuple | list) else (given,)
+        sizes = tuple(int(n) for n in shape)
+        if any(n < 0 or n != m for n, m in zip(sizes, shape, strict=True)):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ArgumentError(f"input_shape is the shape of one row of x, such as (784,) or 784, got {given!r}") from None
+    return sizes
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
+    for known in (np.dtype(np.float32), np.dtype(np.float64)):
+        try:
+            if np.dtype(dtype) == known and dtype is not None:
+                return known
+        except TypeError:
+            break
+    raise ArgumentError(f'dtype is "float32" or "float64", got {dtype!r}')
+
+
+def _classes(config: Any) -> Array | None:
+    if config is None:
+        return None
     try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = np.dtype(object)
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ArgumentError(f'dtype is "float32" or "float64", got {dtype!r}')
-    return found
+        kind, labels = np.dtype(config["kind"]), config["labels"]
+        classes = np.array(labels, kind)
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise ArgumentError(f"not the classes of a model: {config!r:.80}") from None
+    if kind.kind not in "fiubU" or classes.tolist() != labels:
+        raise ArgumentError(f"not the classes of a model: {config!r:.80}")
+    return classes

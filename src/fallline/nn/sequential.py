@@ -2,51 +2,57 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError
 from fallline.graph.op import Shape
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, as_layer
+from fallline.nn.layer import Dense, Layer, as_layer, with_batch
+from fallline.ranges import short
 from fallline.tree import Tree
 
 
+@saved
 @dataclass(frozen=True, init=False)
 class Sequential:
     """Layers one after the other; what one returns the next one takes. Nested ones are laid flat.
 
-    layers: layer records, other Sequentials, or plain NumPy functions. Parameters are a tuple with one entry a layer,
-        so that paths read `0.weight`, `0.bias`.
-    Errors: ArgumentTypeError for what is no layer (its place is told), ArgumentError for Softmax before the end.
+    layers: layer records, names of activations, plain NumPy functions, or other Sequentials. Parameters are a tuple
+        with one entry a layer, so that paths read `0.weight`, `0.bias`.
+    Errors: ArgumentTypeError for what is no layer (its place is told), ArgumentError for Softmax before the end;
+        ShapeError from `init`, when a layer cannot take what the one before it gives.
     Example: Sequential(Dense(64), ReLU(), Dense(10))
     """
 
     layers: tuple[Layer, ...]
 
     def __init__(self, *layers: Any) -> None:
-        flat = [inner for place, layer in enumerate(layers) for inner in _flat(layer, place)]
+        flat = tuple(inner for place, layer in enumerate(layers) for inner in _flat(layer, place))
         for place, layer in enumerate(flat[:-1]):
             if isinstance(layer, Softmax):
                 raise ArgumentError(f"layer {place} is Softmax() and not the last one\n  try: nn.Tanh() or nn.ReLU()")
-        followers = [*flat[1:], None]
-        object.__setattr__(self, "layers", tuple(map(_suited, flat, followers)))
+        object.__setattr__(self, "layers", flat)
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
+        return f"Sequential({', '.join(map(short, self.layers))})"
 
     def init(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         params = []
-        for place, layer in enumerate(self.layers):
+        for place, (layer, follower) in enumerate(zip_longest(self.layers, self.layers[1:])):
             try:
-                drawn, shape = layer.init(rng, shape, dtype)
-            except ShapeError as error:
-                before = f"layer {place - 1}, {self.layers[place - 1]!r}" if place else "the data"
+                drawn, out = _suited(layer, follower).init(rng, shape, dtype)
+            except FalllineError as error:
+                source = f"layer {place - 1}, {short(self.layers[place - 1])}" if place else "the data"
                 head, *rest = str(error).split("\n")
-                raise ShapeError("\n".join([f"layer {place}: {head}", f"  it comes from {before}", *rest])) from None
+                told = [f"layer {place}: {head}", f"  its input: {with_batch(shape)} from {source}", *rest]
+                raise type(error)("\n".join(told)) from None
             params.append(drawn)
+            shape = out
         return tuple(params), shape
 
     def apply(self, params: Tree, x: Any) -> Any:
@@ -54,10 +60,16 @@ class Sequential:
             x = layer.apply(its_params, x)
         return x
 
+    @staticmethod
+    def _from_fields(fields: dict[str, Any]) -> "Sequential":
+        return Sequential(*fields["layers"])
+
 
 def _flat(given: Any, place: int) -> tuple[Layer, ...]:
     if isinstance(given, Sequential):
         return given.layers
+    if isinstance(given, str):
+        return (activations.get(given),)
     if isinstance(given, list | tuple):
         raise ArgumentTypeError(f"layer {place} is a {type(given).__name__}\n  try: Sequential(*layers)")
     return (as_layer(given, place),)

@@ -1,7 +1,8 @@
 """Targets made ready for a loss: numbers checked, labels of any kind turned into 0..K-1. Knows no loss and no network.
 
-Every function here has one form: prepare(y, dtype, outputs=None, classes=None) -> Targets. `outputs` is how many
-numbers the network gives per row, where that is known; `classes` are the labels met before, which new ones must be among.
+Every public function has one form, prepare(y, dtype, outputs=None, classes=None) -> Targets. `outputs` is how many
+numbers the network gives a row, where that is known; `classes` are labels met before, among which new ones must be.
+All problems with y are told in one DataError.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import ArgumentTypeError, DataError, nearest
+from fallline.errors import nearest
 from fallline.graph.op import Array
+from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 
 # Soft labels may come from a float32 softmax over many classes.
 _SUM_TOLERANCE = 1e-3
@@ -22,206 +24,207 @@ class Targets:
 
     y: Array
     classes: Array | None = None  # class k is classes[k]; None where targets are numbers
-    outputs: int | None = None  # numbers a network has to give per row; None where only its user knows
+    outputs: int | None = None  # numbers a network has to give a row; None where only its user knows
     flat: bool = False  # y was given as (N,): predictions come so too
 
 
-def _fail(problems: list[str]) -> None:
-    """Raise one DataError that tells all problems."""
-    if len(problems) == 1:
-        raise DataError(problems[0])
-    if problems:
-        raise DataError(f"{len(problems)} problems with y:\n" + "\n".join(f"- {problem}" for problem in problems))
-
-
-def as_array(y: Any) -> Array:
-    """y as an array with native byte order; objects that are all of one simple kind become that kind."""
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise DataError(f"y cannot be made an array: {error}\n  try: rows of equal length") from None
-    if array.dtype == object:
-        kinds = {type(value) for value in array.ravel()} - {type(None)}
-        if all(issubclass(kind, str) for kind in kinds) or all(issubclass(kind, bool | np.bool_) for kind in kinds):
-            missing = np.flatnonzero(np.array([value is None for value in array.ravel()]))
-            if missing.size:
-                _fail([f"y has {missing.size} missing labels, the first at row {missing[0]}"])
-            array = array.astype(str if issubclass(next(iter(kinds), str), str) else bool)
-        else:
-            try:
-                array = array.astype(np.float64)  # None becomes NaN
-            except (TypeError, ValueError):
-                names = ", ".join(sorted(kind.__name__ for kind in kinds))
-                raise DataError(f"y mixes objects of types {names}\n  try: y.astype(str) for labels") from None
-    if array.dtype.kind not in "fiubUS":
-        raise ArgumentTypeError(f"y holds {array.dtype}: targets are numbers, or labels that are text or numbers")
-    if array.ndim == 0:
-        raise DataError(f"y is the single value {array!r}, not one target for each row")
-    if array.dtype.kind == "S":
-        array = array.astype(str)
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _not_finite(array: Array) -> list[str]:
-    """A problem that counts the rows with NaN or infinity, if there are any."""
-    if array.dtype.kind != "f":
-        return []
-    bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1)) if array.size else np.array([], int)
-    if not bad.size:
-        return []
-    return [f"y has NaN or infinite values in {bad.size} of {len(array)} rows, the first at row {bad[0]}\n"
-            "  try: leave those rows out"]  # fmt: skip
-
-
-def numbers(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None, *, low: float = -np.inf,
-            high: float = np.inf, what: str = "") -> Targets:  # fmt: skip
-    """Numbers to come near to: (N,) or (N, M), returned as (N, M) of this dtype; `low`, `high` bound them."""
-    array = as_array(y)
-    if array.dtype.kind == "U":
-        raise DataError(f"y holds text, such as {array.ravel()[:1].tolist()}: this loss needs numbers\n"
-                        "  try: loss='cross_entropy' for class labels")  # fmt: skip
-    flat = array.ndim == 1
-    table = array.reshape(-1, 1) if flat else array
-    problems = _not_finite(array)
-    if table.ndim != 2:
-        problems.append(f"y has shape {array.shape}: one number (N,) or one row of numbers (N, M) for each row of x")
-    if outputs is not None and table.shape[-1] != outputs:
-        problems.append(f"y has {table.shape[-1]} numbers a row and the network gives {outputs}\n"
-                        f"  try: nn.Dense({table.shape[-1]}) as its last layer")  # fmt: skip
-    with np.errstate(over="ignore", invalid="ignore"):
-        outside = np.argwhere((table < low) | (table > high))
-        ready = np.ascontiguousarray(table, dtype)
-        lost = np.isinf(ready) & np.isfinite(table)
-    if outside.size:
-        value = table[tuple(outside[0])]
-        problems.append(f"{what}, and y has {len(outside)} others, the first {value} at row {outside[0][0]}")
-    if lost.any():
-        problems.append(
-            f"y has {lost.sum()} numbers too large for {np.dtype(dtype)}\n  try: smaller units, or dtype='float64'"
-        )
-    _fail(problems)
-    return Targets(ready, None, table.shape[1], flat)
+def numbers(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
+    """Numbers to come near to: (N,) or (N, M), returned as (N, M) in this dtype."""
+    return bounded(y, dtype, outputs)
 
 
 def counts(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
     """Numbers of events: as `numbers`, none below zero."""
-    return numbers(y, dtype, outputs, low=0.0, what="counts are >= 0")
+    return bounded(y, dtype, outputs, low=0.0, what="counts are >= 0")
 
 
 def as_given(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
     """For a user's loss: floats in this dtype, whole numbers as int64, one column where the network has one output."""
-    array = as_array(y)
-    if array.dtype.kind == "U":
-        raise DataError("y holds text: a loss of your own needs numbers\n  try: np.unique(y, return_inverse=True)[1]")
-    _fail(_not_finite(array))
-    flat = array.ndim == 1
+    problems = Problems()
+    array = _numbers_not_text(y, "np.unique(y, return_inverse=True)[1]", problems)
+    if array.dtype.kind == "f":
+        check_finite(array, "y", dtype, problems)
+    problems.raise_if_any()
     # (N, 1) - (N,) would silently be (N, N).
-    shaped = array.reshape(-1, 1) if flat and outputs == 1 else array
-    return Targets(np.ascontiguousarray(shaped, dtype if array.dtype.kind == "f" else np.int64), None, None, flat)
+    shaped = array.reshape(-1, 1) if array.ndim == 1 and outputs == 1 else array
+    return Targets(to_dtype(shaped, dtype if array.dtype.kind == "f" else np.int64), flat=array.ndim == 1)
 
 
 def classes_of(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
     """Labels, (N,) or (N, 1) of any kind, as int64 codes 0..K-1; or rows (N, K) of probabilities as they are."""
-    array = as_array(y)
+    problems = Problems()
+    array = _any_kind(y, problems)
     if array.ndim == 2 and array.shape[1] > 1:
-        return _soft(array, dtype, outputs)
-    if classes is not None:
-        return Targets(coded(labels(array), np.asarray(classes)), np.asarray(classes), len(classes), True)
-    kinds = kinds_of(array)
-    wrong = [] if len(kinds) > 1 else [one_class(kinds)]
-    k = len(kinds)
-    if outputs is not None and k != outputs:
-        if k < outputs and kinds.dtype.kind in "iub" and kinds.dtype != bool and 0 <= kinds[0] and kinds[-1] < outputs:
-            kinds = np.arange(outputs)  # classes that happen to have no row here
-        else:
-            wrong.append(f"y has {k} classes and the network gives {outputs} outputs: {listed(kinds)}\n"
-                         f"  try: nn.Dense({k}) as its last layer")  # fmt: skip
-    _fail(wrong)
-    return Targets(coded(labels(array), kinds), kinds, len(kinds), True)
+        return _soft(array, dtype, outputs, problems)
+    given = _one_a_row(array, problems)
+    kinds = np.asarray(classes) if classes is not None else np.unique(given)
+    if classes is None:
+        if outputs is not None and len(kinds) < outputs and _are_codes(kinds, outputs):
+            kinds = np.arange(outputs)  # a class that happens to have no row here
+        elif outputs is not None and len(kinds) != outputs and len(kinds) > 1:
+            problems.data.append(
+                f"y has {len(kinds)} classes and the network gives {outputs} outputs; classes: {listed(kinds)}\n"
+                f"  try: nn.Dense({len(kinds)}) as its last layer"
+            )
+        if len(np.unique(given)) < 2:
+            problems.data.append(_one_class(kinds, given))
+    codes = _coded(given, kinds, problems)
+    problems.raise_if_any()
+    return Targets(codes, kinds, len(kinds), True)
 
 
 def binary(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
     """Labels of two classes as 0 and 1 in a column of this dtype."""
-    array = as_array(y)
-    kinds = np.asarray(classes) if classes is not None else kinds_of(array)
-    wrong = []
-    if len(kinds) == 1:
-        wrong.append(one_class(kinds))
-    elif len(kinds) != 2:
-        wrong.append(f"this loss tells two classes apart, and y has {len(kinds)}: {listed(kinds)}\n"
-                     "  try: loss='cross_entropy'")  # fmt: skip
+    problems = Problems()
+    given = _one_a_row(_any_kind(y, problems), problems)
+    kinds = np.asarray(classes) if classes is not None else np.unique(given)
+    if len(kinds) < 2:
+        problems.data.append(_one_class(kinds, given))
+    elif len(kinds) > 2:
+        problems.data.append(f"this loss tells two classes apart, and y has {len(kinds)}: {listed(kinds)}\n"
+                             "  try: loss='cross_entropy'")  # fmt: skip
     if outputs not in (None, 1):
-        wrong.append(f"this loss takes one output a row and the network gives {outputs}\n"
-                     "  try: nn.Dense(1) as its last layer, or loss='cross_entropy'")  # fmt: skip
-    _fail(wrong)
-    return Targets(coded(labels(array), kinds).astype(dtype).reshape(-1, 1), kinds, 1, True)
+        problems.data.append(f"this loss takes one output a row, and the network gives {outputs}\n"
+                             "  try: nn.Dense(1) as its last layer, or loss='cross_entropy'")  # fmt: skip
+    codes = _coded(given, kinds, problems)
+    problems.raise_if_any()
+    return Targets(codes.astype(dtype).reshape(-1, 1), kinds, 1, True)
+
+
+def signs(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
+    """Labels of two classes as -1 and 1 in a column of this dtype."""
+    ready = binary(y, dtype, outputs, classes)
+    return Targets(2 * ready.y - 1, ready.classes, 1, True)
 
 
 def probabilities(y: Any, dtype: Any, outputs: int | None = None, classes: Any = None) -> Targets:
-    """Labels of two classes, or numbers in 0..1 where y has several columns or values between 0 and 1."""
-    array = as_array(y)
+    """Labels of two classes as `binary`; several columns, or numbers between 0 and 1, are taken as they are."""
+    problems = Problems()
+    array = _any_kind(y, problems)
     wide = array.ndim == 2 and array.shape[1] > 1
     between = array.dtype.kind == "f" and bool(np.any((array > 0) & (array < 1)))
     if classes is None and (wide or between):
-        return numbers(array, dtype, outputs, low=0.0, high=1.0, what="probabilities are in 0..1")
+        return bounded(array, dtype, outputs, low=0.0, high=1.0, what="probabilities are in 0..1")
     return binary(array, dtype, outputs, classes)
 
 
-def _soft(array: Array, dtype: Any, outputs: int | None) -> Targets:
-    if array.dtype.kind == "U":
-        raise DataError(f"y holds text in {array.shape[1]} columns\n  try: one column of labels")
-    problems = _not_finite(array)
-    k = array.shape[1]
-    if outputs is not None and k != outputs:
-        problems.append(f"y has {k} columns and the network gives {outputs} outputs\n"
-                        f"  try: nn.Dense({k}) as its last layer")  # fmt: skip
-    if not problems:
-        sums = array.sum(axis=1, dtype=np.float64)
-        bad = np.flatnonzero((array < 0).any(axis=1) | (np.abs(sums - 1) > _SUM_TOLERANCE))
-        if bad.size:
-            problems.append(f"rows of y are class probabilities, which are >= 0 and sum to 1; {bad.size} of {len(array)} "
-                            f"are not, the first at row {bad[0]} with sum {sums[bad[0]]:g}")  # fmt: skip
-    _fail(problems)
-    return Targets(np.ascontiguousarray(array, dtype), np.arange(k), k, False)
+def bounded(
+    y: Any, dtype: Any, outputs: int | None, *, low: float = -np.inf, high: float = np.inf, what: str = ""
+) -> Targets:
+    """Numbers with limits, which `what` tells in words, as (N, M) in this dtype."""
+    problems = Problems()
+    array = _numbers_not_text(y, "loss='cross_entropy', for class labels", problems)
+    table = array.reshape(-1, 1) if array.ndim == 1 else array
+    if table.ndim != 2:
+        problems.data.append(f"y has shape {array.shape}: each row of x takes one number (N,) or a row of them (N, M)")
+    if outputs is not None and table.shape[-1] != outputs:
+        problems.data.append(f"y has {table.shape[-1]} numbers a row and the network gives {outputs}\n"
+                             f"  try: nn.Dense({table.shape[-1]}) as its last layer")  # fmt: skip
+    if check_finite(table, "y", dtype, problems) and (table.min(initial=0) < low or table.max(initial=0) > high):
+        outside = np.argwhere((table < low) | (table > high))
+        value = table[tuple(outside[0])]
+        problems.data.append(f"{what}, and y has {len(outside)} others, the first {value} in row {outside[0][0]}")
+    problems.raise_if_any()
+    return Targets(to_dtype(table, dtype), None, table.shape[1], array.ndim == 1)
 
 
-def labels(array: Array) -> Array:
-    """One label for each row, or a DataError that says what is wrong with them."""
-    problems = _not_finite(array)
+def _numbers_not_text(y: Any, instead: str, problems: Problems) -> Array:
+    """y as numbers; text, and what is no array of numbers, is refused at once, as nothing more can be said of it."""
+    text = _first_text(y)
+    if text is not None:
+        problems.data.append(f"y holds text, such as {text!r:.40}, and this loss needs numbers\n  try: {instead}")
+    array = as_numbers(y, "y", problems) if text is None else None
+    problems.raise_if_any()
+    assert array is not None  # what as_numbers cannot read is a problem, raised above
+    return array
+
+
+def _any_kind(y: Any, problems: Problems) -> Array:
+    """y as an array of numbers or of text."""
+    text = _first_text(y)
+    if text is None:
+        return _numbers_not_text(y, "", problems)
+    array = np.asarray(y)
+    if array.dtype == object:
+        strange = [(i, value) for i, value in enumerate(array.ravel()) if not isinstance(value, str)]
+        if strange:
+            place, value = strange[0]
+            problems.data.append(
+                f"y mixes text with {len(strange)} other values, the first {value!r:.40} in row {place}\n"
+                "  try: leave those rows out, or y.astype(str)"
+            )
+            problems.raise_if_any()
+    return array.astype(str)
+
+
+def _first_text(y: Any) -> str | None:
+    """A text in y, or None if there is none."""
+    try:
+        array = np.asarray(y)
+    except (TypeError, ValueError):
+        return None
+    if array.dtype.kind in "US":
+        return str(array.ravel()[0]) if array.size else None
+    return next((v for v in array.ravel() if isinstance(v, str)), None) if array.dtype == object else None
+
+
+def _one_a_row(array: Array, problems: Problems) -> Array:
+    """Labels as (N,); raises where they are no labels at all."""
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
-        problems.append(f"labels come one for each row, (N,), and y has shape {array.shape}")
-    elif array.dtype.kind == "f" and not problems and (array != np.floor(array)).any():
-        problems.append(f"class labels are whole numbers or text, and y has {array[array != np.floor(array)][0]}\n"
-                        "  try: loss='squared_error' for numbers to come near to")  # fmt: skip
-    _fail(problems)
+        problems.data.append(f"labels come one for each row, (N,), and y has shape {array.shape}")
+    elif check_finite(array, "y", np.float64, problems) and array.dtype.kind == "f" and (array % 1 != 0).any():
+        problems.data.append(f"class labels are whole numbers or text, and y has {array[array % 1 != 0][0]}\n"
+                             "  try: loss='squared_error', for numbers to come near to")  # fmt: skip
+    problems.raise_if_any()
     return array.reshape(-1)
 
 
-def kinds_of(array: Array) -> Array:
-    """The distinct labels, sorted."""
-    kinds: Array = np.unique(labels(array))
-    return kinds
+def _soft(array: Array, dtype: Any, outputs: int | None, problems: Problems) -> Targets:
+    k = array.shape[1]
+    if array.dtype.kind == "U":
+        problems.data.append(f"y holds text in {k} columns\n  try: one column of labels")
+        problems.raise_if_any()
+    if outputs is not None and k != outputs:
+        problems.data.append(f"y has {k} columns and the network gives {outputs} outputs\n"
+                             f"  try: nn.Dense({k}) as its last layer")  # fmt: skip
+    if check_finite(array, "y", dtype, problems):
+        sums = array.sum(axis=1, dtype=np.float64)
+        bad = np.flatnonzero((array < 0).any(axis=1) | (np.abs(sums - 1) > _SUM_TOLERANCE))
+        if bad.size:
+            problems.data.append(f"{k} columns of y are read as probabilities of classes, >= 0 and summing to 1; "
+                                 f"{bad.size} of {len(array)} rows are not, the first is row {bad[0]} with sum "
+                                 f"{sums[bad[0]]:g}\n  try: one column of labels")  # fmt: skip
+    problems.raise_if_any()
+    return Targets(to_dtype(array, dtype), np.arange(k), k, False)
 
 
-def coded(given: Array, classes: Array) -> Array:
-    """Each label as its place among the sorted classes; a DataError names those that are not among them."""
-    if given.dtype.kind == "U" and classes.dtype.kind != "U" or given.dtype.kind != "U" and classes.dtype.kind == "U":
-        raise DataError(f"y holds labels such as {given[:1].tolist()}, the classes are {listed(classes)}")
-    place = np.clip(np.searchsorted(classes, given), 0, len(classes) - 1)
-    strange = given[classes[place] != given]
+def _are_codes(kinds: Array, k: int) -> bool:
+    return bool(kinds.dtype.kind in "iu" and len(kinds) and kinds[0] >= 0 and kinds[-1] < k)
+
+
+def _coded(given: Array, kinds: Array, problems: Problems) -> Array:
+    """Each label as its place among the classes; those that are not among them are a problem."""
+    if not len(kinds):
+        return np.zeros(given.shape, np.int64)
+    if (given.dtype.kind == "U") != (kinds.dtype.kind == "U"):
+        problems.data.append(f"y holds labels such as {given[0].item()!r}, and the classes are {listed(kinds)}")
+        return np.zeros(given.shape, np.int64)
+    order = np.argsort(kinds, kind="stable")
+    place = order[np.clip(np.searchsorted(kinds, given, sorter=order), 0, len(kinds) - 1)]
+    strange = given[kinds[place] != given]
     if strange.size:
-        hint = nearest(str(strange[0]), [str(c) for c in classes.tolist()]) if classes.dtype.kind == "U" else ""
-        raise DataError(f"y has {strange.size} labels outside the known classes, the first {strange[0].item()!r}{hint}\n"
-                        f"  known: {listed(classes)}")  # fmt: skip
+        told = f"y has {strange.size} labels that are none of the classes, the first {strange[0].item()!r}"
+        hint = nearest(str(strange[0]), kinds.tolist()) if kinds.dtype.kind == "U" else ""
+        problems.data.append(f"{told}{hint}\n  classes: {listed(kinds)}")
     return place.astype(np.int64)
 
 
-def one_class(kinds: Array) -> str:
-    if not len(kinds):
+def _one_class(kinds: Array, given: Array) -> str:
+    if not len(given):
         return "y is empty"
-    return f"y has the one class {kinds[0].item()!r}: there is nothing to tell apart"
+    return f"y has the one class {given[0].item()!r}: there is nothing to tell apart"
 
 
 def listed(kinds: Array) -> str:
-    shown = ", ".join(repr(kind) for kind in kinds[:6].tolist())
-    return shown + (f", ... ({len(kinds)} in all)" if len(kinds) > 6 else "")
+    """The first classes, in text."""
+    return ", ".join(map(repr, kinds[:6].tolist())) + (f", ... ({len(kinds)} in all)" if len(kinds) > 6 else "")

@@ -1,13 +1,12 @@
 """Optimizers that scale each parameter's step by the size of its own gradients: RMSProp, Adam, AdamW."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import Optimizer, State, like, optimizer, rate
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer
 from fallline.ranges import option
 
 
@@ -16,22 +15,23 @@ from fallline.ranges import option
 class RMSProp(Optimizer):
     """Steps divided by a running root mean square of the gradient.
 
-        v = decay v + (1 - decay) g^2
+        v = beta2 v + (1 - beta2) g^2
         theta <- theta - learning_rate g / (sqrt(v) + eps)
 
     Source: Hinton 2012, Neural networks for machine learning, lecture 6e; eps outside the root, as in PyTorch.
     """
 
     name = "rmsprop"
-    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
-    decay_rate: float = option(0.99, "share of the second moment kept", at_least=0, below=1)
+    learning_rate: LearningRate = option(1e-3, **RATE)
+    _: KW_ONLY
+    beta2: float = option(0.99, "share of the second moment kept", at_least=0, below=1)
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
 
     def init(self, theta: Array) -> dict[str, Array]:
         return {"v": np.zeros_like(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
-        v = self.decay_rate * state["v"] + (1 - self.decay_rate) * np.square(g)
+        v = self.beta2 * state["v"] + (1 - self.beta2) * np.square(g)
         return theta - like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
 
 
@@ -50,7 +50,8 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
+    learning_rate: LearningRate = option(1e-3, **RATE)
+    _: KW_ONLY
     beta1: float = option(0.9, "share of the first moment kept", at_least=0, below=1)
     beta2: float = option(0.999, "share of the second moment kept", at_least=0, below=1)
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
@@ -74,7 +75,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with weight decay beside the step: theta is also multiplied by 1 - learning_rate * weight_decay.
 
-    Source: Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2, with the schedule inside learning_rate as in PyTorch.
+    Source: Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2,
+    with the schedule inside learning_rate, as in PyTorch.
     """
 
     name = "adamw"

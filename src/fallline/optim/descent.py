@@ -1,13 +1,12 @@
 """Gradient descent, and its forms with momentum."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import Optimizer, State, like, optimizer, rate
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer
 from fallline.ranges import option
 
 
@@ -17,7 +16,7 @@ class GradientDescent(Optimizer):
     """A step straight down: theta <- theta - learning_rate * g."""
 
     name = "gradient_descent"
-    learning_rate: float | Callable[[Any], Any] = rate(0.1)
+    learning_rate: LearningRate = option(0.1, **RATE)
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         return theta - like(learning_rate, theta) * g, {}
@@ -32,7 +31,8 @@ class Momentum(Optimizer):
     """
 
     name = "momentum"
-    learning_rate: float | Callable[[Any], Any] = rate(0.01)
+    learning_rate: LearningRate = option(0.01, **RATE)
+    _: KW_ONLY
     momentum: float = option(0.9, "share of the velocity kept", at_least=0, below=1)
 
     def init(self, theta: Array) -> dict[str, Array]:

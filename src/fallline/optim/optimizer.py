@@ -11,32 +11,34 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
+from fallline.config import saved
 from fallline.errors import ArgumentError, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array
-from fallline.ops.arithmetic import where
 from fallline.optim import schedule as schedules
 from fallline.optim.schedule import Schedule
 from fallline.ranges import option
 
 State = dict[str, Any]
-
-
-def rate(default: float) -> Any:
-    return option(default, "size of a step; a number, or a schedule", above=0, function=True)
+LearningRate = float | Callable[[Any], Any]
+RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above": 0, "function": True}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
     """From theta and its gradient to the next theta.
 
-    weight_decay: strength of the pull of weights towards 0. clip_norm, clip_value: the gradient is first cut to
-        +-clip_value element by element, then scaled down to the norm clip_norm; None leaves it alone.
+        g = clip(g);  g = g + weight_decay theta (weights only; beside the step for AdamW);  theta = rule(theta, g)
+
+    learning_rate: a number > 0, a schedule, or a function of the step written in NumPy.
+    weight_decay: >= 0, pull of the weights towards 0. clip_value: elements of the gradient are cut to +-clip_value.
+    clip_norm: then the whole gradient is scaled down to this norm where it is longer. None leaves it alone.
+    Errors: ArgumentError outside the declared ranges; TraceError for a function that branches on the step.
     """
 
     name: ClassVar[str]
     decoupled: ClassVar[bool] = False  # weight decay beside the gradient's step instead of in the gradient
-    learning_rate: float | Callable[[Any], Any] = rate(1e-3)
+    learning_rate: LearningRate = option(1e-3, **RATE)
     weight_decay: float = option(0.0, "pull of weights (not biases) towards 0", at_least=0)
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0, optional=True)
     clip_value: float | None = option(None, "largest absolute value in the gradient", above=0, optional=True)
@@ -55,14 +57,14 @@ class Optimizer:
         raise NotImplementedError
 
     def update(self, theta: Any, g: Any, state: State, step: Any, decay_mask: Any = None) -> tuple[Any, State]:
-        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls (None: everywhere)."""
+        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls, None: everywhere."""
         learning_rate = self.rate_at(step)
         g = self.clipped(g)
         if self.weight_decay and not self.decoupled:
-            g = g + self.decay(theta, self.weight_decay, decay_mask)
+            g = g + decay(theta, self.weight_decay, decay_mask)
         new, state = self.rule(theta, g, state, step, learning_rate)
         if self.weight_decay and self.decoupled:
-            new = new - self.decay(theta, learning_rate * self.weight_decay, decay_mask)
+            new = new - decay(theta, learning_rate * self.weight_decay, decay_mask)
         return new, state
 
     def rate_at(self, step: Any) -> Any:
@@ -70,23 +72,18 @@ class Optimizer:
         return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
 
     def resolve(self, total_steps: int) -> "Optimizer":
-        """The same optimizer for a training of this many steps: what its schedule needs to know."""
-        if not callable(self.learning_rate):
-            return self
+        """The same optimizer for a training of this many steps: a schedule may need to know.
+
+        Errors: ArgumentError for a learning rate that is negative or not finite at the first or the last step.
+        """
         resolved = self
         if isinstance(self.learning_rate, Schedule):
             resolved = replace(self, learning_rate=self.learning_rate.resolve(total_steps))
         for step in (0, max(0, total_steps - 1)):
-            value = float(resolved.rate_at(np.int64(step)))
-            if not 0 <= value < np.inf:
-                raise ArgumentError(
-                    f"the learning rate has to be >= 0 and finite at every step, at step {step} it is {value}"
-                )
+            rate = float(resolved.rate_at(np.int64(step)))
+            if not 0 <= rate < np.inf:
+                raise ArgumentError(f"the learning rate is {rate} at step {step}; it has to be >= 0 and finite")
         return resolved
-
-    def decay(self, theta: Any, strength: Any, decay_mask: Any) -> Any:
-        strength = like(strength, theta)
-        return strength * theta if decay_mask is None else (strength * decay_mask) * theta
 
     def clipped(self, g: Any) -> Any:
         """The gradient cut to what clip_value and clip_norm allow."""
@@ -94,8 +91,14 @@ class Optimizer:
             g = np.minimum(np.maximum(g, -self.clip_value), self.clip_value)
         if self.clip_norm is not None:
             norm = np.sqrt(np.sum(np.square(g)))
-            g = g * where(norm > self.clip_norm, self.clip_norm / norm, like(1.0, g))
+            g = g * (self.clip_norm / np.maximum(norm, self.clip_norm))
         return g
+
+
+def decay(theta: Any, strength: Any, decay_mask: Any) -> Any:
+    """What weight decay takes from theta."""
+    pull = like(strength, theta) * theta
+    return pull if decay_mask is None else pull * decay_mask
 
 
 def like(value: Any, theta: Any) -> Any:
@@ -104,20 +107,21 @@ def like(value: Any, theta: Any) -> Any:
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
-O = TypeVar("O", bound=type[Optimizer])  # noqa: E741
+Class = TypeVar("Class", bound=type[Optimizer])
 
 
-def optimizer(cls: O) -> O:
+def optimizer(cls: Class) -> Class:
     """Enter an optimizer under its name."""
     OPTIMIZERS[cls.name] = cls
-    return cls
+    return saved(cls)
 
 
 def get(name: str, *, schedule: str | None = None, steps: int | None = None, **fields: Any) -> Optimizer:
-    """The optimizer of this name; `schedule` is the name of a schedule of its learning rate.
+    """The optimizer of this name.
 
-    steps: how many there will be, for schedules that need to know; fields: the optimizer's own, None for the default.
-    Errors: ArgumentError for unknown names (with the nearest) and values out of range.
+    schedule: the name of a schedule, whose rate is then `learning_rate`. steps: how many there will be, if known.
+    fields: the optimizer's own; None means the default.
+    Errors: ArgumentError for unknown names, with the nearest, and for values out of range.
     Example: get("adam", learning_rate=0.01, schedule="cosine", steps=2000)
     """
     if name not in OPTIMIZERS:
@@ -128,9 +132,8 @@ def get(name: str, *, schedule: str | None = None, steps: int | None = None, **f
         if field not in known:
             raise unknown(f"argument of {name}", field, known)
     given = {field: value for field, value in fields.items() if value is not None}
-    if schedule is not None:
-        given["learning_rate"] = schedules.get(
-            schedule, learning_rate=given.get("learning_rate", known["learning_rate"])
-        )
     made = cls(**given)
+    if schedule is not None:
+        rate = given.get("learning_rate", known["learning_rate"])
+        made = replace(made, learning_rate=schedules.get(schedule, learning_rate=rate))
     return made if steps is None else made.resolve(steps)

@@ -1,0 +1,82 @@
+"""Frozen records as JSON and back: layers, losses, optimizers, schedules. Names and numbers only, nothing executable.
+
+A class enters by `@saved`; its form is {"type": its name, field: value ...}. What is in no table has no form, so a
+file can never name anything but these classes, and every field passes the checks of the record it is for.
+"""
+
+import dataclasses
+import json
+from typing import Any, TypeVar
+
+from fallline.errors import ArgumentError, FalllineError, unknown
+
+RECORDS: dict[str, type] = {}
+R = TypeVar("R", bound=type)
+T = TypeVar("T")
+# Deeper nesting than any network needs; a damaged file is not followed further.
+_DEEPEST = 32
+
+
+def saved(cls: R) -> R:
+    """Let instances of a dataclass be written to files under the class's name."""
+    if RECORDS.setdefault(cls.__name__, cls).__qualname__ != cls.__qualname__:
+        raise ArgumentError(f"two records are called {cls.__name__!r}")
+    RECORDS[cls.__name__] = cls
+    return cls
+
+
+def to_config(value: Any, where: str = "") -> Any:
+    """The JSON form of a record, or of a plain value inside one.
+
+    Errors: ArgumentError for what has no form, a user's function or layer, with its place.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, tuple | list):
+        return [to_config(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and RECORDS.get(type(value).__name__) is type(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = value._to_fields() if hasattr(value, "_to_fields") else fields
+        inside = {name: to_config(item, f"{where}.{name}" if where else name) for name, item in fields.items()}
+        return {"type": type(value).__name__, **inside}
+    if hasattr(value, "__float__") and not callable(value):
+        return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
+    raise ArgumentError(
+        f"{where or 'this'} is {value!r:.80}, which a file cannot hold: files hold names and numbers, never code\n"
+        f"  try: one of {', '.join(sorted(RECORDS))}; or keep theta with np.save and build the model in your code"
+    )
+
+
+def from_config(config: Any, kind: type[T], where: str = "config") -> T:
+    """The record of this kind that `to_config` turned into `config`.
+
+    Errors: ArgumentError where a name, a field or a value is not what the record declares, with its place.
+    """
+    made = _read(config, where, 0)
+    if not isinstance(made, kind):
+        raise ArgumentError(f"{where} is {json.dumps(config)[:80]}, not a {kind.__name__}")
+    return made
+
+
+def _read(config: Any, where: str, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ArgumentError(f"{where}: nested deeper than {_DEEPEST}")
+    if isinstance(config, list):
+        return tuple(_read(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(config))
+    if not isinstance(config, dict):
+        return config
+    name = config.get("type")
+    if not isinstance(name, str) or name not in RECORDS:
+        raise ArgumentError(f"{where}: {unknown('type', name, RECORDS)}")
+    cls = RECORDS[name]
+    fields = {key: _read(value, f"{where}.{key}", depth + 1) for key, value in config.items() if key != "type"}
+    known = [field.name for field in dataclasses.fields(cls)]
+    for key in fields:
+        if key not in known:
+            raise ArgumentError(f"{where}: {unknown(f'field of {name}', key, known)}")
+    try:
+        return cls._from_fields(fields) if hasattr(cls, "_from_fields") else cls(**fields)
+    except FalllineError as error:
+        raise ArgumentError(f"{where}: {error}") from None
+    except TypeError as error:
+        raise ArgumentError(f"{where}: {name} cannot be made from {sorted(fields)}: {error}") from None

@@ -1,0 +1,37 @@
+"""A network as a text table: layers, the shapes that leave them, parameters. Knows no loss and no data."""
+
+from typing import Any
+
+from fallline import tree
+from fallline.graph.node import Node, new_input
+from fallline.graph.op import Shape
+from fallline.nn.layer import Layer, with_batch
+from fallline.nn.sequential import Sequential
+from fallline.nn.theta import Layout
+from fallline.ranges import short
+from fallline.tree import Tree
+
+
+def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[Layer, Tree, Shape]]:
+    """(layer, its part of the parameters, shape that leaves it) in order; found by tracing, so nothing is computed."""
+    parts = list(zip(network.layers, params, strict=True)) if isinstance(network, Sequential) else [(network, params)]
+    x: Node = new_input((1, *shape), dtype)
+    found = []
+    for layer, part in parts:
+        x = layer.apply(tree.map(lambda leaf: new_input(leaf.shape, dtype), part), x)
+        found.append((layer, part, tuple(x.shape[1:])))
+    return found
+
+
+def summary(network: Layer, layout: Layout, shape: Shape, dtype: Any) -> str:
+    """The table, with totals in its last line."""
+    rows = [("", "layer", "output", "parameters"), ("", "input", with_batch(shape), "")]
+    for place, (layer, part, out) in enumerate(steps(network, layout.slots, shape, dtype)):
+        count = sum(slot.size for slot in tree.leaves(part))
+        rows.append((str(place), short(layer), with_batch(out), f"{count:,}" if count else ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [f"{a:>{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
+    nbytes = layout.size * dtype.itemsize
+    unit, size = next((u, s) for u, s in (("MB", 1e6), ("kB", 1e3), ("bytes", 1)) if nbytes >= s or s == 1)
+    lines.append(f"{layout.size:,} parameters, {nbytes / size:.3g} {unit} as {dtype}")
+    return "\n".join(lines)
