@@ -127,7 +127,7 @@ def logaddexp(a, b):
 
 
 @elementwise(
-    grad=lambda g, y, x: (g * (2 / np.sqrt(np.pi)) * exp(-x * x),), named=("erf",), result="float", scalar=fast.erf
+    grad=lambda g, y, x: (g * float(2 / np.sqrt(np.pi)) * exp(-x * x),), named=("erf",), result="float", scalar=fast.erf
 )
 def erf(x):
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
