@@ -11,6 +11,7 @@ from fallline.graph.declare import (
     REAL,
     SMOOTH_OFF_ZERO,
     Domain,
+    as_node,
     cast_to,
     common_dtype,
     composite,
@@ -173,7 +174,8 @@ def not_equal(a, b):
 
 def _as_bools(*args):
     return tuple(
-        x if getattr(x, "dtype", None) == np.bool_ else not_equal(cast_to(x, common_dtype((x,))), 0) for x in args
+        as_node(x) if getattr(x, "dtype", None) == np.bool_ else not_equal(cast_to(x, common_dtype((x,))), 0)
+        for x in args
     )
 
 
