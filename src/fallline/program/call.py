@@ -3,13 +3,17 @@
 Both promise arrays of their own: never the caller's, never a constant's, and no two results share memory.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph
 from fallline.graph.op import Array
 from fallline.program import reference
+from fallline.program.lower import lower
+from fallline.program.machine import Program
 
 
 def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
@@ -23,6 +27,30 @@ def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     return results
 
 
+class Call:
+    """A program that is fed new arrays at every call; inputs that lie right are read where they are."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program: Program | None = None
+        self.lock = threading.Lock()
+
+    def __call__(self, values: Sequence[Array]) -> list[Array]:
+        inputs = self.graph.inputs
+        if len(values) != len(inputs):
+            raise GraphError(f"the graph takes {len(inputs)} inputs, got {len(values)}")
+        arrays = [np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)]
+        with self.lock:
+            if self.program is None:
+                self.program = Program(lower(self.graph), arrays)
+            else:
+                for number, array in enumerate(arrays):
+                    self.program.rebind(number, array)
+            self.program.run()
+            # The arena is overwritten by the next call, so results are copied out of it.
+            return [np.array(self.program.value(ref)) for ref in self.program.outputs]
+
+
 def build(graph: Graph) -> Callable[[Sequence[Array]], list[Array]]:
-    """A function from the graph's inputs to its outputs, prepared once and then called many times."""
-    return lambda values: once(graph, values)
+    """A function from the graph's inputs to its outputs, prepared once and then called many times, on the machine."""
+    return Call(graph)

@@ -105,11 +105,13 @@ class Program:
     def _assemble(self) -> None:
         """Write the table: kernel addresses, and rows of operand addresses and words."""
         from fallline.program.kernels import store
+        from fallline.program.kernels.wrap import RUNNER
 
         lengths = [len(ins.operands) + len(ins.words) for ins in self.instructions]
         self.rows = np.zeros(sum(lengths) + 1, np.int64)
         self.table = np.zeros((len(self.instructions), 2), np.int64)
         self.kernels = []  # addresses do not keep code alive
+        self.runner = store.load(RUNNER)
         self.fixups: dict[int, list[tuple[int, int]]] = {}
         at = 0
         for i, (instruction, length) in enumerate(zip(self.instructions, lengths, strict=True)):
@@ -139,11 +141,9 @@ class Program:
 
     def run(self, steps: int = 1) -> int:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
-        from fallline.program.kernels.runner import run
-
         with self.lock:
             self.status[:] = 0
-            done = int(run(self.table, self.watch_end, self.status.ctypes.data, steps))
+            done = int(self.runner(self.table, self.watch_end, self.status.ctypes.data, steps))
         if self.status[0] == OUT_OF_RANGE:
             raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
         return done

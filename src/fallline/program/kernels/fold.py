@@ -12,7 +12,7 @@ from fallline.program.kernels.scalars import EXACT, REORDERED
 PART = 2048
 
 
-@njit(fastmath=REORDERED["fastmath"], error_model="numpy")
+@njit(fastmath=REORDERED["fastmath"], error_model="numpy", inline="always")
 def sum_along(x, start, r, sr, zero):
     wide = 0.0
     low = 0
@@ -29,7 +29,7 @@ def sum_along(x, start, r, sr, zero):
     return wide
 
 
-@njit(fastmath=REORDERED["fastmath"], error_model="numpy")
+@njit(fastmath=REORDERED["fastmath"], error_model="numpy", inline="always")
 def fold_sum(out, x, n0, n1, s0, s1, r, sr, zero):
     for i in range(n0):
         if s1 == 1 and sr != 1 and n1 > 1:
@@ -46,7 +46,7 @@ def fold_sum(out, x, n0, n1, s0, s1, r, sr, zero):
                 out[i * n1 + j] = zero + sum_along(x, i * s0 + j * s1, r, sr, zero)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def fold_sum_int(out, x, n0, n1, s0, s1, r, sr, zero):
     for i in range(n0):
         for j in range(n1):
@@ -56,7 +56,7 @@ def fold_sum_int(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = total
 
 
-@njit(fastmath=EXACT["fastmath"], error_model="numpy")
+@njit(fastmath=EXACT["fastmath"], error_model="numpy", inline="always")
 def fold_max(out, x, n0, n1, s0, s1, r, sr, zero):
     if r == 0:
         return
@@ -70,7 +70,7 @@ def fold_max(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = best
 
 
-@njit(fastmath=EXACT["fastmath"], error_model="numpy")
+@njit(fastmath=EXACT["fastmath"], error_model="numpy", inline="always")
 def fold_min(out, x, n0, n1, s0, s1, r, sr, zero):
     if r == 0:
         return
@@ -84,7 +84,7 @@ def fold_min(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = best
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def fold_argmax(out, x, n0, n1, s0, s1, r, sr, zero):
     if r == 0:
         return
@@ -99,7 +99,7 @@ def fold_argmax(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = at
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def fold_argmin(out, x, n0, n1, s0, s1, r, sr, zero):
     if r == 0:
         return
@@ -114,7 +114,7 @@ def fold_argmin(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = at
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def scan_cumsum(out, x, n0, n1, s0, s1, r, sr, zero):
     """Running sums along the axis; out is laid out as (n0, r, n1)."""
     for i in range(n0):
@@ -125,7 +125,7 @@ def scan_cumsum(out, x, n0, n1, s0, s1, r, sr, zero):
                 out[(i * r + k) * n1 + j] = total
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def scan_argsort(out, x, scratch, n0, n1, s0, s1, r, sr, zero):
     """Stable merge sort of positions along the axis, NaN last; out is (n0, r, n1), scratch holds 2 r words."""
     for i in range(n0):
@@ -157,7 +157,7 @@ def scan_argsort(out, x, scratch, n0, n1, s0, s1, r, sr, zero):
                 out[(i * r + k) * n1 + j] = scratch[source + k]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def watch(status, x, zero):
     """Stop the machine when the watched value is not finite."""
     if not np.isfinite(x[0]):

@@ -7,7 +7,7 @@ LOOPS = 6
 OUT_OF_RANGE = 2
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def copy(out, x, d0, d1, d2, d3, d4, n, o0, o1, o2, o3, o4, o5, x0, x1, x2, x3, x4, x5, zero):
     for a in range(d0):
         for b in range(d1):
@@ -24,13 +24,13 @@ def copy(out, x, d0, d1, d2, d3, d4, n, o0, o1, o2, o3, o4, o5, x0, x1, x2, x3, 
                                 out[p + k * o5] = x[q + k * x5]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def fill(out, n, zero):
     for k in range(n):
         out[k] = zero
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def gather(out, x, index, status, outer, size, inner, count, zero):
     for o in range(outer):
         for k in range(count):
@@ -45,7 +45,7 @@ def gather(out, x, index, status, outer, size, inner, count, zero):
                 out[p + j] = x[q + j]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def scatter_add(out, g, index, status, outer, size, inner, count, zero):
     for k in range(outer * size * inner):
         out[k] = zero

@@ -22,7 +22,7 @@ def _column_block(dtype: str, vectors: int) -> Any:
     item = SCALAR[dtype][2]
     six, four, two, one = (tile(dtype, rows, vectors) for rows in (6, 4, 2, 1))
 
-    @njit(error_model="numpy")
+    @njit(error_model="numpy", inline="always")
     def block(c, ldc, a, ai, ap, b, ldb, k, last, more, m):
         i = 0
         while i + 6 <= m:
@@ -45,7 +45,7 @@ def _pack(dtype: str) -> Any:
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     square, pointer = transposed_square(dtype), pointer_to(dtype)
 
-    @njit(error_model="numpy")
+    @njit(error_model="numpy", inline="always")
     def pack(panel, width, b, bp, bj, depth, columns):
         to, source = pointer(panel), pointer(b)
         if bj == 1:
@@ -75,7 +75,7 @@ def _product(dtype: str) -> Any:
     pack = _pack(dtype)
     width = WIDE * lanes
 
-    @njit(error_model="numpy")
+    @njit(error_model="numpy", inline="always")
     def compute(c, a, b, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, packed):
         for t in range(batch):
             ct, at, bt = c + t * cs * item, a + t * as_ * item, b + t * bs * item

@@ -20,12 +20,18 @@ REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_
 _TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": np.bool_}
 
 
+SHORT = 100  # bytes of bytecode
+
+
 def _compiled(function: Any) -> Any:
     """The function as compiled code may call it, with the plain functions it closes over compiled too."""
     for cell in function.__closure__ or ():
         if isinstance(cell.cell_contents, FunctionType):
             cell.cell_contents = _compiled(cell.cell_contents)
-    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy")
+    # Short ops merge into the caller before compilation, which halves the time a chain takes to compile; long ones
+    # compile faster on their own.
+    merge = "always" if len(function.__code__.co_code) < SHORT else "never"
+    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy", inline=merge)
 
 
 @cache

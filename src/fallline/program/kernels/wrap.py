@@ -41,3 +41,27 @@ def product_source(dtype: str) -> str:
         f"    product_{dtype}({arguments})",
         "",
     ])  # fmt: skip
+
+
+# The compiled heart of the machine. One row of the table is (address of a kernel, address of its argument row); a
+# kernel stops the machine by writing the status. Like every kernel it lives in the cache folder, so that an edit of
+# what it calls is never missed.
+RUNNER = '''
+from numba import njit, types
+from fallline.program.kernels.memory import call_kernel, word_pointer
+
+
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64)], cache=True, nogil=True)
+def kernel(table, watch_end, status, steps):
+    words = word_pointer(status)
+    for step in range(steps):
+        for i in range(watch_end):
+            call_kernel(table[i, 0], table[i, 1])
+        if words[0] != 0:
+            return step
+        for i in range(watch_end, table.shape[0]):
+            call_kernel(table[i, 0], table[i, 1])
+        if words[0] != 0:
+            return step
+    return steps
+'''
