@@ -10,14 +10,23 @@ __version__ = "0.1.0"
 
 # Public name -> "module:attribute"; without an attribute the module itself.
 _PUBLIC = {
+    "EarlyStopping": "fallline.training.stopping:EarlyStopping",
+    "Run": "fallline.training.run:Run",
     "compile": "fallline.transforms:compile",
+    "fit": "fallline.training.start:fit",
     "grad": "fallline.transforms:grad",
     "graph_of": "fallline.transforms:graph_of",
     "hessian": "fallline.transforms:hessian",
     "hvp": "fallline.transforms:hvp",
     "jacobian": "fallline.transforms:jacobian",
     "jvp": "fallline.transforms:jvp",
+    "load_model": "fallline.training.model_file:load_model",
+    "load_run": "fallline.training.run:load_run",
+    "nn": "fallline.nn",
     "ops": "fallline.ops",
+    "optim": "fallline.optim",
+    "save_model": "fallline.training.model_file:save_model",
+    "train": "fallline.training.start:train",
     "value_and_grad": "fallline.transforms:value_and_grad",
     "vjp": "fallline.transforms:vjp",
 }

@@ -76,12 +76,12 @@ def read(path: Path) -> Checkpoint | None:
     return Checkpoint(arrays, json.loads(text))
 
 
-def newest(folder: Path) -> tuple[Checkpoint, list[Path]] | None:
-    """The newest checkpoint that is whole, with the damaged ones passed over; None if there is none."""
+def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
+    """The newest checkpoint that is whole, None if there is none; and the newer ones, which are damaged."""
     damaged: list[Path] = []
     for path in found(folder):
         checkpoint = read(path)
         if checkpoint is not None:
             return checkpoint, damaged
         damaged.append(path)
-    return None
+    return None, damaged

@@ -19,7 +19,10 @@ PREFIX = "validation_"
 
 
 class Evaluation:
-    """Measures theta, which it reads where it lies, on the given rows."""
+    """Measures theta, which it reads where it lies, on the given rows.
+
+    loss: the mean over the rows; values: the metrics by name; seconds: spent so far.
+    """
 
     def __init__(self, model: Model, theta: Array, data: Mapping[str, Array], rows: Array) -> None:
         """data: "x" and "y"; rows: which of them, int64, not empty."""
@@ -39,29 +42,29 @@ class Evaluation:
         if tail:
             self._last = loop.build(evaluation_step(model, inputs, tail, sums)[0], state, values)
         self._pace = Pace()
+        self.seconds = 0.0
+        self.loss = math.nan
+        self.values: dict[str, float] = {}
 
-    def measure(self, stop: Callable[[], bool] = lambda: False) -> tuple[float, dict[str, float]] | None:
-        """Mean loss and metrics, or None if `stop` says so between two machine calls."""
+    def measure(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Fill in `loss` and `values`; False if `stop` said so between two machine calls."""
         for array in (self._cursor, *self._sums):
             array[...] = 0
         left = self.full
         while left:
             begun = time.perf_counter()
             done = self._main.run(min(left, self._pace.steps))
-            self._pace.note(done, time.perf_counter() - begun)
+            took = time.perf_counter() - begun
+            self.seconds += took
+            self._pace.note(done, took)
             left -= done
             if stop():
-                return None
+                return False
         if self._last is not None:
             self._last.run(1)
-        loss = float(self._sums[0]) / len(self.rows)
-        if self.metrics is None:
-            return loss, {}
-        with np.errstate(all="ignore"):
-            values = self.metrics.finish(self._sums[1], self._y)
-        return loss, dict(zip(self.names, values, strict=True))
-
-
-def is_better(loss: float, than: float) -> bool:
-    """Whether a loss is lower; NaN is never better, and anything is better than NaN."""
-    return loss < than or (math.isnan(than) and not math.isnan(loss))
+        self.loss = float(self._sums[0]) / len(self.rows)
+        if self.metrics is not None:
+            with np.errstate(all="ignore"):
+                numbers = self.metrics.finish(self._sums[1], self._y)
+            self.values = dict(zip(self.names, numbers))
+        return True

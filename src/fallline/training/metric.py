@@ -42,7 +42,7 @@ def _squares(loss: Loss, output: Any, y: Any) -> Any:
 def errors(squares: Array, y: Array) -> tuple[float, float]:
     """R^2, averaged over the columns of y, and the root mean squared error, from sums of squared errors.
 
-        R^2 = 1 - squares / sum (y - mean y)^2;  for a constant column 1 if there is no error, else 0
+    R^2 = 1 - squares / sum (y - mean y)^2;  for a constant column 1 if there is no error, else 0
     """
     spread = np.sum(np.square(y - np.mean(y, axis=0, dtype=np.float64)), axis=0, dtype=np.float64)
     with np.errstate(all="ignore"):

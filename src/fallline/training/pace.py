@@ -1,4 +1,4 @@
-"""How long a machine call is: so short that Ctrl-C is answered well within 0.2 s, so long that calling costs nothing."""
+"""How long a machine call is: short enough to answer Ctrl-C well within 0.2 s, long enough to cost nothing."""
 
 CALL_SECONDS = 0.05
 

@@ -45,7 +45,8 @@ class _Copy:
 class Stepper:
     """The state of a run and the loops that move it.
 
-    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0.
+    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0. seconds: spent on steps;
+        rate: steps per second of the last call.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class Stepper:
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
         self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
-        self.go_to(0)
+        self.seconds = self.rate = 0.0
+        self._stand_at(0, 0)
 
     @property
     def step(self) -> int:
@@ -93,22 +95,20 @@ class Stepper:
         seen = min(self.epoch_step * self.batch_size, self.rows)
         return float(self._loss_sum) / seen if seen else math.nan
 
-    def go_to(self, step: int) -> None:
-        """Stand at a step, with the row order that belongs to it; theta and sums stay as they are."""
-        self.epoch, self.epoch_step = divmod(step, self.steps_per_epoch)
-        self._cursor[...] = self.order.place(self.epoch) + self.epoch_step * self.batch_size
+    def _stand_at(self, epoch: int, epoch_step: int) -> None:
+        """Be at a step, with the row order that belongs to it; theta and sums stay as they are."""
+        self.epoch, self.epoch_step = epoch, epoch_step
+        self._cursor[...] = self.order.place(epoch) + epoch_step * self.batch_size
 
     def next_epoch(self) -> None:
-        self.epoch += 1
-        self.epoch_step = 0
+        self._stand_at(self.epoch + 1, 0)
         self._loss_sum[...] = 0
-        self._cursor[...] = self.order.place(self.epoch)
 
-    def restore(self, arrays: Mapping[str, Array]) -> None:
+    def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
         """Go on from a state that was kept, such as a checkpoint's."""
         for name, array in self.state.items():
             array[...] = arrays[name]
-        self.go_to(int(self.state["step"]))
+        self._stand_at(epoch, epoch_step)
         self._keep(time.perf_counter())
 
     def advance(self) -> Setback | None:
@@ -116,10 +116,14 @@ class Stepper:
         begun = time.perf_counter()
         if begun - self._copy.taken > max(_COPY_SECONDS, self._copy.cost / _COPY_SHARE) and self.step > self._copy.step:
             done = self._one_then_keep()
+            self.seconds += time.perf_counter() - begun
         else:
             done = self._run(self.pace.steps)
+            took = time.perf_counter() - begun
+            self.seconds += took
             if done:
-                self.pace.note(done, time.perf_counter() - begun)
+                self.pace.note(done, took)
+                self.rate = done / max(took, 1e-9)
         return None if done else self._fall_back()
 
     def _run(self, limit: int) -> int:
@@ -165,7 +169,7 @@ class Stepper:
         if failed > self._copy.step:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]
-            self.go_to(self._copy.step)
+            self._stand_at(*divmod(self._copy.step, self.steps_per_epoch))
             while self.step < failed - 1:
                 if self.epoch_is_done:
                     self.next_epoch()

@@ -1,0 +1,91 @@
+"""A job in JSON: everything needed to repeat it, and digests that tell other data or another start apart."""
+
+import hashlib
+import importlib.metadata
+import platform
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fallline.config import to_config
+from fallline.errors import ArgumentError
+from fallline.graph.op import Array
+from fallline.training.prepare import Job, Rows
+
+# What may differ between a run and its continuation.
+FREE = ("epochs", "checkpoints", "versions", "extra")
+# Larger arrays are told apart by evenly spaced pieces of them.
+_WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 26, 64, 1 << 16
+
+
+def described(job: Job) -> dict[str, Any]:
+    """The run's config.json."""
+    settings, held = job.understood.given, job.validation
+    validation: Any = job.understood.share or None
+    if held is not None and not job.understood.share:
+        validation = data_of(held)
+    return {
+        "fallline": "run 1",
+        "model": form(job.model),
+        "theta": digest(job.model.theta),
+        "loss": form(job.model.loss),
+        "optimizer": form(job.optimizer),
+        "epochs": job.epochs,
+        "batch_size": job.batch_size,
+        "shuffle": job.shuffle,
+        "seed": job.seed,
+        "dtype": job.model.dtype.name,
+        "early_stopping": form(job.understood.early_stopping),
+        "checkpoints": settings.checkpoints,
+        "data": data_of(job.train),
+        "validation": validation,
+        "extra": dict(settings.extra or {}),
+        "versions": {name: version(name) for name in ("fallline", "numpy")} | {"python": platform.python_version()},
+    }
+
+
+def form(value: Any) -> Any:
+    """A record as JSON; what no file can hold, such as a user's function, is only named."""
+    try:
+        return value.to_config() if hasattr(value, "to_config") else to_config(value)
+    except ArgumentError:
+        return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
+
+
+def version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def data_of(rows: Rows) -> dict[str, Any]:
+    return {"rows": len(rows.x), "input_shape": list(rows.x.shape[1:]), "x": digest(rows.x), "y": digest(rows.y)}
+
+
+def digest(array: Array) -> str:
+    """A short name for an array's values and form; of a large one, evenly spaced pieces count."""
+    found = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=8)
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    if flat.size <= _WHOLE_BYTES:
+        found.update(flat.data)
+    else:
+        for start in np.linspace(0, flat.size - _PIECE_BYTES, _PIECES).astype(np.int64):
+            found.update(flat[start : start + _PIECE_BYTES].data)
+    return found.hexdigest()
+
+
+def differences(then: Any, now: Any, place: str = "") -> list[str]:
+    """Where two configs differ, apart from what is free to: `optimizer.learning_rate: 0.001 then, 0.01 now`."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        keys = [key for key in dict.fromkeys([*then, *now]) if place or key not in FREE]
+        return [
+            line
+            for key in keys
+            for line in differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+        ]
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        return [line for i, (a, b) in enumerate(zip(then, now)) for line in differences(a, b, f"{place}[{i}]")]
+    return [] if then == now else [f"{place}: {then!r:.60} then, {now!r:.60} now"]

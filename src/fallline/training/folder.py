@@ -1,0 +1,184 @@
+"""The folder of a run: config.json, events.jsonl, checkpoints/, model.safetensors. Written by one process at a time.
+
+Whatever moment a process dies at, what is there can be read. Knows the run's state as named arrays only.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError
+from fallline.nn.model import Model
+from fallline.training import checkpoint
+from fallline.training.checkpoint import Checkpoint
+from fallline.training.describe import differences
+from fallline.training.disk import locked, write_json
+from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted, from_record, to_record
+from fallline.training.model_file import save_model
+
+CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
+
+# Without being asked otherwise, a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
+_EVERY_SECONDS, _SHARE = 15.0, 1 / 50
+_FLUSH_SECONDS = 0.5
+
+
+class RunFolder:
+    """One run's folder, for writing.
+
+    config: what `describe.described` says of the job. every: epochs between checkpoints, "auto" for by time, None for
+        none but the last. overwrite, resume: what to do with a run that is there already.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: dict[str, Any],
+        every: int | str | None = "auto",
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        must_exist: bool = False,
+    ) -> None:
+        self.path, self.config = path, config
+        self._every, self._overwrite, self._resume = every, overwrite, resume
+        self._file: TextIO | None = None
+        self._saved = self._flushed = time.monotonic()
+        self._cost = 0.0
+        self.events: list[Event] = []  # of the run that is continued
+        self.found: Checkpoint | None = None  # where it stood
+        self.damaged: list[Path] = []  # checkpoints that were passed over
+        if must_exist and not (path / CONFIG).is_file():
+            raise MissingFileError(f"there is no run to resume in {path}\n  try: out=..., for a new one")
+        self._check(path)
+
+    def _check(self, path: Path) -> None:
+        """Raise unless this folder may be written to."""
+        if path.exists() and not path.is_dir():
+            raise ExistingFileError(f"{path} is a file, so no run can be saved there")
+        if not path.is_dir() or all(e.name == "lock" or e.name.startswith(".") for e in path.iterdir()):
+            return
+        if not (path / CONFIG).is_file():
+            raise ExistingFileError(f"{path} holds other things and no run\n  try: a new folder")
+        if self._resume:
+            wrong = differences(read_config(path), json.loads(json.dumps(self.config)))
+            if wrong:
+                raise ArgumentError(
+                    f"{path} cannot be resumed, because this is another training:\n  " + "\n  ".join(wrong)
+                )
+        elif not self._overwrite:
+            raise ExistingFileError(
+                f"{path} holds a run already\n  try: another folder; overwrite=True to replace it, resume=True to go on"
+            )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the folder: clear it or find where the run stands, then write to it until the end of the block."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path):
+            self._check(self.path)  # once more, now that nobody else can change it
+            if self._resume and (self.path / CONFIG).is_file():
+                self.found, self.damaged = checkpoint.newest(self.path / CHECKPOINTS)
+                self.events = [] if self.found is None else before(read_events(self.path), self.found.values["epoch"])
+            else:
+                self._clear()
+            write_json(self.path / CONFIG, self.config)
+            mend(self.path / EVENTS)
+            with open(self.path / EVENTS, "a", encoding="utf-8") as self._file:
+                try:
+                    yield
+                finally:
+                    self._file = None
+
+    def _clear(self) -> None:
+        # The config goes first: without it, what is left is no run.
+        for name in (CONFIG, EVENTS, MODEL):
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+
+    def log(self, event: Event) -> None:
+        """One more line of events.jsonl."""
+        assert self._file is not None
+        self._file.write(json.dumps(to_record(event), allow_nan=False) + "\n")
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_SECONDS or isinstance(event, TrainingStarted | TrainingEnded):
+            self._file.flush()
+            self._flushed = now
+
+    def checkpoint_is_due(self, epochs_done: int | None = None) -> bool:
+        """Whether to write one now; `epochs_done` at the end of an epoch, None inside one."""
+        if self._every == "auto":
+            return time.monotonic() - self._saved > max(_EVERY_SECONDS, self._cost / _SHARE)
+        return epochs_done is not None and self._every is not None and epochs_done % int(self._every) == 0
+
+    def save(self, step: int, state: Checkpoint) -> Path:
+        """Write a checkpoint, with every event before it."""
+        assert self._file is not None
+        begun = time.monotonic()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        path = checkpoint.write(self.path / CHECKPOINTS, step, state)
+        self._saved = time.monotonic()
+        self._cost = self._saved - begun
+        return path
+
+    def save_model(self, model: Model) -> None:
+        save_model(model, self.path / MODEL, self.config.get("extra"))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run folder's config.json."""
+    try:
+        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFileError(f"there is no run in {path}: it has no {CONFIG}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path / CONFIG} is damaged: {error}") from None
+    if not isinstance(config, dict) or config.get("fallline") != "run 1":
+        raise DataError(f"{path / CONFIG} is not the config of a Fallline run")
+    return config
+
+
+def mend(path: Path) -> None:
+    """Cut off a last line that a dying process left half written."""
+    if not path.is_file():
+        return
+    with open(path, "rb+") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - (1 << 20))
+        file.seek(start)
+        file.truncate(start + file.read().rfind(b"\n") + 1)
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a run folder, in order; those that a resumed run took back are left out."""
+    file = path / EVENTS
+    if not file.is_file():
+        return []
+    events: list[Event] = []
+    with open(file, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                break  # half written by a process that died
+            try:
+                event = from_record(json.loads(line))
+            except (json.JSONDecodeError, DataError, TypeError, AttributeError) as error:
+                raise DataError(f"{file}, line {number}: {error}") from None
+            if isinstance(event, TrainingStarted):
+                events = before(events, event.first_epoch)
+            events.append(event)
+    return events
+
+
+def before(events: Iterable[Event], epoch: int) -> list[Event]:
+    """The events without epochs from this one on, which are about to be done again, and without earlier endings."""
+    kept: list[Event] = []
+    for event in events:
+        again = isinstance(event, EpochEnded) and event.epoch >= epoch
+        if not again and not isinstance(event, Diverged | TrainingEnded):
+            kept.append(event)
+    return kept

@@ -1,0 +1,222 @@
+"""From what a caller gave to a job that can be run: everything looked up, checked and converted, or one error that
+tells all that is wrong. Starts nothing and writes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import FalllineError
+from fallline.graph.op import Array
+from fallline.nn import loss as losses
+from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
+from fallline.nn.layer import with_batch
+from fallline.nn.loss import Loss
+from fallline.nn.model import Model
+from fallline.nn.target import Targets
+from fallline.optim import Optimizer
+from fallline.training.order import stream
+from fallline.training.settings import Settings, Understood, understood
+from fallline.training.split import held_out
+
+# Data of another float precision are converted once if they are smaller than this, else batch by batch.
+_CONVERT_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows to learn or to measure on: all of x and y, and which of them are meant."""
+
+    x: Array
+    y: Array
+    index: Array  # int64
+
+    @property
+    def data(self) -> dict[str, Array]:
+        return {"x": self.x, "y": self.y}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training that can begin. optimizer: its schedule knows how many steps there will be."""
+
+    model: Model
+    optimizer: Optimizer
+    train: Rows
+    validation: Rows | None
+    batch_size: int
+    shuffle: bool
+    epochs: int
+    seed: int
+    understood: Understood
+    notes: tuple[str, ...]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.train.index) // self.batch_size)
+
+
+def prepare(given: Any, data: Any, settings: Settings) -> Job:
+    """The job, or one ArgumentError or DataError with every problem found."""
+    problems = Problems()
+    told = understood(settings, problems.arguments)
+    dtype = _dtype(given, told)
+    x, y = _pair(data, "data", problems)
+    x = _rows(x, "x", given, dtype, problems)
+    model = _model(given, x, told, dtype, problems)
+    targets = _targets(y, x, "y", model, told.loss, dtype, problems)
+    validation = settings.validation
+    separate = _share_is_given_rows(validation)
+    checked = None
+    if separate:
+        xv, yv = _pair(validation, "validation", problems)
+        xv = _rows(xv, "validation x", model or given, dtype, problems)
+        if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
+            problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
+        classes = model.for_targets(targets) if model is not None and targets is not None else None
+        if classes is not None:
+            checked = xv, _targets(yv, xv, "validation y", classes, told.loss, dtype, problems)
+    if told.share and x is not None and len(x) < 2:
+        problems.data.append(f"a share of {len(x)} row cannot be held out for validation\n  try: validation=None")
+    problems.raise_if_any()
+    assert model is not None and x is not None and targets is not None
+    assert told.optimizer is not None
+    return _job(model, x, targets, checked, told)
+
+
+def _share_is_given_rows(validation: Any) -> bool:
+    return isinstance(validation, tuple | list) or (hasattr(validation, "x") and hasattr(validation, "y"))
+
+
+def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Understood) -> Job:
+    settings, n = told.given, len(x)
+    model = model.for_targets(targets)
+    train = Rows(x, targets.y, np.arange(n))
+    held = None
+    if told.share:
+        rng = stream(int(settings.seed), "validation rows")
+        kept, out = held_out(n, told.share, rng, _codes(model, targets.y))
+        train, held = Rows(x, targets.y, kept), Rows(x, targets.y, out)
+    elif validation is not None:
+        xv, yv = validation
+        held = Rows(xv, yv.y, np.arange(len(xv)))
+    rows, notes = len(train.index), []
+    asked = settings.batch_size
+    size = rows if asked is None or isinstance(asked, str) else int(asked)
+    if size > rows:
+        notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
+    size = min(size, rows)
+    epochs = int(settings.epochs)
+    assert told.optimizer is not None
+    optimizer = told.optimizer.resolve(epochs * -(-rows // size))
+    # All rows make one batch: their order would change nothing but the last bits of sums.
+    shuffle = bool(settings.shuffle) and size < rows
+    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), told, tuple(notes))
+
+
+def _codes(model: Model, y: Array) -> Array | None:
+    """The class of each row, where rows have one."""
+    if model.classes is None:
+        return None
+    if y.ndim == 1:
+        return y
+    return y[:, 0].astype(np.int64) if y.shape[1] == 1 else np.argmax(y, axis=1)
+
+
+def _dtype(given: Any, told: Understood) -> np.dtype[Any]:
+    asked = told.given.dtype
+    if asked in ("float32", "float64"):
+        return np.dtype(asked)
+    return given.dtype if isinstance(given, Model) else np.dtype(np.float32)
+
+
+def _pair(data: Any, what: str, problems: Problems) -> tuple[Any, Any]:
+    if hasattr(data, "x") and hasattr(data, "y"):
+        return data.x, data.y
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return data[0], data[1]
+    seen = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
+    problems.data.append(f"{what} has to be a pair (x, y), got {seen}")
+    return None, None
+
+
+def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Problems) -> Array | None:
+    """x ready for the step; None after telling what is wrong with it."""
+    if given is None:
+        return None
+    x = as_numbers(given, what, problems)
+    if x is None:
+        return None
+    if not len(x):
+        problems.data.append(f"{what} is empty: its shape is {x.shape}")
+        return None
+    if x.size == 0:
+        problems.data.append(f"{what} has no features: its shape is {x.shape}")
+        return None
+    if isinstance(model, Model) and x.shape[1:] != model.input_shape:
+        problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(model.input_shape)}")
+        return None
+    check_finite(x, what, dtype, problems)
+    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (_is_mapped(x) or x.nbytes > _CONVERT_BYTES):
+        return x  # the step converts each batch
+    return to_dtype(x, dtype)
+
+
+def _is_mapped(array: Any) -> bool:
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
+
+
+def _model(given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], problems: Problems) -> Model | None:
+    """The model to train: the given one in the asked precision, or a new one for this data."""
+    loss = told.loss
+    if isinstance(given, Model):
+        model = given if given.dtype == dtype else replace(given, theta=given.theta.astype(dtype))
+        return model if loss is None else replace(model, loss=loss)
+    if told.given.loss is None:
+        names = ", ".join(sorted(losses.LOSSES))
+        problems.arguments.append(f"loss has to be given: one of {names}; or a function(output, y)")
+        return None
+    if x is None or loss is None:
+        return None
+    try:
+        rng = stream(int(told.given.seed), "initial parameters")
+    except (TypeError, ValueError, OverflowError):
+        return None  # the seed has been told above
+    try:
+        model = Model.init(given, x.shape[1:], loss=loss, seed=rng, dtype=dtype)
+    except FalllineError as error:
+        problems.arguments.append(str(error))
+        return None
+    if not model.layout.size:
+        problems.arguments.append("the network has no parameters, so there is nothing to train")
+    return model
+
+
+def _targets(
+    y: Any, x: Array | None, what: str, model: Model | None, loss: Loss | None, dtype: np.dtype[Any], problems: Problems
+) -> Targets | None:
+    """y as the loss takes it; None after telling what is wrong with it."""
+    if y is None:
+        return None
+    try:
+        length = len(y)
+        if x is not None and length != len(x):
+            problems.data.append(f"{what.removesuffix('y')}x has {len(x)} rows and {what} has {length}")
+            return None
+        if length == 0:
+            problems.data.append(f"{what} is empty")
+            return None
+    except TypeError:
+        pass  # not an array at all: told by the loss
+    try:
+        if model is not None:
+            return model.prepare(y)
+        return loss.prepare(y, dtype) if loss is not None else None
+    except FalllineError as error:
+        problems.data.append(str(error) if what == "y" else f"{what}: {error}")
+        return None

@@ -1,0 +1,150 @@
+"""Run: what a training has come to. Its model, its history, how it ended; and the way to disk and back."""
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import ArgumentError, DataError
+from fallline.graph.op import Array
+from fallline.nn.model import Model
+from fallline.training import checkpoint, folder
+from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
+from fallline.training.model_file import read_model
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The result of `fit`, or what `load_run` finds in a folder.
+
+    model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
+        whose loss was finite. events: all but Progress, in order. folder: where it is saved, or None.
+    config: everything needed to repeat it, as in config.json.
+    """
+
+    model: Model
+    events: tuple[Event, ...] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    folder: Path | None = None
+
+    @property
+    def epochs(self) -> tuple[EpochEnded, ...]:
+        """What was told at the end of each epoch."""
+        return tuple(event for event in self.events if isinstance(event, EpochEnded))
+
+    @property
+    def history(self) -> dict[str, Array]:
+        """One column for each number told at the end of an epoch: history["loss"][3] is that of epoch 3.
+
+        Columns: epoch, step, loss, validation_loss and the metrics where there was validation, learning_rate, seconds,
+        steps_per_second.
+        """
+        epochs = self.epochs
+        columns: dict[str, list[float]] = {"epoch": [e.epoch for e in epochs], "step": [e.step for e in epochs]}
+        columns["loss"] = [e.loss for e in epochs]
+        if any(e.validation_loss is not None for e in epochs):
+            columns["validation_loss"] = [math.nan if e.validation_loss is None else e.validation_loss for e in epochs]
+        for name in dict.fromkeys(name for e in epochs for name in e.metrics):
+            columns[name] = [e.metrics.get(name, math.nan) for e in epochs]
+        for name in ("learning_rate", "seconds", "steps_per_second"):
+            columns[name] = [getattr(e, name) for e in epochs]
+        return {name: np.array(values) for name, values in columns.items()}
+
+    @property
+    def started(self) -> TrainingStarted | None:
+        return next((e for e in reversed(self.events) if isinstance(e, TrainingStarted)), None)
+
+    @property
+    def ended(self) -> TrainingEnded | None:
+        return next((e for e in reversed(self.events) if isinstance(e, TrainingEnded)), None)
+
+    @property
+    def diverged(self) -> Diverged | None:
+        return next((e for e in reversed(self.events) if isinstance(e, Diverged)), None)
+
+    @property
+    def stop_reason(self) -> str | None:
+        """ "finished", "early_stopping", "diverged" or "interrupted"; None while it has not ended, or was killed."""
+        return self.ended.reason if self.ended is not None else None
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the lowest validation loss, or loss where there was no validation."""
+        best = [event.epoch for event in self.epochs if event.is_best]
+        return best[-1] if best else None
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What the caller gave to be kept with the model."""
+        return dict(self.config.get("extra") or {})
+
+    def summary(self) -> str:
+        """The run in a few lines: what was trained, how it ended, what came out, and a warning if it diverged."""
+        lines = []
+        start, end, epochs = self.started, self.ended, self.epochs
+        if start is not None:
+            held = f", {start.validation_rows:,} for validation" if start.validation_rows else ""
+            lines.append(
+                f"{start.parameters:,} parameters, {start.rows:,} rows{held}; {start.loss}, {start.optimizer}, "
+                f"batch {start.batch_size:,}"
+            )
+            lines += [f"note: {note}" for note in start.notes]
+        reason = {None: "not ended", "early_stopping": "stopped early"}.get(self.stop_reason, self.stop_reason)
+        took = f", {end.seconds:.3g} s, {end.steps_per_second:,.0f} steps per second" if end is not None else ""
+        lines.append(f"{reason} after {len(epochs):,} epochs{took}")
+        if epochs:
+            shown = epochs[-1]
+            if end is not None and end.restored_best:
+                shown = next((e for e in epochs if e.epoch == end.best_epoch), shown)
+                lines.append(f"parameters of epoch {shown.epoch}, the best")
+            numbers = {"loss": shown.loss, "validation_loss": shown.validation_loss, **shown.metrics}
+            told = (f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
+            lines.append(", ".join(told))
+        if self.diverged is not None and self.stop_reason == "diverged":
+            event = self.diverged
+            lines.append(
+                f"WARNING: the loss stopped being finite at step {event.step} (last finite loss {event.last_loss:.4g}, "
+                f"learning rate {event.learning_rate:g}); the last good parameters are kept\n  {event.advice}"
+            )
+        if self.folder is not None:
+            lines.append(f"saved in {self.folder}")
+        return "\n".join(lines)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the run to a folder as training with `out` does, without checkpoints; `load_run` reads it.
+
+        Errors: ExistingFileError where there is a run already; ArgumentError for a model that no file can hold.
+        """
+        target = folder.RunFolder(Path(path), self.config, overwrite=overwrite)
+        self.model.to_config()  # before anything is overwritten
+        with target.opened():
+            for event in self.events:
+                target.log(event)
+            target.save_model(self.model)
+        return target.path
+
+
+def load_run(path: str | os.PathLike[str]) -> Run:
+    """The run in a folder: finished or not, as long as it has a model or a checkpoint.
+
+    The model is the file's; of a run that was cut off, it is that of the newest whole checkpoint.
+    Errors: MissingFileError where there is no run; DataError where it is damaged.
+    """
+    path = Path(path)
+    config = folder.read_config(path)
+    events = tuple(event for event in folder.read_events(path) if not isinstance(event, Progress))
+    found, _ = checkpoint.newest(path / folder.CHECKPOINTS)
+    try:
+        if (path / folder.MODEL).is_file():
+            return Run(read_model(path / folder.MODEL)[0], events, config, path)
+    except DataError:
+        if found is None:
+            raise
+    if found is None:
+        raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it")
+    if "not_saved" in config["model"]:
+        raise ArgumentError(f"the run in {path} trained {config['model']['not_saved']}, which no file can hold")
+    return Run(Model.from_config(config["model"], found.arrays["theta"]), events, config, path)

@@ -1,0 +1,134 @@
+"""Everything a run is told besides its model and data, with ranges. Checks itself; knows no data."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fallline import optim, ranges
+from fallline.errors import FalllineError, unknown
+from fallline.nn import loss as losses
+from fallline.nn.loss import Loss
+from fallline.optim import OPTIMIZERS, Optimizer
+from fallline.ranges import option
+from fallline.training.stopping import EarlyStopping
+
+SEED_LIMIT = 2**63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `train` and `fit` take; see there. `understood` gives the form in which the rest of training reads it."""
+
+    loss: Any = None
+    optimizer: Any = "adam"
+    epochs: int = option(20, "passes over the training rows", at_least=1, whole=True)
+    batch_size: int | str | None = option(32, "rows a step; the last batch may be smaller", at_least=1, whole=True,
+                                          words=("full",), optional=True)  # fmt: skip
+    validation: Any = None
+    early_stopping: Any = None
+    shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
+    seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
+    dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
+    out: Any = None
+    checkpoints: int | str | None = option("auto", "epochs between checkpoints", at_least=1, whole=True,
+                                           words=("auto",), optional=True)  # fmt: skip
+    overwrite: bool = option(False, "replace the run in that folder", flag=True)
+    resume: Any = False
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """Settings with every name looked up and every form made one. None: what was given is wrong, and has been told."""
+
+    given: Settings
+    loss: Loss | None
+    optimizer: Optimizer | None
+    early_stopping: EarlyStopping | None
+    share: float  # of the rows, for validation; 0 for none
+    folder: Path | None
+    resume: bool
+    must_exist: bool  # the folder to resume was named as such
+
+
+def understood(settings: Settings, problems: list[str]) -> Understood:
+    """Look everything up; what is wrong goes to `problems`, one line each."""
+    dtype: Any = settings.dtype
+    if dtype is not None and not isinstance(dtype, str):  # np.float32, np.dtype("float32")
+        settings = replace(settings, dtype=getattr(dtype, "__name__", None) or str(dtype))
+    problems += ranges.problems(settings)
+    problems += _extra(settings.extra)
+    folder, resume = settings.out, settings.resume
+    must_exist = not isinstance(resume, bool) and resume is not None
+    if must_exist:
+        if folder is not None and folder != resume:
+            problems.append(f"resume={str(resume)!r} and out={str(folder)!r} name two folders; give one of them")
+        folder = resume
+    elif resume and folder is None:
+        problems.append("resume=True needs the folder of the run: out='...'")
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        problems.append(f"out has to be a path, got {folder!r}")
+        folder = None
+    if resume and settings.overwrite:
+        problems.append("resume and overwrite exclude each other")
+    return Understood(
+        given=settings,
+        loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
+        optimizer=_looked_up(_optimizer, settings.optimizer, problems),
+        early_stopping=_looked_up(_early_stopping, settings.early_stopping, problems),
+        share=_share(settings.validation, problems),
+        folder=Path(folder) if folder is not None else None,
+        resume=bool(resume),
+        must_exist=must_exist,
+    )
+
+
+def _extra(extra: Any) -> list[str]:
+    try:
+        json.dumps(dict(extra or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return [f"extra has to be a dict that JSON can hold: {error}"]
+    return []
+
+
+def _looked_up(look: Any, given: Any, problems: list[str]) -> Any:
+    try:
+        return look(given)
+    except FalllineError as error:
+        problems.append(str(error))
+        return None
+
+
+def _optimizer(given: Any) -> Optimizer:
+    if isinstance(given, Optimizer):
+        return given
+    if isinstance(given, type) and issubclass(given, Optimizer):
+        return given()
+    if not isinstance(given, str):
+        raise unknown("optimizer", given, OPTIMIZERS)
+    return optim.get(given)
+
+
+def _early_stopping(given: Any) -> EarlyStopping | None:
+    """True for the defaults, a whole number for the patience."""
+    if given is None or given is False:
+        return None
+    if given is True:
+        return EarlyStopping()
+    return given if isinstance(given, EarlyStopping) else EarlyStopping(patience=given)
+
+
+def _share(validation: Any, problems: list[str]) -> float:
+    """The share of rows held out, 0 where validation data were given or none is wanted."""
+    if validation is None or validation is False or isinstance(validation, tuple | list):
+        return 0.0
+    if hasattr(validation, "x") and hasattr(validation, "y"):
+        return 0.0
+    wrong = ranges.Range(at_least=0, below=1).problem(validation)
+    if wrong:
+        problems.append(f"validation, as a share of the rows, {wrong}; or give validation data, (x, y)")
+        return 0.0
+    return float(validation)

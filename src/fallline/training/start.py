@@ -1,0 +1,91 @@
+"""`train` and `fit`: one training, as a stream of events or as its result. All else is told by Settings."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fallline.nn.loss import Loss
+from fallline.optim import Optimizer
+from fallline.training.prepare import prepare
+from fallline.training.run import Run
+from fallline.training.settings import Settings
+from fallline.training.stopping import EarlyStopping
+from fallline.training.training import Training
+
+Path = str | os.PathLike[str]
+
+
+def train(
+    model: Any,
+    data: Any,
+    *,
+    loss: str | Loss | Callable[[Any, Any], Any] | None = None,
+    optimizer: str | Optimizer = "adam",
+    epochs: int = 20,
+    batch_size: int | str | None = 32,
+    validation: Any = None,
+    early_stopping: EarlyStopping | int | bool | None = None,
+    shuffle: bool = True,
+    seed: int = 0,
+    dtype: Any = None,
+    out: Path | None = None,
+    checkpoints: int | str | None = "auto",
+    overwrite: bool = False,
+    resume: bool | Path = False,
+    extra: Mapping[str, Any] | None = None,
+) -> Training:
+    """A training as a stream of events: theta <- theta - (what the optimizer makes of the gradient), step by step.
+
+    model: a Sequential or another layer, whose parameters are drawn from the seed once the data are known; or a Model,
+        whose parameters are where training starts (they are copied, never changed).
+    data: a pair (x, y), or anything with attributes x and y. x: (N, ...) real numbers; arrays that are float32 or
+        float64, contiguous and native are not copied where that is the precision of training, nor are memory-mapped
+        ones. y: as the loss wants it.
+    loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy.
+        A Model brings its own.
+    optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
+    epochs: passes over the rows, >= 1.
+    batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
+        their own order; so does a number above that of the rows.
+    validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
+        rows, (x, y); or None.
+    early_stopping: an EarlyStopping, a whole number for its patience, True for its defaults. Watches the validation
+        loss, or the loss where there is no validation.
+    shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
+    seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
+    dtype: "float32" (the default) or "float64".
+    out: a folder to save the run in; one that holds a run already is refused without overwrite or resume.
+    checkpoints: epochs between checkpoints in that folder; "auto" writes one every 15 seconds or so, and every one
+        includes the place inside the epoch. None writes none.
+    resume: True goes on in `out`, or starts where there is no run yet; a folder is one that must hold a run. It comes
+        to the same bits as if it had never stopped. Other data or settings are refused, but for more or fewer epochs.
+    extra: anything JSON can hold that is to be kept with the model, such as its preprocessing.
+
+    Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss
+    that stops being finite ends the training with Diverged before it, and keeps the last parameters whose loss was
+    finite: that is an answer and no exception.
+    Errors: ArgumentError or DataError with everything that is wrong, TraceError or ShapeError for a network or loss
+    that does not fit; all before the first step. ExistingFileError, MissingFileError for folders.
+    Example:
+        for event in (training := fl.train(model, (x, y), loss="cross_entropy")):
+            print(event)
+        training.run.model.predict(x)
+    """
+    given = dict(locals())
+    del given["model"], given["data"]
+    return Training(prepare(model, data, Settings(**given)))
+
+
+def fit(model: Any, data: Any, **settings: Any) -> Run:
+    """A training from its start to its end: takes what `train` takes, and returns the Run.
+
+    Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted".
+    Example:
+        run = fl.fit(nn.mlp((64,), 10), (x, y), loss="cross_entropy", validation=0.2, early_stopping=True)
+        run.model.predict(x), run.history["loss"], run.summary()
+    """
+    training = train(model, data, **settings)
+    with training.interrupts:
+        for _ in training:
+            pass
+    return training.run

@@ -1,0 +1,251 @@
+"""The stream of events: epochs of steps, validation, the best epoch, checkpoints, and the ways a run ends.
+
+Knows no reader of the events, and files only as a RunFolder.
+"""
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+
+import numpy as np
+
+from fallline.training.checkpoint import Checkpoint
+from fallline.training.describe import described
+from fallline.training.evaluate import Evaluation
+from fallline.training.events import (
+    CheckpointSaved,
+    Diverged,
+    EpochEnded,
+    Event,
+    Progress,
+    TrainingEnded,
+    TrainingStarted,
+)
+from fallline.training.folder import RunFolder
+from fallline.training.interrupt import Interrupts
+from fallline.training.order import Order
+from fallline.training.prepare import Job
+from fallline.training.run import Run
+from fallline.training.stepper import Setback, Stepper
+from fallline.training.stopping import Best
+
+PROGRESS_SECONDS = 0.1
+BEST = "best.theta"
+
+
+class Training(Iterator[Event]):
+    """A training as an iterator over its events; `run` is what has become of it so far.
+
+    Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
+    the training in good order, with the reason "interrupted"; so does `stop`, for a reader that has seen enough.
+    """
+
+    def __init__(self, job: Job) -> None:
+        told, held = job.understood, job.validation
+        self.job = job
+        self.config = described(job)
+        self.interrupts = Interrupts()
+        self._folder: RunFolder | None = None
+        if told.folder is not None:
+            options = {"overwrite": told.given.overwrite, "resume": told.resume, "must_exist": told.must_exist}
+            self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
+        order = Order(job.train.index, job.seed, job.shuffle)
+        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size)
+        self._evaluation: Evaluation | None = None
+        if held is not None:
+            self._evaluation = Evaluation(job.model, self._stepper.theta, held.data, held.index)
+        self._best = Best(told.early_stopping, self._stepper.theta)
+        self._history: list[Event] = []
+        self._loss = math.nan  # of the last whole epoch
+        self._steps_before = 0  # made by the run that this one continues
+        self._shown = 0.0
+        self._events = self._stream()
+
+    def __next__(self) -> Event:
+        with self.interrupts:
+            return next(self._events)
+
+    def stop(self) -> None:
+        """End after the machine call that runs now, as Ctrl-C does."""
+        self.interrupts.asked = True
+
+    def close(self) -> None:
+        """Let go of the run folder without ending the training; `run` keeps the last state."""
+        self._events.close()
+
+    @property
+    def run(self) -> Run:
+        """The run so far, with a copy of the parameters as they are now."""
+        folder = self._folder.path if self._folder is not None else None
+        model = self.job.model.with_theta(self._stepper.theta.copy())
+        return Run(model, tuple(self._history), self.config, folder)
+
+    def _stream(self) -> Generator[Event, None, None]:
+        with ExitStack() as stack:
+            if self._folder is not None:
+                stack.enter_context(self._folder.opened())
+                self._resume(self._folder)
+            yield self._told(self._started())
+            reason = None
+            while reason is None:
+                reason = yield from self._epoch()
+            yield from self._end(reason)
+
+    def _told(self, event: Event) -> Event:
+        """The event, after it was put down in the history and the folder."""
+        if not isinstance(event, Progress):
+            self._history.append(event)
+        if self._folder is not None:
+            self._folder.log(event)
+        return event
+
+    def _resume(self, folder: RunFolder) -> None:
+        """Stand where the newest checkpoint of the folder stood, if it has one."""
+        if folder.found is None:
+            return
+        values, arrays = folder.found.values, folder.found.arrays
+        self._stepper.restore(arrays, values["epoch"], values["epoch_step"])
+        self._best.restore(values["best"], arrays.get(BEST))
+        self._history = [event for event in folder.events if not isinstance(event, Progress)]
+        self._loss = next((e.loss for e in reversed(self._history) if isinstance(e, EpochEnded)), math.nan)
+        self._steps_before = self._stepper.step
+
+    def _started(self) -> TrainingStarted:
+        job = self.job
+        return TrainingStarted(
+            rows=len(job.train.index),
+            validation_rows=len(job.validation.index) if job.validation is not None else 0,
+            input_shape=job.model.input_shape,
+            parameters=job.model.layout.size,
+            batch_size=job.batch_size,
+            steps_per_epoch=self._stepper.steps_per_epoch,
+            epochs=job.epochs,
+            loss=job.model.loss.name,
+            optimizer=job.optimizer.name,
+            task=job.model.task,
+            seed=job.seed,
+            dtype=job.model.dtype.name,
+            metrics=self._evaluation.names if self._evaluation is not None else (),
+            first_epoch=self._stepper.epoch,
+            first_step=self._stepper.step,
+            folder=str(self._folder.path) if self._folder is not None else None,
+            notes=(*job.notes, *self._notes()),
+        )
+
+    def _notes(self) -> list[str]:
+        if self._folder is None:
+            return []
+        notes = [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]
+        if "not_saved" in self.config["model"]:
+            notes.append("the model holds functions of your own, which no file can hold: only checkpoints are written")
+        return notes
+
+    def _epoch(self) -> Generator[Event, None, str | None]:
+        """An epoch or what is left of it; returns why training ends after it, or None."""
+        stepper, folder, asked = self._stepper, self._folder, self.interrupts
+        if stepper.epoch >= self.job.epochs:
+            return "finished"
+        if self._best.has_waited_enough:
+            return "early_stopping"
+        before, seconds = self._spent, stepper.seconds
+        first = stepper.epoch_step
+        while not stepper.epoch_is_done:
+            setback = stepper.advance()
+            if setback is not None:
+                yield self._told(self._diverged(setback))
+                return "diverged"
+            if asked.asked:
+                return "interrupted"
+            if stepper.epoch_is_done:
+                break
+            if time.perf_counter() - self._shown > PROGRESS_SECONDS:
+                yield self._told(self._progress())
+                self._shown = time.perf_counter()
+            if folder is not None and folder.checkpoint_is_due():
+                yield self._checkpoint(folder)
+        if self._evaluation is not None and not self._evaluation.measure(lambda: asked.asked):
+            return "interrupted"
+        steps, took = stepper.epoch_step - first, stepper.seconds - seconds
+        event = self._epoch_ended(self._spent - before, steps / took if took > 0 else 0.0)
+        stepper.next_epoch()
+        yield self._told(event)
+        if folder is not None and folder.checkpoint_is_due(stepper.epoch):
+            yield self._checkpoint(folder)
+        return "interrupted" if asked.asked else None
+
+    @property
+    def _spent(self) -> float:
+        """Seconds of training and validation, without those that readers of events took."""
+        return self._stepper.seconds + (self._evaluation.seconds if self._evaluation is not None else 0.0)
+
+    def _epoch_ended(self, seconds: float, rate: float) -> EpochEnded:
+        stepper, measured = self._stepper, self._evaluation
+        validation_loss, metrics = (None, {}) if measured is None else (measured.loss, measured.values)
+        self._loss = stepper.loss
+        is_best = self._best.note(stepper.epoch, self._loss if validation_loss is None else validation_loss)
+        return EpochEnded(
+            stepper.epoch, stepper.step, self._loss, validation_loss, metrics, self._rate_at(stepper.step - 1), seconds,
+            rate, is_best,
+        )  # fmt: skip
+
+    def _rate_at(self, step: int) -> float:
+        """The learning rate of a step."""
+        rate = self.job.optimizer.learning_rate
+        return float(rate(np.int64(step)) if callable(rate) else rate)
+
+    def _progress(self) -> Progress:
+        stepper = self._stepper
+        return Progress(
+            stepper.epoch, stepper.step, stepper.epoch_step, stepper.loss, self._rate_at(stepper.step - 1), self._spent,
+            stepper.rate,
+        )  # fmt: skip
+
+    def _diverged(self, setback: Setback) -> Diverged:
+        rate = self._rate_at(setback.step)
+        return Diverged(self._stepper.epoch, setback.step, setback.last_loss, rate, self._advice(setback, rate))
+
+    def _advice(self, setback: Setback, rate: float) -> str:
+        if setback.step == 0:
+            return "try: check the scale of x and y (a mean near 0, a spread near 1), or a smaller initialiser"
+        tries = [f"learning_rate={rate / 10:g}"]
+        if self.job.optimizer.clip_norm is None:
+            tries.append("clip_norm=1.0")
+        if float(np.abs(self.job.train.x[: 1 << 10]).max(initial=0)) > 100:
+            tries.append("columns of x scaled to a spread near 1")
+        return "try: " + ", or ".join(tries)
+
+    def _checkpoint(self, folder: RunFolder) -> Event:
+        stepper, arrays = self._stepper, dict(self._stepper.state)
+        if self._best.theta is not None:
+            arrays[BEST] = self._best.theta
+        values = {"epoch": stepper.epoch, "epoch_step": stepper.epoch_step, "best": self._best.to_values()}
+        path = folder.save(stepper.step, Checkpoint(arrays, values))
+        return self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
+
+    def _end(self, reason: str) -> Generator[Event, None, None]:
+        stepper, best, folder = self._stepper, self._best, self._folder
+        epochs, step = stepper.epoch, stepper.step
+        # After a divergence the state is no place to go on from; the checkpoint before it is.
+        if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
+            yield self._checkpoint(folder)
+        restored = best.theta is not None and best.epoch is not None
+        if best.theta is not None and restored:
+            stepper.theta[...] = best.theta
+        if folder is not None and "not_saved" not in self.config["model"]:
+            folder.save_model(self.job.model.with_theta(stepper.theta))
+        took = stepper.seconds
+        yield self._told(
+            TrainingEnded(
+                reason=reason,
+                epochs=epochs,
+                step=step,
+                loss=self._loss,
+                best_epoch=best.epoch,
+                best_loss=best.loss,
+                restored_best=restored,
+                seconds=self._spent,
+                steps_per_second=(step - self._steps_before) / took if took > 0 else 0.0,
+                folder=str(folder.path) if folder is not None else None,
+            )
+        )
