@@ -13,6 +13,7 @@ import numpy as np
 from fallline.errors import GraphError, TraceError
 from fallline.graph.op import Array, Kind, Op, Shape, register
 from fallline.graph.protocol import NumpyProtocol
+from fallline.graph.show import text
 from fallline.graph.where import Where, here
 
 DType = np.dtype[Any]
@@ -109,6 +110,9 @@ class Graph:
     def nodes(self) -> tuple[Node, ...]:
         """Every node the outputs need, in creation order, inputs among them."""
         return reachable(self.outputs)
+
+    def __str__(self) -> str:
+        return text(self)
 
 
 def reachable(outputs: Sequence[Node]) -> tuple[Node, ...]:

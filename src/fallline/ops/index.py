@@ -107,7 +107,7 @@ def _bounds(part, n, axis):
         count = len(range(start, stop, step))
         if count == 0:
             return 0, 0, 1
-        return start, start + count * step if step > 0 else max(start + count * step, -1), step
+        return start, start + (count - 1) * step + (1 if step > 0 else -1), step
     if not _is_basic(part):
         return 0, n, 1
     position = operator.index(part)

@@ -21,7 +21,8 @@ def _broadcast_infer(x, *, shape):
 
 
 @primitive(Kind.VIEW, infer=_broadcast_infer, grad=lambda g, y, x, *, shape: (sum_to(g, x.shape),),
-           domain=examples((((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (4, 2, 3)})))  # fmt: skip
+           domain=examples((((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (4, 2, 3)})),
+           same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer, repeats=True)  # fmt: skip
 def broadcast_to(x, *, shape):
     """The array repeated along new axes and axes of length one."""
     return np.broadcast_to(x, shape)
@@ -38,7 +39,7 @@ _FOLDS = examples(
 )
 
 
-@reduction(grad=lambda g, y, x, *, axes, keepdims=False: (spread(g, x, axes),), domain=_FOLDS, empty=0)
+@reduction(grad=lambda g, y, x, *, axes, keepdims=False: (spread(g, x, axes),), domain=_FOLDS, empty=0, of_one="itself")
 def sum_(x, *, axes, keepdims=False):
     """Sum over axes."""
     return np.sum(x, axis=axes, keepdims=keepdims)
@@ -50,13 +51,13 @@ def _extreme_rule(g, y, x, *, axes, keepdims=False):
     return (spread(g, x, axes) * hit / spread(sum_(hit, axes=axes), x, axes),)
 
 
-@reduction(grad=_extreme_rule, domain=_FOLDS)
+@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself")
 def max_(x, *, axes, keepdims=False):
     """Greatest element over axes; ties share the gradient equally."""
     return np.max(x, axis=axes, keepdims=keepdims)
 
 
-@reduction(grad=_extreme_rule, domain=_FOLDS)
+@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself")
 def min_(x, *, axes, keepdims=False):
     """Smallest element over axes; ties share the gradient equally."""
     return np.min(x, axis=axes, keepdims=keepdims)
@@ -123,4 +124,5 @@ def sum_to(g, shape):
     extra = len(g.shape) - len(shape)
     stretched = tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     axes = (*range(extra), *stretched)
-    return reshape(sum_(g, axes=axes) if axes else g, shape=shape)
+    folded = sum_(g, axes=axes) if axes else g
+    return folded if folded.shape == shape else reshape(folded, shape=shape)

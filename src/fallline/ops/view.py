@@ -20,21 +20,28 @@ def _cast_rule(g, y, x, *, dtype):
     return (cast(g, dtype=x.dtype),) if x.dtype.kind == "f" else (None,)
 
 
+def _cast_merge(x, inner, outer):
+    # What is between must hold every number of x exactly.
+    return outer if np.can_cast(x.dtype, inner["dtype"], "safe") else None
+
+
 @primitive(Kind.CAST, infer=lambda x, *, dtype: (x.shape, np.dtype(dtype)), grad=_cast_rule,
-           domain=examples((((2, 3),), {"dtype": np.dtype(np.float64)})))  # fmt: skip
+           domain=examples((((2, 3),), {"dtype": np.dtype(np.float64)})),
+           same=lambda x, *, dtype: x.dtype == dtype, merge=_cast_merge)  # fmt: skip
 def cast(x, *, dtype):
     """The same numbers in another dtype."""
     return np.asarray(x).astype(dtype)
 
 
 @primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=lambda g, y, x: (g,), domain=examples((((2, 3),), {})),
-           without_copy=lambda x: x)  # fmt: skip
+           without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
 def alias(x):
     """The same value under a name of its own, so that a derivative can be taken at this place only."""
     return x
 
 
-@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=None, domain=examples((((2, 3),), {})))
+@primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=None, domain=examples((((2, 3),), {})),
+           without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
 def stop_gradient(x):
     """The same value, through which no derivative passes."""
     return x
@@ -56,7 +63,8 @@ def _reshape_infer(x, *, shape):
 
 @primitive(Kind.VIEW, infer=_reshape_infer, grad=lambda g, y, x, *, shape: (reshape(g, shape=x.shape),),
            domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})),
-           without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False))  # fmt: skip
+           without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False),
+           same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer)  # fmt: skip
 def reshape(x, *, shape):
     """The elements in row-major order under another shape."""
     return np.reshape(x, shape)
@@ -67,6 +75,8 @@ def reshape(x, *, shape):
     infer=lambda x, *, axes: (tuple(x.shape[a] for a in axes), x.dtype),
     grad=lambda g, y, x, *, axes: (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),),
     domain=examples((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
+    same=lambda x, *, axes: axes == tuple(range(len(axes))),
+    merge=lambda x, inner, outer: {"axes": tuple(inner["axes"][a] for a in outer["axes"])},
 )
 def transpose(x, *, axes):
     """The axes in another order."""
@@ -82,6 +92,18 @@ def _slices(starts, stops, steps):
     return tuple(slice(a, None if b < 0 else b, s) for a, b, s in zip(starts, stops, steps, strict=True))
 
 
+def _slice_merge(x, inner, outer):
+    """A slice of a slice as one."""
+    starts, stops, steps = [], [], []
+    for a, b, s, at, end, by in zip(*(part[k] for part in (inner, outer) for k in ("starts", "stops", "steps"))):
+        count = len(range(at, end, by))
+        step = s * by
+        starts.append(a + at * s if count else 0)
+        steps.append(step if count else 1)
+        stops.append(starts[-1] + (count - 1) * step + (1 if step > 0 else -1) if count else 0)
+    return {"starts": tuple(starts), "stops": tuple(stops), "steps": tuple(steps)}
+
+
 @primitive(
     Kind.VIEW,
     infer=lambda x, *, starts, stops, steps: (_slice_shape(starts, stops, steps), x.dtype),
@@ -92,6 +114,8 @@ def _slices(starts, stops, steps):
         (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),
         (((4,),), {"starts": (3,), "stops": (-1,), "steps": (-1,)}),
     ),
+    same=lambda x, *, starts, stops, steps: x.shape == stops and not any(starts) and all(s == 1 for s in steps),
+    merge=_slice_merge,
 )  # fmt: skip
 def slice_(x, *, starts, stops, steps):
     """Every `steps`-th element from `starts` up to `stops` along each axis; a stop of -1 is before the first."""
@@ -104,6 +128,7 @@ def slice_(x, *, starts, stops, steps):
     grad=lambda g, y, x, *, shape, starts, stops, steps: (slice_(g, starts=starts, stops=stops, steps=steps),),
     domain=examples((((2, 4),), {"shape": (5, 4), "starts": (1, 0), "stops": (4, 4), "steps": (2, 1)})),
     slices=_slices,
+    same=lambda x, *, shape, starts, stops, steps: x.shape == shape and all(s == 1 for s in steps),
 )
 def place(x, *, shape, starts, stops, steps):
     """Zeros of a shape with x laid where the slice points: the adjoint of `slice`, and zero padding."""
