@@ -1,35 +1,29 @@
-"""Training as a stream of events: the loop, its batches, validation, early stopping, checkpoints and run folders."""
+"""Training as a stream of events: the loop, its batches, validation, early stopping, checkpoints and run folders.
 
-from fallline.training.events import (
-    CheckpointSaved,
-    Diverged,
-    EpochEnded,
-    Event,
-    Progress,
-    TrainingEnded,
-    TrainingStarted,
-)
-from fallline.training.start import fit, train
-from fallline.training.model_file import load_model, read_model, save_model
-from fallline.training.run import Run, load_run
-from fallline.training.stopping import EarlyStopping
-from fallline.training.training import Training
+Names are looked up when they are first used, so that readers of events need not load what makes them.
+"""
 
-__all__ = [
-    "CheckpointSaved",
-    "Diverged",
-    "EarlyStopping",
-    "EpochEnded",
-    "Event",
-    "Progress",
-    "Run",
-    "Training",
-    "TrainingEnded",
-    "TrainingStarted",
-    "fit",
-    "load_model",
-    "load_run",
-    "read_model",
-    "save_model",
-    "train",
-]
+import importlib
+from typing import Any
+
+_MODULE_OF = {
+    "EarlyStopping": "stopping",
+    "Run": "run",
+    "Training": "training",
+    "fit": "start",
+    "load_model": "model_file",
+    "load_run": "run",
+    "read_model": "model_file",
+    "save_model": "model_file",
+    "train": "start",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
