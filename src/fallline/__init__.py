@@ -28,6 +28,7 @@ _PUBLIC = {
     "optim": "fallline.optim",
     "save_model": "fallline.training:save_model",
     "train": "fallline.training:train",
+    "testing": "fallline.testing",
     "value_and_grad": "fallline.transforms:value_and_grad",
     "vjp": "fallline.transforms:vjp",
 }

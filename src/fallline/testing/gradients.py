@@ -1,0 +1,170 @@
+"""The gradient check: derivatives of a function against difference quotients of it. Knows no single op."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.errors import ArgumentError, GradientError
+from fallline.graph.node import Node
+from fallline.graph.op import Array
+from fallline.transforms import jvp, vjp
+
+Function = Callable[..., Any]
+
+# Step, relative to each element, of the difference quotient. With one extrapolation its error is about step**4 times a fifth derivative,
+# 1e-12, beside a rounding error of eps / step, 2e-13 in float64.
+_STEP = 1e-3
+# What a right gradient stays under, relative to the terms of its sum; a wrong factor of 1.001 is far above.
+_TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """A function of arrays in any form, seen as one from a list of real arrays to a list of real arrays."""
+
+    function: Function
+    args: tuple[Any, ...]
+    paths: tuple[str, ...]  # where each varied leaf stands in the arguments
+    places: tuple[int, ...]  # and its position among all leaves
+
+    def __call__(self, *leaves: Any) -> tuple[Any, ...]:
+        every = tree.leaves(self.args)
+        for place, leaf in zip(self.places, leaves, strict=True):
+            every[place] = leaf
+        result = self.function(*tree.unflatten(self.args, every))
+        return tuple(leaf for leaf in tree.leaves(result) if is_real(leaf))
+
+
+def is_real(leaf: Any) -> bool:
+    dtype = leaf.dtype if isinstance(leaf, Node) else np.asarray(leaf).dtype
+    return bool(dtype.newbyteorder("=") in (np.float32, np.float64))
+
+
+def check_grads(
+    function: Function, args: tuple[Any, ...], order: int = 2, *, tolerance: float | None = None, seed: int = 0
+) -> None:
+    """Raise GradientError unless the derivatives of `function` at `args` agree with difference quotients.
+
+    For every real array x among the arguments, a random direction v and a random seed u, with J = d function / d x:
+
+        <J^T u, v> by vjp   and   <u, J v> by jvp   against   <u, (f(x + h v) - f(x - h v)) / 2h>
+
+    with one extrapolation to h = 0. For order 2 the same is then asked of the gradient x -> J^T u, and so on.
+
+    function: written with NumPy; returns real numbers in any form (other results are left out).
+    args: its arguments, a tuple; nested dicts, lists and tuples of arrays. Keep away from kinks by more than 0.2 % of each element and 2e-5.
+    order: the highest order of derivative checked, 1 or more.
+    tolerance: largest difference, relative to the size of the terms summed; 1e-6 in float64, 1e-4 in float32, where
+        the quotient is still taken in float64, because in float32 it would have three digits.
+    seed: of the random directions.
+    Errors: GradientError, an AssertionError, names the argument, the order, both numbers and their difference;
+        ArgumentError if no argument is real.
+
+    >>> check_grads(lambda x: np.sum(np.sin(x) ** 2), (np.array([0.3, 0.7]),))
+    """
+    if not isinstance(args, tuple):
+        raise ArgumentError(f"check_grads: args is a tuple of the function's arguments, got {type(args).__name__}")
+    if order < 1:
+        raise ArgumentError(f"check_grads: order is 1 or more, got {order}")
+    found = [(path, place) for place, (path, leaf) in enumerate(tree.items(args)) if is_real(leaf)]
+    if not found:
+        raise ArgumentError("check_grads: none of the arguments is a float32 or float64 array")
+    paths, places = zip(*found, strict=True)
+    leaves = [np.asarray(leaf) for leaf in tree.leaves(args) if is_real(leaf)]
+    rng = np.random.default_rng(seed)
+    check_order(Leaves(function, args, paths, places), leaves, paths, 1, order, tolerance, rng)
+
+
+def check_order(
+    f: Function,
+    leaves: list[Array],
+    paths: tuple[str, ...],
+    order: int,
+    last: int,
+    tolerance: float | None,
+    rng: np.random.Generator,
+) -> None:
+    """Check one derivative of f, then, as far as is asked, the derivatives of its gradient."""
+    value, pullback = vjp(f, argnums=tuple(range(len(leaves))))(*leaves)
+    seeds = tuple(random_like(part, rng) for part in value)
+    grads = pullback(seeds)
+    for i, path in enumerate(paths):
+        if leaves[i].size == 0:
+            continue
+        direction = direction_at(leaves[i], rng)
+        slope, size, doubt = quotient(f, leaves, i, direction, seeds)
+        _, moved = jvp(f, argnums=i)(*leaves[: i + 1], direction, *leaves[i + 1 :])
+        by = {"vjp": inner([grads[i]], [direction])[0], "jvp": inner(moved, seeds)[0]}
+        dtype = np.result_type(leaves[i], *value)
+        limit = (_TOLERANCE[dtype] if tolerance is None else tolerance) * max(size, abs(slope)) + doubt
+        for name, exact in by.items():
+            if not abs(exact - slope) <= limit:
+                raise GradientError(
+                    f"derivative of order {order} with respect to argument {path or '0'} is wrong, by {name}:\n"
+                    f"  gradient along a random direction  {exact:.12g}\n"
+                    f"  difference quotient                {slope:.12g}\n"
+                    f"  difference                         {abs(exact - slope):.3g}, allowed {limit:.3g}\n"
+                    "  at a kink near the arguments this happens to right gradients too: try others"
+                )
+    if order < last:
+        check_order(Pulled(f, seeds), leaves, paths, order + 1, last, tolerance, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """The gradient J^T u of a function as a function of the same arrays."""
+
+    function: Function
+    seeds: tuple[Array, ...]
+
+    def __call__(self, *leaves: Any) -> tuple[Any, ...]:
+        value, pullback = vjp(self.function, argnums=tuple(range(len(leaves))))(*leaves)
+        # In the float64 quotient of a float32 function the same seeds are used in float64.
+        result: tuple[Any, ...] = pullback(
+            tuple(u.astype(part.dtype) for u, part in zip(self.seeds, value, strict=True))
+        )
+        return result
+
+
+def random_like(array: Any, rng: np.random.Generator) -> Array:
+    """Random numbers of its form, at most 2 in size."""
+    return np.asarray(np.clip(rng.standard_normal(np.shape(array)), -2, 2)).astype(array.dtype)
+
+
+def direction_at(array: Array, rng: np.random.Generator) -> Array:
+    """A random direction in which each element moves in proportion to its size, so that none changes its sign."""
+    return (random_like(array, rng) * np.maximum(np.abs(array), 0.01)).astype(array.dtype)
+
+
+def inner(xs: Any, ys: Any) -> tuple[float, float]:
+    """<x, y> over all arrays of two lists in float64, and the root of the sum of squared terms."""
+    terms = [np.asarray(x, np.float64) * np.asarray(y, np.float64) for x, y in zip(xs, ys, strict=True)]
+    return float(sum(term.sum() for term in terms)), float(np.sqrt(sum((term**2).sum() for term in terms)))
+
+
+def quotient(
+    f: Function, leaves: list[Array], i: int, direction: Array, seeds: tuple[Array, ...]
+) -> tuple[float, float, float]:
+    """<u, J v> from differences along one array, the size of its terms, and how far rounding may have moved it."""
+    exact = [leaf.astype(np.float64) for leaf in leaves]
+    v = direction.astype(np.float64)
+
+    def values(by: float) -> tuple[Any, ...]:
+        moved = [*exact[:i], exact[i] + by * v, *exact[i + 1 :]]
+        result: tuple[Any, ...] = tuple(f(*moved))
+        return result
+
+    slopes, eps = [], float(np.finfo(np.float64).eps)
+    for h in (_STEP, _STEP / 2):
+        ahead, behind = values(h), values(-h)
+        if any(np.asarray(part).dtype == np.float32 for part in ahead):
+            # The function itself turns to float32: the quotient has fewer digits, whatever is asked.
+            eps = float(np.finfo(np.float32).eps)
+        slopes.append([(np.asarray(a, np.float64) - b) / (2 * h) for a, b in zip(ahead, behind, strict=True)])
+    extrapolated = [(4 * fine - coarse) / 3 for coarse, fine in zip(*slopes, strict=True)]
+    total, size = inner(seeds, extrapolated)
+    _, height = inner(seeds, ahead)
+    return total, size, 20 * eps * height / _STEP
