@@ -1,6 +1,7 @@
 """Numbers, lines and tables as text for a terminal: short, aligned, never wider than asked. Knows no picture."""
 
 import math
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -46,6 +47,11 @@ def pad(text: str, width: int, right: bool = False) -> str:
     return space + text if right else text + space
 
 
+def words(text: str, width: int) -> str:
+    """A paragraph, written in the source over several lines, wrapped to the width."""
+    return textwrap.fill(" ".join(text.split()), max(width, 8), break_on_hyphens=False)
+
+
 def table(
     rows: Iterable[Sequence[object]], headers: Sequence[str] = (), *, width: int = 100, ascii_only: bool = False
 ) -> str:
@@ -70,5 +76,9 @@ def table(
 
 
 def _is_number(text: str) -> bool:
-    """A cell that is set to the right: a number, perhaps with a unit or a sign before it, or nothing."""
-    return not text or text.lstrip("+-~<>=").lower().startswith((*"0123456789.", "nan", "inf"))
+    """A cell that is set to the right: nothing, or a number, perhaps with a sign before it and a unit after it."""
+    parts = text.split()
+    return not parts or (len(parts) < 3 and parts[0].lstrip("+-~<>=").lower().startswith(_NUMERIC))
+
+
+_NUMERIC = (*"0123456789.", "nan", "inf")

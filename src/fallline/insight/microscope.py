@@ -1,0 +1,439 @@
+"""explain: one row, or a small batch, through a network and back, every value and every delta kept.
+
+The numbers come from one run of the library's own graph: the network is traced with a name of its own for what each
+layer returns, and backpropagation is asked for the derivative at each of these places. No layer is computed twice in
+another way. How it reads as text is told in story.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fallline import transforms, tree
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, unknown
+from fallline.graph.node import Node
+from fallline.graph.op import Array, Shape
+from fallline.graph.trace import input_like, trace
+from fallline.insight import story
+from fallline.nn import loss as losses
+from fallline.nn.activation import Activation, Softmax
+from fallline.nn.layer import Dense, Function, Layer
+from fallline.nn.model import Model
+from fallline.nn.sequential import Sequential
+from fallline.ops.view import alias
+from fallline.passes.backprop import backprop
+from fallline.program import call
+from fallline.tree import Tree
+
+Index = tuple[int, ...]
+# Relative step of the central difference: its own error and that of rounding are then both near 1e-10.
+STEP = 1e-5
+# A larger relative difference than this has a reason that is worth a word: a corner, or a derivative near zero.
+CLOSE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    """One layer's part. name: of its output, as the chain writes it (`out0`); label: what the layer is.
+
+    output: what it returned, (N, ...); delta: d loss / d output, of the same shape.
+    """
+
+    place: int
+    name: str
+    label: str
+    output: Array
+    delta: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One product in a sum of the chain rule: a local slope times a delta further on."""
+
+    slope_name: str
+    slope: float
+    delta_name: str
+    delta: float
+
+    @property
+    def product(self) -> float:
+        return self.slope * self.delta
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One line of the chain rule: name = sum of terms.
+
+    rule: the same in words. value: the sum, from backpropagation. terms: the largest ones; count: how many there are.
+    rest: the sum of the terms that are not listed.
+    """
+
+    name: str
+    rule: str
+    value: float
+    terms: tuple[Term, ...]
+    count: int
+    rest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A forward and a backward pass in numbers, and the chain rule for one weight.
+
+    x, y: the rows, and the targets as the loss takes them. layers: from first to last. x_delta: d loss / d x.
+    gradient: path -> d loss / d parameter, the whole of it. weight, index: the chosen number; chain: where its
+    derivative comes from, link by link up to the loss. difference: the central difference with its `step`.
+    """
+
+    model: Model
+    x: Array
+    y: Array
+    loss: float
+    layers: tuple[LayerView, ...]
+    x_delta: Array
+    gradient: dict[str, Array]
+    weight: str
+    index: Index
+    weight_value: float
+    derivative: float
+    chain: tuple[Link, ...]
+    difference: float
+    step: float
+
+    @property
+    def relative_difference(self) -> float:
+        """Between backpropagation and the central difference."""
+        largest = max(abs(self.derivative), abs(self.difference))
+        return abs(self.derivative - self.difference) / largest if largest else 0.0
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, width: int = 100, ascii_only: bool = False) -> str:
+        """The explanation to read, at most `width` columns wide."""
+        return story.tell(self, width=width, ascii_only=ascii_only)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain numbers, lists and dicts, as JSON holds them (NaN and infinity as None)."""
+        return story.to_dict(self)
+
+
+def explain(
+    model: Any, x: Any, y: Any, *, weight: Any = None, loss: Any = None, seed: int = 0, terms: int = 4
+) -> Explanation:
+    """The forward pass, the backward pass, and the chain rule for one weight, in numbers.
+
+        delta_l = d loss / d out_l              from the next layer: sum_k  d out_{l+1},k / d out_l  *  delta_{l+1},k
+        d loss / d w = sum over rows  of  d out_l / d w  *  delta_l          for a dense layer: input * delta
+
+    model: a Model, trained or not; a Run (its model is used); or a network such as Sequential(...), which is
+        initialised from `seed`.
+    x, y: one row (D,) with its target, or a batch (N, D) with N targets, as for training.
+    weight: which number to follow: "0.weight[3,4]", ("0.weight", 3, 4), or "0.weight" for the one with the largest
+        derivative in it; None takes that of the first layer, whose chain runs through the whole network.
+    loss: a name, a record or a function(output, y); None takes the model's, for a bare network "cross_entropy" for
+        labels and "squared_error" for other numbers. terms: products listed per sum.
+    Everything is computed in float64, whatever the model's precision.
+    Errors: ShapeError, DataError for rows that do not fit; ArgumentError for an unknown weight, with the nearest name.
+
+    >>> print(explain(nn.Sequential(nn.Dense(3), nn.Tanh(), nn.Dense(1)), [0.5, -1.0], 2.0))
+    """
+    chosen = as_model(model, x, y, loss, seed)
+    rows, targets = as_batch(chosen, x, y)
+    value, inner, deltas, grads = look(chosen, rows, targets)
+    names = ["x", *(f"out{i}" for i in range(len(inner) - 1))]
+    layers = tuple(
+        LayerView(i, names[i + 1], label(layer), inner[i + 1], deltas[i + 1])
+        for i, layer in enumerate(layers_of(chosen.network))
+    )
+    path, index = pick(grads, weight, chosen)
+    spot = dict(tree.items(chosen.params))[path][index]
+    chain = follow(chosen, rows, targets, layers, path, index, float(grads[path][index]), terms)
+    step = STEP * max(1.0, abs(float(spot)))
+    return Explanation(
+        chosen, rows, targets, value, layers, deltas[0], grads, path, index, float(spot), float(grads[path][index]),
+        chain, central_difference(chosen, rows, targets, path, index, step), step,
+    )  # fmt: skip
+
+
+def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
+    """What was given, as a model in float64 with the loss to explain."""
+    model = getattr(given, "model", given)
+    if not isinstance(model, Model):
+        if not isinstance(model, Layer) or isinstance(model, type):
+            raise ArgumentTypeError(f"explain takes a model, a run, or a network, got {given!r:.80}")
+        labels = np.asarray(y).dtype.kind in "iubUS"
+        one_row = np.ndim(x) == 1 or np.ndim(y) == 0
+        shape = np.shape(x) if one_row else np.shape(x)[1:]
+        model = Model.init(model, shape, loss=loss or ("cross_entropy" if labels else "squared_error"), seed=seed)
+    elif loss is not None:
+        model = replace(model, loss=losses.get(loss))
+    return replace(model, theta=model.theta.astype(np.float64))
+
+
+def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
+    """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
+    x = np.asarray(x)
+    if x.shape == model.input_shape:
+        x, y = x[None], np.asarray(y)[None]
+    rows = model.rows(x).astype(np.float64)
+    if not len(rows):
+        raise DataError("explain needs one row at least, x is empty")
+    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+    if bad.size:
+        raise DataError(f"x has NaN or infinite values in {bad.size} of {len(rows)} rows, the first at row {bad[0]}")
+    targets = prepared(model, y)
+    if len(targets) != len(rows):
+        raise ShapeError(f"x has {len(rows)} rows and y has {len(targets)} targets")
+    return rows, targets
+
+
+def prepared(model: Model, y: Any) -> Array:
+    """Targets as the loss takes them. Without known classes, whole numbers are the classes 0..K-1 themselves."""
+    outputs = model.output_shape[0] if len(model.output_shape) == 1 else None
+    classes = model.classes
+    if classes is None and outputs is not None and np.asarray(y).dtype.kind in "iub" and np.ndim(y) < 2:
+        # One row shows one class only; the network's outputs say how many there are.
+        classes = {"classification": np.arange(outputs), "binary": np.arange(2)}.get(model.task)
+    return model.loss.prepare(y, model.dtype, outputs, classes).y
+
+
+@dataclass(frozen=True)
+class Tapped:
+    """A layer whose output gets a name of its own in the graph and is noted in `taps`."""
+
+    layer: Layer
+    taps: list[Node]
+
+    def init(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        return self.layer.init(rng, shape, dtype)
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        self.taps.append(alias(self.layer.apply(params, x)))
+        return self.taps[-1]
+
+
+def layers_of(network: Layer) -> tuple[Layer, ...]:
+    return network.layers if isinstance(network, Sequential) else (network,)
+
+
+def look(model: Model, x: Array, y: Array) -> tuple[float, list[Array], list[Array], dict[str, Array]]:
+    """One run of forward and backward: the loss; x and each layer's output; their deltas; the gradient by path."""
+    paths, leaves = zip(*tree.items(model.params)) if model.theta.size else ((), ())
+    taps: list[Node] = []
+    watched = [Tapped(layer, taps) for layer in layers_of(model.network)]
+    network = Sequential(*watched) if isinstance(model.network, Sequential) else watched[0]
+
+    def both_passes(*nodes: Node) -> Tree:
+        taps.append(alias(nodes[0]))
+        loss = model.loss.function(network.apply(tree.unflatten(model.params, list(nodes[1:])), taps[0]), y)
+        if np.shape(loss) != () or not isinstance(loss, Node):
+            raise ShapeError(f"the loss has to return one number made from the outputs, it returned {loss!r:.80}")
+        return [loss, *taps, *backprop([loss], [*taps, *nodes[1:]])]
+
+    values = [x, *leaves]
+    graph, _ = trace(both_passes, [input_like(value) for value in values])
+    loss, *rest = call.once(graph, values)
+    n = len(taps)
+    return float(loss), rest[:n], rest[n : 2 * n], dict(zip(paths, rest[2 * n :], strict=True))
+
+
+def label(layer: Layer) -> str:
+    """A layer in a word or two."""
+    if isinstance(layer, Function):
+        return getattr(layer.function, "__name__", "function")
+    if isinstance(layer, Dense):
+        return f"Dense({layer.units})"
+    text = repr(layer)
+    return text if len(text) <= 30 else type(layer).__name__
+
+
+def pick(grads: dict[str, Array], weight: Any, model: Model) -> tuple[str, Index]:
+    """The path and index of the weight that was asked for, or of the one with the largest derivative."""
+    if not grads:
+        raise ArgumentError("this network has no parameters, so there is no weight to explain")
+    if weight is None:
+        # Matrices first: in a bias the chain rule is less to look at.
+        path = next((p for p, g in grads.items() if g.ndim > 1), next(iter(grads)))
+        return path, largest(grads[path])
+    path, index = parse(weight)
+    if path not in grads:
+        raise unknown("weight", path, grads)
+    shape = grads[path].shape
+    if index is None:
+        return path, largest(grads[path])
+    if len(index) != len(shape) or any(not -n <= i < n for i, n in zip(index, shape)):
+        raise ArgumentError(
+            f"there is no {path}[{','.join(map(str, index))}]: {path} has shape {shape}\n"
+            f"  try: {path}[{','.join(str(n - 1) for n in shape)}], the last one"
+        )
+    return path, tuple(i % n for i, n in zip(index, shape))
+
+
+def parse(weight: Any) -> tuple[str, Index | None]:
+    """("0.weight", (3, 4)) from "0.weight[3,4]" or ("0.weight", 3, 4); no index where none was given."""
+    if isinstance(weight, tuple | list) and weight and isinstance(weight[0], str):
+        path, rest = weight[0], list(weight[1:])
+    elif isinstance(weight, str):
+        path, bracket, inside = weight.strip().partition("[")
+        rest = [part.strip() for part in inside.rstrip("] ").split(",")] if bracket else []
+    else:
+        raise ArgumentTypeError(f'weight is "0.weight[3,4]" or ("0.weight", 3, 4), got {weight!r}')
+    try:
+        index = tuple(int(part) for part in rest)
+    except (TypeError, ValueError):
+        raise ArgumentError(f'weight is "0.weight[3,4]" or ("0.weight", 3, 4), got {weight!r}') from None
+    return path, index or None
+
+
+def largest(array: Array) -> Index:
+    return tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape))
+
+
+def central_difference(model: Model, x: Array, y: Array, path: str, index: Index, step: float) -> float:
+    """(loss(w + h) - loss(w - h)) / 2h: two forward passes, no derivative rule."""
+    losses_ = []
+    for sign in (1, -1):
+        moved = model.with_theta(model.theta.copy())
+        dict(tree.items(moved.params))[path][index] += sign * step
+        with np.errstate(all="ignore"):
+            losses_.append(float(np.asarray(moved.objective(moved.theta, x, y))))
+    return (losses_[0] - losses_[1]) / (2 * step)
+
+
+def along(function: Callable[[Any], Any], at: Array, direction: Array) -> Array:
+    """How the function's output changes per unit of a small step in a direction."""
+    _, change = transforms.jvp(function)(at, direction)
+    return np.asarray(change)
+
+
+def follow(
+    model: Model,
+    x: Array,
+    y: Array,
+    layers: Sequence[LayerView],
+    path: str,
+    index: Index,
+    derivative: float,
+    terms: int,
+) -> tuple[Link, ...]:
+    """The chain rule from a weight to the loss; each link follows the largest term of the one before."""
+    network = layers_of(model.network)
+    place = int(path.split(".")[0]) if isinstance(model.network, Sequential) else 0
+    params = model.params if isinstance(model.network, Sequential) else (model.params,)
+    before = layers[place - 1].output if place else x
+    before_name = layers[place - 1].name if place else "x"
+    inside = path.partition(".")[2] if isinstance(model.network, Sequential) else path
+    own = dict(tree.items(params[place]))[inside]
+
+    def of_weight(array: Any) -> Any:
+        leaves = [array if p == inside else leaf for p, leaf in tree.items(params[place])]
+        return network[place].apply(tree.unflatten(params[place], leaves), before)
+
+    slopes = along(of_weight, own, one_at(own.shape, index))
+    dense = isinstance(network[place], Dense)
+
+    def slope_name(at: Index) -> str:
+        if dense:
+            return f"{before_name}[{at[0]},{index[0]}]" if len(index) == 2 else "1"
+        return f"d {layers[place].name}{at_text(at)}/d w"
+
+    weight_rule = (
+        "what came in times the delta of what it went into" if dense else "slope of the output times its delta"
+    )
+    chain = [
+        link(f"d loss / d {path}{at_text(index)}", weight_rule, derivative, slopes, layers[place], slope_name, terms)
+    ]
+    spot = strongest(slopes, layers[place].delta)
+    while spot is not None and place + 1 < len(layers):
+        here, there = layers[place], layers[place + 1]
+        layer, its = network[place + 1], params[place + 1]
+        slopes = along(partial(layer.apply, its), here.output, one_at(here.output.shape, spot))
+        value = float(here.delta[spot])
+        name = f"delta{here.place}{at_text(spot)}"
+        chain.append(link(name, rule_of(layer), value, slopes, there, namer(layer, here, there, spot), terms))
+        spot, place = strongest(slopes, there.delta), place + 1
+    if spot is not None:
+        chain.append(at_the_loss(model, y, layers[-1], spot))
+    return tuple(chain)
+
+
+def rule_of(layer: Layer) -> str:
+    if isinstance(layer, Dense):
+        return "each weight out of it times the delta at that weight's end"
+    if isinstance(layer, Activation) and not isinstance(layer, Softmax):
+        return f"the slope of {layer.name} there times the delta after it"
+    return "each slope of the next layer times its delta"
+
+
+def namer(layer: Layer, here: LayerView, there: LayerView, spot: Index) -> Callable[[Index], str]:
+    """How the slopes of a layer are called, by the place in its output."""
+    if isinstance(layer, Dense):
+        return lambda at: f"{there.place}.weight[{spot[-1]},{at[-1]}]"
+    if isinstance(layer, Activation) and not isinstance(layer, Softmax):
+        return lambda at: f"{layer.name}'({here.name}{at_text(spot)})"
+    return lambda at: f"d {there.name}{at_text(at)}/d {here.name}{at_text(spot)}"
+
+
+def link(
+    name: str, rule: str, value: float, slopes: Array, there: LayerView, slope_name: Callable[[Index], str], terms: int
+) -> Link:
+    """A sum of slope times delta, its largest terms listed."""
+    products = slopes * there.delta
+    places = np.flatnonzero(slopes)
+    order = places[np.argsort(-np.abs(products.ravel()[places]), kind="stable")]
+    shown = [tuple(int(i) for i in np.unravel_index(int(flat), slopes.shape)) for flat in order[: max(terms, 1)]]
+    listed = tuple(
+        Term(slope_name(at), float(slopes[at]), f"delta{there.place}{at_text(at)}", float(there.delta[at]))
+        for at in shown
+    )
+    rest = float(products.ravel()[order[len(shown) :]].sum())
+    return Link(name, rule, value, listed, int(places.size), rest)
+
+
+def strongest(slopes: Array, delta: Array) -> Index | None:
+    """Where the largest term of a sum is; None if there is no way on."""
+    if not slopes.any():
+        return None
+    products = np.abs(slopes * delta)
+    return largest(products if products.any() else slopes)
+
+
+# Losses whose derivative at the output is (prediction - truth) times a factor: squared error because it is a square,
+# the others because their link is the canonical one. The factor follows from the mean, over rows or over entries.
+DIFFERENCES: dict[str, Callable[[Array], tuple[str, float]]] = {
+    "squared_error": lambda o: ("2 / entries", 2 / o.size),
+    "cross_entropy": lambda o: ("1 / rows", 1 / len(o)),
+    "binary_cross_entropy": lambda o: ("1 / entries", 1 / o.size),
+    "poisson": lambda o: ("1 / entries", 1 / o.size),
+}
+
+
+def at_the_loss(model: Model, y: Array, last: LayerView, spot: Index) -> Link:
+    """The last link: the loss's own slope at an output."""
+    value = float(last.delta[spot])
+    name = f"delta{last.place}{at_text(spot)}"
+    plain = Link(name, f"the slope of {model.loss.name} at {last.name}{at_text(spot)}", value, (), 0, value)
+    if model.loss.name not in DIFFERENCES or model.loss.link is None:
+        return plain
+    factor_name, factor = DIFFERENCES[model.loss.name](last.output)
+    guess = np.asarray(model.loss.link(last.output))
+    truth = y if y.shape == guess.shape else np.eye(guess.shape[-1])[y]
+    gap = float(guess[spot] - truth[spot])
+    if not np.isclose(gap * factor, value, rtol=1e-6, atol=1e-12):
+        return plain  # smoothed labels, for one
+    words = f"{model.loss.name}: prediction {float(guess[spot]):.6g} minus truth {float(truth[spot]):.6g}"
+    return Link(name, words, value, (Term("(prediction - truth)", gap, factor_name, factor),), 1, 0.0)
+
+
+def one_at(shape: Shape, index: Index) -> Array:
+    found = np.zeros(shape)
+    found[index] = 1.0
+    return found
+
+
+def at_text(index: Index) -> str:
+    return f"[{','.join(map(str, index))}]"

@@ -1,0 +1,204 @@
+"""How an explanation reads: as text for a terminal, and as plain data. Computes nothing.
+
+It takes the record that microscope.py makes, by its fields, so that it need not know how they were found.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fallline.graph.op import Array
+from fallline.insight.text import fit, number, table, words
+
+if TYPE_CHECKING:
+    from fallline.insight.microscope import Explanation, Link
+
+# Rows of a batch that are written out; the sums run over all of them.
+SHOWN_ROWS = 3
+
+
+def tell(e: "Explanation", *, width: int, ascii_only: bool) -> str:
+    """The whole explanation, from the input forward, back, and to the one weight."""
+    n = len(e.x)
+    count = "one row" if n == 1 else f"{n} rows"
+    more = "" if n <= SHOWN_ROWS else f" (the first {SHOWN_ROWS} are written out)"
+    layers = f"{len(e.layers)} layer{'' if len(e.layers) == 1 else 's'}"
+    lines = [
+        words(f"Explained: {count}{more} through a network of {layers} with {e.model.theta.size:,} parameters.", width),
+        "",
+        words("Forward: each layer takes what the one above it returned.", width),
+        "",
+        table(forward_rows(e, width), ["name", "layer", "numbers"], width=width, ascii_only=ascii_only),
+        *(fit(line, width) for line in outcome(e)),
+        "",
+        words("Backward: delta = d loss / d (what the layer returned); each comes from the one above it here.", width),
+        "",
+        table(backward_rows(e, width), ["name", "at", "numbers"], width=width, ascii_only=ascii_only),
+        "",
+        *(fit(line, width) for line in weight_story(e, width)),
+    ]
+    return "\n".join(lines)
+
+
+def forward_rows(e: "Explanation", width: int) -> list[list[str]]:
+    rows = by_row("x", "input", e.x, width)
+    for layer in e.layers:
+        rows += by_row(layer.name, layer.label, layer.output, width)
+    return rows
+
+
+def backward_rows(e: "Explanation", width: int) -> list[list[str]]:
+    rows = []
+    for layer in reversed(e.layers):
+        rows += by_row(f"delta{layer.place}", f"{layer.name}, {layer.label}", layer.delta, width)
+    return rows + by_row("delta of x", "input", e.x_delta, width)
+
+
+def by_row(name: str, label: str, values: Array, width: int) -> list[list[str]]:
+    """A line for each row of the batch that is shown; its name is told once."""
+    room = max(width - 34, 20)
+    several = len(values) > 1
+    return [
+        [
+            name if i == 0 else "",
+            f"{label if i == 0 else ''}{f' row {i}' if several else ''}".strip(),
+            vector(row, room),
+        ]
+        for i, row in enumerate(values[:SHOWN_ROWS])
+    ]
+
+
+def vector(values: Array, room: int) -> str:
+    """Numbers in order where they fit into `room` columns, else the largest with their places."""
+    flat = np.asarray(values).ravel()
+    if flat.size <= room // 4:
+        everything = "  ".join(number(float(v)) for v in flat)
+        if len(everything) <= room:
+            return everything
+    magnitude = np.where(np.isnan(flat), np.inf, np.abs(flat))
+    tail = f"  (largest of {flat.size:,})"
+    text = ""
+    for i in np.argsort(-magnitude, kind="stable"):
+        place = ",".join(str(int(j)) for j in np.unravel_index(int(i), np.shape(values)))
+        entry = f"[{place}] {number(float(flat[i]))}"
+        if len(text) + len(entry) + 2 + len(tail) > room and text:
+            break
+        text += ("  " if text else "") + entry
+    return text + tail
+
+
+def outcome(e: "Explanation") -> list[str]:
+    """The loss, and what the outputs mean where the loss has a link."""
+    model, last = e.model, e.layers[-1].output if e.layers else e.x
+    lines = [
+        f"loss  {model.loss.name} = {number(e.loss, 7)}" + (f", the mean over {len(e.x)} rows" if len(e.x) > 1 else "")
+    ]
+    meaning = None if model.loss.link is None else np.asarray(model.loss.link(last))
+    if last.ndim != 2 or model.task == "custom":
+        return lines
+    for i in range(min(len(last), SHOWN_ROWS)):
+        if model.task == "regression" or (model.task == "binary" and last.shape[1] > 1):
+            said = f"predicts {several(last[i] if meaning is None else meaning[i])}; the truth is {several(e.y[i])}"
+        else:
+            said = decision(e, i, last[i], None if meaning is None else meaning[i])
+        lines.append(f"      {f'row {i}: ' if len(e.x) > 1 else ''}the network {said}")
+    return lines
+
+
+def several(values: Array) -> str:
+    return ", ".join(number(float(v)) for v in values[:4]) + (", ..." if len(values) > 4 else "")
+
+
+def decision(e: "Explanation", i: int, output: Array, p: Array | None) -> str:
+    """The class a row is given, how sure that is, and the true one."""
+    if e.model.task == "binary":
+        best, truth = int(output[0] > 0), int(e.y[i, 0] > 0.5)  # 0 and 1, or -1 and 1
+        share = None if p is None else float(p[0] if best else 1 - p[0])
+    else:
+        best, truth = int(output.argmax()), int(e.y[i] if e.y.ndim == 1 else e.y[i].argmax())
+        share = None if p is None else float(p[best])
+    sure = "" if share is None else f" with probability {share:.4f}"
+    return f"says {name_of(e.model, best)}{sure}; the truth is {name_of(e.model, truth)}"
+
+
+def name_of(model: Any, code: int) -> str:
+    return f"class {code}" if model.classes is None else repr(np.asarray(model.classes)[code].item())
+
+
+def weight_story(e: "Explanation", width: int) -> list[str]:
+    """The chain rule for the chosen weight, line by line, and its check."""
+    place = ",".join(map(str, e.index))
+    lines = [f"One weight: {e.weight}[{place}] = {number(e.weight_value, 7)}", ""]
+    for link in e.chain:
+        lines += told(link, width)
+    if e.derivative == 0:
+        lines += ["", "The derivative is 0: no way from this weight to the loss is open for these rows."]
+    lines += [
+        "",
+        *words(
+            "Tried out: the weight a little up and a little down, two forward passes, no derivative rule.", width
+        ).split("\n"),
+        f"  (loss(w + h) - loss(w - h)) / 2h = {number(e.difference, 9)}",
+        f"  backpropagation                  = {number(e.derivative, 9)}",
+        f"  relative difference {number(e.relative_difference, 2)}, with h = {number(e.step)}",
+    ]
+    if e.relative_difference > 1e-5 and e.derivative != e.difference:
+        lines.append("  They differ: the loss has a corner this close to w, or the derivative is lost in rounding.")
+    return lines
+
+
+def told(link: "Link", width: int) -> list[str]:
+    """One link: its sum in names and in numbers, a line for each product."""
+    lines = [f"  {link.name} = {number(link.value, 6)}", f"      {link.rule}"]
+    rows = [
+        [
+            f"{t.slope_name} * {t.delta_name}",
+            f"= {number(t.slope, 5)} * {number(t.delta, 5)}",
+            f"= {number(t.product, 6)}",
+        ]
+        for t in link.terms
+    ]
+    rest = link.count - len(link.terms)
+    if rest > 0:
+        rows.append([f"and {rest:,} more, together", "", f"= {number(link.rest, 6)}"])
+    return lines + [f"      {line}" for line in table(rows, width=width - 6).split("\n") if line]
+
+
+def to_dict(e: "Explanation") -> dict[str, Any]:
+    """Plain data, ready for JSON."""
+    return {
+        "loss": plain(e.loss),
+        "loss_name": e.model.loss.name,
+        "parameters": int(e.model.theta.size),
+        "x": plain(e.x),
+        "y": plain(e.y),
+        "layers": [
+            {"place": layer.place, "name": layer.name, "layer": layer.label, "output": plain(layer.output),
+             "delta": plain(layer.delta)}
+            for layer in e.layers
+        ],
+        "x_delta": plain(e.x_delta),
+        "weight": {
+            "path": e.weight, "index": list(e.index), "value": plain(e.weight_value),
+            "derivative": plain(e.derivative), "central_difference": plain(e.difference), "step": e.step,
+            "relative_difference": plain(e.relative_difference),
+        },
+        "chain": [
+            {"name": link.name, "rule": link.rule, "value": plain(link.value), "count": link.count,
+             "rest": plain(link.rest),
+             "terms": [{"slope_name": t.slope_name, "slope": plain(t.slope), "delta_name": t.delta_name,
+                        "delta": plain(t.delta), "product": plain(t.product)} for t in link.terms]}
+            for link in e.chain
+        ],
+    }  # fmt: skip
+
+
+def plain(value: Any) -> Any:
+    """Arrays as nested lists, numbers as Python's; what JSON has no number for becomes None."""
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
