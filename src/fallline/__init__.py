@@ -14,6 +14,7 @@ _PUBLIC = {
     "Run": "fallline.training:Run",
     "compile": "fallline.transforms:compile",
     "events": "fallline.training.events",
+    "explain": "fallline.insight.microscope:explain",
     "fit": "fallline.training:fit",
     "grad": "fallline.transforms:grad",
     "graph_of": "fallline.transforms:graph_of",
@@ -27,9 +28,10 @@ _PUBLIC = {
     "ops": "fallline.ops",
     "optim": "fallline.optim",
     "save_model": "fallline.training:save_model",
-    "train": "fallline.training:train",
     "testing": "fallline.testing",
+    "train": "fallline.training:train",
     "value_and_grad": "fallline.transforms:value_and_grad",
+    "verdict": "fallline.insight.curvature:verdict",
     "vjp": "fallline.transforms:vjp",
 }
 
