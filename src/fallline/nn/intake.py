@@ -88,7 +88,7 @@ def check_finite(array: Array, what: str, dtype: Any, problems: Problems) -> boo
     if array.dtype.kind != "f":
         return True
     rows = max(1, _BLOCK_BYTES // max(1, array.nbytes // max(1, len(array))))
-    limit = float(np.finfo(dtype).max)
+    limit = min(float(np.finfo(dtype).max), float(np.finfo(array.dtype).max))
     count, first = 0, None
     for start in range(0, len(array), rows):
         block = array[start : start + rows]

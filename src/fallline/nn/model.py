@@ -256,12 +256,9 @@ def _shape(given: Any) -> Shape:
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
-    for known in (np.dtype(np.float32), np.dtype(np.float64)):
-        try:
-            if np.dtype(dtype) == known and dtype is not None:
-                return known
-        except TypeError:
-            break
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
+    if name in ("float32", "float64"):
+        return np.dtype(name)
     raise ArgumentError(f'dtype is "float32" or "float64", got {dtype!r}')
 
 

@@ -123,7 +123,9 @@ def bounded(
     if check_finite(table, "y", dtype, problems) and (table.min(initial=0) < low or table.max(initial=0) > high):
         outside = np.argwhere((table < low) | (table > high))
         value = table[tuple(outside[0])]
-        problems.data.append(f"{what}, and y has {len(outside)} others, the first {value} in row {outside[0][0]}")
+        problems.data.append(
+            f"{what}; y has {len(outside)} of {table.size} that are not, the first {value} in row {outside[0][0]}"
+        )
     problems.raise_if_any()
     return Targets(to_dtype(table, dtype), None, table.shape[1], array.ndim == 1)
 
@@ -150,7 +152,7 @@ def _any_kind(y: Any, problems: Problems) -> Array:
         if strange:
             place, value = strange[0]
             problems.data.append(
-                f"y mixes text with {len(strange)} other values, the first {value!r:.40} in row {place}\n"
+                f"y mixes text with other values: {len(strange)} of {array.size}, the first {value!r:.40} in row {place}\n"
                 "  try: leave those rows out, or y.astype(str)"
             )
             problems.raise_if_any()
@@ -213,7 +215,7 @@ def _coded(given: Array, kinds: Array, problems: Problems) -> Array:
     place = order[np.clip(np.searchsorted(kinds, given, sorter=order), 0, len(kinds) - 1)]
     strange = given[kinds[place] != given]
     if strange.size:
-        told = f"y has {strange.size} labels that are none of the classes, the first {strange[0].item()!r}"
+        told = f"{strange.size} of {given.size} labels in y are none of the classes, the first {strange[0].item()!r}"
         hint = nearest(str(strange[0]), kinds.tolist()) if kinds.dtype.kind == "U" else ""
         problems.data.append(f"{told}{hint}\n  classes: {listed(kinds)}")
     return place.astype(np.int64)
