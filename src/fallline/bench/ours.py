@@ -21,10 +21,12 @@ def network(case: Case) -> Any:
     return fl.nn.Sequential(*layers[:-1])
 
 
-def optimizer(case: Case) -> Any:
+def settings(case: Case) -> dict[str, Any]:
+    """What `fl.train` and `fl.fit` are told beside the network and the data."""
     import fallline as fl
 
-    return {"adam": fl.optim.Adam, "gradient_descent": fl.optim.GradientDescent}[case.optimizer](LEARNING_RATE)
+    make = {"adam": fl.optim.Adam, "gradient_descent": fl.optim.GradientDescent}[case.optimizer]
+    return {"optimizer": make(LEARNING_RATE), "batch_size": case.batch}
 
 
 class Ours:
@@ -38,23 +40,34 @@ class Ours:
 
         case = self.problem.case
         model = fl.nn.Model.init(network(case), case.sizes[0], loss=case.loss)
-        for (_, ours), given in zip(fl.tree.items(model.params), self.flat_params()):
-            ours[...] = given
+        for place, (weight, bias) in enumerate(self.problem.params):
+            layer = model.params[2 * place]  # every other layer is an activation
+            layer["weight"][...], layer["bias"][...] = weight, bias
         epochs, rows = self.problem.whole_epochs(steps)
-        self.events = fl.train(
-            model,
-            (self.problem.x[:rows], self.problem.y[:rows]),
-            loss=case.loss,
-            optimizer=optimizer(case),
-            epochs=epochs,
-            batch_size=case.batch,
-            shuffle=False,
-        )
+        data = self.problem.x[:rows], self.problem.y[:rows]
+        self.events = fl.train(model, data, epochs=epochs, shuffle=False, **settings(case))
         next(self.events)  # TrainingStarted: traced, planned and lowered; the peers' compiling is not timed either
 
-    def flat_params(self) -> list[Array]:
-        """The first parameters in the order of their paths: 0.bias, 0.weight, 2.bias ..."""
-        return [array for weight, bias in self.problem.params for array in (bias, weight)]
-
     def run(self) -> Array:
-        return np.array([event.loss for event in self.events if type(event).__name__ == "EpochEnded"])
+        from fallline.training.events import EpochEnded
+
+        return np.array([event.loss for event in self.events if isinstance(event, EpochEnded)])
+
+
+def fit(problem: Problem) -> Any:
+    """One epoch over all rows: from the layers to the finished run."""
+    import fallline as fl
+
+    case = problem.case
+    return fl.fit(network(case), (problem.x, problem.y), loss=case.loss, epochs=1, **settings(case))
+
+
+def announced_bytes(problem: Problem) -> int:
+    """What training says it needs before it runs: the state (theta, moments, counters) and the programs' memory."""
+    import fallline as fl
+
+    case = problem.case
+    data = problem.x, problem.y
+    stepper = fl.train(network(case), data, loss=case.loss, epochs=1, **settings(case))._stepper
+    programs = [loop.program.nbytes for loop in (stepper._main, stepper._last) if loop is not None]
+    return int(sum(programs) + sum(array.nbytes for array in stepper.state.values()))

@@ -1,0 +1,7 @@
+"""`python -m fallline.bench`."""
+
+import sys
+
+from fallline.bench.command import main
+
+sys.exit(main())

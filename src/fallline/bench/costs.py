@@ -1,0 +1,132 @@
+"""What has no peer beside it: the cost of a gradient, of a start, of a new architecture, and memory, against floors.
+
+Each measurement is a line of MEASURES; what it measures runs in probes.py, in fresh processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from fallline.bench.cases import CASES
+from fallline.bench.probes import WIDTHS
+from fallline.bench.race import ONE_THREAD
+from fallline.bench.report import seconds
+
+GRADIENT_RATIO = 3.2
+FIRST_STEP_SECONDS = 1.2
+NEW_ARCHITECTURE_SECONDS = 0.05
+MEMORY_RATIO = 1.3
+
+# Rows of a table, and a sentence for each floor that was missed.
+Found = tuple[list[tuple[str, ...]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measurement: what it says above its table, the table's head, and how to get the rows."""
+
+    heading: str
+    about: str
+    head: Sequence[str]
+    run: Callable[[], Found]
+
+
+def probe(*arguments: str) -> tuple[dict[str, Any], float]:
+    """A probe's answer from a fresh process, and the seconds from its start to its end."""
+    command = [sys.executable, "-m", "fallline.bench.probes", *arguments]
+    start = time.perf_counter()
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout), time.perf_counter() - start
+
+
+def verdict(value: float, ceiling: float) -> str:
+    return "met" if value <= ceiling else "SHORT"
+
+
+def missed(what: str, value: float, ceiling: float, show: Callable[[float], str] = "{:.2f}".format) -> list[str]:
+    return [] if value <= ceiling else [f"{what}: {show(value)}, floor {show(ceiling)}"]
+
+
+def gradient_cost() -> Found:
+    rows: list[tuple[str, ...]] = []
+    short: list[str] = []
+    for width in WIDTHS:
+        found, _ = probe("gradient", str(width))
+        ratio = found["ratio"]
+        rows.append(
+            (
+                f"{found['parameters']:,}",
+                seconds(found["value"]),
+                seconds(found["both"]),
+                f"{ratio:.2f}",
+                verdict(ratio, GRADIENT_RATIO),
+            )
+        )
+        short += missed(f"value and gradient, {found['parameters']:,} parameters", ratio, GRADIENT_RATIO)
+    return rows, short
+
+
+def first_step() -> Found:
+    probe("first-step")  # fills the cache of compiled kernels
+    took = [probe("first-step")[1] for _ in range(5)]
+    middle = median(took)
+    row = ("30-64-64-2", seconds(middle), f"{seconds(min(took))} to {seconds(max(took))}", f"{FIRST_STEP_SECONDS} s")
+    return [(*row, verdict(middle, FIRST_STEP_SECONDS))], missed("first step", middle, FIRST_STEP_SECONDS, seconds)
+
+
+def new_architecture() -> Found:
+    probe("new-architecture")
+    took = probe("new-architecture")[0]["seconds"]
+    middle, ceiling = median(took), NEW_ARCHITECTURE_SECONDS
+    row = (f"{len(took)} networks", seconds(middle), f"{seconds(min(took))} to {seconds(max(took))}", seconds(ceiling))
+    return [(*row, verdict(max(took), ceiling))], missed("a new architecture", max(took), ceiling, seconds)
+
+
+def memory() -> Found:
+    rows: list[tuple[str, ...]] = []
+    short: list[str] = []
+    for case in CASES:
+        found, _ = probe("memory", case.name)
+        ratio = found["peak"] / (found["announced"] + found["before"])
+        sizes = (f"{found[key] / 2**20:.1f} MiB" for key in ("before", "announced", "peak"))
+        rows.append((case.name, *sizes, f"{ratio:.2f}", verdict(ratio, MEMORY_RATIO)))
+        short += missed(f"memory, {case.name}", ratio, MEMORY_RATIO)
+    return rows, short
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure(
+        "The gradient with its value, against the value alone",
+        "Dense networks of three equal layers, ReLU, squared error, batch 64, both compiled, one thread. "
+        f"The ratio is the median of the rounds' own; the floor is {GRADIENT_RATIO}.",
+        ("parameters", "value", "value and gradient", "ratio", "verdict"),
+        gradient_cost,
+    ),
+    Measure(
+        "From a fresh process to the first finished step",
+        "Start of Python to the end of a process that trains for one step, kernels in the cache; median of five.",
+        ("network", "median", "least to most", "floor", "verdict"),
+        first_step,
+    ),
+    Measure(
+        "A new architecture in a running process, to its first finished step",
+        "From making the layers to the end of a fit of one step; the verdict is about the slowest.",
+        ("", "median", "least to most", "floor", "verdict"),
+        new_architecture,
+    ),
+    Measure(
+        "Peak memory of training",
+        "Resident memory before training (interpreter, libraries, kernels and the data), what the plan announces, and "
+        f"the peak over one epoch; peak over the sum of the two, at most {MEMORY_RATIO}.",
+        ("network", "before", "announced", "peak", "ratio", "verdict"),
+        memory,
+    ),
+)

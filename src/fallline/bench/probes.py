@@ -1,0 +1,111 @@
+"""Measurements that need a process of their own: each prints one line of JSON and ends.
+
+What costs.py asks for: what a gradient costs, how soon a first step is done, how much memory training takes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from fallline.bench.cases import CASES, Array, Case, problem
+
+# Three layers of equal width, so that parameters grow with the square of the width: about 10^3, 10^4 ... 10^7.
+WIDTHS = (18, 57, 182, 577, 1825)
+GRADIENT_BATCH = 64
+
+# Networks that share nothing but the kinds of layers they are made of.
+ARCHITECTURES = (
+    (13, 40, 24, 3),
+    (4, 16, 3),
+    (64, 128, 64, 32, 10),
+    (30, 20, 20, 20, 2),
+    (100, 50, 5),
+    (8, 9, 10, 11, 4),
+)
+
+
+def timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def gradient(width: int, rounds: int = 15) -> dict[str, Any]:
+    """Value, and value with gradient, of a dense network's loss, both compiled, in turn: median seconds and ratio."""
+    import fallline as fl
+
+    rng = np.random.default_rng(width)
+    params = [rng.standard_normal((width, width), np.float32) / np.float32(np.sqrt(width)) for _ in range(3)]
+    biases = [np.zeros(width, np.float32) for _ in range(3)]
+    x, y = (rng.standard_normal((GRADIENT_BATCH, width), np.float32) for _ in range(2))
+
+    def loss(params: list[Array], biases: list[Array], x: Array, y: Array) -> Any:
+        for w, b in zip(params[:-1], biases[:-1]):
+            x = np.maximum(x @ w + b, 0)
+        return np.mean((x @ params[-1] + biases[-1] - y) ** 2)
+
+    forward = fl.compile(loss)
+    both = fl.compile(fl.value_and_grad(loss, argnums=(0, 1)))
+    once = max(timed(lambda: both(params, biases, x, y)) for _ in range(2))
+    inner = max(1, min(1000, int(0.02 / once)))
+    values, gradients = [], []
+    for _ in range(rounds):
+        values.append(timed(lambda: [forward(params, biases, x, y) for _ in range(inner)]) / inner)
+        gradients.append(timed(lambda: [both(params, biases, x, y) for _ in range(inner)]) / inner)
+    ratio = median(g / v for v, g in zip(values, gradients))
+    count = 3 * width * (width + 1)
+    return {"parameters": count, "value": median(values), "both": median(gradients), "ratio": ratio}
+
+
+def one_step(sizes: tuple[int, ...], batch: int = 32) -> None:
+    """Make a network and train it for one step, as a user would."""
+    from fallline.bench.ours import fit
+
+    fit(problem(Case(sizes, batch, batch)))
+
+
+def first_step() -> dict[str, Any]:
+    """A process's whole life up to its first finished step; the time is taken outside."""
+    one_step((30, 64, 64, 2))
+    return {}
+
+
+def new_architecture() -> dict[str, Any]:
+    """Seconds from the layers' making to one finished step, for architectures this process has not met."""
+    one_step((30, 64, 64, 2))
+    return {"seconds": [timed(lambda sizes=sizes: one_step(sizes)) for sizes in ARCHITECTURES]}  # type: ignore[misc]
+
+
+def memory(name: str) -> dict[str, Any]:
+    """Bytes: the interpreter with its libraries, kernels and data, the announced, and the peak of an epoch."""
+    from fallline.bench.ours import announced_bytes, fit
+
+    given = problem(next(case for case in CASES if case.name == name))
+    one_step((30, 64, 64, 2))
+    before = resident("VmRSS")
+    fit(given)
+    return {"before": before, "announced": announced_bytes(given), "peak": resident("VmHWM")}
+
+
+def resident(field: str) -> int:
+    """Bytes of memory, now (VmRSS) or at most so far (VmHWM). Linux only."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
+
+
+PROBES: dict[str, Callable[..., dict[str, Any]]] = {
+    "gradient": lambda width: gradient(int(width)),
+    "first-step": first_step,
+    "new-architecture": new_architecture,
+    "memory": memory,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(PROBES[sys.argv[1]](*sys.argv[2:])))

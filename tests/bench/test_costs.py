@@ -1,0 +1,34 @@
+"""The measurements without peers: probes answer from fresh processes, floors are judged rightly."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from fallline.bench import costs
+from fallline.bench.probes import gradient, resident
+
+
+def test_more_than_the_ceiling_is_short_and_told() -> None:
+    assert costs.verdict(3.2, 3.2) == "met" and costs.missed("gradient", 3.2, 3.2) == []
+    assert costs.verdict(3.21, 3.2) == "SHORT"
+    assert costs.missed("gradient", 3.21, 3.2) == ["gradient: 3.21, floor 3.20"]
+
+
+def test_the_gradient_probe_counts_its_parameters() -> None:
+    # Three layers of 4 by 4 weights and 4 biases: 3 * (16 + 4) = 60.
+    found = gradient(4, rounds=1)
+    assert found["parameters"] == 60 and found["value"] > 0 and found["both"] > 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_peak_of_memory_holds_what_was_touched() -> None:
+    before = resident("VmHWM")
+    touched = bytearray(b"x") * (before + 32 * 2**20)
+    assert resident("VmHWM") >= len(touched)
+
+
+def test_a_probe_answers_from_its_own_process() -> None:
+    found, seconds = costs.probe("first-step")
+    assert found == {} and seconds > 0
