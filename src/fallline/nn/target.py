@@ -151,10 +151,8 @@ def _any_kind(y: Any, problems: Problems) -> Array:
         strange = [(i, value) for i, value in enumerate(array.ravel()) if not isinstance(value, str)]
         if strange:
             place, value = strange[0]
-            problems.data.append(
-                f"y mixes text with other values: {len(strange)} of {array.size}, the first {value!r:.40} in row {place}\n"
-                "  try: leave those rows out, or y.astype(str)"
-            )
+            told = f"y mixes text with other values: {len(strange)} of {array.size}, the first {value!r:.40}"
+            problems.data.append(f"{told} in row {place}\n  try: leave those rows out, or y.astype(str)")
             problems.raise_if_any()
     return array.astype(str)
 
