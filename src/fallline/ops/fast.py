@@ -1,8 +1,7 @@
-"""Elementary functions as plain float32 arithmetic, which compilers turn into vector code; libm's are called one by one.
+"""Elementary functions as plain arithmetic, which compilers turn into vector code; libm's are called one by one.
 
-Each factory takes the float type and returns the function on one number of it. For other types than float32 it
-returns None where kernels can compile the op's own meaning (libm), else a form in libm's functions.
-Accuracy: a few units in the last place, tested. Written without branches, so that a loop over it vectorises.
+Each factory takes the float type and returns the function on one number of it, or None where kernels compile the op's
+own meaning (libm). Accuracy: a few units in the last place, tested. Written without branches, so that a loop over it vectorises.
 """
 
 import math
@@ -13,7 +12,7 @@ import numpy as np
 def exp(f):
     """exp(x) = 2^n exp(r) with |r| <= log(2)/2; polynomial of Cephes' expf (Moshier 1989)."""
     if f is not np.float32:
-        return None
+        return _exp64 if f is np.float64 else None
 
     def exp32(x):
         # Clamped so that 2^n stays in two exponent fields; beyond, the product over- or underflows as it should.
@@ -35,6 +34,23 @@ def exp(f):
         return p * low * high
 
     return exp32
+
+
+def _exp64(x):
+    """exp in float64: the same reduction, with Cephes' quotient exp(r) = 1 + 2 r P(r^2) / (Q(r^2) - r P(r^2))."""
+    c = -746.0 if x < -746.0 else x
+    c = 710.0 if c > 710.0 else c
+    n = np.floor(c * 1.4426950408889634 + 0.5)
+    r = c - n * 6.93145751953125e-1 - n * 1.42860682030941723212e-6
+    z = r * r
+    p = r * ((1.26177193074810590878e-4 * z + 3.02994407707441961300e-2) * z + 9.99999999999999999910e-1)
+    q = (3.00198505138664455042e-6 * z + 2.52448340349684104192e-3) * z + 2.27265548208155028766e-1
+    e = 1.0 + 2.0 * (p / (q * z + 2.0 - p))
+    whole = np.int64(n)
+    half = whole >> 1
+    low = np.int64((half + 1023) << 52).view(np.float64)
+    high = np.int64((whole - half + 1023) << 52).view(np.float64)
+    return e * low * high
 
 
 def log(f):
@@ -73,6 +89,20 @@ def log(f):
 
 def tanh(f):
     """tanh(x) = x P(x^2) near 0 (Cephes' tanhf), else 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
+    if f is np.float64:
+        exp64 = exp(f)
+
+        def tanh64(x):
+            a = x if x >= 0.0 else -x
+            z = x * x
+            p = (-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3
+            q = ((z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3
+            near = x + x * z * (p / q)
+            far = 1.0 - 2.0 / (exp64(a + a) + 1.0)
+            far = far if x >= 0.0 else -far
+            return near if a < 0.625 else far
+
+        return tanh64
     if f is not np.float32:
         return None
     exp32 = exp(f)
@@ -95,8 +125,11 @@ def tanh(f):
 
 def sigmoid(f):
     """1 / (1 + exp(-x)); exp overflows to infinity for very negative x, and the quotient is then 0, as it should be."""
+    if f is np.float64:
+        exp64 = exp(f)
+        return lambda x: 1.0 / (1.0 + exp64(-x))
     if f is not np.float32:
-        return lambda x: 1.0 / (1.0 + math.exp(-x)) if x > -700.0 else math.exp(x)
+        return None
     exp32 = exp(f)
     return lambda x: f(1) / (f(1) + exp32(-x))
 
@@ -122,7 +155,7 @@ def logaddexp(f):
 def erf(f):
     """erf(x) = 1 - t exp(-x^2 + P(t)), t = 2 / (2 + |x|) (Press et al., erfc with 1.2e-7 relative), series near 0."""
     if f is not np.float32:
-        return lambda x: math.erf(x)
+        return (lambda x: math.erf(x)) if f is np.float64 else None
     exp32 = exp(f)
 
     def erf32(x):
@@ -142,13 +175,15 @@ def erf(f):
         far = far if x >= f(0) else -far
         z = x * x
         # Taylor coefficients 2/sqrt(pi) (-1)^k / (k! (2k + 1)).
-        q = f(7.8310693e-5)
-        q = q * z + f(-8.5483e-4)
-        q = q * z + f(5.2239776e-3)
-        q = q * z + f(-2.6866171e-2)
-        q = q * z + f(1.1283792e-1)
-        q = q * z + f(-3.7612639e-1)
-        q = q * z + f(1.1283792)
+        q = f(1.64621144e-06)
+        q = q * z + f(-1.49256504e-05)
+        q = q * z + f(0.00012055333)
+        q = q * z + f(-0.000854832702)
+        q = q * z + f(0.00522397763)
+        q = q * z + f(-0.0268661706)
+        q = q * z + f(0.112837917)
+        q = q * z + f(-0.376126389)
+        q = q * z + f(1.12837917)
         return x * q if a < f(0.75) else far
 
     return erf32

@@ -1,4 +1,4 @@
-"""A graph as a function of arrays: `build` prepares one that is called again and again, `once` runs a graph a single time.
+"""A graph as a function of arrays: `build` prepares one for many calls, `once` runs a graph a single time.
 
 Both promise arrays of their own: never the caller's, never a constant's, and no two results share memory.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph
 from fallline.graph.op import Array
+from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lower import lower
 from fallline.program.machine import Program
@@ -42,7 +43,7 @@ class Call:
         arrays = [np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)]
         with self.lock:
             if self.program is None:
-                self.program = Program(lower(self.graph), arrays)
+                self.program = Program(lower(simplify(self.graph)), arrays)
             else:
                 for number, array in enumerate(arrays):
                     self.program.rebind(number, array)

@@ -33,7 +33,9 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
     return pad(sizes, INLINE_LOOPS, 1), [pad(s, INLINE_LOOPS, 0) for s in strides]
 
 
-def chain(steps: tuple[Step, ...], results: list[str], outputs: list[Ref], inputs: list[Ref], where: str) -> Instruction:
+def chain(
+    steps: tuple[Step, ...], results: list[str], outputs: list[Ref], inputs: list[Ref], where: str
+) -> Instruction:
     """A chain of elementwise ops; inputs are broadcast to the outputs' shape."""
     loops = chain_loops(outputs[0].shape, [*outputs, *inputs])
     if loops is None:
@@ -65,10 +67,14 @@ def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
 
 def fill(out: Ref, where: str = "") -> Instruction:
     """Zeros."""
-    return Instruction("fill", wrap.source_of("move", "fill", (str(out.dtype),), 1), (out,), 1, (out.size,), False, where)
+    return Instruction(
+        "fill", wrap.source_of("move", "fill", (str(out.dtype),), 1), (out,), 1, (out.size,), False, where
+    )
 
 
-def fold(name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str, scratch: Ref | None = None) -> Instruction:
+def fold(
+    name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str, scratch: Ref | None = None
+) -> Instruction:
     """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
     (n0, n1, r), (s0, s1, sr) = loops
     operands = (out, x) if scratch is None else (out, x, scratch)
@@ -94,7 +100,9 @@ def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], 
     """Slices added by position to zeros; sizes as for gather."""
     dtypes = (str(out.dtype), str(g.dtype), "int64", "int64")
     operands = (out, g, index, STATUS_REF)
-    return Instruction("scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where)
+    return Instruction(
+        "scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where
+    )
 
 
 def straight(ref: Ref) -> bool:

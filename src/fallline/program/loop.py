@@ -4,15 +4,16 @@
 same graph and values, same result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
+from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lower import lower
 from fallline.program.machine import Program
@@ -23,7 +24,11 @@ class Loop(Protocol):
     """What `build` returns."""
 
     state: list[Array]
-    outputs: Any
+
+    @property
+    def outputs(self) -> list[Array]:
+        """The outputs of the last step."""
+        ...
 
     def run(self, steps: int) -> int:
         """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
@@ -37,7 +42,9 @@ def check(graph: Graph, state: Sequence[Array], data: Sequence[Array], watch: in
     """Raise unless the graph maps state to state of the same form."""
     values = [*state, *data]
     if len(values) != len(graph.inputs):
-        raise GraphError(f"the step takes {len(graph.inputs)} values, got {len(state)} of state and {len(data)} of data")
+        raise GraphError(
+            f"the step takes {len(graph.inputs)} values, got {len(state)} of state and {len(data)} of data"
+        )
     for value, node in zip(values, graph.inputs, strict=True):
         if value.shape != node.shape or value.dtype != node.dtype:
             raise GraphError(f"the step expects {node.dtype}{list(node.shape)}, got {value.dtype}{list(value.shape)}")
@@ -77,6 +84,7 @@ class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
     def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None) -> None:
+        graph = simplify(graph)
         node = None if watch is None else graph.outputs[watch]
         lowered = carry(lower(graph, node), len(state))
         self.state = state
@@ -91,6 +99,12 @@ class MachineLoop:
         return [np.array(self.program.value(ref)) for ref in self.program.outputs]
 
 
+ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None], Loop]] = {
+    "machine": MachineLoop,
+    "reference": ReferenceLoop,
+}
+
+
 def build(
     graph: Graph, state: Sequence[Array], data: Sequence[Array], *, watch: int | None = None, engine: str = "machine"
 ) -> Loop:
@@ -102,7 +116,6 @@ def build(
     engine: "machine" or "reference".
     """
     check(graph, state, data, watch)
-    engines = {"machine": MachineLoop, "reference": ReferenceLoop}
-    if engine not in engines:
-        raise unknown("engine", engine, engines)
-    return engines[engine](graph, list(state), list(data), watch)
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    return ENGINES[engine](graph, list(state), list(data), watch)

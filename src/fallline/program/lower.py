@@ -18,7 +18,7 @@ from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
 
-DTYPES = frozenset({"float32", "float64", "int64", "bool"})
+DTYPES = frozenset({"float32", "float64", "int64", "int32", "uint8", "bool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +290,8 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
 
 
 def machine_dtype(value: Array) -> Array:
-    """Small whole numbers as int64, the one integer type kernels have."""
-    return value.astype(np.int64) if value.dtype.kind in "iu" and value.dtype != np.int64 else value
+    """A constant of a whole-number type that kernels lack, as int64."""
+    return value.astype(np.int64) if value.dtype.kind in "iu" and str(value.dtype) not in DTYPES else value
 
 
 def lower(graph: Graph, watch: Node | None = None) -> Lowered:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fallline.errors import ProgramError
 from fallline.graph.op import Array
-from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
 from fallline.program.plan import ALIGNMENT, Plan, plan, rounded, share_in_place
@@ -52,15 +52,15 @@ class Program:
     """
 
     def __init__(self, lowered: Lowered, arrays: Sequence[Array], keep: bool = False, writable: int = 0) -> None:
-        home = {} if keep else share_in_place(lowered.instructions, lowered.buffers)
-        self.buffers = lowered.buffers
-        self.instructions = [instruction.moved(home) for instruction in lowered.instructions]
         self.outputs = lowered.outputs
         pinned = {ref.buffer for ref in self.outputs}
+        # Marked before anything is shared: what is read after the run must not become somebody else's memory.
         self.buffers = tuple(
             Buffer(Place.OUTPUT, b.size, b.itemsize) if i in pinned and b.place is Place.TEMPORARY else b
-            for i, b in enumerate(self.buffers)
+            for i, b in enumerate(lowered.buffers)
         )
+        home = {} if keep else share_in_place(lowered.instructions, self.buffers)
+        self.instructions = [instruction.moved(home) for instruction in lowered.instructions]
         verify(self.instructions, self.buffers)
         self.plan: Plan = plan(self.instructions, self.buffers, keep)
         self.constants = lowered.constants
@@ -133,7 +133,9 @@ class Program:
         """Use another array for an input; it has to be like the one before."""
         before = self.arrays[number]
         if array.shape != before.shape or array.dtype != before.dtype or not array.flags.c_contiguous:
-            raise ProgramError(f"input {number} is {before.dtype}{list(before.shape)}, not {array.dtype}{list(array.shape)}")
+            raise ProgramError(
+                f"input {number} is {before.dtype}{list(before.shape)}, not {array.dtype}{list(array.shape)}"
+            )
         self.arrays[number] = array
         address = int(array.ctypes.data)
         for position, offset in self.fixups.get(number, ()):
@@ -143,7 +145,7 @@ class Program:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
         with self.lock:
             self.status[:] = 0
-            done = int(self.runner(self.table, self.watch_end, self.status.ctypes.data, steps))
+            done = int(self.runner(self.table, self.watch_end, self.addresses[STATUS], steps))
         if self.status[0] == OUT_OF_RANGE:
             raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
         return done

@@ -35,7 +35,9 @@ def rounded(nbytes: int) -> int:
     return -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
 
 
-def lifetimes(instructions: Sequence[Instruction], buffers: Sequence[Buffer], keep: bool = False) -> dict[int, Lifetime]:
+def lifetimes(
+    instructions: Sequence[Instruction], buffers: Sequence[Buffer], keep: bool = False
+) -> dict[int, Lifetime]:
     """When each buffer of the arena lives. Outputs live to the end; with `keep`, so does everything else."""
     end = len(instructions)
     found: dict[int, Lifetime] = {}
@@ -72,7 +74,10 @@ def share_in_place(instructions: Sequence[Instruction], buffers: Sequence[Buffer
                 same = x.contiguous and x.shape == out.shape and x.dtype.itemsize == out.dtype.itemsize
                 whole = x.offset == out.offset == 0 and buffers[out.buffer].nbytes == buffers[host].nbytes
                 dies = host in lives and lives[host].last == i and buffers[host].place is Place.TEMPORARY
-                alone = all(find(r.buffer) != host or (r.shape, r.strides, r.offset) == (x.shape, x.strides, x.offset) for r in instruction.read)
+                alone = all(
+                    find(r.buffer) != host or (r.shape, r.strides, r.offset) == (x.shape, x.strides, x.offset)
+                    for r in instruction.read
+                )
                 if same and whole and dies and alone and host not in taken and host != find(out.buffer):
                     home[out.buffer] = host
                     taken.add(host)

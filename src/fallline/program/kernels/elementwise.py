@@ -86,4 +86,4 @@ def source_of(chain: Chain) -> str:
     return "\n".join(lines) + "\n"
 
 
-_ITEM = {"float32": 4, "float64": 8, "int64": 8, "bool": 1}
+_ITEM = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "bool": 1}

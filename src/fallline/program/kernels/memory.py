@@ -16,7 +16,7 @@ def pointer_to(dtype: str) -> Any:
     """A function from an address to a pointer of this dtype, which can be indexed."""
     llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def pointer(typing_context: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], llvm_type.as_pointer())
@@ -41,7 +41,7 @@ def loader(dtype: str, outputs: int) -> Any:
     llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
     others = [f"out{i}" for i in range(outputs)]
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def load(typing_context: Any, address: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             pointer = builder.gep(builder.inttoptr(args[0], llvm_type.as_pointer()), [args[1]])
@@ -60,7 +60,7 @@ def storer(dtype: str, number: int, outputs: int) -> Any:
     llvm_type, numba_type = _LLVM[dtype], _NUMBA[dtype]
     others = ["in", *(f"out{i}" for i in range(outputs) if i != number)]
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def store(typing_context: Any, address: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             pointer = builder.gep(builder.inttoptr(args[0], llvm_type.as_pointer()), [args[1]])
@@ -74,7 +74,7 @@ def storer(dtype: str, number: int, outputs: int) -> Any:
     return store
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def call_kernel(typing_context: Any, address: Any, operands: Any) -> Any:
     """Call the kernel at an address with the address of its arguments."""
 

@@ -17,7 +17,8 @@ EXACT: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"
 # Folds and products may sum in any order, which is what lets them run as vector code.
 REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy", "nopython": True}
 
-_TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": np.bool_}
+_TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "int32": np.int32, "uint8": np.uint8,
+          "bool": np.bool_}  # fmt: skip
 
 
 SHORT = 100  # bytes of bytecode

@@ -30,7 +30,9 @@ def _private(folder: Path) -> bool:
         return False
     if os.name != "posix":
         return os.access(folder, os.W_OK)
-    return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK)
+    return (
+        info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and os.access(folder, os.W_OK)
+    )
 
 
 @cache

@@ -62,8 +62,9 @@ def tile(dtype: str, rows: int, vectors: int) -> Any:
     lanes = LANES[dtype]
     vector = ir.VectorType(llvm_scalar, lanes)
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def compute(context: Any, c: Any, ldc: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any, last: Any, more: Any) -> Any:  # fmt: skip
+    @intrinsic
+    def compute(context: Any, c: Any, ldc: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any, last: Any,
+                more: Any) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             c, ldc, a, ai, ap, b, ldb, k, last, more = args
             zero = ir.Constant(vector, [0.0] * lanes)
@@ -137,7 +138,7 @@ def transposed_square(dtype: str) -> Any:
     lanes = LANES[dtype]
     vector = ir.VectorType(llvm_scalar, lanes)
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def transpose(context: Any, out: Any, ldo: Any, x: Any, ldx: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             out, ldo, x, ldx = args

@@ -46,7 +46,7 @@ def product_source(dtype: str) -> str:
 # The compiled heart of the machine. One row of the table is (address of a kernel, address of its argument row); a
 # kernel stops the machine by writing the status. Like every kernel it lives in the cache folder, so that an edit of
 # what it calls is never missed.
-RUNNER = '''
+RUNNER = """
 from numba import njit, types
 from fallline.program.kernels.memory import call_kernel, word_pointer
 
@@ -64,4 +64,4 @@ def kernel(table, watch_end, status, steps):
         if words[0] != 0:
             return step
     return steps
-'''
+"""
