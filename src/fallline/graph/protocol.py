@@ -80,8 +80,14 @@ def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[
     return result if dtype is None else result.astype(dtype)
 
 
+# Functions that change what they are given.
+_WRITERS = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+
+
 def answer_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     stand_in = NUMPY.get(function)
+    if function in _WRITERS:
+        refuse(f"{name_of(function)} {_IN_PLACE}", "np.where(mask, new, old), or np.concatenate of the parts")
     if stand_in is None:
         refuse_unsupported(name_of(function))
     if kwargs.pop("out", None) is not None:
@@ -105,7 +111,21 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 # Methods that take what the NumPy function of the same name takes.
 _METHODS = (
-    *("all", "any", "argmax", "argmin", "argsort", "clip", "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min"),
+    *(
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "argsort",
+        "clip",
+        "cumprod",
+        "cumsum",
+        "diagonal",
+        "dot",
+        "max",
+        "mean",
+        "min",
+    ),
     *("prod", "ptp", "ravel", "repeat", "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var"),
 )
 
@@ -199,8 +219,8 @@ class NumpyProtocol(NDArrayOperatorsMixin):
             )
         refuse(
             f"a traced value was turned into a plain number or array ({self!r}): its number is not known yet",
-            "np.exp, not math.exp; np.stack, not np.array, of traced values; np.take(a, i, axis=0), not a[i], for a "
-            "plain array `a`; nothing stored into a plain array; float() and int() only after the function has returned",
+            "np.exp, not math.exp; np.stack([...]), not np.array([...]); with a plain array `a`, np.take(a, i, 0), "
+            "not a[i], and np.dot(a, x), not a.dot(x); float() and int() only after the function has returned",
         )
 
     def __float__(self) -> float:

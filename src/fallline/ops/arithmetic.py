@@ -148,16 +148,16 @@ def less_equal(a, b):
     return a <= b
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.greater,), result="bool")
+@composite(numpy=(np.greater,))
 def greater(a, b):
     """a > b."""
-    return a > b
+    return less(b, a)
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.greater_equal,), result="bool")
+@composite(numpy=(np.greater_equal,))
 def greater_equal(a, b):
     """a >= b."""
-    return a >= b
+    return less_equal(b, a)
 
 
 @elementwise(grad=None, domain=APART, numpy=(np.equal,), result="bool", commutes=True)

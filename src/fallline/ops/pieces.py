@@ -77,11 +77,10 @@ def _pad_constant(array, widths, value):
     return arithmetic.where(inside, y, cast_to(value, array.dtype))
 
 
-@composite(numpy=(np.diagonal, np.linalg.diagonal))
-def diagonal(a, offset=0, axis1=None, axis2=None):
+@composite(numpy=(np.diagonal,))
+def diagonal(a, offset=0, axis1=0, axis2=1):
     """The elements whose positions on two axes differ by `offset`, along a new last axis."""
-    # np.diagonal takes the first two axes if not told, np.linalg.diagonal the last two; a matrix has only two.
-    axis1, axis2 = in_range(0 if axis1 is None else axis1, a.ndim), in_range(1 if axis2 is None else axis2, a.ndim)
+    axis1, axis2 = in_range(axis1, a.ndim), in_range(axis2, a.ndim)
     rest = [i for i in range(a.ndim) if i not in (axis1, axis2)]
     x = transposed(a, (*rest, axis1, axis2))
     *batch, m, n = x.shape
@@ -92,6 +91,18 @@ def diagonal(a, offset=0, axis1=None, axis2=None):
     last = x.ndim - 1
     return slice_(x, starts=(0,) * last + (start,), stops=(*batch, start + (count - 1) * (n + 1) + 1),
                   steps=(1,) * last + (n + 1,))  # fmt: skip
+
+
+@composite(numpy=(np.linalg.diagonal,))
+def matrix_diagonal(x, *, offset=0):
+    """The diagonal of the last two axes."""
+    return diagonal(x, offset, -2, -1)
+
+
+@composite(numpy=(np.linalg.trace,))
+def matrix_trace(x, *, offset=0, dtype=None):
+    """Sum over the diagonal of the last two axes."""
+    return total(matrix_diagonal(x, offset=offset), -1, dtype)
 
 
 def _diagonal_at(m, n, offset):

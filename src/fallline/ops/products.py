@@ -17,8 +17,10 @@ from fallline.ops.reduce import total
 
 
 def _alike(*args):
-    dtype = common_dtype(args)
-    return tuple(cast_to(as_node(a), dtype) for a in args)
+    # As arrays: in products, unlike in sums, NumPy gives a plain number the dtype it has by itself.
+    nodes = [as_node(a) for a in args]
+    dtype = common_dtype(tuple(nodes))
+    return tuple(cast_to(node, dtype) for node in nodes)
 
 
 @composite(numpy=(np.tensordot, np.linalg.tensordot))

@@ -95,7 +95,7 @@ def _slices(starts, stops, steps):
 def _slice_merge(x, inner, outer):
     """A slice of a slice as one."""
     starts, stops, steps = [], [], []
-    for a, b, s, at, end, by in zip(*(part[k] for part in (inner, outer) for k in ("starts", "stops", "steps"))):
+    for a, _, s, at, end, by in zip(*(part[k] for part in (inner, outer) for k in ("starts", "stops", "steps"))):
         count = len(range(at, end, by))
         step = s * by
         starts.append(a + at * s if count else 0)
