@@ -11,7 +11,7 @@ import numpy as np
 
 from fallline.errors import ProgramError
 from fallline.graph.op import Array
-from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
 from fallline.program.plan import ALIGNMENT, Plan, plan, rounded, share_in_place
