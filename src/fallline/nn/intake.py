@@ -92,10 +92,10 @@ def check_finite(array: Array, what: str, dtype: Any, problems: Problems) -> boo
     count, first = 0, None
     for start in range(0, len(array), rows):
         block = array[start : start + rows]
-        # The sum of finite numbers is finite unless it overflows, and is far cheaper than looking at each.
+        # A NaN wins every maximum and fails every comparison, so one number tells of the whole block.
         with np.errstate(all="ignore"):
-            total = np.abs(block).max(initial=0)
-        if total <= limit:
+            largest = np.abs(block).max(initial=0)
+        if largest <= limit:
             continue
         bad = ~(np.abs(block) <= limit)
         count += int(bad.sum())

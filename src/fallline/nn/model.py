@@ -82,6 +82,11 @@ class Model:
             raise ShapeError(
                 f"{layer!r}: init announces the shape {with_batch(out)}, apply returns {with_batch(traced)}"
             )
+        if len(model.output_shape) != 1 and chosen.task != "custom":
+            raise ShapeError(
+                f"the network gives {with_batch(out)}, and the loss {chosen.name} takes rows of numbers, (N, K)\n"
+                "  try: nn.Flatten() and nn.Dense(K) at its end"
+            )
         return model
 
     @property
