@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline.errors import DataError, FalllineError, MissingFileError
 from fallline.nn.model import Model
+from fallline.training.checkpoint import checksum
 from fallline.training.disk import write_atomically
 
 _FORM = "model 1"
@@ -28,7 +29,7 @@ def save_model(model: Model, path: str | os.PathLike[str], extra: Mapping[str, A
     config = json.dumps({"model": model.to_config(), "extra": extra or {}}, allow_nan=False)
     # safetensors stores wrong values for arrays that are not contiguous, without a word.
     arrays = {"theta": np.ascontiguousarray(model.theta)}
-    metadata = {"fallline": _FORM, "config": config}
+    metadata = {"fallline": _FORM, "config": config, "checksum": checksum(arrays, config)}
     write_atomically(path, lambda part: save_file(arrays, part, metadata))
     return path
 
@@ -53,6 +54,8 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
         ) from None
     if metadata.get("fallline") != _FORM:
         raise DataError(f"{path} is a safetensors file without a Fallline model in it: no architecture is named")
+    if metadata.get("checksum") != checksum({"theta": theta}, metadata.get("config", "")):
+        raise DataError(f"{path} is damaged: its checksum does not fit\n  try: the run's checkpoints, by load_run")
     try:
         config = json.loads(metadata["config"])
         return Model.from_config(config["model"], theta), dict(config["extra"])

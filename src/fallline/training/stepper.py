@@ -109,7 +109,13 @@ class Stepper:
         for name, array in self.state.items():
             array[...] = arrays[name]
         self._stand_at(epoch, epoch_step)
+        self._before[...] = self.theta
         self._keep(time.perf_counter())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the last update left only finite parameters: no loss has seen them yet."""
+        return bool(np.isfinite(self.theta).all())
 
     def advance(self) -> Setback | None:
         """One machine call within this epoch. A Setback means no step could be made: the last good theta is back."""
@@ -124,7 +130,7 @@ class Stepper:
             if done:
                 self.pace.note(done, took)
                 self.rate = done / max(took, 1e-9)
-        return None if done else self._fall_back()
+        return None if done else self.fall_back()
 
     def _run(self, limit: int) -> int:
         if self.epoch_step < self.full:
@@ -163,7 +169,7 @@ class Stepper:
         self._copy.taken = time.perf_counter()
         self._copy.cost = self._copy.taken - now
 
-    def _fall_back(self) -> Setback:
+    def fall_back(self) -> Setback:
         """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
         failed = self.step
         if failed > self._copy.step:
@@ -178,7 +184,8 @@ class Stepper:
             if self.epoch_is_done:
                 self.next_epoch()
             self._before[...] = self.theta
-            self._before_loss = self._one() or math.nan
+            loss = self._one()
+            self._before_loss = math.nan if loss is None else loss
             self.epoch, self.epoch_step = divmod(failed, self.steps_per_epoch)
         self.theta[...] = self._before
         return Setback(failed, self._before_loss)

@@ -163,7 +163,7 @@ class Training(Iterator[Event]):
                 yield self._told(self._progress())
                 self._shown = time.perf_counter()
             if folder is not None and folder.checkpoint_is_due():
-                yield self._checkpoint(folder)
+                yield from self._checkpoint(folder)
         if self._evaluation is not None and not self._evaluation.measure(lambda: asked.asked):
             return "interrupted"
         steps, took = stepper.epoch_step - first, stepper.seconds - seconds
@@ -171,7 +171,7 @@ class Training(Iterator[Event]):
         stepper.next_epoch()
         yield self._told(event)
         if folder is not None and folder.checkpoint_is_due(stepper.epoch):
-            yield self._checkpoint(folder)
+            yield from self._checkpoint(folder)
         return "interrupted" if asked.asked else None
 
     @property
@@ -215,20 +215,25 @@ class Training(Iterator[Event]):
             tries.append("columns of x scaled to a spread near 1")
         return "try: " + ", or ".join(tries)
 
-    def _checkpoint(self, folder: RunFolder) -> Event:
+    def _checkpoint(self, folder: RunFolder) -> Generator[Event, None, None]:
         stepper, arrays = self._stepper, dict(self._stepper.state)
+        if not stepper.is_finite:
+            return  # the next loss will tell; the checkpoint before this one is worth more
         if self._best.theta is not None:
             arrays[BEST] = self._best.theta
         values = {"epoch": stepper.epoch, "epoch_step": stepper.epoch_step, "best": self._best.to_values()}
         path = folder.save(stepper.step, Checkpoint(arrays, values))
-        return self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
+        yield self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
 
     def _end(self, reason: str) -> Generator[Event, None, None]:
         stepper, best, folder = self._stepper, self._best, self._folder
         epochs, step = stepper.epoch, stepper.step
+        if reason != "diverged" and not stepper.is_finite:
+            reason = "diverged"  # by the very last update, which no loss has met
+            yield self._told(self._diverged(stepper.fall_back()))
         # After a divergence the state is no place to go on from; the checkpoint before it is.
         if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
-            yield self._checkpoint(folder)
+            yield from self._checkpoint(folder)
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
             stepper.theta[...] = best.theta

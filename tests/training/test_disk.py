@@ -1,0 +1,71 @@
+"""Files that are whole or absent; folders that one process writes at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fallline.errors import ArgumentError
+from fallline.training.disk import locked, write_atomically, write_json
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_atomically(path, lambda part: part.write_text("old"))
+
+    def dies(part: Path) -> None:
+        part.write_text("ne")
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_atomically(path, dies)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_file_gets_the_permissions_of_any_other(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1})
+    (tmp_path / "plain").write_text("")
+    assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_held_folder_is_refused_with_the_holder_s_number(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(ArgumentError, match=f"process {os.getpid()}"), locked(tmp_path):
+        pass
+    with locked(tmp_path):  # and is free again
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_file_left_behind_by_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom fallline.training.disk import locked\n"
+        "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SRC)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ArgumentError, match=f"process {other.pid}"), locked(tmp_path):
+            pass
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert (tmp_path / "lock").exists()
+    with locked(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"process {os.getpid()}\n"
+    assert not (tmp_path / "lock").exists()

@@ -1,0 +1,125 @@
+"""Ctrl-C ends a training in good order: the last state is kept, and a resumed run goes on from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.training.interrupt import Interrupts
+from fallline.training.stepper import Stepper
+
+NETWORK = fl.nn.mlp((4,), 3)
+SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 40, "batch_size": 8}
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let Ctrl-C come while the machine makes the call that passes a step."""
+
+    def at(step: int) -> None:
+        run = Stepper._run
+        sent = []
+
+        def and_then(self: Stepper, limit: int) -> int:
+            done = run(self, limit)
+            if self.step >= step and not sent:
+                sent.append(step)
+                os.kill(os.getpid(), signal.SIGINT)
+            return done
+
+        monkeypatch.setattr(Stepper, "_run", and_then)
+
+    return at
+
+
+@pytest.mark.parametrize("step", [1, 7, 10, 23])
+def test_fit_returns_the_run_with_the_last_state(
+    labelled: Any, cut: Any, interrupted_at: Any, tmp_path: Path, step: int
+) -> None:
+    cut([1])
+    whole = fl.fit(NETWORK, labelled, **SETTINGS)
+    interrupted_at(step)
+    run = fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
+    assert run.stop_reason == "interrupted"
+    assert run.ended is not None
+    assert run.ended.step == step
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    more = fl.fit(NETWORK, labelled, resume=tmp_path, **SETTINGS)
+    assert more.stop_reason == "finished"
+    assert more.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+def test_an_interrupted_stream_tells_its_ending(labelled: Any, cut: Any, interrupted_at: Any) -> None:
+    cut([1])
+    interrupted_at(9)
+    events = list(fl.train(NETWORK, labelled, **SETTINGS))
+    assert isinstance(events[-1], fl.events.TrainingEnded)
+    assert events[-1].reason == "interrupted"
+
+
+def test_between_events_ctrl_c_is_the_reader_s(labelled: Any) -> None:
+    training = fl.train(NETWORK, labelled, **SETTINGS)
+    next(training)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    assert list(training)[-1].reason == "finished"  # type: ignore[union-attr]
+
+
+def test_a_second_ctrl_c_is_not_held_back() -> None:
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not interrupts.asked:
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_somebody_else_s_handler_is_left_in_place() -> None:
+    def mine(number: int, frame: Any) -> None: ...
+
+    signal.signal(signal.SIGINT, mine)
+    try:
+        with Interrupts():
+            assert signal.getsignal(signal.SIGINT) is mine
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_training_works_outside_the_main_thread(labelled: Any) -> None:
+    runs: list[fl.Run] = []
+    thread = threading.Thread(target=lambda: runs.append(fl.fit(NETWORK, labelled, **SETTINGS)))
+    thread.start()
+    thread.join()
+    assert runs[0].model.theta.tobytes() == fl.fit(NETWORK, labelled, **SETTINGS).model.theta.tobytes()
+
+
+def test_a_reader_that_raises_leaves_the_last_state_to_be_read(labelled: Any, tmp_path: Path) -> None:
+    training = fl.train(NETWORK, labelled, out=tmp_path, **SETTINGS)
+    with pytest.raises(ZeroDivisionError):
+        for event in training:
+            if isinstance(event, fl.events.EpochEnded) and event.epoch == 3:
+                raise ZeroDivisionError
+    assert len(training.run.epochs) == 4
+    training.close()
+    assert np.isfinite(training.run.model.theta).all()
+    assert fl.fit(NETWORK, labelled, resume=tmp_path, **SETTINGS).stop_reason == "finished"
+
+
+def test_a_reader_may_stop_a_training(labelled: Any) -> None:
+    training = fl.train(NETWORK, labelled, **SETTINGS)
+    for event in training:
+        if isinstance(event, fl.events.EpochEnded) and event.epoch == 4:
+            training.stop()
+    assert training.run.stop_reason == "interrupted"
+    assert len(training.run.epochs) == 5
