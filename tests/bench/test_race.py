@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,11 @@ def test_what_a_library_cannot_train_is_left_out_with_the_reason() -> None:
     case = next(case for case in CASES if case.loss == "squared_error")
     raced = race.race(case, ["sklearn fit"], tell=lambda line: None)
     assert "another multiple" in raced.left_out["sklearn fit"]
+
+
+def test_the_idlest_processor_is_one_we_may_use() -> None:
+    cpu = race.idlest_processor(0.01)
+    assert cpu is None or int(cpu) in os.sched_getaffinity(0)
 
 
 def test_a_workers_error_and_its_end_come_back_as_worker_failed() -> None:

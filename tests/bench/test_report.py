@@ -34,12 +34,17 @@ def test_a_table_lines_up() -> None:
 
 
 def test_a_race_shows_the_fastest_first_with_ratio_and_verdict() -> None:
-    timings = {"PyTorch": Timing(5, [70.0], [70.0]), "Fallline": Timing(10, [10.0], [10.0])}
+    timings = {"PyTorch": Timing(5, [70.0], [70.0]), "Fallline": Timing(10, [10.0], [9.5])}
     text = report.race_table(Outcome(CASES[1], timings, {"JAX scan": "not installed"}))
     ours, theirs = text.splitlines()[2:4]
     assert ours.startswith("| Fallline") and theirs.startswith("| PyTorch")
     assert "14.00" in theirs and "SHORT" in theirs and "SHORT" not in ours
-    assert "Left out: JAX scan: not installed." in text
+    assert "Left out: JAX scan: not installed." in text and "busy" not in text
+
+
+def test_times_taken_on_a_shared_processor_are_marked() -> None:
+    text = report.race_table(Outcome(CASES[1], {"PyTorch": Timing(5, [70.0], [35.0])}))
+    assert "0.50" in text and "The machine was busy" in text
 
 
 def test_the_page_says_where_it_was_made_and_what_falls_short() -> None:

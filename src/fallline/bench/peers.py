@@ -178,7 +178,9 @@ class SklearnPartialFit:
             learning_rate_init=LEARNING_RATE,
             beta_1=BETA1,
             beta_2=BETA2,
-            epsilon=EPS,
+            # It adds epsilon before correcting v for its bias; scaled like this it is ours at the first step, where
+            # steps are the learning rate times the gradient's sign and tiny gradients make the difference.
+            epsilon=EPS * float(np.sqrt(1 - BETA2)),
             batch_size=case.batch,
             shuffle=False,
             max_iter=1,

@@ -14,6 +14,9 @@ from time import strftime
 
 from fallline.bench.race import TOLERANCE, Outcome
 
+# Processor seconds a second, below which a competitor had to wait for its processor.
+BUSY = 0.9
+
 MEASURED_WITH = ("numpy", "scipy", "numba", "scikit-learn", "torch", "jax")
 
 
@@ -58,6 +61,8 @@ def race_table(outcome: Outcome) -> str:
         )
     head = ("", "step (median)", "least to most", "total / steps", "threads", "times ours", "floor", "verdict")
     text = table(head, rows)
+    if any(timing.threads < BUSY for timing in outcome.timings.values()):
+        text += "\n\nThe machine was busy with something else as well: see the column of threads, and repeat this."
     for name, why in outcome.left_out.items():
         text += f"\n\nLeft out: {name}: {why}."
     return text
