@@ -84,8 +84,9 @@ def load(source: str) -> Any:
             _write(path, source)
             try:
                 _loaded[name] = _import(name, path)
-            except (EOFError, ValueError, OSError, KeyError, ImportError, AttributeError, TypeError):
-                # A cache cut short by a crash or a full disk: throw it away and compile anew.
+            except Exception:
+                # A cache cut short by a crash or a full disk fails in many ways: throw it away and compile anew.
+                # What is wrong with the source itself fails again, and is raised then.
                 _forget(name)
                 _write(path, source)
                 _loaded[name] = _import(name, path)

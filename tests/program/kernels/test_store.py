@@ -1,0 +1,98 @@
+"""The kernel cache: private, whole or not at all, healed when damaged, shared by processes, never stale."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fallline
+from fallline.program.kernels import store, wrap
+
+SOURCE = Path(fallline.__file__).parents[1]
+PROBE = """
+import sys
+sys.path.insert(0, {source!r})
+import numpy as np
+import fallline as fl
+x = np.linspace(0, 1, 50)
+assert np.allclose(fl.compile(lambda x: np.sum(np.tanh(x) * x))(x), np.sum(np.tanh(x) * x))
+"""
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
+    store.folder.cache_clear()
+    monkeypatch.setattr(store, "_loaded", {})
+    yield tmp_path
+    store.folder.cache_clear()
+
+
+def probe(count=1):
+    """Run the probe in processes of their own, all at once."""
+    command = [sys.executable, "-W", "error", "-c", PROBE.format(source=str(SOURCE))]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(count)]
+    for process in started:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+
+
+FILL = wrap.source_of("move", "fill", ("float32",), 1)
+
+
+def test_a_kernel_is_kept_and_found_again(cache):
+    store.load(FILL)
+    files = sorted(store.folder().rglob("*.nbc"))
+    assert files
+    before = [f.stat().st_mtime_ns for f in files]
+    store._loaded.clear()
+    store.load(FILL)
+    assert sorted(store.folder().rglob("*.nbc")) == files
+    assert [f.stat().st_mtime_ns for f in files] == before
+    assert store.folder().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish", None])
+def test_a_damaged_cache_is_thrown_away_and_made_anew(cache, damage):
+    store.load(FILL)
+    for file in [*store.folder().rglob("*.nbc"), *store.folder().rglob("*.nbi")]:
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    store._loaded.clear()
+    assert store.load(FILL).address
+
+
+def test_a_folder_others_may_write_to_is_not_used(cache, tmp_path):
+    folder = store.folder()
+    folder.chmod(0o777)
+    store.folder.cache_clear()
+    other = store.folder()
+    assert other != folder
+
+
+def test_an_unwritable_place_falls_back_to_a_temporary_one(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("FALLLINE_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))
+    store.folder.cache_clear()
+    try:
+        assert store.folder().is_dir()
+        assert not store.folder().is_relative_to(tmp_path / "file")
+    finally:
+        store.folder.cache_clear()
+
+
+def test_the_folder_follows_from_the_sources_kernels_are_made_of(cache, monkeypatch):
+    before = store.folder().name
+    store.folder.cache_clear()
+    read = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, *a, **k: read(self, *a, **k) + ("#" if self.name == "fast.py" else "")
+    )
+    assert store.folder().name != before
+
+
+def test_processes_that_compile_the_same_kernels_at_once_agree(cache):
+    probe(3)
+    probe(1)

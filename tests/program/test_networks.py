@@ -1,0 +1,81 @@
+"""Machine = reference for every activation, loss and optimizer: whole training steps, both precisions, odd sizes."""
+
+import numpy as np
+import pytest
+
+from fallline import nn, optim
+from fallline.program.loop import build
+from fallline.training.step import training_step
+
+PRECISIONS = ("float32", "float64")
+ROWS, FEATURES = 11, 3
+
+
+def targets(loss, rng, outputs):
+    """Targets a loss accepts."""
+    if loss.task in ("binary", "classification"):
+        return np.arange(ROWS) % (2 if loss.task == "binary" else outputs)
+    return rng.poisson(2.0, (ROWS, outputs)).astype(float)
+
+
+def train(engine, layers, loss, optimizer, dtype, steps=4, batch=4):
+    """theta and the optimizer's state after a few mini-batch steps, and the sum of losses."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((ROWS, FEATURES)).astype(dtype)
+    model = nn.Model.init(nn.Sequential(*layers), (FEATURES,), seed=1, dtype=dtype, loss=loss)
+    outputs = model.outputs(x).shape[-1]
+    prepared = loss.prepare(targets(loss, rng, outputs), np.dtype(dtype), outputs)
+    data = {"x": x, "y": prepared.y, "order": rng.permutation(ROWS)}
+    state = {"theta": np.array(model.theta),
+             **{"optimizer." + name: np.array(a) for name, a in sorted(optimizer.init(model.theta).items())},
+             "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
+    graph = training_step(model, optimizer, state, data, batch)
+    loop = build(graph, list(state.values()), list(data.values()), watch=len(state), engine=engine)
+    for _ in range(2):
+        state["cursor"][...] = 0
+        assert loop.run(steps // 2) == steps // 2
+    return state
+
+
+def assert_same(layers, loss, optimizer, dtype):
+    machine = train("machine", layers, loss, optimizer, dtype)
+    slow = train("reference", layers, loss, optimizer, dtype)
+    tolerance = 3e-5 if dtype == "float32" else 1e-10
+    for name in machine:
+        np.testing.assert_allclose(machine[name], slow[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("name", sorted(nn.ACTIVATIONS))
+def test_every_activation(name, dtype):
+    # Softmax stands at the end of a network, where any activation may.
+    layers = [nn.Dense(5), nn.ACTIVATIONS[name](), *([] if name == "softmax" else [nn.Dense(1)])]
+    assert_same(layers, nn.SquaredError(), optim.GradientDescent(0.05), dtype)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("name", sorted(nn.LOSSES))
+def test_every_loss(name, dtype):
+    loss = nn.LOSSES[name]
+    outputs = 3 if loss.task == "classification" else 1
+    assert_same([nn.Dense(7), nn.Tanh(), nn.Dense(outputs)], loss, optim.GradientDescent(0.05), dtype)
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS)
+@pytest.mark.parametrize("name", sorted(optim.OPTIMIZERS))
+def test_every_optimizer(name, dtype):
+    optimizer = optim.OPTIMIZERS[name]
+    optimizer = optimizer(0.01) if isinstance(optimizer, type) else optimizer
+    assert_same([nn.Dense(7), nn.Tanh(), nn.Dense(3)], nn.CrossEntropy(), optimizer, dtype)
+
+
+@pytest.mark.parametrize("name", sorted(optim.SCHEDULES))
+def test_every_schedule(name):
+    made = optim.get("adam", learning_rate=0.01, schedule=name, steps=4)
+    assert_same([nn.Dense(3)], nn.CrossEntropy(), made, "float64")
+
+
+def test_clipping_and_decay():
+    layers = [nn.Dense(7), nn.Tanh(), nn.Dense(3)]
+    for optimizer in (optim.Adam(0.01, clip_norm=0.1), optim.Momentum(0.01, clip_value=0.05, weight_decay=0.1)):
+        assert_same(layers, nn.CrossEntropy(), optimizer, "float64")
