@@ -163,7 +163,7 @@ CASES = {
                   lambda x: np.repeat(x, [1, 0, 2], axis=0),
                   lambda v: v.repeat(2)],
     "np.pad": [lambda x: np.pad(x, 1), lambda x: np.pad(x, ((0, 2), (1, 0)), constant_values=3.0),
-               *(lambda x, mode=mode: np.pad(x, ((1, 2), (0, 1)), mode) for mode in ("edge", "reflect", "symmetric", "wrap")),
+               *(lambda x, k=k: np.pad(x, ((1, 2), (0, 1)), k) for k in ("edge", "reflect", "symmetric", "wrap")),
                lambda x: np.pad(x, (1, 2), mode="constant"), lambda v: np.pad(v, {0: (1, 2)})],
     "np.diagonal": [lambda x: np.diagonal(x), lambda x: x.diagonal(1), lambda t: np.diagonal(t, -1, 1, 2),
                     lambda x: np.diagonal(x, 9)],

@@ -17,7 +17,7 @@ from fallline.ops.reduce import countable, total
 from fallline.ops.transcendental import power_of
 from fallline.ops.view import cast, cut, join, reshape
 
-FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
+FLOAT64 = np.dtype(np.float64)
 
 
 def floating(x):
@@ -58,7 +58,7 @@ def smallest(a, axis=None, keepdims=False):
 def _place(op, a, axis, keepdims):
     a = as_node(a)
     if axis is None:
-        place = op(ravel(a), axes=(0,))
+        place = _place(op, ravel(a), 0, False)
         return reshape(place, shape=(1,) * a.ndim) if keepdims else place
     axis = in_range(axis, a.ndim)
     if a.shape[axis] == 0:
@@ -173,7 +173,7 @@ def order_of(a, axis=-1, kind=None, order=None, *, stable=None):
     """Positions that put the elements in rising order; equals keep theirs."""
     if axis is None:
         a, axis = ravel(a), 0
-    return reduce.argsort(a, axis=in_range(axis, a.ndim)) if a.ndim else cast(a * 0, dtype=INT64)
+    return reduce.argsort(a, axis=in_range(axis, a.ndim))
 
 
 @composite(numpy=(np.sort,))

@@ -17,6 +17,9 @@ from fallline.transforms.gradient import grad
 from fallline.transforms.recording import ArgNums, Function, Recording, real_outputs, record
 from fallline.tree import Tree
 
+# Rows or columns from which on preparing a program costs less than running the graph node by node.
+_MANY = 256
+
 
 def unit_vectors(nodes: Sequence[Node]) -> Iterator[list[Array]]:
     """Zeros of these forms with a single one, which runs through every element of every node."""
@@ -38,7 +41,9 @@ def products(recording: Recording, outputs: list[Node], backward: bool) -> list[
     if recording.nested:
         return [transform([constant(one) for one in vector]) for vector in units]
     directions = [input_like(np.empty(node.shape, node.dtype)) for node in (outputs if backward else wrt)]
-    run = call.build(Graph((*wrt, *directions), tuple(transform(directions))))
+    graph = Graph((*wrt, *directions), tuple(transform(directions)))
+    count = sum(node.size for node in directions)
+    run = call.build(graph) if count > _MANY else functools.partial(call.once, graph)
     return [run([*recording.values, *vector]) for vector in units]
 
 
