@@ -157,7 +157,8 @@ def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Pro
     if isinstance(model, Model) and x.shape[1:] != model.input_shape:
         problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(model.input_shape)}")
         return None
-    check_finite(x, what, dtype, problems)
+    if not check_finite(x, what, dtype, problems):
+        return x  # its shape still helps to find what else is wrong
     if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (_is_mapped(x) or x.nbytes > _CONVERT_BYTES):
         return x  # the step converts each batch
     return to_dtype(x, dtype)
