@@ -1,16 +1,17 @@
 """From operands to instructions: each function gives the kernel and the row of words for one kind of work.
 
-The words are computed from the operands' own layouts, so a verified operand cannot disagree with its sizes.
+The words are computed from the operands' own layouts, so a verified operand cannot disagree with its sizes. Operands
+are put down in the shape of the kernel's loops, and where a loop may be cut into independent parts, `split` says so.
 """
 
 import numpy as np
 
 from fallline.errors import ProgramError
-from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction
+from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
 from fallline.program.kernels.elementwise import Chain, Step
 from fallline.program.kernels.elementwise import source_of as chain_source
-from fallline.program.layout import Ref, Shape, collapse
+from fallline.program.layout import Ref, Shape, collapse, row_major
 
 STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
@@ -19,6 +20,9 @@ PANEL_ROWS, PANEL_COLUMNS = 512, 64
 # Packing a plain b pays from these on (measured: 256 x 1024 x 1024 runs at 158 GFLOP/s without, at 225 with).
 PACK_ROWS, PACK_ELEMENTS = 32, 1 << 18
 INLINE_LOOPS = 3  # loops of a chain kernel
+# Nanoseconds, measured on one core; they only choose between one lane and several, never change a result.
+CHAIN_ELEMENT, CHAIN_OP = 0.02, 0.003  # per byte of an element, and for each op on it
+FOLD_ELEMENT, MOVE_ELEMENT, PRODUCT_STEP = 0.1, 0.1, 0.0023
 
 
 def pad(values: Shape, length: int, filler: int) -> Shape:
@@ -50,7 +54,18 @@ def chain(
     )
     words = (*sizes, *(s for stride in strides for s in stride))
     name = "+".join(step.op for step in steps)
-    return Instruction(name, chain_source(described), (*outputs, *inputs), len(outputs), words, True, where)
+    operands = tuple(ref.viewed(sizes, s) for ref, s in zip([*outputs, *inputs], strides, strict=True))
+    split = along(sizes, (0,) * len(operands))
+    work = operands[0].size * (CHAIN_ELEMENT + CHAIN_OP * len(steps)) * outputs[0].dtype.itemsize
+    return Instruction(name, chain_source(described), operands, len(outputs), words, True, where, split, work)
+
+
+def along(sizes: Shape, axes: tuple[int | None, ...], private: int | None = None) -> Split | None:
+    """The outermost loop of more than one turn, where loop i runs along axis i (plus what `axes` adds) of operands."""
+    for i, n in enumerate(sizes):
+        if n > 1:
+            return Split(i, n, tuple(None if a is None else a + i for a in axes), private)
+    return None
 
 
 def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
@@ -60,15 +75,21 @@ def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
         raise ProgramError(f"an array with {len(sizes)} axes that do not merge cannot be copied by the machine")
     if not sizes:
         sizes, so, sx = (1,), (1,), (1,)
-    words = (*pad(sizes, COPY_LOOPS, 1), *pad(so, COPY_LOOPS, 0), *pad(sx, COPY_LOOPS, 0))
+    sizes, so, sx = pad(sizes, COPY_LOOPS, 1), pad(so, COPY_LOOPS, 0), pad(sx, COPY_LOOPS, 0)
+    words = (*sizes, *so, *sx)
     source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
-    return Instruction("copy", source, (out, x), 1, words, False, where)
+    operands = out.viewed(sizes, so), x.viewed(sizes, sx)
+    return Instruction(
+        "copy", source, operands, 1, words, False, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT
+    )
 
 
 def fill(out: Ref, where: str = "") -> Instruction:
     """Zeros."""
+    source = wrap.source_of("move", "fill", (str(out.dtype),), 1)
+    operands = (out.viewed((out.size,), (1,)),)
     return Instruction(
-        "fill", wrap.source_of("move", "fill", (str(out.dtype),), 1), (out,), 1, (out.size,), False, where
+        "fill", source, operands, 1, (out.size,), False, where, along((out.size,), (0,)), out.size * MOVE_ELEMENT
     )
 
 
@@ -77,10 +98,19 @@ def fold(
 ) -> Instruction:
     """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
     (n0, n1, r), (s0, s1, sr) = loops
-    operands = (out, x) if scratch is None else (out, x, scratch)
     function = name + ("_int" if name == "fold_sum" and x.dtype.kind != "f" else "")
-    source = wrap.source_of("fold", function, tuple(str(ref.dtype) for ref in operands), 6, "REORDERED")
-    return Instruction(name, source, operands, 1, (n0, n1, s0, s1, r, sr), False, where)
+    work = n0 * n1 * r * FOLD_ELEMENT
+    x = x.viewed((n0, n1, r), (s0, s1, sr))
+    words = (n0, n1, s0, s1, r, sr)
+    if name.startswith("scan"):
+        operands = (out, x) if scratch is None else (out, x, scratch)
+        source = wrap.source_of("fold", function, tuple(str(ref.dtype) for ref in operands), 6, "REORDERED")
+        return Instruction(name, source, operands, 1, words, False, where, None, 4 * work)
+    # The second loop may be cut only where the first does not need its length to find the next row.
+    split = Split(0, n0, (0, 0)) if n0 > 1 else Split(1, n1, (1, 1)) if n1 > 1 else None
+    source = wrap.source_of("fold", function, (str(out.dtype), str(x.dtype)), 6, "REORDERED")
+    operands = (out.viewed((n0, n1), (n1, 1)), x)
+    return Instruction(name, source, operands, 1, words, False, where, split, work)
 
 
 def watch(x: Ref) -> Instruction:
@@ -91,9 +121,18 @@ def watch(x: Ref) -> Instruction:
 
 def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
     """Slices by position; sizes: outer, size of the axis, inner, number of positions."""
-    dtypes = (str(out.dtype), str(x.dtype), "int64", "int64")
-    operands = (out, x, index, STATUS_REF)
-    return Instruction("gather", wrap.source_of("move", "gather", dtypes, 4), operands, 1, sizes, False, where)
+    outer, size, inner, count = sizes
+    source = wrap.source_of("move", "gather", (str(out.dtype), str(x.dtype), "int64", "int64"), 4)
+    operands = (
+        out.viewed((outer, count, inner), row_major((outer, count, inner))),
+        x.viewed((outer, size, inner), row_major((outer, size, inner))),
+        index.viewed((count,), (1,)),
+        STATUS_REF,
+    )
+    # As with folds: positions are shared out only where there is one block of them.
+    split = Split(0, outer, (0, 0, None, None)) if outer > 1 else None
+    split = Split(3, count, (1, None, 0, None)) if outer == 1 and count > 1 else split
+    return Instruction("gather", source, operands, 1, sizes, False, where, split, out.size * MOVE_ELEMENT)
 
 
 def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
@@ -128,10 +167,21 @@ def product(out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, 
     """out = a @ b; batch: number of matrices and the stride of each operand from one to the next."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)
+    count, cs, as_, bs = batch
     sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
+    # One product's own batch axes are already merged into one, by `batch`.
+    c3 = out.viewed((count, m, n), (cs, n, 1))
+    a3 = a.viewed((count, m, k), (as_, *a.strides[-2:]))
+    b3 = b.viewed((count, k, n), (bs, *b.strides[-2:]))
     if out.dtype.kind != "f":
         source = wrap.source_of("product", "plain", (name,) * 3, len(sizes), "REORDERED")
-        return Instruction("product", source, (out, a, b), 1, sizes, False, where)
-    words = (*batch, m, n, k, *a.strides[-2:], b.strides[-2], b.strides[-1] if n > 1 else 1, int(panel is not None))
+        return Instruction("product", source, (c3, a3, b3), 1, sizes, False, where)
     # Without packing the panel is never touched; its place in the row still needs an address.
-    return Instruction("product", wrap.product_source(name), (out, a, b, panel or b), 1, words, False, where)
+    operands = (c3, a3, b3, panel or b3)
+    private = None if panel is None else 3
+    split = Split(0, count, (0, 0, 0, None), private) if count > 1 else Split(4, m, (1, 1, None, None), private)
+    if count == 1 and m == 1:
+        split = None
+    words = (*batch, m, n, k, *a.strides[-2:], b.strides[-2], b.strides[-1] if n > 1 else 1, int(panel is not None))
+    work = count * m * k * -(-n // 16) * 16 * PRODUCT_STEP * out.dtype.itemsize
+    return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work)

@@ -31,10 +31,25 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """How an instruction falls into independent parts: the loop in word `word`, of `size` turns, cut anywhere.
+
+    axes: for each operand the axis of it that this loop runs along; None where every part needs all of the operand.
+    private: an operand that is scratch memory, of which every part needs its own.
+    """
+
+    word: int
+    size: int
+    axes: tuple[int | None, ...]
+    private: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """One kernel call: the first `outputs` operands are written, the others read; `words` follow them in the row.
 
     aligned: every operand is read at the element that is being written, so an input may be the output's memory.
+    work: about how many nanoseconds it takes on one lane, for choosing how many lanes to use.
     """
 
     name: str
@@ -44,6 +59,8 @@ class Instruction:
     words: tuple[int, ...]
     aligned: bool = False
     where: str = ""
+    split: Split | None = None
+    work: float = 0.0
 
     @property
     def written(self) -> tuple[Ref, ...]:
@@ -52,6 +69,21 @@ class Instruction:
     @property
     def read(self) -> tuple[Ref, ...]:
         return self.operands[self.outputs :]
+
+    def part(self, low: int, high: int, number: int) -> "Instruction":
+        """Turns low..high of the loop that `split` names, as an instruction of its own."""
+        assert self.split is not None
+        operands = []
+        for i, (ref, axis) in enumerate(zip(self.operands, self.split.axes, strict=True)):
+            if i == self.split.private:
+                ref = replace(ref, offset=ref.offset + number * ref.size)
+            elif axis is not None:
+                shape = (*ref.shape[:axis], high - low, *ref.shape[axis + 1 :])
+                ref = ref.viewed(shape, ref.strides, low * ref.strides[axis])
+            operands.append(ref)
+        words = (*self.words[: self.split.word], high - low, *self.words[self.split.word + 1 :])
+        share = (high - low) / self.split.size
+        return replace(self, operands=tuple(operands), words=words, split=None, work=self.work * share)
 
     def moved(self, buffers: dict[int, int]) -> "Instruction":
         """The same with some buffers replaced by others."""
