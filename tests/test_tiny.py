@@ -39,6 +39,14 @@ def test_from_arrays_to_a_model_and_back_from_disk(tmp_path: Path) -> None:
     assert len(more.epochs) >= len(run.epochs)
 
 
+def test_a_trained_model_explains_one_row() -> None:
+    x = np.linspace(-1, 1, 20).reshape(-1, 1)
+    run = fl.fit(fl.nn.mlp((3,), 1, "tanh"), (x, x[:, 0] ** 2), loss="squared_error", epochs=20)
+    text = str(fl.explain(run.model, x[3], float(x[3, 0] ** 2)))
+    assert "loss" in text
+    assert "delta" in text
+
+
 def test_the_gradient_that_training_follows_is_the_one_of_the_public_transform() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((8, 3)), rng.standard_normal((8, 1))

@@ -1,5 +1,6 @@
 """A job in JSON: everything needed to repeat it, and digests that tell other data or another start apart."""
 
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -17,7 +18,7 @@ from fallline.training.prepare import Job, Rows
 # What may differ between a run and its continuation.
 FREE = ("epochs", "checkpoints", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
-_WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 26, 64, 1 << 16
+_WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 
 
 def described(job: Job) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def form(value: Any) -> Any:
         return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
 
 
+@functools.cache
 def version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)

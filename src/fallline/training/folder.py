@@ -18,14 +18,23 @@ from fallline.training import checkpoint
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import differences
 from fallline.training.disk import locked, write_json
-from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted, from_record, to_record
+from fallline.training.events import (
+    Diverged,
+    EpochEnded,
+    Event,
+    Progress,
+    TrainingEnded,
+    TrainingStarted,
+    from_record,
+    to_record,
+)
 from fallline.training.model_file import save_model
 
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
 
 # Without being asked otherwise, a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
 _EVERY_SECONDS, _SHARE = 15.0, 1 / 50
-_FLUSH_SECONDS = 0.5
+_FLUSH_SECONDS, _PROGRESS_SECONDS = 0.5, 1.0
 
 
 class RunFolder:
@@ -49,7 +58,7 @@ class RunFolder:
         self._every, self._overwrite, self._resume = every, overwrite, resume
         self._file: TextIO | None = None
         self._saved = self._flushed = time.monotonic()
-        self._cost = 0.0
+        self._cost = self._shown = 0.0
         self.events: list[Event] = []  # of the run that is continued
         self.found: Checkpoint | None = None  # where it stood
         self.damaged: list[Path] = []  # checkpoints that were passed over
@@ -102,10 +111,14 @@ class RunFolder:
         shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     def log(self, event: Event) -> None:
-        """One more line of events.jsonl."""
+        """One more line of events.jsonl. Signs of life are written once a second at most: days of them would add up."""
         assert self._file is not None
-        self._file.write(json.dumps(to_record(event), allow_nan=False) + "\n")
         now = time.monotonic()
+        if isinstance(event, Progress):
+            if now - self._shown < _PROGRESS_SECONDS:
+                return
+            self._shown = now
+        self._file.write(json.dumps(to_record(event), allow_nan=False) + "\n")
         if now - self._flushed > _FLUSH_SECONDS or isinstance(event, TrainingStarted | TrainingEnded):
             self._file.flush()
             self._flushed = now
