@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fallline.data.dataset import Dataset, listed
 from fallline.data.records import count
 from fallline.data.table import MOST_TOLD, Table, is_number, problem_of, read_table, shown
-from fallline.errors import DataError, unknown
+from fallline.errors import DataError, nearest, unknown
 
 TASKS = ("classification", "regression")
 MOST_CODES = 20
@@ -36,7 +36,9 @@ def read_dataset(path: str | Path, target: str, task: str | None = None) -> Data
     y: NDArray[np.int64] | NDArray[np.float64]
     classes: tuple[str, ...] = ()
     if task == "regression":
-        y = quantities(table, target, labels)
+        y = quantities(table, target)
+        if y.min() == y.max():
+            raise DataError(f"{path}: the target {target!r} is {labels[0]} in every row: there is nothing to learn")
     else:
         y, classes = codes(table, target, labels)
     return Dataset(Path(path).stem, table.x, y, table.names, target, task, classes)
@@ -51,22 +53,20 @@ def task_of(table: Table, target: str, labels: Sequence[str]) -> str:
         return "classification" if whole and len(values) <= MOST_CODES and len(values) < len(labels) else "regression"
     # A column of many numbers with a word in between is a damaged quantity, not a class for each number.
     if len(numeric) > MOST_CODES and 2 * sum(kinds[label] for label in numeric) > len(labels):
-        quantities(table, target, labels)
+        quantities(table, target)
     return "classification"
 
 
-def quantities(table: Table, target: str, labels: Sequence[str]) -> NDArray[np.float64]:
+def quantities(table: Table, target: str) -> NDArray[np.float64]:
     """The target as numbers."""
+    labels = table.labels or ()
     for label, line in zip(labels, table.lines):
         problem = problem_of(label)
         if problem is not None:
             raise DataError(
                 f"{table.path}, line {line}, target {target!r}: {problem}\n  try: task classification (--task)"
             )
-    y = np.array(labels, dtype=np.float64)
-    if y.min() == y.max():
-        raise DataError(f"{table.path}: the target {target!r} is {labels[0]} in every row: there is nothing to learn")
-    return y
+    return np.array(labels, dtype=np.float64)
 
 
 def codes(table: Table, target: str, labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -90,6 +90,20 @@ def codes(table: Table, target: str, labels: Sequence[str]) -> tuple[NDArray[np.
     order = sorted(counts, key=float) if all(map(is_number, counts)) else sorted(counts)
     code = {name: i for i, name in enumerate(order)}
     return np.array([code[name] for name in names], dtype=np.int64), tuple(order)
+
+
+def known_codes(table: Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
+    """The target as the codes of classes that are known already."""
+    labels = table.labels or ()
+    names = canonical(labels) if all(map(is_number, classes)) else list(labels)
+    code = {name: i for i, name in enumerate(classes)}
+    for name, line in zip(names, table.lines):
+        if name not in code:
+            raise DataError(
+                f"{table.path}, line {line}: the target {target!r} is {shown(name)}, which is not one of "
+                f"{class_list(classes)}{nearest(name, classes)}"
+            )
+    return np.array([code[name] for name in names], dtype=np.int64)
 
 
 def canonical(labels: Sequence[str]) -> list[str]:

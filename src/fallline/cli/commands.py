@@ -1,0 +1,45 @@
+"""The table of commands: one line each here, one file each beside this one. Reading it loads none of them."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class CommandModule(Protocol):
+    """What a command's file holds: FLAGS, a dataclass of `flags.flag` fields; EXAMPLES, lines to type; `run`.
+
+    One that reads its own arguments holds `main(arguments) -> exit code` alone.
+    """
+
+    FLAGS: type[Any]
+    EXAMPLES: str
+    run: Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """name: what is typed. doc: one line for the list; more about it stands at the top of its file.
+
+    reads_itself: the words after its name go to its own `main`, help included.
+    """
+
+    name: str
+    doc: str
+    reads_itself: bool = False
+
+    def module(self) -> Any:
+        """Its file, imported; see CommandModule."""
+        return importlib.import_module(f"fallline.cli.{self.name}")
+
+
+COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        Command("train", "Train a network on a named data set or a CSV file."),
+        Command("predict", "Predict the rows of a CSV file with a trained network."),
+        Command("explain", "Show the forward and the backward pass of a row, in numbers."),
+        Command("lesson", "Run a short explanation; without a name, list them."),
+        Command("bench", "Measure training steps beside what else is installed.", reads_itself=True),
+    )
+}

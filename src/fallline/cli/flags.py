@@ -1,0 +1,124 @@
+"""Flags as data: a command's flags are the fields of a frozen dataclass, from which Typer's signature is made.
+
+Ranges are those of `fallline.ranges`, so help texts and checks say the same as the library. Knows no command.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, get_type_hints
+
+from fallline.cli.exits import UsageProblem
+from fallline.ranges import Range
+
+_KEY = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field is shown and checked. metavar: what stands for its value; limits: None where any text will do."""
+
+    doc: str
+    metavar: str | None
+    limits: Range | None
+    is_argument: bool = False
+
+    def help(self, default: Any) -> str:
+        """The doc, the range, the names allowed."""
+        parts = [self.doc]
+        if self.limits is not None and self.limits.words:
+            parts.append(", ".join(self.limits.words))
+        text = ": ".join(parts)
+        bounds = numbers_of(self.limits)
+        return f"{text} ({bounds})" if bounds else text
+
+
+def numbers_of(limits: Range | None) -> str:
+    """The bounds of a number in words, without the other forms: `> 0`."""
+    if limits is None or not limits.number:
+        return ""
+    text = str(dataclasses.replace(limits, words=(), function=False, optional=False))
+    return text.removeprefix("a number").removeprefix("a whole number").strip()
+
+
+def flag(default: Any, doc: str, *, metavar: str | None = None, limits: Range | None = None, **more: Any) -> Any:
+    """A field that is an option, `--its-name`. limits, or the fields of a Range as keywords: what is allowed."""
+    checked = Range(doc, **more) if more else limits
+    return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, checked)})
+
+
+def argument(doc: str, metavar: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field that is given by its place."""
+    return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, None, is_argument=True)})
+
+
+def switch(name: str) -> str:
+    """learning_rate -> --learning-rate."""
+    return "--" + name.replace("_", "-")
+
+
+def as_typed(text: str, flags: type[Any]) -> str:
+    """A message of the library in the words of the command line: `overwrite=True` becomes `--overwrite`."""
+    names = {field.name for field in dataclasses.fields(flags)}
+
+    def typed_form(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in names:
+            return found.group()
+        return switch(name) if value == "True" else f"{switch(name)} {value.strip(chr(39) + chr(34))}"
+
+    return re.sub(r"""\b(\w+)=('[^']*'|"[^"]*"|[\w.+-]*\w)""", typed_form, text)
+
+
+def check(given: Any) -> None:
+    """Raise UsageProblem naming all flags that are outside their range."""
+    wrong = []
+    for field in dataclasses.fields(given):
+        limits, value = field.metadata[_KEY].limits, getattr(given, field.name)
+        if limits is None or (value is None and field.default is None):
+            continue
+        problem = dataclasses.replace(limits, function=False).problem(value)  # words are all that can be typed
+        if problem:
+            wrong.append(f"{switch(field.name)} {problem}")
+    if wrong:
+        raise UsageProblem("\n  and ".join(wrong))
+
+
+def typed(flags: type[Any], run: Callable[[Any], None]) -> Callable[..., Callable[[], None]]:
+    """A function with the signature Typer reads, one parameter for each field of `flags`; it returns what to run.
+
+    Nothing runs inside Typer, which would turn Ctrl-C and closed pipes into endings of its own.
+    """
+    import typer
+
+    def call(**given: Any) -> Callable[[], None]:
+        made = flags(**given)
+        check(made)
+        return partial(run, made)
+
+    hints = get_type_hints(flags)
+    parameters = []
+    for field in dataclasses.fields(flags):
+        about: Flag = field.metadata[_KEY]
+        required = field.default is dataclasses.MISSING
+        text, metavar = about.help(field.default), about.metavar
+        told = not required and field.default is not None and field.default is not False
+        info = (
+            typer.Argument(help=text, show_default=told, metavar=metavar)
+            if about.is_argument
+            else typer.Option(switch(field.name), help=text, show_default=told, metavar=metavar)
+        )
+        parameters.append(
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if required else field.default,
+                annotation=Annotated[hints[field.name], info],
+            )
+        )
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call

@@ -1,0 +1,247 @@
+"""A training run as the command line starts and watches it: from flags to a plan, from a plan to what it became."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from fallline import optim
+from fallline.cli import progress, screen
+from fallline.cli.exits import UsageProblem
+from fallline.cli.source import open_data
+from fallline.data import sets
+from fallline.data.dataset import Dataset, Rows, split
+from fallline.data.preprocess import Preprocessing, standardise
+from fallline.data.target import class_list
+from fallline.errors import ExistingFileError
+from fallline.insight.text import number
+from fallline.nn import LOSSES, CrossEntropy, Identity, Loss, Model, Sequential, mlp
+from fallline.optim import Optimizer, Schedule
+from fallline.training.events import EpochEnded, Event, TrainingEnded
+
+RUNS = Path("runs")
+NEVER = 10**9  # epochs to wait for a better loss
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is known before the first step. test: rows looked at once, at the end."""
+
+    flags: Any  # train.FLAGS, which cannot be imported from here: it imports this file
+    data: Dataset
+    train: Rows
+    test: Rows
+    preprocessing: Preprocessing
+    network: Sequential
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    source: dict[str, str]  # how to open the data again
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers in, widths of the hidden layers, numbers out."""
+        return (len(self.data.features), *widths(self.flags.hidden), outputs_for(self.loss, self.data))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a run: how it ended, its model, its events."""
+
+    reason: str
+    model: Model
+    events: tuple[Event, ...]
+    folder: Path | None
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def plan(flags: Any, epochs_for: Callable[[int], int]) -> Plan:
+    """Read the data, cut it, and make the network for it.
+
+    epochs_for: how many there are for so many steps an epoch, where the flags do not say.
+    Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
+    """
+    hidden = widths(flags.hidden)
+    batch(flags.batch_size)
+    if flags.resume and flags.out is None:
+        raise UsageProblem("--resume needs the folder of the run: --out FOLDER")
+    optimizer = optim.get(
+        flags.optimizer,
+        schedule=flags.schedule,
+        learning_rate=flags.learning_rate,
+        weight_decay=flags.weight_decay,
+        clip_norm=flags.clip_norm,
+    )
+    data = open_data(flags.data, flags.target, flags.task)
+    chosen = loss_for(flags, data)
+    train, test = split(data, flags.test)
+    made = standardise(data, train, target=isinstance(chosen.link, Identity))
+    network = mlp(hidden, outputs_for(chosen, data), flags.activation)
+    source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
+    rows = len(train) - round(flags.validation * len(train))
+    size = min(rows, rows if flags.batch_size == "full" else int(flags.batch_size))
+    epochs = flags.epochs or epochs_for(-(-rows // size))
+    return Plan(flags, data, train, test, made, network, chosen, optimizer, epochs, source)
+
+
+def outputs_for(loss: Loss, data: Dataset) -> int:
+    """Numbers the network gives for a row: one for each class where the loss tells several apart."""
+    return len(data.classes) if loss.task == "classification" else 1
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """`64,64` -> (64, 64); `none` -> ()."""
+    if text.strip().lower() in ("none", ""):
+        return ()
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = (0,)
+    if min(found) < 1:
+        raise UsageProblem(f"--hidden takes widths such as 64 or 128,64, or none, got {text!r}")
+    return found
+
+
+def batch(text: str) -> int | str:
+    if text == "full":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageProblem(f"--batch-size is a number of rows, 1 or more, or full, got {text!r}")
+    return int(text)
+
+
+def loss_for(flags: Any, data: Dataset) -> Loss:
+    """The loss that was asked for, if it can learn this target, else the target's own."""
+    name = flags.loss or ("cross_entropy" if data.classes else "squared_error")
+    chosen = LOSSES[name]
+    suits = [other for other, its in LOSSES.items() if can_learn(its.task, data)]
+    if name not in suits:
+        what = f"{len(data.classes)} classes" if data.classes else "a quantity"
+        wants = {"binary": "two classes", "classification": "classes"}.get(chosen.task, "a quantity")
+        raise UsageProblem(f"--loss {name} learns {wants}, and the target {data.target!r} is {what}\n"
+                           f"  try: {', '.join(sorted(suits))}")  # fmt: skip
+    if isinstance(chosen, CrossEntropy):
+        return replace(chosen, label_smoothing=flags.label_smoothing)
+    if flags.label_smoothing and flags.loss is not None:
+        raise UsageProblem(f"--label-smoothing goes with --loss cross_entropy, not with {name}")
+    return chosen
+
+
+def can_learn(task: str, data: Dataset) -> bool:
+    if task == "binary":
+        return len(data.classes) == 2
+    return (task == "classification") == bool(data.classes)
+
+
+def travel(plan: Plan) -> Ended:
+    """Train with live progress; Ctrl-C ends in good order, wherever it arrives."""
+    training, folder = begun(plan)
+    events: list[Event] = []
+    try:
+        # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
+        with training.interrupts:
+            events.append(next(training))
+            header(plan, events[0])
+            with progress.reader(events[0]) as reader:
+                for event in training:
+                    events.append(event)
+                    reader.show(event)
+    except BrokenPipeError:
+        finish(training)
+        raise
+    except KeyboardInterrupt:  # the second one: no more waiting
+        training.close()
+    last = events[-1] if events else None
+    reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
+    return Ended(reason, training.run.model, tuple(events), folder)
+
+
+def finish(training: Any) -> None:
+    """End a run that nobody watches any more, saved."""
+    training.stop()
+    for _ in training:
+        pass
+
+
+def begun(plan: Plan) -> tuple[Any, Path]:
+    """The training, not yet started, and its folder: the one asked for, or the first free one under runs/."""
+    if plan.flags.out is not None:
+        return training_of(plan, Path(plan.flags.out)), Path(plan.flags.out)
+    for folder in free_folders(plan.data.name):
+        try:
+            return training_of(plan, folder), folder
+        except ExistingFileError:
+            continue  # another run took it in this moment
+    raise AssertionError("there is always a next number")
+
+
+def free_folders(name: str) -> Iterable[Path]:
+    plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in name).strip(".") or "run"
+    return (folder for n in count(1) if not (folder := RUNS / f"{plain}-{n}").exists())
+
+
+def training_of(plan: Plan, folder: Path) -> Any:
+    import fallline as fl
+
+    flags = plan.flags
+    x, y = plan.data.rows(plan.train)
+    return fl.train(
+        plan.network,
+        (plan.preprocessing.inputs(x), plan.preprocessing.targets(y)),
+        loss=plan.loss,
+        optimizer=plan.optimizer,
+        epochs=plan.epochs,
+        batch_size=batch(flags.batch_size),
+        validation=flags.validation or None,
+        # Without --early-stopping no epoch is too many, but the best one is kept all the same.
+        early_stopping=flags.early_stopping or (NEVER if flags.validation else None),
+        seed=flags.seed,
+        dtype=flags.dtype,
+        out=folder,
+        overwrite=flags.overwrite,
+        resume=flags.resume,
+        extra={"preprocessing": plan.preprocessing.to_config(), "source": plan.source},
+    )
+
+
+def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first event
+    """What is about to be trained, on what, and how."""
+    data, flags = plan.data, plan.flags
+    what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
+    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    screen.fact("rows", f"{event.rows} to learn from, {event.validation_rows} to watch, {len(plan.test)} held out")
+    shape = "-".join(map(str, plan.shape))
+    bend = f" {flags.activation}" if widths(flags.hidden) else ""
+    screen.fact("network", f"{shape}{bend}, {number(event.parameters)} parameters, {event.dtype}")
+    screen.fact("loss", loss_text(plan.loss))
+    screen.fact("optimizer", optimizer_text(plan.optimizer))
+    screen.fact("steps", f"{event.epochs} epochs of {event.steps_per_epoch}, batches of {event.batch_size}, "
+                         f"seed {event.seed}")  # fmt: skip
+    if flags.threads > 1:
+        screen.fact("threads", f"1: --threads {flags.threads} was asked for, and this version trains on one")
+    if event.first_step:
+        screen.fact("resumed", f"after epoch {event.first_epoch}, step {event.first_step}")
+    for note in event.notes:
+        screen.fact("note", note)
+    screen.say()
+
+
+def loss_text(loss: Loss) -> str:
+    """The loss and what it was told: `cross_entropy, label smoothing 0.1`."""
+    told = [f"{name.replace('_', ' ')} {value:g}" for name, value in vars(loss).items() if value]
+    return ", ".join([loss.name, *told])
+
+
+def optimizer_text(optimizer: Optimizer) -> str:
+    """The optimizer and its learning rate, as the flags name them."""
+    rate = optimizer.learning_rate
+    text = f"{rate.name} from {number(rate.learning_rate)}" if isinstance(rate, Schedule) else str(rate)
+    decay = f", weight decay {number(optimizer.weight_decay)}" if optimizer.weight_decay else ""
+    return f"{optimizer.name}, learning rate {text}{decay}"
+
+
+def epochs_of(events: Iterable[Event]) -> list[EpochEnded]:
+    return [event for event in events if isinstance(event, EpochEnded)]

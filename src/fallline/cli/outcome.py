@@ -1,0 +1,95 @@
+"""What came out of a training run, on screen: the loss curve, the held-out rows, the speed, where it was saved."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline.cli import screen
+from fallline.cli.journey import Ended, Plan, epochs_of
+from fallline.cli.progress import share, speed
+from fallline.insight.picture import line_chart
+from fallline.insight.text import number
+from fallline.training.events import Diverged, EpochEnded, TrainingEnded
+from fallline.training.metric import errors
+
+# A loss that falls by more than this is drawn in powers of ten.
+FALLS_FAR = 30
+
+HOW = {
+    "finished": "all epochs done",
+    "early_stopping": "early: no better loss for a while",
+    "interrupted": "interrupted; the same command with --out and --resume goes on from here",
+    "diverged": "diverged; the last good parameters are kept",
+}
+
+
+def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
+    """The end of a run, whatever end it was. as_typed: the library's advice in the words of the command line."""
+    screen.say()
+    history = epochs_of(ended.events)
+    if len(history) > 1:
+        screen.say(curve(history))
+        screen.say()
+    for event in ended.of(Diverged):
+        at = f"at step {event.step}, learning rate {number(event.learning_rate)}"
+        screen.fact("diverged", f"{at}; the last finite loss was {number(event.last_loss)}")
+        screen.fact("", as_typed(event.advice).replace("\n", "\n" + " " * 14))
+    for event in ended.of(TrainingEnded):
+        screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
+        if event.restored_best and event.best_epoch is not None:
+            what = "validation loss" if plan.flags.validation else "loss"
+            screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the lowest, "
+                                f"{number(event.best_loss)}")  # fmt: skip
+        if event.step:
+            screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s in all")
+    if ended.reason == "interrupted" and not ended.of(TrainingEnded):
+        screen.fact("ended", "interrupted twice; the last checkpoint is what was saved")
+    screen.fact("test", tested(plan, ended))
+    screen.fact("saved", str(ended.folder))
+
+
+def curve(history: list[EpochEnded]) -> str:
+    """The losses over the epochs."""
+    epochs = np.array([event.epoch + 1 for event in history])
+    series = {"training": (epochs, np.array([event.loss for event in history]))}
+    if all(event.validation_loss is not None for event in history):
+        series["validation"] = (epochs, np.array([event.validation_loss for event in history], dtype=np.float64))
+    values = np.concatenate([y for _, y in series.values()])
+    values = values[np.isfinite(values)]
+    log = bool(values.size and values.min() > 0 and values.max() > FALLS_FAR * values.min())
+    return line_chart(
+        series,
+        width=screen.width(most=72),
+        height=10,
+        log_y=log,
+        title="loss over epochs",
+        ascii_only=screen.ascii_only(),
+    )
+
+
+def tested(plan: Plan, ended: Ended) -> str:
+    """How well the rows that nothing was learnt from are predicted."""
+    if not len(plan.test):
+        return "no rows were held out (--test 0)"
+    x, y = plan.data.rows(plan.test)
+    y_hat = ended.model.predict(plan.preprocessing.inputs(x))
+    if plan.data.classes:
+        return accuracy(y, y_hat, plan.data.y[plan.train])
+    return quantity(y, plan.preprocessing.quantities(y_hat), plan.data.target)
+
+
+def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> str:
+    right = int((y == y_hat).sum())
+    commonest = float((y == np.bincount(learnt).argmax()).mean())
+    return (
+        f"accuracy {share(right / len(y))} ({right} of {len(y)} held-out rows;"
+        f" the commonest class alone: {share(commonest)})"
+    )
+
+
+def quantity(y: NDArray[Any], y_hat: NDArray[Any], target: str) -> str:
+    squares = np.square(y_hat - y).sum(keepdims=True)
+    r2, rmse = errors(squares, y[:, None])
+    return f"R^2 {r2:.3f}, root mean squared error {number(rmse)} of {target!r} on {len(y)} held-out rows"

@@ -1,0 +1,94 @@
+"""`fallline predict`: the rows of a file through a trained network, and its answers as a file.
+
+RUN is the folder of a run. FILE is a CSV file with the columns the network was trained on, found by name in any
+order; other columns, the target among them, are not looked at. The answers come in the order of the rows, one column
+called prediction; with --probabilities also one column for each class.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fallline.cli import screen
+from fallline.cli.exits import UsageProblem
+from fallline.cli.flags import argument, flag
+
+EXAMPLES = """\
+fallline predict runs/data-1 new.csv                     answers on screen
+fallline predict runs/data-1 new.csv --out answers.csv
+fallline predict runs/iris-1 new.csv --probabilities"""
+
+
+@dataclass(frozen=True, slots=True)
+class FLAGS:
+    run: str = argument("the folder of a run", "RUN")
+    file: str = argument("a CSV file with the columns of the training data", "FILE")
+    out: str | None = flag(None, "where to write; by default to the screen", metavar="FILE")
+    probabilities: bool = flag(False, "add the probability of each class")
+    debug: bool = flag(False, "show the traceback of an error")
+
+
+def run(flags: FLAGS) -> None:
+    from fallline.cli.trained import open_run
+    from fallline.data.table import read_table
+    from fallline.training.disk import write_atomically
+
+    if flags.out is not None:
+        check_out(Path(flags.out), Path(flags.file))
+    trained = open_run(flags.run)
+    preprocessing = trained.preprocessing
+    if flags.probabilities and (not preprocessing.classes or trained.model.loss.link is None):
+        raise UsageProblem(f"the run in {flags.run} gives no probabilities: it was trained with the loss "
+                           f"{trained.model.loss.name}")  # fmt: skip
+    table = read_table(flags.file, features=preprocessing.features)
+    x = preprocessing.inputs(table.x)
+    header, columns = ["prediction"], [answers(trained.model.predict(x), preprocessing)]
+    if flags.probabilities:
+        header += [f"probability_{name}" for name in preprocessing.classes]
+        columns += [map(number_text, column) for column in trained.model.predict_proba(x).T]
+    rows = list(zip(*columns, strict=True))
+    if flags.out is None:
+        write(sys.stdout, header, rows)
+        return
+    path = Path(flags.out)
+
+    def put(part: Path) -> None:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            write(file, header, rows)
+
+    write_atomically(path, put)
+    screen.say(f"{len(rows)} predictions of {preprocessing.target!r} written to {path}")
+
+
+def check_out(out: Path, file: Path) -> None:
+    """Raise unless the answers may be written there."""
+    if out.is_dir():
+        raise UsageProblem(f"--out {out} is a folder, not a file")
+    if not out.absolute().parent.is_dir():
+        raise UsageProblem(f"--out {out}: there is no folder {out.parent}")
+    if out.exists() and file.exists() and out.samefile(file):
+        raise UsageProblem(f"--out {out} is the file that is read")
+
+
+def answers(y_hat: NDArray[Any], preprocessing: Any) -> Iterator[str]:
+    """Predictions as a file holds them: class names, or quantities in the target's own units."""
+    if preprocessing.classes:
+        return (preprocessing.classes[int(code)] for code in y_hat)
+    return map(number_text, preprocessing.quantities(y_hat))
+
+
+def number_text(value: Any) -> str:
+    """Nine significant digits: what a float32 can hold."""
+    return f"{float(np.float64(value)):.9g}"
+
+
+def write(file: TextIO, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)

@@ -1,0 +1,119 @@
+"""Two readers of a training run's events: a live line for a terminal, and a few plain lines for everything else.
+
+They show what happens; what came out of it is told by the command.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from fallline.cli import screen
+from fallline.insight.text import number
+from fallline.training.events import EpochEnded, Event, Progress
+
+# Lines a run prints where nobody watches it live.
+PLAIN_LINES = 10
+# Columns of the live line's bar, and of the time after it with the gaps between all parts.
+BAR, TIME = 10, 8
+
+
+class Reader(Protocol):
+    """Shows one event after the other."""
+
+    def show(self, event: Event) -> None: ...
+
+
+@contextmanager
+def reader(started: Any) -> Iterator[Reader]:
+    """The reader that suits standard output, for a run that `started` says has begun."""
+    if not screen.is_terminal():
+        yield Plain(started.epochs)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=BAR),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    ]
+    wide = screen.width(most=160)
+    with Bars(*columns, console=Console(width=wide), refresh_per_second=10) as bars:
+        yield Live(bars, started, wide)
+
+
+class Plain:
+    """About ten lines over a whole run: its first epochs, its last, and some in between."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.every = -(-epochs // PLAIN_LINES)
+        self.widths: list[int] = []
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            done = event.epoch + 1
+            if done % self.every == 0 or done == self.epochs:
+                shown = facts(event)
+                # A column is as wide as its widest text so far, so that numbers stand under one another.
+                self.widths = [max(len(text), width) for text, width in zip(shown, self.widths or [0] * len(shown))]
+                cells = (text.ljust(width) for text, width in zip(shown, self.widths))
+                screen.say("   ".join([place(done, self.epochs), *cells]).rstrip())
+
+
+class Live:
+    """One line that changes: how far, the losses, the speed, the time that is left."""
+
+    def __init__(self, bars: Any, started: Any, width: int) -> None:  # bars: rich's Progress, imported late
+        self.bars, self.epochs, self.width = bars, started.epochs, width
+        total = started.epochs * started.steps_per_epoch
+        self.task = bars.add_task(place(0, self.epochs), total=total, completed=started.first_step, facts="")
+        self.last: EpochEnded | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            self.last = event
+            self.put(event.epoch + 1, event.step, facts(event))
+        elif isinstance(event, Progress):
+            shown = [f"loss {number(event.loss)}"]
+            if self.last is not None and self.last.validation_loss is not None:
+                shown.append(f"validation {number(self.last.validation_loss)}")
+            self.put(event.epoch + 1, event.step, [*shown, speed(event.steps_per_second)])
+
+    def put(self, epoch: int, step: int, shown: list[str]) -> None:
+        """As much as fits: what stands between the losses and the speed goes first, then the speed."""
+        name = place(epoch, self.epochs)
+        room = self.width - len(name) - BAR - TIME
+        while len(shown) > 1 and len("  ".join(shown)) > room:
+            shown.pop(-2 if len(shown) > 3 else -1)
+        self.bars.update(self.task, description=name, completed=step, facts="  ".join(shown))
+
+
+def place(epoch: int, epochs: int) -> str:
+    """`epoch  7/60`, as wide for every epoch."""
+    return f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+
+
+def facts(event: EpochEnded) -> list[str]:
+    """An epoch in a few words, each with its number."""
+    shown = [f"loss {number(event.loss)}"]
+    if event.validation_loss is not None:
+        shown.append(f"validation {number(event.validation_loss)}")
+    for name, value in event.metrics.items():
+        short = name.removeprefix("validation_")
+        shown.append(f"{short} {share(value)}" if short == "accuracy" else f"{short} {number(value)}")
+    return [*shown, speed(event.steps_per_second)]
+
+
+def share(value: float) -> str:
+    """0.9722 as 97.2 %."""
+    return f"{100 * value:.1f} %"
+
+
+def speed(steps_per_second: float) -> str:
+    """Steps a second in three digits."""
+    shown = float(f"{steps_per_second:.3g}") if math.isfinite(steps_per_second) else steps_per_second
+    return f"{shown:,.0f} steps/s" if shown >= 100 else f"{number(shown)} steps/s"

@@ -1,0 +1,30 @@
+"""What standard output can show: how wide it is, whether someone watches it, which characters it has."""
+
+import shutil
+import sys
+
+
+def width(most: int = 100) -> int:
+    """Columns to fill, at most `most`: the terminal's, or what COLUMNS says."""
+    return max(20, min(most, shutil.get_terminal_size((80, 24)).columns))
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def ascii_only() -> bool:
+    """Whether the drawing characters of pictures cannot be shown."""
+    from fallline.insight.picture import needs_ascii
+
+    return needs_ascii(getattr(sys.stdout, "encoding", None))
+
+
+def say(text: str = "") -> None:
+    """A line, at once: a reader at the other end of a pipe sees it when it is said."""
+    print(text, flush=True)
+
+
+def fact(name: str, text: str) -> None:
+    """A line of two columns: what it is about, and what there is to say."""
+    say(f"{name:<14}{text}")

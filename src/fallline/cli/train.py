@@ -1,0 +1,110 @@
+"""`fallline train`: data in, network trained with live progress, result on screen and in a run folder.
+
+DATA is digits, iris, wine, breast-cancer, diabetes, or a CSV file with a header, numeric columns and the column that
+--target names. A target of text, or of at most 20 distinct whole numbers, is learnt as classes, any other as a
+quantity; --task says otherwise. Columns are standardised by the training rows, and what that took is kept with the
+network. The held-out rows are the same whatever the seed, and are looked at once, at the end. The network that is
+kept is the one with the lowest validation loss.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fallline.cli.flags import argument, as_typed, flag
+from fallline.data.dataset import TEST_SHARE
+from fallline.data.target import TASKS
+from fallline.nn import ACTIVATIONS, LOSSES, CrossEntropy, Softmax
+from fallline.optim import OPTIMIZERS, SCHEDULES, Optimizer
+from fallline.ranges import Range, options
+from fallline.training.settings import Settings
+
+EXAMPLES = """\
+fallline train digits
+fallline train iris --hidden 8 --activation tanh --epochs 200
+fallline train data.csv --target price --loss huber --early-stopping 20
+fallline train breast-cancer --hidden none --optimizer gradient_descent --learning-rate 0.5
+fallline train digits --out runs/long --epochs 500       then, after Ctrl-C:
+fallline train digits --out runs/long --epochs 500 --resume"""
+
+# Chosen on other splits of digits, iris, wine and breast-cancer than the one that is shown: without the smoothing,
+# the mean over ten splits of digits is 98.2 % instead of 98.9 %.
+HIDDEN, BATCH, SMOOTHING = "128", "16", 0.1
+# Steps that a small network needs on a small table; an epoch of a large table has as many by itself.
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 10, 1000
+
+
+def ranges_of(record: type[Any]) -> dict[str, Range]:
+    return {name: limits for name, _, limits in options(record)}
+
+
+SETTINGS, OPTIMIZER, SMOOTHED = ranges_of(Settings), ranges_of(Optimizer), ranges_of(CrossEntropy)
+
+
+def one_of(doc: str, table: Any, default: str | None = None) -> Any:
+    """A flag that takes a name of a table."""
+    return flag(default, doc, metavar="NAME", number=False, words=tuple(sorted(table)))
+
+
+@dataclass(frozen=True, slots=True)
+class FLAGS:
+    """What `fallline train` takes; None leaves a choice to the library or to the data."""
+
+    data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a CSV file", "DATA")
+    target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
+    task: str | None = one_of("what the target is, if the rule guesses wrong", TASKS)
+    hidden: str = flag(HIDDEN, "widths of the hidden layers, or none", metavar="W,W,..")
+    activation: str = one_of("after each hidden layer", set(ACTIVATIONS) - {Softmax.name}, "relu")
+    loss: str | None = one_of("what is made small; by default cross_entropy or squared_error", LOSSES)
+    label_smoothing: float | None = flag(
+        None,
+        f"{SMOOTHED['label_smoothing'].doc}, with cross_entropy; by default {SMOOTHING}",
+        metavar="SHARE",
+        limits=SMOOTHED["label_smoothing"],
+    )
+    optimizer: str = one_of("how steps follow from gradients", OPTIMIZERS, "adam")
+    learning_rate: float | None = flag(
+        None, "size of a step; by default the optimizer's own", metavar="RATE", limits=OPTIMIZER["learning_rate"]
+    )
+    schedule: str | None = one_of("how the learning rate changes over the steps", SCHEDULES)
+    weight_decay: float | None = flag(
+        None, OPTIMIZER["weight_decay"].doc, metavar="STRENGTH", limits=OPTIMIZER["weight_decay"]
+    )
+    clip_norm: float | None = flag(None, OPTIMIZER["clip_norm"].doc, metavar="NORM", limits=OPTIMIZER["clip_norm"])
+    batch_size: str = flag(BATCH, "rows of a step, or full", metavar="ROWS")
+    epochs: int | None = flag(
+        None, f"{SETTINGS['epochs'].doc}; by default about {STEPS} steps' worth", metavar="N", limits=SETTINGS["epochs"]
+    )
+    validation: float = flag(
+        0.1, "share of the training rows watched instead of learnt", metavar="SHARE", at_least=0, below=1
+    )
+    early_stopping: int | None = flag(
+        None, "stop after N epochs without a better validation loss", metavar="N", at_least=1, whole=True
+    )
+    test: float = flag(TEST_SHARE, "share of the rows held out for the end", metavar="SHARE", at_least=0, below=1)
+    seed: int = flag(0, SETTINGS["seed"].doc, metavar="N", limits=SETTINGS["seed"])
+    dtype: str = flag("float32", SETTINGS["dtype"].doc, metavar="NAME", number=False, words=SETTINGS["dtype"].words)
+    threads: int = flag(1, "this version trains on one", metavar="N", at_least=1, whole=True)
+    out: str | None = flag(None, "the run folder; by default runs/NAME-1, -2 ...", metavar="FOLDER")
+    overwrite: bool = flag(False, "replace the run in --out")
+    resume: bool = flag(False, "go on with the run in --out, with the same flags as before")
+    debug: bool = flag(False, "show the traceback of an error")
+
+
+def epochs_for(steps_per_epoch: int) -> int:
+    """Passes that make about STEPS steps."""
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-STEPS // steps_per_epoch)))
+
+
+def run(flags: FLAGS) -> None:
+    from fallline.cli import journey, outcome
+    from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
+
+    if flags.label_smoothing is None and flags.loss in (None, CrossEntropy.name):
+        flags = replace(flags, label_smoothing=SMOOTHING)
+    plan = journey.plan(flags, epochs_for)
+    ended = journey.travel(plan)
+    outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))
+    if ended.reason == "diverged":
+        raise Exit(DIVERGED)
+    if ended.reason == "interrupted":
+        raise Exit(INTERRUPTED)
