@@ -123,3 +123,43 @@ def test_train_and_fit_take_what_settings_hold() -> None:
 
     taken = {name: p.default for name, p in inspect.signature(fl.train).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert taken == {field.name: field.default for field in fields(Settings)}
+
+
+@pytest.mark.parametrize("loss", sorted(fl.nn.LOSSES))
+@pytest.mark.parametrize("out", [False, True])
+def test_every_loss_trains_validates_and_is_saved(loss: str, out: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 3))
+    record = fl.nn.LOSSES[loss]
+    outputs, y = {
+        "regression": (1, np.floor(np.exp(x[:, 0]))),
+        "binary": (1, np.where(x[:, 0] > 0, "b", "a")),
+        "classification": (3, rng.integers(0, 3, 60)),
+    }[record.task]
+    run = fl.fit(
+        fl.nn.mlp((4,), outputs), (x, y), loss=loss, validation=0.25, epochs=np.int64(15), batch_size=np.int32(8),
+        seed=np.int64(3), optimizer=fl.optim.Adam(np.float32(0.03)), early_stopping=np.int64(14),
+        out=tmp_path if out else None, checkpoints=np.int64(2),
+    )  # fmt: skip
+    assert run.history["loss"][-1] < run.history["loss"][0]
+    assert {name for name in run.history if name.startswith("validation")} == {
+        "validation_loss", *(("validation_r2", "validation_rmse") if record.task == "regression" else
+                             ("validation_accuracy",)),
+    }  # fmt: skip
+    if out:
+        assert fl.load_run(tmp_path).model.predict(x).tolist() == run.model.predict(x).tolist()
+
+
+@pytest.mark.parametrize("optimizer", sorted(fl.optim.OPTIMIZERS))
+def test_every_optimizer_lowers_the_loss_by_its_name(optimizer: str, labelled: Any) -> None:
+    run = fl.fit(NETWORK, labelled, optimizer=optimizer, **{**SETTINGS, "epochs": 20})
+    assert run.history["loss"][-1] < run.history["loss"][0]
+    assert run.stop_reason == "finished"
+
+
+def test_soft_labels_are_counted_by_their_largest(labelled: Any) -> None:
+    x, y = labelled
+    soft = 0.8 * np.eye(3)[y] + 0.2 / 3
+    run = fl.fit(NETWORK, (x, soft), validation=(x, soft), **SETTINGS)
+    hits = np.argmax(run.model.predict_proba(x), axis=1) == y
+    assert run.history["validation_accuracy"][-1] == pytest.approx(np.mean(hits))

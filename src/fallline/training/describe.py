@@ -39,7 +39,7 @@ def described(job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "dtype": job.model.dtype.name,
         "early_stopping": form(job.understood.early_stopping),
-        "checkpoints": settings.checkpoints,
+        "checkpoints": form(settings.checkpoints),
         "data": data_of(job.train),
         "validation": validation,
         "extra": dict(settings.extra or {}),

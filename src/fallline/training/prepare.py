@@ -121,7 +121,8 @@ def _codes(model: Model, y: Array) -> Array | None:
         return None
     if y.ndim == 1:
         return y
-    return y[:, 0].astype(np.int64) if y.shape[1] == 1 else np.argmax(y, axis=1)
+    # One column tells two classes apart, as 0 and 1 or as -1 and 1.
+    return (y[:, 0] > 0).astype(np.int64) if y.shape[1] == 1 else np.argmax(y, axis=1)
 
 
 def _dtype(given: Any, told: Understood) -> np.dtype[Any]:
