@@ -60,11 +60,11 @@ def chain(
     return Instruction(name, chain_source(described), operands, len(outputs), words, True, where, split, work)
 
 
-def along(sizes: Shape, axes: tuple[int | None, ...], private: int | None = None) -> Split | None:
+def along(sizes: Shape, axes: tuple[int | None, ...]) -> Split | None:
     """The outermost loop of more than one turn, where loop i runs along axis i (plus what `axes` adds) of operands."""
     for i, n in enumerate(sizes):
         if n > 1:
-            return Split(i, n, tuple(None if a is None else a + i for a in axes), private)
+            return Split(i, n, tuple(None if a is None else a + i for a in axes))
     return None
 
 
@@ -79,9 +79,7 @@ def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
     words = (*sizes, *so, *sx)
     source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
     operands = out.viewed(sizes, so), x.viewed(sizes, sx)
-    return Instruction(
-        "copy", source, operands, 1, words, False, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT
-    )
+    return Instruction("copy", source, operands, 1, words, False, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT)
 
 
 def fill(out: Ref, where: str = "") -> Instruction:
@@ -105,7 +103,8 @@ def fold(
     if name.startswith("scan"):
         operands = (out, x) if scratch is None else (out, x, scratch)
         source = wrap.source_of("fold", function, tuple(str(ref.dtype) for ref in operands), 6, "REORDERED")
-        return Instruction(name, source, operands, 1, words, False, where, None, 4 * work)
+        scratch_at = None if scratch is None else 2
+        return Instruction(name, source, operands, 1, words, False, where, None, 4 * work, scratch_at)
     # The second loop may be cut only where the first does not need its length to find the next row.
     split = Split(0, n0, (0, 0)) if n0 > 1 else Split(1, n1, (1, 1)) if n1 > 1 else None
     source = wrap.source_of("fold", function, (str(out.dtype), str(x.dtype)), 6, "REORDERED")
@@ -178,10 +177,9 @@ def product(out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, 
         return Instruction("product", source, (c3, a3, b3), 1, sizes, False, where)
     # Without packing the panel is never touched; its place in the row still needs an address.
     operands = (c3, a3, b3, panel or b3)
-    private = None if panel is None else 3
-    split = Split(0, count, (0, 0, 0, None), private) if count > 1 else Split(4, m, (1, 1, None, None), private)
-    if count == 1 and m == 1:
-        split = None
+    scratch = None if panel is None else 3
+    by_rows = Split(4, m, (1, 1, None, None)) if m > 1 else None
+    split = Split(0, count, (0, 0, 0, None)) if count > 1 else by_rows
     words = (*batch, m, n, k, *a.strides[-2:], b.strides[-2], b.strides[-1] if n > 1 else 1, int(panel is not None))
     work = count * m * k * -(-n // 16) * 16 * PRODUCT_STEP * out.dtype.itemsize
-    return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work)
+    return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

@@ -35,13 +35,11 @@ class Split:
     """How an instruction falls into independent parts: the loop in word `word`, of `size` turns, cut anywhere.
 
     axes: for each operand the axis of it that this loop runs along; None where every part needs all of the operand.
-    private: an operand that is scratch memory, of which every part needs its own.
     """
 
     word: int
     size: int
     axes: tuple[int | None, ...]
-    private: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Instruction:
     where: str = ""
     split: Split | None = None
     work: float = 0.0
+    scratch: int | None = None  # an operand that is written too, and of no use afterwards
 
     @property
     def written(self) -> tuple[Ref, ...]:
@@ -75,7 +74,7 @@ class Instruction:
         assert self.split is not None
         operands = []
         for i, (ref, axis) in enumerate(zip(self.operands, self.split.axes, strict=True)):
-            if i == self.split.private:
+            if i == self.scratch:  # every part needs its own
                 ref = replace(ref, offset=ref.offset + number * ref.size)
             elif axis is not None:
                 shape = (*ref.shape[:axis], high - low, *ref.shape[axis + 1 :])

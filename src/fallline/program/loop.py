@@ -15,6 +15,7 @@ from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.passes.simplify import simplify
 from fallline.program import reference
+from fallline.program.lanes import checked
 from fallline.program.lower import lower
 from fallline.program.machine import Program
 from fallline.program.state import carry
@@ -65,6 +66,7 @@ class ReferenceLoop:
     state: list[Array]
     data: list[Array]
     watch: int | None = None
+    threads: int = 1  # it runs on one whatever is asked
     outputs: list[Array] = field(default_factory=list)
 
     def run(self, steps: int) -> int:
@@ -83,12 +85,12 @@ class ReferenceLoop:
 class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
-    def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None) -> None:
+    def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int) -> None:
         graph = simplify(graph)
         node = None if watch is None else graph.outputs[watch]
         lowered = carry(lower(graph, node), len(state))
         self.state = state
-        self.program = Program(lowered, [*state, *data], writable=len(state))
+        self.program = Program(lowered, [*state, *data], writable=len(state), threads=threads)
 
     def run(self, steps: int) -> int:
         return self.program.run(steps)
@@ -99,14 +101,20 @@ class MachineLoop:
         return [np.array(self.program.value(ref)) for ref in self.program.outputs]
 
 
-ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None], Loop]] = {
+ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None, int], Loop]] = {
     "machine": MachineLoop,
     "reference": ReferenceLoop,
 }
 
 
 def build(
-    graph: Graph, state: Sequence[Array], data: Sequence[Array], *, watch: int | None = None, engine: str = "machine"
+    graph: Graph,
+    state: Sequence[Array],
+    data: Sequence[Array],
+    *,
+    watch: int | None = None,
+    engine: str = "machine",
+    threads: int | None = 1,
 ) -> Loop:
     """A runnable loop over a step's graph.
 
@@ -114,8 +122,9 @@ def build(
     state: C-contiguous writable arrays, updated in place by `run`. data: arrays that are only read, never copied.
     watch: position of a scalar output that has to stay finite, usually the loss.
     engine: "machine" or "reference".
+    threads: lanes to use at most, >= 1; None means the cores this process may use. Results do not depend on it.
     """
     check(graph, state, data, watch)
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return ENGINES[engine](graph, list(state), list(data), watch)
+    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads))

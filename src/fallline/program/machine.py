@@ -4,13 +4,16 @@ Nothing reaches the kernels unchecked: each window must lie inside its buffer, a
 alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 """
 
+import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fallline.errors import ProgramError
 from fallline.graph.op import Array
+from fallline.program import lanes
 from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
@@ -51,7 +54,9 @@ class Program:
     arrays: one per input of the graph: C-contiguous, of the input's dtype. They are used in place, not copied.
     """
 
-    def __init__(self, lowered: Lowered, arrays: Sequence[Array], keep: bool = False, writable: int = 0) -> None:
+    def __init__(
+        self, lowered: Lowered, arrays: Sequence[Array], keep: bool = False, writable: int = 0, threads: int = 1
+    ) -> None:
         self.outputs = lowered.outputs
         pinned = {ref.buffer for ref in self.outputs}
         # Marked before anything is shared: what is read after the run must not become somebody else's memory.
@@ -61,11 +66,14 @@ class Program:
         )
         home = {} if keep else share_in_place(lowered.instructions, self.buffers)
         self.instructions = [instruction.moved(home) for instruction in lowered.instructions]
+        self._room_for_scratch(threads)
         verify(self.instructions, self.buffers)
         self.plan: Plan = plan(self.instructions, self.buffers, keep)
         self.constants = lowered.constants
-        self.watch_end = lowered.watch_end
+        self.watch_end = lowered.watch_end or len(self.instructions)
         self._place(arrays, writable)
+        self.schedule = lanes.best(self.instructions, threads, self.watch_end, self._span)
+        self.crew: lanes.Crew | None = None
         self._assemble()
 
     @property
@@ -102,32 +110,59 @@ class Program:
             raise ProgramError(f"input {buffer.number} is state, and has to be writable")
         return int(array.ctypes.data)
 
-    def _assemble(self) -> None:
-        """Write the table: kernel addresses, and rows of operand addresses and words."""
-        from fallline.program.kernels import store
-        from fallline.program.kernels.wrap import RUNNER
+    def _room_for_scratch(self, threads: int) -> None:
+        """Make scratch memory large enough for every lane to have its own."""
+        scratch = {
+            ins.operands[ins.scratch].buffer for ins in self.instructions if ins.scratch is not None and ins.split
+        }
+        self.buffers = tuple(
+            replace(b, size=b.size * threads) if i in scratch else b for i, b in enumerate(self.buffers)
+        )
 
-        lengths = [len(ins.operands) + len(ins.words) for ins in self.instructions]
-        self.rows = np.zeros(sum(lengths) + 1, np.int64)
-        self.table = np.zeros((len(self.instructions), 2), np.int64)
+    def _span(self, ref: Ref) -> tuple[int, int]:
+        """The bytes a window lies in."""
+        low, high = ref.extent()
+        base, item = self.addresses[ref.buffer], ref.dtype.itemsize
+        return base + low * item, base + high * item
+
+    def _assemble(self) -> None:
+        """Write the tables, one a lane: kernel addresses, and rows of operand addresses and words."""
+        from fallline.program.kernels import store
+        from fallline.program.kernels.wrap import LANE_RUNNER, RUNNER
+
+        per_lane = self.schedule.lanes if self.schedule else (self.instructions,)
+        every = [ins for lane in per_lane for ins in lane if ins is not None]
+        if self.schedule:
+            verify(every, self.buffers)
+        self.runner = store.load(LANE_RUNNER if self.schedule else RUNNER)
+        self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
         self.kernels = []  # addresses do not keep code alive
-        self.runner = store.load(RUNNER)
         self.fixups: dict[int, list[tuple[int, int]]] = {}
+        self.tables = []
         at = 0
-        for i, (instruction, length) in enumerate(zip(self.instructions, lengths, strict=True)):
-            kernel = store.load(instruction.source)
-            self.kernels.append(kernel)
-            self.table[i] = kernel.address, self.rows.ctypes.data + at * WORD
-            for j, ref in enumerate(instruction.operands):
-                offset = ref.offset * ref.dtype.itemsize
-                self.rows[at + j] = self.addresses[ref.buffer] + offset
-                if self.buffers[ref.buffer].place is Place.INPUT:
-                    self.fixups.setdefault(self.buffers[ref.buffer].number, []).append((at + j, offset))
-            self.rows[at + len(instruction.operands) : at + length] = instruction.words
-            at += length
-        if not self.watch_end:
-            self.watch_end = len(self.instructions)
+        for lane in per_lane:
+            table = np.zeros((len(lane), 2), np.int64)
+            for i, instruction in enumerate(lane):
+                if instruction is None:
+                    continue
+                kernel = store.load(instruction.source)
+                self.kernels.append(kernel)
+                table[i] = kernel.address, self.rows.ctypes.data + at * WORD
+                at = self._write_row(at, instruction)
+            self.tables.append(table)
+        self.meetings = aligned_bytes(2 * ALIGNMENT).view(np.int64)
         self.lock = threading.Lock()
+
+    def _write_row(self, at: int, instruction: Instruction) -> int:
+        """One instruction's arguments from place `at` on; returns where the next may begin."""
+        for j, ref in enumerate(instruction.operands):
+            offset = ref.offset * ref.dtype.itemsize
+            self.rows[at + j] = self.addresses[ref.buffer] + offset
+            if self.buffers[ref.buffer].place is Place.INPUT:
+                self.fixups.setdefault(self.buffers[ref.buffer].number, []).append((at + j, offset))
+        words = at + len(instruction.operands)
+        self.rows[words : words + len(instruction.words)] = instruction.words
+        return words + len(instruction.words)
 
     def rebind(self, number: int, array: Array) -> None:
         """Use another array for an input; it has to be like the one before."""
@@ -145,10 +180,27 @@ class Program:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
         with self.lock:
             self.status[:] = 0
-            done = int(self.runner(self.table, self.watch_end, self.addresses[STATUS], steps))
+            done = int(self._run_lanes(steps) if self.schedule else self._run_alone(steps))
         if self.status[0] == OUT_OF_RANGE:
             raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
         return done
+
+    def _run_alone(self, steps: int) -> int:
+        done: int = self.runner(self.tables[0], self.watch_end, self.addresses[STATUS], steps)
+        return done
+
+    def _run_lanes(self, steps: int) -> int:
+        count = len(self.tables)
+        if self.crew is None or self.crew.process != os.getpid():  # threads do not survive a fork
+            self.crew = lanes.Crew(count - 1)
+        self.meetings[:] = 0
+        shared = self.meetings.ctypes.data
+
+        def work(lane: int) -> int:
+            done: int = self.runner(self.tables[lane], self.addresses[STATUS], shared, count, steps)
+            return done
+
+        return self.crew.run(work, count)
 
     def value(self, ref: Ref) -> Array:
         """A window's elements as an array over the program's own memory; copy it before the next run."""

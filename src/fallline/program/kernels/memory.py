@@ -84,3 +84,34 @@ def call_kernel(typing_context: Any, address: Any, operands: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), codegen
+
+
+@intrinsic
+def add_atomic(typing_context: Any, address: Any, value: Any) -> Any:
+    """Add to a word that other threads use too; returns what it held before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], _LLVM["int64"].as_pointer()), args[1], "seq_cst")
+
+    return types.int64(types.intp, types.int64), codegen
+
+
+@intrinsic
+def load_atomic(typing_context: Any, address: Any) -> Any:
+    """Read a word that other threads write."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(args[0], _LLVM["int64"].as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.intp), codegen
+
+
+@intrinsic
+def store_atomic(typing_context: Any, address: Any, value: Any) -> Any:
+    """Write a word that other threads read."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], builder.inttoptr(args[0], _LLVM["int64"].as_pointer()), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.int64), codegen

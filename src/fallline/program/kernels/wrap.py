@@ -65,3 +65,38 @@ def kernel(table, watch_end, status, steps):
             return step
     return steps
 """
+
+# The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
+# and lets all go on with one decision. `shared` holds two words, arrivals and (meetings held * 2 + stop).
+# A waiting lane spins, since the others are only nanoseconds behind, but gives its core away if it waits for long:
+# on a busy machine they may not be running at all.
+LANE_RUNNER = """
+from numba import njit, types
+from fallline.program.kernels.memory import add_atomic, call_kernel, load_atomic, store_atomic, word_pointer
+
+give_way = types.ExternalFunction("sched_yield", types.int32())
+
+
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64)], cache=True, nogil=True)
+def kernel(table, status, shared, lanes, steps):
+    words = word_pointer(status)
+    meeting = 0
+    for step in range(steps):
+        for i in range(table.shape[0]):
+            if table[i, 0] != 0:
+                call_kernel(table[i, 0], table[i, 1])
+                continue
+            meeting += 1
+            if add_atomic(shared, 1) == lanes * meeting - 1:
+                store_atomic(shared + 64, 2 * meeting + (1 if words[0] != 0 else 0))
+            waited = 0
+            seen = load_atomic(shared + 64)
+            while seen < 2 * meeting:
+                waited += 1
+                if waited > 4000:
+                    give_way()
+                seen = load_atomic(shared + 64)
+            if seen & 1:
+                return step
+    return steps
+"""

@@ -1,0 +1,121 @@
+"""The law of lanes: any number of them, the same bits. And what choosing, starting and stopping them promises."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallline import nn, optim
+from fallline.errors import ArgumentError, ProgramError
+from fallline.graph.node import new_input
+from fallline.graph.trace import trace
+from fallline.program import lanes
+from fallline.program.loop import build
+from fallline.training.step import training_step
+
+
+def always(patch):
+    """Use as many lanes as allowed, and cut everything that can be cut, however little there is to gain."""
+    patch.setattr(lanes, "SMALL", 0.0)
+    patch.setattr(
+        lanes, "best", lambda ins, most, end, span: lanes.schedule(ins, most, end, span) if most > 1 else None
+    )
+    patch.setattr("fallline.program.loop.checked", lambda threads: threads)
+
+
+def trained(sizes, batch, threads, dtype="float32", optimizer=None, steps=6):
+    rng = np.random.default_rng(0)
+    rows = 3 * batch
+    x = rng.standard_normal((rows, sizes[0])).astype(dtype)
+    layers = [layer for n in sizes[1:-1] for layer in (nn.Dense(n), nn.Tanh())]
+    model = nn.Model.init(nn.Sequential(*layers, nn.Dense(sizes[-1])), sizes[0], loss="cross_entropy", dtype=dtype)
+    optimizer = optimizer or optim.Adam(0.01, clip_norm=1.0)
+    data = {"x": x, "y": np.arange(rows) % sizes[-1], "order": np.tile(rng.permutation(rows), 3)}
+    state = {"theta": np.array(model.theta),
+             **{"optimizer." + name: np.array(a) for name, a in sorted(optimizer.init(model.theta).items())},
+             "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
+    graph = training_step(model, optimizer, state, data, batch)
+    loop = build(graph, list(state.values()), list(data.values()), watch=len(state), threads=threads)
+    assert (loop.program.schedule is not None) == (threads > 1)
+    assert loop.run(steps - 2) == steps - 2
+    assert loop.run(2) == 2
+    return b"".join(array.tobytes() for array in state.values())
+
+
+@settings(max_examples=12)
+@given(
+    sizes=st.lists(st.integers(2, 40), min_size=2, max_size=4),
+    batch=st.integers(1, 33),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_any_number_of_lanes_gives_the_same_bits(sizes, batch, dtype):
+    with pytest.MonkeyPatch.context() as patch:
+        always(patch)
+        alone = trained(sizes, batch, 1, dtype)
+        for threads in (2, 3, 5):
+            assert trained(sizes, batch, threads, dtype) == alone
+
+
+def laned(step, state, data, threads, watch=None):
+    inputs = [new_input(a.shape, a.dtype) for a in [*state, *data]]
+    graph, _ = trace(step, inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        always(patch)
+        return build(graph, state, data, watch=watch, threads=threads)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_all_lanes_stop_before_the_step_whose_watched_value_is_not_finite(threads):
+    state = [np.full(100, 1e30), np.array(0)]
+    loop = laned(lambda t, n: (t * t, n + 1, np.sum(np.log(t))), state, [], threads, watch=2)
+    assert loop.run(10) == 4
+    assert state[1] == 4
+    assert loop.run(10) == 0
+
+
+def test_a_position_outside_stops_all_lanes_with_an_error():
+    index = np.arange(50)
+    loop = laned(lambda t, x, i: (t + np.take(x, i, axis=0),), [np.zeros(50)], [np.arange(50.0), index], 2)
+    assert loop.run(3) == 3
+    index[49] = 50
+    with pytest.raises(ProgramError, match="position of 50"):
+        loop.run(3)
+    index[49] = 49
+    assert loop.run(3) == 3
+
+
+def test_programs_with_lanes_run_at_the_same_time_in_several_threads():
+    loops = [laned(lambda t, x: (t + x,), [np.zeros(64)], [np.ones(64)], 3) for _ in range(4)]
+    threads = [threading.Thread(target=loop.run, args=(2000,)) for loop in loops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for loop in loops:
+        np.testing.assert_array_equal(loop.state[0], 2000)
+
+
+def test_small_work_stays_on_one_lane_and_large_is_shared():
+    def step(t, x):
+        return (t - 0.01 * (x.T @ np.tanh(x @ t)),)
+
+    def schedule(rows, columns):
+        arrays = np.ones((columns, columns), np.float32), np.ones((rows, columns), np.float32)
+        inputs = [new_input(a.shape, a.dtype) for a in arrays]
+        graph, _ = trace(step, inputs)
+        return build(graph, [arrays[0]], [arrays[1]], threads=2).program.schedule
+
+    assert schedule(10, 8) is None
+    assert schedule(256, 512) is not None
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10**6, 1.5, True, "2"])
+def test_senseless_numbers_of_threads_are_refused(threads):
+    with pytest.raises(ArgumentError, match="threads is a whole number from 1"):
+        lanes.checked(threads)
+
+
+def test_lanes_by_default_are_the_cores_this_process_may_use():
+    assert 1 <= lanes.checked(None) == lanes.available()
