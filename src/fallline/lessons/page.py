@@ -13,7 +13,8 @@ def title(text: str, *, ascii_only: bool) -> str:
 
 def formula(text: str) -> str:
     """Lines set off from the words around them, as they stand."""
-    return textwrap.indent(textwrap.dedent(text).strip("\n"), "    ")
+    lines = textwrap.dedent(text).strip("\n").split("\n")
+    return "\n".join(f"    {line}".rstrip() for line in lines)
 
 
 def page(parts: Iterable[str]) -> str:

@@ -17,6 +17,8 @@ from fallline.lessons.walk import Walk, descend
 
 # Steps on a real loss between "it grows" and "it falls": 400 steps tell rates apart that differ by 0.1 %.
 TRIAL = 400
+SHARES = (0.1, 0.5, 0.99, 1.01, 1.1)  # of the border
+DRAWN = (0.1, 0.99, 1.01)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +86,11 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
         steps = result.arrivals[rate]
         ways.append([number(rate), "never" if steps is None else f"{steps} steps", shown])
     trials = [
-        [f"{share:g} x", number(share * result.predicted, 5), number(float(losses[min(100, len(losses) - 1)])),
+        [share, number(share * result.predicted, 5), number(float(losses[min(100, len(losses) - 1)])),
          number(float(losses[-1])), "falls" if losses[-1] < losses[len(losses) // 2] else "grows without end"]
         for share, losses in result.trials.items()
     ]  # fmt: skip
-    curves = {f"{share:g} x border": losses[:101] for share, losses in result.trials.items()}
+    curves = {f"{share:g} x border": result.trials[share][:101] for share in DRAWN}
     error = abs(result.measured / result.predicted - 1)
     return page([
         title("Step size: too small crawls, too large never arrives", ascii_only=ascii_only),
@@ -108,8 +110,8 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
             of the Hessian with vectors. So the border should lie at 2 / lambda_max =
             {number(result.predicted, 6)}. Descent itself, tried again and again with the interval halved each
             time, first diverges at {number(result.measured, 6)}: {100 * error:.2f} % away.""", width),
-        table(trials, ["learning rate", "", "loss after 100", f"after {TRIAL}", "the loss"], width=width,
-              ascii_only=ascii_only),
+        table(trials, ["times the border", "learning rate", "loss after 100", f"after {TRIAL}", "the loss"],
+              width=width, ascii_only=ascii_only),
         line_chart(curves, log_y=True, width=min(width, 76), title="Loss over 100 steps, at rates around the border",
                    x_label="step", ascii_only=ascii_only),
     ])  # fmt: skip
@@ -137,7 +139,7 @@ def step_size(precision: float = 1e-3) -> StepSize:
     def trial(rate: float) -> Walk:
         return descend(mean_squared_error, start, rate, TRIAL, x, y)
 
-    trials = {share: trial(share * predicted).values for share in (0.1, 0.5, 0.99, 1.01, 1.1)}
+    trials = {share: trial(share * predicted).values for share in SHARES}
     measured = border(trial, predicted / 4, predicted * 4, precision)
     cut = {rate: way[: (arrivals[rate] or 14) + 1] for rate, way in ways.items()}
     return StepSize(cut, arrivals, highest, predicted, measured, trials, len(set_))

@@ -1,0 +1,168 @@
+"""Lesson `gradient-cost`: all derivatives in one backward pass, against two forward passes for each of them."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import transforms, tree
+from fallline.graph.op import Array
+from fallline.graph.trace import input_like, trace
+from fallline.insight.picture import line_chart, table
+from fallline.insight.text import number
+from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.table import lesson
+from fallline.lessons.walk import duration, seconds
+from fallline.nn import Model, mlp
+from fallline.program.loop import Loop, build
+from fallline.tree import Tree
+
+ROWS = 128
+# Finite differences are measured where they take less than this many seconds, and extrapolated beyond.
+BEARABLE = 0.7
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One size. forward: seconds for the loss; gradient: for the loss and every derivative of it.
+
+    differences: seconds for every derivative by central differences, 2 P forward passes; `measured` or carried on.
+    error: their largest difference from the gradient, relative to the largest derivative; NaN if not measured.
+    """
+
+    parameters: int
+    forward: float
+    gradient: float
+    differences: float
+    measured: bool
+    error: float
+
+    @property
+    def ratio(self) -> float:
+        return self.gradient / self.forward
+
+
+@dataclass(frozen=True)
+class GradientCost:
+    """costs: from the smallest network to the largest, all with the same number of rows."""
+
+    costs: tuple[Cost, ...]
+    rows: int
+
+
+def width_for(parameters: float) -> int:
+    """The width h at which a network h-h-h has about this many parameters: 2 h^2 + 2 h."""
+    return max(1, round((math.sqrt(1 + 2 * parameters) - 1) / 2))
+
+
+def by_differences(loss: Callable[[], float], theta: Array, step: float = 1e-2) -> Array:
+    """(loss(theta + h e_i) - loss(theta - h e_i)) / 2h for every i; `loss` reads theta, which is put back."""
+    found = np.zeros(theta.size)
+    for i in range(theta.size):
+        kept = theta[i]
+        theta[i] = kept + step
+        up = loss()
+        theta[i] = kept - step
+        found[i] = (up - loss()) / (2 * step)
+        theta[i] = kept
+    return found
+
+
+def in_place(function: Callable[..., Any], results: list[Array], inputs: list[Array]) -> Loop:
+    """A program that writes function(*inputs) into `results` at every run, as a training step does.
+
+    fallline.compile returns new arrays at every call instead; for 40 MB of gradient that costs more than computing it.
+    """
+    count = len(results)
+
+    def step(*nodes: Any) -> Any:
+        return tree.leaves(function(*nodes[count:]))
+
+    graph, _ = trace(step, [input_like(array) for array in (*results, *inputs)])
+    return build(graph, results, inputs)
+
+
+def cost_of(parameters: float, bearable: float) -> Cost:
+    """Measure one size."""
+    h = width_for(parameters)
+    rng = np.random.default_rng(0)
+    model = Model.init(mlp((h,), h, "tanh"), h, loss="squared_error")
+    data = [rng.standard_normal((ROWS, h)).astype(np.float32) for _ in range(2)]
+    leaves = tree.leaves(model.params)
+
+    def loss(params: Tree, x: Any, y: Any) -> Any:
+        return model.loss.function(model.network.apply(params, x), y)
+
+    def on_leaves(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: function(tree.unflatten(model.params, list(given[:-2])), *given[-2:])
+
+    value, exact = np.zeros((), np.float32), [np.zeros_like(leaf) for leaf in leaves]
+    forward = in_place(on_leaves(loss), [value], [*leaves, *data])
+    gradient = in_place(on_leaves(transforms.value_and_grad(loss)), [np.zeros_like(value), *exact], [*leaves, *data])
+    p = model.theta.size
+    # Small networks take a few microseconds, which calling the program from Python would double.
+    repeat = int(min(100, max(1, 1e7 // p)))
+    once = seconds(lambda: forward.run(repeat)) / repeat
+    both = seconds(lambda: gradient.run(repeat)) / repeat
+    if 2 * p * once > bearable:
+        return Cost(p, once, both, 2 * p * once, False, np.nan)
+
+    def current() -> float:
+        forward.run(1)
+        return float(value)
+
+    begin = time.perf_counter()
+    found = by_differences(current, model.theta)
+    took = time.perf_counter() - begin
+    flat = np.concatenate([part.ravel() for part in exact])
+    return Cost(p, once, both, took, True, float(np.abs(found - flat).max() / np.abs(flat).max()))
+
+
+def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
+    costs, last = result.costs, result.costs[-1]
+    rows = [
+        [f"{c.parameters:,}", duration(c.forward), duration(c.gradient), f"{c.ratio:.2f} x",
+         duration(c.differences) + ("" if c.measured else " *"), f"{c.differences / c.gradient:,.0f} x",
+         number(c.error, 2) if c.measured else ""]
+        for c in costs
+    ]  # fmt: skip
+    p = [c.parameters for c in costs]
+    curves = {"forward pass": (p, [c.forward for c in costs]), "value and gradient": (p, [c.gradient for c in costs]),
+              "differences": (p, [c.differences for c in costs])}  # fmt: skip
+    errors = [c.error for c in costs if c.measured]
+    errors_told = f"by {number(max(errors), 2)} of the largest derivative at most" if errors else "not measured here"
+    return page([
+        title("What a gradient costs: one backward pass for everything", ascii_only=ascii_only),
+        words("""A derivative can be found by trying: move one parameter a little up, a little down, and look at
+            the loss. That takes two forward passes for each parameter. Backpropagation takes one backward pass
+            for all of them, however many there are. Measured just now, on networks h-h-h with tanh and""", width),
+        formula(f"""
+            {result.rows} rows, float32, one thread; P parameters
+            differences:      2 P forward passes
+            backpropagation:  1 forward pass and 1 backward pass"""),
+        table(rows, ["P", "forward", "with gradient", "ratio", "differences", "slower by", "their error"], width=width,
+              ascii_only=ascii_only),
+        words("""* not run: 2 P times the forward pass. The ratio is one value with its whole gradient against
+            the value alone. A backward pass multiplies with every weight matrix twice where the forward pass
+            does it once (for the first layer once: nobody asks for the gradient of the data), so between two
+            and three is what to expect where products are all there is.""", width),
+        line_chart(curves, log_x=True, log_y=True, points=True, width=min(width, 76), height=16,
+                   title="Seconds against the number of parameters", x_label="parameters", ascii_only=ascii_only),
+        words(f"""For {last.parameters:,} parameters the whole gradient takes {duration(last.gradient)}; trying
+            would take {duration(last.differences)}. Trying is also less exact: where it was run it was off
+            {errors_told}, because the step has to be small, and rounding then eats the difference. This one
+            fact, the gradient for the price of about three forward passes, is why networks can be trained at
+            all.""", width),
+    ])  # fmt: skip
+
+
+@lesson("gradient-cost", "The price of a gradient",
+        "one backward pass against finite differences, from 10 to 10 million parameters", tell)  # fmt: skip
+def gradient_cost(
+    sizes: tuple[float, ...] = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), bearable: float = BEARABLE
+) -> GradientCost:
+    """Measure value, gradient and finite differences for networks of about these many parameters."""
+    return GradientCost(tuple(cost_of(size, bearable) for size in sizes), ROWS)

@@ -1,0 +1,111 @@
+"""Lesson `regression`: linear and logistic regression are networks of one layer, trained like any other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.data.dataset import Dataset
+from fallline.data.preprocess import standardise
+from fallline.data.sets import load
+from fallline.graph.op import Array
+from fallline.insight.picture import bars, line_chart
+from fallline.insight.text import number
+from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.table import lesson
+from fallline.nn import Dense, Sequential
+from fallline.optim import Nesterov
+from fallline.training import Run, fit
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """One regression. weight, bias: of the layer, for standardised columns. losses: per epoch.
+
+    score: R^2 for a number, the share of rows that are right for a class.
+    """
+
+    data: str
+    features: tuple[str, ...]
+    rows: int
+    weight: Array
+    bias: float
+    losses: Array
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """linear: diabetes, a number. logistic: breast-cancer, one of two classes, with weight decay 1 / (C rows)."""
+
+    linear: Fitted
+    logistic: Fitted
+    penalty: float
+    classes: tuple[str, ...]
+
+
+def one_layer(data: Dataset, loss: str, optimizer: Any, epochs: int, target: bool = False) -> tuple[Run, Array, Array]:
+    """Train Dense(1) on a whole data set, all rows in every step."""
+    ready = standardise(data, np.arange(len(data)), target=target)
+    x, y = ready.inputs(data.x), ready.targets(data.y)
+    run = fit(Sequential(Dense(1)), (x, y), loss=loss, optimizer=optimizer, epochs=epochs, batch_size="full",
+              dtype="float64")  # fmt: skip
+    return run, x, y
+
+
+def fitted(data: Dataset, run: Run, score: float) -> Fitted:
+    params = run.model.params[0]
+    return Fitted(data.name, data.features, len(data), params["weight"][:, 0].copy(), float(params["bias"][0]),
+                  run.history["loss"], score)  # fmt: skip
+
+
+def strongest(of: Fitted, count: int) -> dict[str, float]:
+    """The features with the largest weights."""
+    order = np.argsort(-np.abs(of.weight), kind="stable")[:count]
+    return {of.features[i]: float(of.weight[i]) for i in order}
+
+
+def tell(result: Regression, *, width: int, ascii_only: bool) -> str:
+    a, b = result.linear, result.logistic
+    return page([
+        title("Regression: a network of one layer", ascii_only=ascii_only),
+        words("""The oldest models of statistics are the smallest networks. One layer, one output, no hidden
+            units; only the loss says which of the two it is. Nothing else changes: the same forward pass, the
+            same backpropagation, the same descent.""", width),
+        formula("""
+            y_hat = x W + b                                    Sequential(Dense(1))
+            linear:    loss = mean (y_hat - y)^2               loss="squared_error"
+            logistic:  p = 1 / (1 + exp(-y_hat))
+                       loss = mean of -log p of the truth      loss="binary_cross_entropy" """),
+        words(f"""Linear: the course of diabetes of {a.rows} patients a year on, a number, from
+            {len(a.features)} measurements (all columns with mean 0 and deviation 1). After {len(a.losses):,}
+            steps over all rows the loss is {number(float(a.losses[-1]), 7)}; the model explains
+            {100 * a.score:.1f} % of the variance. The largest weights:""", width),
+        bars(strongest(a, 6), width=min(width, 76), ascii_only=ascii_only),
+        words(f"""Logistic: {b.rows} tumours, {result.classes[0]} or {result.classes[1]}, from {len(b.features)}
+            measurements of their cells. Weight decay {number(result.penalty)} keeps the weights small, as
+            scikit-learn's C = 1 does. After {len(b.losses):,} steps the loss is
+            {number(float(b.losses[-1]), 7)}, and {100 * b.score:.1f} % of the rows are on the right side. The
+            largest weights; above zero speaks for {result.classes[1]}:""", width),
+        bars(strongest(b, 8), width=min(width, 76), ascii_only=ascii_only),
+        line_chart({"linear, diabetes": a.losses[:200], "logistic, breast-cancer": b.losses[:200]}, log_y=True,
+                   width=min(width, 76), height=10, title="Loss over the first 200 steps", x_label="step",
+                   ascii_only=ascii_only),
+        words("""These coefficients are those of scikit-learn's LinearRegression and LogisticRegression on the
+            same columns, to four digits and more: another way to the same lowest point. Put a layer with a bend
+            before it, Dense(32) and ReLU(), and the same lines train a network.""", width),
+    ])  # fmt: skip
+
+
+@lesson("regression", "One layer", "linear and logistic regression as networks of one layer", tell)
+def regression(epochs: int = 3000) -> Regression:
+    """Fit diabetes and breast-cancer with one Dense layer each."""
+    first, second = load("diabetes"), load("breast-cancer")
+    run, x, y = one_layer(first, "squared_error", Nesterov(0.05, momentum=0.95), epochs, target=True)
+    residual = np.asarray(run.model.predict(x)).ravel() - y
+    linear = fitted(first, run, 1 - float(np.mean(residual**2) / np.var(y)))
+    # scikit-learn's C = 1 adds |w|^2 / (2 C) to the sum over rows; here the mean is minimised.
+    penalty = 1 / len(second)
+    run, x, y = one_layer(second, "binary_cross_entropy", Nesterov(0.2, momentum=0.95, weight_decay=penalty), epochs)
+    logistic = fitted(second, run, float(np.mean(run.model.predict(x) == y)))
+    return Regression(linear, logistic, penalty, second.classes)
