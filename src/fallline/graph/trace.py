@@ -13,7 +13,7 @@ import numpy as np
 from fallline import tree
 from fallline.errors import TraceError
 from fallline.graph.node import INPUT, Graph, Node, as_node, new_input, reachable
-from fallline.graph.where import defined_at, here
+from fallline.graph.where import defined_at, here, raised_at
 
 # The inputs of every trace in progress, outermost first.
 _open: ContextVar[tuple[frozenset[Node], ...]] = ContextVar("_open", default=())
@@ -64,6 +64,14 @@ def trace(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph, 
     try:
         outputs = _as_outputs(function(*inputs), function)
         check_no_strays(tree.leaves(outputs))
+    except ValueError as error:
+        # NumPy wraps our refusal to become a number when a traced value is assigned to an element of an array.
+        if isinstance(error.__cause__ or error.__context__, TraceError):
+            raise TraceError(
+                f"a traced value was stored into a plain array, which a graph cannot record\n  at {raised_at(error)}\n"
+                "  try: np.stack or np.concatenate of the parts, or np.where(mask, new, old)"
+            ) from None
+        raise
     finally:
         _open.reset(token)
     return Graph(tuple(inputs), tuple(tree.leaves(outputs))), outputs

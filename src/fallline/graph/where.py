@@ -62,6 +62,14 @@ def scipy_function() -> str | None:
     return name
 
 
+def raised_at(error: BaseException) -> Where:
+    """The place that an exception comes from."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return Where(last.tb_frame.f_code.co_filename, last.tb_lineno) if last is not None else here()
+
+
 @contextmanager
 def made_at(where: Where) -> Iterator[None]:
     """Nodes made inside carry this place: a gradient rule's nodes belong to the line of the forward node."""

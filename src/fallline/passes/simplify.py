@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fallline.graph.node import CONSTANT, Graph, Node
-from fallline.graph.op import Kind, Op, Shape
+from fallline.graph.op import Array, Kind, Op, Shape
 from fallline.graph.where import Where
 from fallline.ops.reduce import broadcast_to
 from fallline.ops.view import reshape
@@ -54,6 +54,13 @@ def joined_shape(shapes: list[Shape]) -> Shape:
 def number(node: Node) -> Any:
     """The value of a constant of one element; None for any other node."""
     return node.attrs["value"].item() if node.op is CONSTANT and node.attrs["value"].size == 1 else None
+
+
+def is_uniform(value: Array) -> bool:
+    """Whether all elements of a constant are surely equal; large ones are not searched."""
+    if value.size == 0 or not any(value.strides):
+        return value.size > 0
+    return value.size <= _SMALL and bool((value == value.flat[0]).all())
 
 
 class _Simplifier:
@@ -95,6 +102,9 @@ class _Simplifier:
                 folded = self.folded(op, inputs, attrs, shape, dtype, where)
                 if folded is not None:
                     return folded
+        elif op is CONSTANT and shape and is_uniform(attrs["value"]):
+            one = self.once(CONSTANT, (), {"value": attrs["value"].flat[0].reshape(())}, (), dtype, where)
+            return self.once(broadcast_to, (one,), {"shape": shape}, shape, dtype, where)
         return self.once(op, inputs, attrs, shape, dtype, where)
 
     def elementwise(
