@@ -2,7 +2,7 @@
 
 The numbers come from one run of the library's own graph: the network is traced with a name of its own for what each
 layer returns, and backpropagation is asked for the derivative at each of these places. No layer is computed twice in
-another way. How it reads as text is told in story.py.
+another way. How it reads as text is told in explanation.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeEr
 from fallline.graph.node import Node
 from fallline.graph.op import Array, Shape
 from fallline.graph.trace import input_like, trace
-from fallline.insight import story
+from fallline.insight.explanation import Explanation, Index, LayerView, Link, Term
 from fallline.nn import loss as losses
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.layer import Dense, Function, Layer
@@ -28,97 +28,8 @@ from fallline.passes.backprop import backprop
 from fallline.program import call
 from fallline.tree import Tree
 
-Index = tuple[int, ...]
 # Relative step of the central difference: its own error and that of rounding are then both near 1e-10.
 STEP = 1e-5
-# A larger relative difference than this has a reason that is worth a word: a corner, or a derivative near zero.
-CLOSE = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class LayerView:
-    """One layer's part. name: of its output, as the chain writes it (`out0`); label: what the layer is.
-
-    output: what it returned, (N, ...); delta: d loss / d output, of the same shape.
-    """
-
-    place: int
-    name: str
-    label: str
-    output: Array
-    delta: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One product in a sum of the chain rule: a local slope times a delta further on."""
-
-    slope_name: str
-    slope: float
-    delta_name: str
-    delta: float
-
-    @property
-    def product(self) -> float:
-        return self.slope * self.delta
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One line of the chain rule: name = sum of terms.
-
-    rule: the same in words. value: the sum, from backpropagation. terms: the largest ones; count: how many there are.
-    rest: the sum of the terms that are not listed.
-    """
-
-    name: str
-    rule: str
-    value: float
-    terms: tuple[Term, ...]
-    count: int
-    rest: float
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """A forward and a backward pass in numbers, and the chain rule for one weight.
-
-    x, y: the rows, and the targets as the loss takes them. layers: from first to last. x_delta: d loss / d x.
-    gradient: path -> d loss / d parameter, the whole of it. weight, index: the chosen number; chain: where its
-    derivative comes from, link by link up to the loss. difference: the central difference with its `step`.
-    """
-
-    model: Model
-    x: Array
-    y: Array
-    loss: float
-    layers: tuple[LayerView, ...]
-    x_delta: Array
-    gradient: dict[str, Array]
-    weight: str
-    index: Index
-    weight_value: float
-    derivative: float
-    chain: tuple[Link, ...]
-    difference: float
-    step: float
-
-    @property
-    def relative_difference(self) -> float:
-        """Between backpropagation and the central difference."""
-        largest = max(abs(self.derivative), abs(self.difference))
-        return abs(self.derivative - self.difference) / largest if largest else 0.0
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, *, width: int = 100, ascii_only: bool = False) -> str:
-        """The explanation to read, at most `width` columns wide."""
-        return story.tell(self, width=width, ascii_only=ascii_only)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as plain numbers, lists and dicts, as JSON holds them (NaN and infinity as None)."""
-        return story.to_dict(self)
 
 
 def explain(

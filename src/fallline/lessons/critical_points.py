@@ -85,16 +85,21 @@ def gather(found: list[Array], point: Array) -> None:
         found.append(point)
 
 
+def grid(per_side: int) -> list[Array]:
+    """Points spread evenly over the area."""
+    side = np.linspace(*AREA, per_side)
+    return [np.array([x, y]) for x in side for y in side]
+
+
 def explore(per_side: int) -> tuple[Stationary, ...]:
     """All stationary points of Himmelblau's function in the area: minima by descent, the others by Newton."""
-    side = np.linspace(*AREA, per_side)
-    starts = [np.array([x, y]) for x in side for y in side]
+    starts = grid(per_side)
     evaluate = compiled_gradient(himmelblau)
     ends = [walk(evaluate, start, 0.005, 250).points[-1] for start in starts]
     gradient = transforms.compile(transforms.grad(himmelblau))
     hessian = transforms.compile(transforms.hessian(himmelblau))
     found: list[Array] = []
-    for start in [*ends, *starts]:
+    for start in [*ends, *grid(15)]:
         point = newton(gradient, hessian, start)
         if point is not None and (np.abs(point) <= AREA[1]).all():
             gather(found, point)

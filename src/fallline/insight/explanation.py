@@ -1,23 +1,108 @@
-"""How an explanation reads: as text for a terminal, and as plain data. Computes nothing.
+"""What an explanation is, and how it reads: as text for a terminal, and as plain data. Computes nothing."""
 
-It takes the record that microscope.py makes, by its fields, so that it need not know how they were found.
-"""
-
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fallline.graph.op import Array
 from fallline.insight.text import fit, number, table, words
+from fallline.nn.model import Model
 
-if TYPE_CHECKING:
-    from fallline.insight.microscope import Explanation, Link
-
+Index = tuple[int, ...]
 # Rows of a batch that are written out; the sums run over all of them.
 SHOWN_ROWS = 3
+# A larger relative difference than this has a reason that is worth a word: a corner, or a derivative near zero.
+CLOSE = 1e-5
 
 
-def tell(e: "Explanation", *, width: int, ascii_only: bool) -> str:
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    """One layer's part. name: of its output, as the chain writes it (`out0`); label: what the layer is.
+
+    output: what it returned, (N, ...); delta: d loss / d output, of the same shape.
+    """
+
+    place: int
+    name: str
+    label: str
+    output: Array
+    delta: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One product in a sum of the chain rule: a local slope times a delta further on."""
+
+    slope_name: str
+    slope: float
+    delta_name: str
+    delta: float
+
+    @property
+    def product(self) -> float:
+        return self.slope * self.delta
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One line of the chain rule: name = sum of terms.
+
+    rule: the same in words. value: the sum, from backpropagation. terms: the largest ones; count: how many there are.
+    rest: the sum of the terms that are not listed.
+    """
+
+    name: str
+    rule: str
+    value: float
+    terms: tuple[Term, ...]
+    count: int
+    rest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A forward and a backward pass in numbers, and the chain rule for one weight.
+
+    x, y: the rows, and the targets as the loss takes them. layers: from first to last. x_delta: d loss / d x.
+    gradient: path -> d loss / d parameter, the whole of it. weight, index: the chosen number; chain: where its
+    derivative comes from, link by link up to the loss. difference: the central difference with its `step`.
+    """
+
+    model: Model
+    x: Array
+    y: Array
+    loss: float
+    layers: tuple[LayerView, ...]
+    x_delta: Array
+    gradient: dict[str, Array]
+    weight: str
+    index: Index
+    weight_value: float
+    derivative: float
+    chain: tuple[Link, ...]
+    difference: float
+    step: float
+
+    @property
+    def relative_difference(self) -> float:
+        """Between backpropagation and the central difference."""
+        largest = max(abs(self.derivative), abs(self.difference))
+        return abs(self.derivative - self.difference) / largest if largest else 0.0
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, *, width: int = 100, ascii_only: bool = False) -> str:
+        """The explanation to read, at most `width` columns wide."""
+        return tell(self, width=width, ascii_only=ascii_only)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain numbers, lists and dicts, as JSON holds them (NaN and infinity as None)."""
+        return to_dict(self)
+
+
+def tell(e: Explanation, *, width: int, ascii_only: bool) -> str:
     """The whole explanation, from the input forward, back, and to the one weight."""
     n = len(e.x)
     count = "one row" if n == 1 else f"{n} rows"
@@ -40,14 +125,14 @@ def tell(e: "Explanation", *, width: int, ascii_only: bool) -> str:
     return "\n".join(lines)
 
 
-def forward_rows(e: "Explanation", width: int) -> list[list[str]]:
+def forward_rows(e: Explanation, width: int) -> list[list[str]]:
     rows = by_row("x", "input", e.x, width)
     for layer in e.layers:
         rows += by_row(layer.name, layer.label, layer.output, width)
     return rows
 
 
-def backward_rows(e: "Explanation", width: int) -> list[list[str]]:
+def backward_rows(e: Explanation, width: int) -> list[list[str]]:
     rows = []
     for layer in reversed(e.layers):
         rows += by_row(f"delta{layer.place}", f"{layer.name}, {layer.label}", layer.delta, width)
@@ -87,7 +172,7 @@ def vector(values: Array, room: int) -> str:
     return text + tail
 
 
-def outcome(e: "Explanation") -> list[str]:
+def outcome(e: Explanation) -> list[str]:
     """The loss, and what the outputs mean where the loss has a link."""
     model, last = e.model, e.layers[-1].output if e.layers else e.x
     lines = [
@@ -109,7 +194,7 @@ def several(values: Array) -> str:
     return ", ".join(number(float(v)) for v in values[:4]) + (", ..." if len(values) > 4 else "")
 
 
-def decision(e: "Explanation", i: int, output: Array, p: Array | None) -> str:
+def decision(e: Explanation, i: int, output: Array, p: Array | None) -> str:
     """The class a row is given, how sure that is, and the true one."""
     if e.model.task == "binary":
         best, truth = int(output[0] > 0), int(e.y[i, 0] > 0.5)  # 0 and 1, or -1 and 1
@@ -125,7 +210,7 @@ def name_of(model: Any, code: int) -> str:
     return f"class {code}" if model.classes is None else repr(np.asarray(model.classes)[code].item())
 
 
-def weight_story(e: "Explanation", width: int) -> list[str]:
+def weight_story(e: Explanation, width: int) -> list[str]:
     """The chain rule for the chosen weight, line by line, and its check."""
     place = ",".join(map(str, e.index))
     lines = [f"One weight: {e.weight}[{place}] = {number(e.weight_value, 7)}", ""]
@@ -142,12 +227,12 @@ def weight_story(e: "Explanation", width: int) -> list[str]:
         f"  backpropagation                  = {number(e.derivative, 9)}",
         f"  relative difference {number(e.relative_difference, 2)}, with h = {number(e.step)}",
     ]
-    if e.relative_difference > 1e-5 and e.derivative != e.difference:
+    if e.relative_difference > CLOSE and e.derivative != e.difference:
         lines.append("  They differ: the loss has a corner this close to w, or the derivative is lost in rounding.")
     return lines
 
 
-def told(link: "Link", width: int) -> list[str]:
+def told(link: Link, width: int) -> list[str]:
     """One link: its sum in names and in numbers, a line for each product."""
     lines = [f"  {link.name} = {number(link.value, 6)}", f"      {link.rule}"]
     rows = [
@@ -164,7 +249,7 @@ def told(link: "Link", width: int) -> list[str]:
     return lines + [f"      {line}" for line in table(rows, width=width - 6).split("\n") if line]
 
 
-def to_dict(e: "Explanation") -> dict[str, Any]:
+def to_dict(e: Explanation) -> dict[str, Any]:
     """Plain data, ready for JSON."""
     return {
         "loss": plain(e.loss),
