@@ -43,13 +43,13 @@ class Call:
         arrays = [np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)]
         with self.lock:
             if self.program is None:
-                self.program = Program(lower(simplify(self.graph)), arrays)
+                self.program = Program(lower(simplify(self.graph)), arrays, hand_out=True)
             else:
+                self.program.renew()
                 for number, array in enumerate(arrays):
                     self.program.rebind(number, array)
             self.program.run()
-            # The arena is overwritten by the next call, so results are copied out of it.
-            return [np.array(self.program.value(ref)) for ref in self.program.outputs]
+            return self.program.hand_out()
 
 
 def build(graph: Graph) -> Callable[[Sequence[Array]], list[Array]]:

@@ -22,8 +22,9 @@ from fallline.program.layout import Ref
 # number of lanes and never change a result).
 MEETING = 400.0
 SMALL = 150.0
-# A run on several lanes has to be this much faster than on one to be worth waking threads for.
-GAIN = 0.85
+# A run on several lanes has to be this much faster than on one to be worth waking threads for, and a step this long:
+# lanes of short steps meet so often that one core busy with something else costs more than there is to gain.
+GAIN, SHORT = 0.85, 100_000.0
 
 Span = tuple[int, int]  # bytes: first, one past the last
 
@@ -108,7 +109,7 @@ def best(
 ) -> Schedule | None:
     """The quickest schedule for at most so many lanes by the estimates; None where one lane does best."""
     alone = sum(instruction.work + 5.0 for instruction in instructions)
-    if most < 2 or alone < 4 * MEETING:
+    if most < 2 or alone < SHORT:
         return None
     counts = sorted({most, *(2**i for i in range(1, int(math.log2(most)) + 1))})
     found = min((schedule(instructions, n, watch_end, span) for n in counts), key=lambda s: s.nanoseconds)

@@ -5,6 +5,7 @@ alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,10 +53,19 @@ class Program:
     """A verified table of kernel calls with its memory.
 
     arrays: one per input of the graph: C-contiguous, of the input's dtype. They are used in place, not copied.
+    keep: no memory is shared, so that every value can be read afterwards. writable: how many of the arrays, from the
+    first on, are state. threads: lanes at most. hand_out: outputs lie in arrays of their own, to be given away.
     """
 
     def __init__(
-        self, lowered: Lowered, arrays: Sequence[Array], keep: bool = False, writable: int = 0, threads: int = 1
+        self,
+        lowered: Lowered,
+        arrays: Sequence[Array],
+        *,
+        keep: bool = False,
+        writable: int = 0,
+        threads: int = 1,
+        hand_out: bool = False,
     ) -> None:
         self.outputs = lowered.outputs
         pinned = {ref.buffer for ref in self.outputs}
@@ -68,7 +78,12 @@ class Program:
         self.instructions = [instruction.moved(home) for instruction in lowered.instructions]
         self._room_for_scratch(threads)
         verify(self.instructions, self.buffers)
-        self.plan: Plan = plan(self.instructions, self.buffers, keep)
+        self.outside: dict[int, Array] = {}  # output buffers that lie in arrays of their own
+        if hand_out:
+            for number in sorted(pinned):
+                if self.buffers[number].place is Place.OUTPUT:
+                    self.outside[number] = self._output_array(number)
+        self.plan: Plan = plan(self.instructions, self.buffers, keep, frozenset(self.outside))
         self.constants = lowered.constants
         self.watch_end = lowered.watch_end or len(self.instructions)
         self._place(arrays, writable)
@@ -92,6 +107,7 @@ class Program:
         self.status = self.arena[starts[-1] : starts[-1] + STATUS_WORDS * WORD].view(np.int64)
         self.addresses: list[int] = []
         self.arrays = list(arrays)
+        self.inputs = {b.number: i for i, b in enumerate(self.buffers) if b.place is Place.INPUT}
         for number, buffer in enumerate(self.buffers):
             if buffer.place is Place.INPUT:
                 self.addresses.append(self._input_address(buffer, buffer.number < writable))
@@ -99,6 +115,8 @@ class Program:
                 self.addresses.append(base + starts[buffer.number])
             elif buffer.place is Place.STATUS:
                 self.addresses.append(self.status.ctypes.data)
+            elif number in self.outside:
+                self.addresses.append(self.outside[number].ctypes.data)
             else:
                 self.addresses.append(base + self.plan.offsets.get(number, 0))
 
@@ -158,8 +176,8 @@ class Program:
         for j, ref in enumerate(instruction.operands):
             offset = ref.offset * ref.dtype.itemsize
             self.rows[at + j] = self.addresses[ref.buffer] + offset
-            if self.buffers[ref.buffer].place is Place.INPUT:
-                self.fixups.setdefault(self.buffers[ref.buffer].number, []).append((at + j, offset))
+            if self.buffers[ref.buffer].place is Place.INPUT or ref.buffer in self.outside:
+                self.fixups.setdefault(ref.buffer, []).append((at + j, offset))
         words = at + len(instruction.operands)
         self.rows[words : words + len(instruction.words)] = instruction.words
         return words + len(instruction.words)
@@ -172,9 +190,40 @@ class Program:
                 f"input {number} is {before.dtype}{list(before.shape)}, not {array.dtype}{list(array.shape)}"
             )
         self.arrays[number] = array
+        self._move(self.inputs[number], array)
+
+    def _move(self, buffer: int, array: Array) -> None:
+        """Let a buffer lie in another array from now on."""
         address = int(array.ctypes.data)
-        for position, offset in self.fixups.get(number, ()):
+        self.addresses[buffer] = address
+        for position, offset in self.fixups.get(buffer, ()):
             self.rows[position] = address + offset
+
+    def _output_array(self, buffer: int) -> Array:
+        dtype = next(ref.dtype for ref in self.outputs if ref.buffer == buffer)
+        return np.empty(self.buffers[buffer].size, dtype)
+
+    def hand_out(self) -> list[Array]:
+        """The outputs as arrays that nobody else will write to."""
+        given: set[int] = set()
+        results = []
+        for ref in self.outputs:
+            whole = ref.contiguous and ref.buffer in self.outside and ref.buffer not in given
+            given.add(ref.buffer)
+            value = self.value(ref)
+            results.append(value if whole else np.array(value))
+        return results
+
+    def renew(self) -> None:
+        """Before a run: outputs that somebody still holds are left to them; others are written again.
+
+        Fresh memory of this size costs as much time as filling it, so it is not taken without need.
+        """
+        for buffer in list(self.outside):
+            # One reference from the table and one from the call: any more is a holder's.
+            if sys.getrefcount(self.outside[buffer]) > 2:
+                self.outside[buffer] = self._output_array(buffer)
+                self._move(buffer, self.outside[buffer])
 
     def run(self, steps: int = 1) -> int:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
@@ -208,8 +257,12 @@ class Program:
         memory: Array
         if buffer.place is Place.INPUT:
             memory = self.arrays[buffer.number].reshape(-1).view(ref.dtype)
+        elif ref.buffer in self.outside:
+            memory = self.outside[ref.buffer].view(ref.dtype)
         else:
             base = self.addresses[ref.buffer] - self.arena.ctypes.data
             memory = self.arena[base : base + buffer.nbytes].view(ref.dtype)
+        if ref.contiguous:
+            return memory[ref.offset : ref.offset + ref.size].reshape(ref.shape)
         strides = tuple(s * ref.dtype.itemsize for s in ref.strides)
         return np.lib.stride_tricks.as_strided(memory[ref.offset :] if ref.size else memory, ref.shape, strides)

@@ -86,9 +86,17 @@ def share_in_place(instructions: Sequence[Instruction], buffers: Sequence[Buffer
     return {number: find(number) for number in home}
 
 
-def plan(instructions: Sequence[Instruction], buffers: Sequence[Buffer], keep: bool = False) -> Plan:
-    """Offsets by first fit, largest first: each buffer goes to the lowest place free over its whole life."""
-    lives = lifetimes(instructions, buffers, keep)
+def plan(
+    instructions: Sequence[Instruction],
+    buffers: Sequence[Buffer],
+    keep: bool = False,
+    outside: frozenset[int] = frozenset(),
+) -> Plan:
+    """Offsets by first fit, largest first: each buffer goes to the lowest place free over its whole life.
+
+    outside: buffers that get no place in the arena, since they lie elsewhere.
+    """
+    lives = {b: life for b, life in lifetimes(instructions, buffers, keep).items() if b not in outside}
     placed: list[tuple[int, int, Lifetime]] = []
     offsets: dict[int, int] = {}
     for number in sorted(lives, key=lambda b: (-buffers[b].nbytes, b)):
