@@ -14,8 +14,8 @@ from fallline.transforms import jvp, vjp
 
 Function = Callable[..., Any]
 
-# Step, relative to each element, of the difference quotient. With one extrapolation its error is about step**4 times a fifth derivative,
-# 1e-12, beside a rounding error of eps / step, 2e-13 in float64.
+# Step of the difference quotient, relative to each element. With one extrapolation its error is about step**4 times a
+# fifth derivative, 1e-12, beside a rounding error of eps / step, 2e-13 in float64.
 _STEP = 1e-3
 # What a right gradient stays under, relative to the terms of its sum; a wrong factor of 1.001 is far above.
 _TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
@@ -55,7 +55,8 @@ def check_grads(
     with one extrapolation to h = 0. For order 2 the same is then asked of the gradient x -> J^T u, and so on.
 
     function: written with NumPy; returns real numbers in any form (other results are left out).
-    args: its arguments, a tuple; nested dicts, lists and tuples of arrays. Keep away from kinks by more than 0.2 % of each element and 2e-5.
+    args: its arguments, a tuple; nested dicts, lists and tuples of arrays. No kink may lie within 0.2 % of an element,
+        or within 2e-5 of a zero.
     order: the highest order of derivative checked, 1 or more.
     tolerance: largest difference, relative to the size of the terms summed; 1e-6 in float64, 1e-4 in float32, where
         the quotient is still taken in float64, because in float32 it would have three digits.
@@ -136,7 +137,8 @@ def random_like(array: Any, rng: np.random.Generator) -> Array:
 
 def direction_at(array: Array, rng: np.random.Generator) -> Array:
     """A random direction in which each element moves in proportion to its size, so that none changes its sign."""
-    return (random_like(array, rng) * np.maximum(np.abs(array), 0.01)).astype(array.dtype)
+    size = np.abs(array)
+    return (random_like(array, rng) * np.where(size > 1e-6, size, 0.01)).astype(array.dtype)
 
 
 def inner(xs: Any, ys: Any) -> tuple[float, float]:

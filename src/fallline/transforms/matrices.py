@@ -57,7 +57,8 @@ def assembled(parts: list[list[Any]], outputs: list[Node], wrt: list[Node], back
         lines = [part[theirs] for part in parts[edges[mine] : edges[mine + 1]]]
         if not lines:
             return np.zeros(shape, wrt[j].dtype)
-        return np.reshape(np.stack(lines, axis=0 if backward else -1), shape)
+        whole = np.reshape(np.stack(lines, axis=0 if backward else -1), shape)
+        return whole[()] if isinstance(whole, np.ndarray) else whole
 
     return [[block(i, j) for j in range(len(wrt))] for i in range(len(outputs))]
 
