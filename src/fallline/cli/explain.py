@@ -46,14 +46,16 @@ def run(flags: FLAGS) -> None:
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")
     ready, truth = preprocessing.inputs(x[flags.row]), preprocessing.targets(y[flags.row : flags.row + 1])[0]
+    found = fl.explain(trained.model, ready, truth, weight=flags.weight)
     screen.fact("row", f"{flags.row} of {Path(name).name}")
     screen.fact("target", f"{preprocessing.target!r} is {meaning(truth, preprocessing)}")
     screen.fact("prediction", prediction(trained.model, ready, preprocessing))
+    if preprocessing.classes:
+        screen.fact("classes", ", ".join(f"{code} is {name!r}" for code, name in enumerate(preprocessing.classes)))
     screen.fact("inputs", "columns standardised: (value - mean) / scale of the training rows")
-    if not preprocessing.classes and preprocessing.target_scale != 1:
+    if preprocessing.target_scale != 1:
         screen.fact("", "the target too, so the loss is in its standard deviations")
     screen.say()
-    found = fl.explain(trained.model, ready, truth, weight=flags.weight)
     screen.say(found.text(width=screen.width(), ascii_only=screen.ascii_only()))
 
 

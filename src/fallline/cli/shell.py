@@ -11,7 +11,6 @@ from typing import Any
 
 from fallline.cli.commands import COMMANDS
 from fallline.cli.exits import FAILED, INTERRUPTED, MEANINGS, OK, READER_GONE, USAGE, Exit, UsageProblem
-from fallline.cli.flags import as_typed, typed
 from fallline.errors import FalllineError
 
 ABOUT = "Trains neural networks by gradient descent with backpropagation, and shows every step."
@@ -52,7 +51,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         text, code = told(error)
         # Not imported here: its import may be what failed.
         flags = getattr(sys.modules.get(f"fallline.cli.{words[0]}"), "FLAGS", None)
-        say_error(text if flags is None else as_typed(text, flags))
+        if flags is not None:
+            from fallline.cli.flags import as_typed
+
+            text = as_typed(text, flags)
+        say_error(text)
         return code
 
 
@@ -105,6 +108,8 @@ def typer_app(name: str) -> Any:
         if command.name != name or command.reads_itself:
             app.command(command.name, help=command.doc)(lambda: None)
             continue
+        from fallline.cli.flags import typed  # brings NumPy, which the list of commands can do without
+
         module = command.module()
         # The file's first paragraph is for its readers, the rest is for the command's.
         more = (module.__doc__ or "").partition("\n\n")[2].strip()

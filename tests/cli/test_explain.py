@@ -1,0 +1,79 @@
+"""`fallline explain` and `fallline lesson`: the right row, the right network, the library's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fallline as fl
+from fallline import lessons
+from fallline.data.preprocess import from_config
+from fallline.data.sets import load
+
+Shell = Callable[..., Any]  # see conftest
+
+
+def test_a_row_is_explained_as_the_library_explains_it(shell: Shell) -> None:
+    shell("train iris --hidden 4 --epochs 2 --out flowers")
+    done = shell("explain flowers --row 77 --weight 0.weight[1,2]")
+    run, data = fl.load_run("flowers"), load("iris")
+    x = from_config(run.extra["preprocessing"]).inputs(data.x[77])
+    expected = fl.explain(run.model, x, data.y[77], weight="0.weight[1,2]").text(width=100)
+    assert done.code == 0
+    assert done.out.endswith(expected + "\n")
+    assert "'species' is 'versicolor'" in done.out
+
+
+def test_rows_come_from_the_file_of_the_run_or_from_another(shell: Shell, flowers: Path) -> None:
+    shell("train flowers.csv --target kind --hidden 4 --epochs 40 --out kinds")
+    assert "'kind' is 'lily'" in shell("explain kinds --row 1").out
+    Path("new.csv").write_text("kind,width,length\niris,-6,8\n")
+    done = shell("explain kinds --row 0 --data new.csv")
+    assert "'kind' is 'iris'" in done.out and "prediction    'iris'" in done.out
+
+
+def test_a_quantity_is_explained_in_its_own_units(shell: Shell, line: Path) -> None:
+    shell("train line.csv --target price --hidden none --epochs 300 --learning-rate 0.05 --out slope")
+    done = shell("explain slope --row 10")
+    assert "'price' is 120" in done.out
+    assert "in its standard deviations" in done.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "part", "code"),
+    [
+        ("--row 60", "its rows are 0 to 59", 2),
+        ("--row -1", "--row has to be a whole number >= 0", 2),
+        ("--row 0.5", "--row", 2),
+        ("--weight 0.wieght", "did you mean '0.weight'", 1),
+        ("--data nowhere.csv", "no file 'nowhere.csv'", 1),
+        ("--data odd.csv", "'tulip', which is not one of 3 classes", 1),
+    ],
+)
+def test_what_cannot_be_explained_is_told(shell: Shell, flowers: Path, flags: str, part: str, code: int) -> None:
+    Path("odd.csv").write_text("length,width,kind\n1,2,tulip\n")
+    shell("train flowers.csv --target kind --hidden 4 --epochs 1 --out kinds")
+    done = shell(f"explain kinds {flags}")
+    assert (done.code, done.out) == (code, "")
+    assert part in done.err
+
+
+def test_lessons_are_listed_in_one_line_each(shell: Shell) -> None:
+    done = shell("lesson")
+    assert done.code == 0
+    listed = [line.split()[0] for line in done.out.splitlines() if line][: len(lessons.LESSONS)]
+    assert listed == list(lessons.LESSONS)
+    assert max(map(len, done.out.splitlines())) <= 100
+
+
+def test_a_lesson_tells_what_the_library_tells(shell: Shell) -> None:
+    done = shell("lesson chain-rule")
+    assert (done.code, done.out) == (0, lessons.tell("chain-rule", width=100) + "\n")
+
+
+def test_an_unknown_lesson_is_told_with_the_nearest(shell: Shell) -> None:
+    done = shell("lesson stepsize")
+    assert (done.code, "did you mean 'step-size'" in done.err) == (2, True)

@@ -1,0 +1,110 @@
+"""`fallline predict`: the file's rows in their order, through what the training rows went through."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.data.preprocess import from_config
+from fallline.data.table import read_table
+
+Shell = Callable[..., Any]  # see conftest
+
+
+@pytest.fixture
+def trained(shell: Shell, flowers: Path) -> Shell:
+    assert shell("train flowers.csv --target kind --epochs 40 --out kinds").code == 0
+    return shell
+
+
+def read(path: str) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_are_the_models_for_the_files_rows(trained: Shell) -> None:
+    done = trained("predict kinds flowers.csv --out answers.csv --probabilities")
+    assert done.code == 0
+    assert "60 predictions of 'kind' written to answers.csv" in done.out
+    rows, truth = read("answers.csv"), read("flowers.csv")
+    assert len(rows) == 60
+    assert [row["prediction"] for row in rows] == [row["kind"] for row in truth]
+    run = fl.load_run("kinds")
+    preprocessing = from_config(run.extra["preprocessing"])
+    p = run.model.predict_proba(preprocessing.inputs(read_table("flowers.csv", features=["length", "width"]).x))
+    for k, name in enumerate(preprocessing.classes):
+        assert np.array_equal(np.array([row[f"probability_{name}"] for row in rows], np.float32), p[:, k])
+    assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
+
+
+def test_columns_go_by_name_and_others_do_not_matter(trained: Shell) -> None:
+    Path("new.csv").write_text("note;width;kind;length\nred;-3.1;?;4.2\n;-6;;8\n")
+    done = trained("predict kinds new.csv")
+    assert (done.code, done.out) == (0, "prediction\nlily\niris\n")
+
+
+def test_quantities_come_in_the_units_of_the_file(shell: Shell, line: Path) -> None:
+    shell("train line.csv --target price --hidden none --epochs 300 --learning-rate 0.05 --out slope")
+    Path("new.csv").write_text("size\n1\n2\n")
+    done = shell("predict slope new.csv")
+    assert np.allclose([float(text) for text in done.out.split()[1:]], [120, 140], atol=1)
+
+
+BAD = {
+    "a column that is missing": ("length,widht\n1,2\n", "", ("no column 'width'", "did you mean 'widht'")),
+    "two columns that are missing": ("a,b\n1,2\n", "", ("lacks 2 columns", "no 'length'", "no 'width'")),
+    "text in a column": ("length,width\n1,2\n1,wide\n", "", ("line 3, column 'width': 'wide' is not a number",)),
+    "a missing value": ("length,width\n1,\n", "", ("line 2, column 'width': the value is missing",)),
+    "an empty file": ("", "", ("is empty",)),
+    "a header alone": ("length,width\n", "", ("no rows",)),
+    "an answer over its question": ("length,width\n1,2\n", "--out new.csv", ("is the file that is read",)),
+    "an answer to nowhere": ("length,width\n1,2\n", "--out nowhere/a.csv", ("there is no folder nowhere",)),
+    "an answer over a folder": ("length,width\n1,2\n", "--out kinds", ("kinds is a folder",)),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_file_that_cannot_be_answered_is_told_and_nothing_is_written(trained: Shell, case: str) -> None:
+    text, flags, parts = BAD[case]
+    Path("new.csv").write_text(text)
+    before = sorted(path.name for path in Path().iterdir())
+    done = trained(f"predict kinds new.csv {flags}")
+    assert done.code in (1, 2)
+    assert done.out == ""
+    assert all(part in done.err for part in parts), done.err
+    assert "Traceback" not in done.err
+    assert sorted(path.name for path in Path().iterdir()) == before
+    assert Path("new.csv").read_text() == text
+
+
+def test_runs_that_cannot_answer_are_told(trained: Shell, line: Path) -> None:
+    assert "there is no run 'kind'; did you mean 'kinds'?" in trained("predict kind flowers.csv").err
+    Path("empty").mkdir()
+    assert "no run in empty" in trained("predict empty flowers.csv").err
+    trained("train line.csv --target price --epochs 1 --out slope")
+    refused = trained("predict slope line.csv --probabilities")
+    assert (refused.code, "gives no probabilities" in refused.err) == (2, True)
+    trained("train breast-cancer --loss hinge --epochs 1 --out hinge")
+    assert "loss hinge" in trained("predict hinge flowers.csv --probabilities").err
+
+
+def test_a_run_made_in_python_knows_no_columns(trained: Shell) -> None:
+    fl.fit(fl.nn.Sequential(fl.nn.Dense(1)), (np.zeros((4, 2)), np.arange(4.0)), loss="squared_error", out="plain")
+    refused = trained("predict plain flowers.csv")
+    assert (refused.code, "knows no columns" in refused.err) == (1, True)
+
+
+def test_a_damaged_model_is_told(trained: Shell) -> None:
+    path = Path("kinds/model.safetensors")
+    path.write_bytes(path.read_bytes()[:40])
+    for checkpoint in Path("kinds/checkpoints").iterdir():
+        checkpoint.unlink()
+    refused = trained("predict kinds flowers.csv")
+    assert refused.code == 1
+    assert "model.safetensors" in refused.err and "Traceback" not in refused.err

@@ -1,0 +1,190 @@
+"""`fallline train`: what it says and saves, and that a run ends, goes on and diverges as promised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.cli.exits import DIVERGED, OK
+from fallline.data.sets import SETS
+
+Shell = Callable[..., Any]  # see conftest
+
+
+def fact(out: str, name: str) -> str:
+    """What a line of two columns says."""
+    return next(line for line in out.splitlines() if line.startswith(name + " ")).removeprefix(name).strip()
+
+
+def accuracy(out: str) -> float:
+    return float(fact(out, "test").split()[1])
+
+
+def test_digits_reach_97_percent_with_the_defaults(shell: Shell) -> None:
+    done = shell("train digits")
+    assert done.code == OK
+    assert accuracy(done.out) >= 97
+    assert fact(done.out, "saved") == "runs/digits-1"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_named_set_trains_and_says_what_came_out(shell: Shell, name: str) -> None:
+    done = shell(f"train {name} --epochs 2 --hidden 4")
+    assert done.code == OK
+    assert done.err == ""
+    assert f"{name}: {len(SETS[name].load()):,}".replace(",", "") in fact(done.out, "data").replace(",", "")
+    assert ("accuracy" if SETS[name].classes else "R^2") in fact(done.out, "test")
+    assert "steps/s" in fact(done.out, "speed")
+    assert "loss over epochs" in done.out
+
+
+def test_the_accuracy_told_is_that_of_the_saved_model_on_the_held_out_rows(shell: Shell) -> None:
+    from fallline.data.dataset import split
+    from fallline.data.preprocess import from_config
+
+    done = shell("train wine --epochs 3")
+    run, data = fl.load_run("runs/wine-1"), SETS["wine"].load()
+    train, test = split(data)
+    preprocessing = from_config(run.extra["preprocessing"])
+    assert np.allclose(preprocessing.mean, data.x[train].mean(axis=0))
+    y_hat = run.model.predict(preprocessing.inputs(data.x[test]))
+    assert f"{(y_hat == data.y[test]).sum()} of {len(test)} held-out rows" in done.out
+
+
+def test_a_quantity_is_told_in_its_own_units(shell: Shell, line: Path) -> None:
+    done = shell("train line.csv --target price --hidden none --epochs 300 --learning-rate 0.05")
+    assert done.code == OK
+    words = fact(done.out, "test").split()
+    assert float(words[1].rstrip(",")) > 0.999
+    assert float(words[6]) < 1
+    weight = fl.load_run("runs/line-1").model.params[0]["weight"]
+    assert np.allclose(weight, 1, atol=0.01)  # standardised columns of a straight line: slope 1
+
+
+def test_classes_of_a_file_are_learnt(shell: Shell, flowers: Path) -> None:
+    done = shell("train flowers.csv --target kind --epochs 60")
+    assert accuracy(done.out) == 100
+    assert "3 classes: 'iris', 'lily', 'rose'" in done.out
+
+
+def test_output_that_nobody_watches_is_a_few_plain_lines(shell: Shell) -> None:
+    done = shell("train iris --epochs 57")
+    epochs = [line for line in done.out.splitlines() if line.startswith("epoch ")]
+    assert 2 <= len(epochs) <= 10
+    assert epochs[-1].startswith("epoch 57/57")
+    assert "\x1b" not in done.out and "\r" not in done.out
+
+
+def test_the_same_line_gives_the_same_network_and_another_seed_another(shell: Shell) -> None:
+    for line in ("", "", " --seed 1"):
+        assert shell("train iris --epochs 3" + line).code == OK
+    thetas = [fl.load_run(f"runs/iris-{n}").model.theta for n in (1, 2, 3)]
+    assert np.array_equal(thetas[0], thetas[1])
+    assert not np.array_equal(thetas[0], thetas[2])
+
+
+def test_a_run_that_goes_on_comes_to_what_one_without_a_break_comes_to(shell: Shell) -> None:
+    shell("train iris --epochs 4 --out whole")
+    shell("train iris --epochs 2 --out parts")
+    done = shell("train iris --epochs 4 --out parts --resume")
+    assert done.code == OK
+    assert "after epoch 2" in fact(done.out, "resumed")
+    assert np.array_equal(fl.load_run("whole").model.theta, fl.load_run("parts").model.theta)
+
+
+def test_a_run_is_not_written_over_unless_asked(shell: Shell) -> None:
+    shell("train iris --epochs 2 --out mine")
+    before = Path("mine/model.safetensors").read_bytes()
+    refused = shell("train iris --epochs 3 --out mine")
+    assert refused.code == 1
+    assert "mine holds a run already" in refused.err
+    assert "--overwrite" in refused.err and "--resume" in refused.err and "=True" not in refused.err
+    assert Path("mine/model.safetensors").read_bytes() == before
+    assert shell("train iris --epochs 3 --out mine --overwrite").code == OK
+    assert Path("mine/model.safetensors").read_bytes() != before
+
+
+def test_folders_are_counted_on_from_the_first_free_number(shell: Shell, flowers: Path) -> None:
+    Path("runs/iris-1").mkdir(parents=True)
+    Path("runs/iris-1/notes.txt").write_text("mine")
+    assert fact(shell("train iris --epochs 1").out, "saved") == "runs/iris-2"
+    odd = flowers.rename("odd name (1).csv")
+    done = shell("train --target kind --epochs 1", str(odd))
+    assert fact(done.out, "saved") == "runs/odd-name--1--1"
+
+
+def test_divergence_is_an_answer(shell: Shell) -> None:
+    done = shell("train digits --optimizer gradient_descent --learning-rate 1e9 --epochs 3")
+    assert done.code == DIVERGED
+    assert done.err == ""
+    assert "the last finite loss" in fact(done.out, "diverged")
+    assert "try: --learning-rate" in done.out
+    assert np.isfinite(fl.load_run("runs/digits-1").model.theta).all()
+
+
+def test_early_stopping_stops_and_keeps_the_best(shell: Shell) -> None:
+    done = shell("train diabetes --epochs 500 --early-stopping 5")
+    assert fact(done.out, "ended").startswith("early")
+    run = fl.load_run("runs/diabetes-1")
+    losses = run.history["validation_loss"]
+    assert len(losses) == losses.argmin() + 6
+    assert f"after epoch {losses.argmin() + 1}," in fact(done.out, "kept")
+
+
+def test_the_network_kept_is_the_best_even_without_early_stopping(shell: Shell) -> None:
+    shell("train diabetes --epochs 60 --out all")
+    best = int(fl.load_run("all").history["validation_loss"].argmin())
+    assert best < 59
+    shell(f"train diabetes --epochs {best + 1} --out first")
+    assert np.array_equal(fl.load_run("all").model.theta, fl.load_run("first").model.theta)
+
+
+def test_every_choice_arrives_in_the_run(shell: Shell) -> None:
+    done = shell(
+        "train breast-cancer --hidden 6,5 --activation tanh --loss binary_cross_entropy --optimizer adamw "
+        "--learning-rate 0.02 --schedule cosine --weight-decay 0.25 --clip-norm 3 --batch-size 50 --epochs 2 "
+        "--validation 0.2 --seed 7 --dtype float64"
+    )
+    assert done.code == OK
+    config = json.loads(Path("runs/breast-cancer-1/config.json").read_text())
+    run = fl.load_run("runs/breast-cancer-1")
+    assert run.model.dtype == np.float64
+    assert [its["weight"].shape for its in run.model.params if its] == [(30, 6), (6, 5), (5, 1)]
+    assert config["seed"] == 7 and config["batch_size"] == 50 and config["epochs"] == 2
+    assert config["optimizer"]["weight_decay"] == 0.25 and config["optimizer"]["clip_norm"] == 3
+    assert config["optimizer"]["learning_rate"]["type"] == "Cosine"
+    assert config["loss"]["type"] == "BinaryCrossEntropy"
+    for name, part in [
+        ("network", "30-6-5-1 tanh"), ("loss", "binary_cross_entropy"), ("network", "float64"),
+        ("optimizer", "adamw, learning rate cosine from 0.02, weight decay 0.25"),
+        ("steps", "2 epochs of 8, batches of 50, seed 7"), ("rows", "364 to learn from, 91 to watch, 114 held out"),
+    ]:  # fmt: skip
+        assert part in fact(done.out, name)
+
+
+def test_full_batches_no_validation_and_no_test_are_possible(shell: Shell) -> None:
+    done = shell("train iris --batch-size full --validation 0 --test 0 --epochs 2")
+    assert done.code == OK
+    assert "150 to learn from, 0 to watch, 0 held out" in fact(done.out, "rows")
+    assert "2 epochs of 1, batches of 150" in fact(done.out, "steps")
+    assert "no rows were held out" in fact(done.out, "test")
+
+
+def test_more_threads_than_this_version_uses_are_told(shell: Shell) -> None:
+    done = shell("train iris --epochs 1 --threads 4")
+    assert "--threads 4 was asked for" in fact(done.out, "threads")
+    assert "threads" not in shell("train iris --epochs 1 --threads 1").out
+
+
+@pytest.mark.parametrize(("rows", "size", "epochs"), [(108, "16", 572), (108, "full", 1000), (10**6, "16", 10)])
+def test_without_epochs_there_are_about_four_thousand_steps(rows: int, size: str, epochs: int) -> None:
+    from fallline.cli.train import epochs_for
+
+    batch = rows if size == "full" else int(size)
+    assert epochs_for(-(-rows // batch)) == epochs
