@@ -25,6 +25,10 @@ TASKS = {
 }
 
 
+def test_every_loss_is_explained_here() -> None:
+    assert set(TASKS) == set(nn.LOSSES)
+
+
 def network(rng, hidden, outputs, activation):
     return nn.mlp(hidden, outputs, activation), rng.standard_normal((3, 2))
 

@@ -132,8 +132,9 @@ def test_every_axis_has_at_least_two_ticks_that_lie_on_it(a, b, log, count) -> N
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (1.0, "1"), (0.123456, "0.1235"), (12345.678, "12346"), (1e-9, "1e-9"), (-2.5e12, "-2.5e12"),
-     (1234567, "1,234,567"), (math.nan, "nan"), (-math.inf, "-inf"), (True, "true"), (np.float32(0.5), "0.5")],
+    [(0.0, "0"), (-0.0, "0"), (1.0, "1"), (0.123456, "0.1235"), (12345.678, "12346"), (1e-9, "1e-9"),
+     (-2.5e12, "-2.5e12"), (1234567, "1,234,567"), (math.nan, "nan"), (-math.inf, "-inf"), (True, "true"),
+     (np.float32(0.5), "0.5")],
 )  # fmt: skip
 def test_numbers_are_short(value, text) -> None:
     assert number(value) == text

@@ -36,7 +36,7 @@ def test_these_are_the_lessons() -> None:
     assert sorted(lessons.LESSONS) == NAMES
     for name, one in lessons.LESSONS.items():
         assert one.name == name
-        assert one.summary and "\n" not in one.title + one.summary and len(one.summary) < 90
+        assert one.summary and "\n" not in one.title + one.summary and len(one.summary) < 63
         assert one.function.__doc__
 
 
@@ -233,8 +233,8 @@ def test_one_compiled_gradient_serves_many_walks() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(2e-6, "2 us"), (0.0123, "12.3 ms"), (5.0, "5 s"), (600.0, "10 minutes"), (36000.0, "10 hours"),
-     (864000.0, "10 days"), (3.15576e9, "100 years"), (3.15576e7 * 1e7, "1.0e+07 years"),
-     (3.15576e7 * 13.8e9 * 100, "1.0e+02 ages of the universe")],
+     (864000.0, "10 days"), (3.15576e9, "100 years"), (3.15576e7 * 1e7, "1e7 years"),
+     (3.15576e7 * 13.8e9 * 100, "100 ages of the universe")],
 )  # fmt: skip
 def test_durations_are_told_in_a_unit_people_use(seconds, text) -> None:
     assert duration(seconds) == text

@@ -1,0 +1,1 @@
+"""Pictures, explanations, curvature: ways to look at a model and its training."""

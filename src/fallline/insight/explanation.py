@@ -183,7 +183,7 @@ def outcome(e: Explanation) -> list[str]:
         return lines
     for i in range(min(len(last), SHOWN_ROWS)):
         if model.task == "regression" or (model.task == "binary" and last.shape[1] > 1):
-            said = f"predicts {several(last[i] if meaning is None else meaning[i])}; the truth is {several(e.y[i])}"
+            said = f"predicts {several(last[i] if meaning is None else meaning[i])}; truth: {several(e.y[i])}"
         else:
             said = decision(e, i, last[i], None if meaning is None else meaning[i])
         lines.append(f"      {f'row {i}: ' if len(e.x) > 1 else ''}the network {said}")
@@ -202,8 +202,8 @@ def decision(e: Explanation, i: int, output: Array, p: Array | None) -> str:
     else:
         best, truth = int(output.argmax()), int(e.y[i] if e.y.ndim == 1 else e.y[i].argmax())
         share = None if p is None else float(p[best])
-    sure = "" if share is None else f" with probability {share:.4f}"
-    return f"says {name_of(e.model, best)}{sure}; the truth is {name_of(e.model, truth)}"
+    sure = "" if share is None else f", probability {share:.4f}"
+    return f"says {name_of(e.model, best)}{sure}; truth: {name_of(e.model, truth)}"
 
 
 def name_of(model: Any, code: int) -> str:

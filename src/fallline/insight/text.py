@@ -15,7 +15,7 @@ def number(value: Any, digits: int = 4) -> str:
         return str(bool(value)).lower()
     if isinstance(value, int | np.integer) and abs(int(value)) < 10**12:
         return f"{int(value):,}" if abs(int(value)) >= 10_000 else str(int(value))
-    number_ = float(value)
+    number_ = float(value) + 0.0  # -0.0 reads as 0
     if not math.isfinite(number_):
         return str(number_)
     if number_ and not 1e-4 <= abs(number_) < 10 ** max(digits, 6):

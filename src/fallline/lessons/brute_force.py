@@ -73,8 +73,8 @@ class BruteForce:
 def networks(most: int) -> list[tuple[str, int, Sequential]]:
     """(what it is, inputs, network) with 2, 3, 4 ... parameters."""
     line, bend = Sequential(Dense(1)), Sequential(Dense(1), Tanh(), Dense(1))
-    found = [("1 input, 1 output", 1, line), ("2 inputs, 1 output", 2, line)]
-    found += [(f"{d} input{'s' if d > 1 else ''}, 1 hidden, 1 output", d, bend) for d in range(1, most)]
+    found = [("1-1", 1, line), ("2-1", 2, line)]
+    found += [(f"{d}-1-1", d, bend) for d in range(1, most)]
     return found[: most - 1]
 
 
@@ -143,12 +143,13 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
             all combinations, and keep the best. For one parameter that is {v} tries, for two {v} * {v}, for
             P""", width),
         formula("tries = values ^ P"),
-        table(rows, ["P", "network", "tries", "it took", "best loss", "descent's", "in"],
+        table(rows, ["P", "network", "tries", "it took", "best loss", "by descent", "in"],
               width=width, ascii_only=ascii_only),
-        words(f"""Every try is one value of the loss over the same 20 rows, computed by the same compiled
-            program, {BLOCK:,} tries to a call; one took {duration(per_point)}. Gradient descent started from
-            random parameters and took {result.steps:,} steps, each with one gradient. It is not tied to a grid:
-            it ended lower than the search in {lower} of {len(result.searches)} cases.""", width),
+        words(f"""A network 3-1-1 has 3 inputs, 1 hidden unit and 1 output. Every try is one value of the loss
+            over the same 20 rows, computed by the same compiled program, {BLOCK:,} tries to a call; one took
+            {duration(per_point)}. Gradient descent started from random parameters and took {result.steps:,}
+            steps, each with one gradient. It is not tied to a grid: it ended lower than the search in {lower}
+            of {len(result.searches)} cases.""", width),
         line_chart({"measured": measured, "carried on": carried}, log_y=True, points=True,
                    width=min(width, 76), height=12,
                    title=f"Seconds to try {v} values for each of P parameters", x_label="P", ascii_only=ascii_only),
@@ -167,7 +168,7 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
 
 
 @lesson("brute-force", "Trying everything",
-        "a grid search for 2, 3, 4 ... parameters, measured, and what it means for digits", tell)  # fmt: skip
+        "a grid for 2, 3, 4 ... parameters, measured; and for digits", tell)  # fmt: skip
 def brute_force(values: int = 11, most: int = 6, steps: int = 1500) -> BruteForce:
     """Search grids over networks of 2 to `most` parameters, and compare with descent; extrapolate to digits."""
     rng = np.random.default_rng(0)

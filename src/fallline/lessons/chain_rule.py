@@ -9,7 +9,7 @@ import numpy as np
 from fallline import transforms, tree
 from fallline.insight.picture import table
 from fallline.insight.text import number
-from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.page import formula, page, set_off, title, words
 from fallline.lessons.table import lesson
 from fallline.tree import Tree
 
@@ -18,7 +18,7 @@ PARAMS = {
     "w1": np.array([[0.5, -0.3], [0.8, 0.2]]),
     "b1": np.array([0.1, -0.2]),
     "w2": np.array([0.7, -1.1]),
-    "b2": np.array(0.05),
+    "b2": np.array(0.1),
 }
 
 
@@ -122,7 +122,7 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
         for label, hand, library, difference in columns:
             rule, one, two = into[label]
             rows.append(
-                [label, rule, f"{one:.4f} * {two:+.4f}", f"{hand:+.8f}", f"{library:+.8f}", f"{difference:+.8f}"]
+                [label, rule, f"{one:.3f} * {two:+.3f}", f"{hand:+.8f}", f"{library:+.8f}", f"{difference:+.8f}"]
             )
     return page([
         title("The chain rule: a network forward and backward, by hand", ascii_only=ascii_only),
@@ -130,25 +130,25 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
             row of data: x = ({x1}, {x2}), and the output should be y = {result.y}.""", width),
         picture(ascii_only),
         words("Forward: from the input to the loss, one line after the other.", width),
-        formula(table([
-            ["z1", "= x1 w11 + x2 w21 + b1", f"= {x1} * {w11} + {x2} * {w21} + {b1}", f"= {f['z1']:+.6f}"],
-            ["z2", "= x1 w12 + x2 w22 + b2", f"= {x1} * {w12} + {x2} * {w22} + {b2}", f"= {f['z2']:+.6f}"],
-            ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.6f})", f"= {f['a1']:+.6f}"],
-            ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.6f})", f"= {f['a2']:+.6f}"],
-            ["y_hat", "= a1 v1 + a2 v2 + c", f"= {f['a1']:.4f} * {v1} + {f['a2']:.4f} * {v2} + {c}",
-             f"= {f['y_hat']:+.6f}"],
-            ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.6f} - {result.y})^2", f"= {f['loss']:+.6f}"],
-        ], width=width - 4)),
+        set_off(table([
+            ["z1", "= x1 w11 + x2 w21 + b1", f"= {x1} * {w11} + {x2} * {w21} + {b1}", f"= {f['z1']:+.5f}"],
+            ["z2", "= x1 w12 + x2 w22 + b2", f"= {x1} * {w12} + {x2} * {w22} + {b2}", f"= {f['z2']:+.5f}"],
+            ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.5f})", f"= {f['a1']:+.5f}"],
+            ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.5f})", f"= {f['a2']:+.5f}"],
+            ["y_hat", "= a1 v1 + a2 v2 + c", f"= {f['a1']:.3f} * {v1} + {f['a2']:.3f} * {v2} + {c}",
+             f"= {f['y_hat']:+.5f}"],
+            ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.5f} - {result.y})^2", f"= {f['loss']:+.5f}"],
+        ], width=width - 2)),
         words("""Backward: how much does the loss change with each of these numbers? The chain rule goes from
             the end to the front. Each line takes the number of the line before it times one local slope. d_z1
             is short for d loss / d z1.""", width),
-        formula(table([
-            ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.6f} - {result.y})", f"= {d['d_y_hat']:+.6f}"],
-            ["d_a1", "= d_y_hat v1", f"= {d['d_y_hat']:+.6f} * {v1}", f"= {d['d_a1']:+.6f}"],
-            ["d_a2", "= d_y_hat v2", f"= {d['d_y_hat']:+.6f} * {v2}", f"= {d['d_a2']:+.6f}"],
-            ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.6f} * {1 - f['a1'] ** 2:.6f}", f"= {d['d_z1']:+.6f}"],
-            ["d_z2", "= d_a2 (1 - a2^2)", f"= {d['d_a2']:+.6f} * {1 - f['a2'] ** 2:.6f}", f"= {d['d_z2']:+.6f}"],
-        ], width=width - 4)),
+        set_off(table([
+            ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.5f} - {result.y})", f"= {d['d_y_hat']:+.5f}"],
+            ["d_a1", "= d_y_hat v1", f"= {d['d_y_hat']:+.5f} * {v1}", f"= {d['d_a1']:+.5f}"],
+            ["d_a2", "= d_y_hat v2", f"= {d['d_y_hat']:+.5f} * {v2}", f"= {d['d_a2']:+.5f}"],
+            ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.5f} * {1 - f['a1'] ** 2:.5f}", f"= {d['d_z1']:+.5f}"],
+            ["d_z2", "= d_a2 (1 - a2^2)", f"= {d['d_a2']:+.5f} * {1 - f['a2'] ** 2:.5f}", f"= {d['d_z2']:+.5f}"],
+        ], width=width - 2)),
         words("""A weight multiplies what comes in, so its derivative is what came in times the delta of what it
             went into. Beside each number: what backpropagation says (fallline.grad of the same network written
             in NumPy), and what trying it out says (the loss with the weight a little higher, minus the loss
@@ -174,7 +174,7 @@ def picture(ascii_only: bool) -> str:
     return formula(text.translate(str.maketrans("─▶╲╱┐├┘│", "->\\/++++")) if ascii_only else text)
 
 
-@lesson("chain-rule", "Backward by hand", "a 2-2-1 network, every number shown, equal to the library's gradient", tell)
+@lesson("chain-rule", "Backward by hand", "a 2-2-1 network, every number shown, equal to fallline.grad", tell)
 def chain_rule(params: Tree = PARAMS, x: tuple[float, float] = X, y: float = Y) -> ChainRule:
     """Forward and backward through a 2-2-1 tanh network: by hand, by backpropagation, and by trying out."""
     forward = forward_by_hand(params, x, y)

@@ -111,11 +111,11 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
             {number(result.largest_difference)}. Backpropagation agrees that the solution is the bottom: the
             gradient's length there is {number(result.gradient_norm)}.""", width),
         words("""So why is a network not solved like this? Its parameters stand inside tanh or relu, multiplied
-            by one another, so the equations "every derivative = 0" have no solution formula, and they have many
-            solutions, most of them no lowest point. What can be done is Newton's method: replace the loss by
-            its bowl around theta, jump to the bowl's bottom, again and again. That needs every second
-            derivative, the Hessian, P * P numbers, and the solution of P linear equations for every single
-            step:""", width),
+            by one another, so the equations "every derivative = 0", one for each parameter, have no solution
+            formula, and they have many solutions, most of them no lowest point. What can be done is Newton's
+            method: replace the loss by its bowl around theta, jump to the bowl's bottom, again and again. That
+            needs every second derivative, the Hessian, P * P numbers, and the solution of P linear equations
+            for every single step:""", width),
         formula("""
             descent:   theta <- theta - learning_rate * g
             Newton:    theta <- theta - H^-1 g                     H: P * P second derivatives"""),
@@ -131,7 +131,7 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
 
 
 @lesson("closed-form", "Solving instead of walking",
-        "the normal equations equal what descent reaches; and why networks are not solved", tell)  # fmt: skip
+        "solving for the lowest point at once; why not for networks", tell)  # fmt: skip
 def closed_form(hidden: tuple[int, ...] = (1, 2, 4, 8, 12), rows: int = 260, steps: int = 8000) -> ClosedForm:
     """Solve diabetes by its equations and by descent; measure Newton's step on networks 64-h-10."""
     data = load("diabetes")

@@ -186,7 +186,7 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
 
 
 @lesson("critical-points", "Where descent stands still",
-        "minimum, maximum, saddle, told apart by eigenvalues; stepping off a saddle", tell)  # fmt: skip
+        "minimum, maximum, saddle by eigenvalues; off the saddle", tell)  # fmt: skip
 def critical_points(per_side: int = 7, steps: int = 3000) -> CriticalPoints:
     """Find and judge all stationary points of Himmelblau's function, and one of a small network."""
     return CriticalPoints(explore(per_side), per_side**2, escape(steps))

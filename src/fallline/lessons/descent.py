@@ -74,7 +74,7 @@ def tell(result: Descent, *, width: int, ascii_only: bool) -> str:
     ])  # fmt: skip
 
 
-@lesson("descent", "Down the slope", "theta 0, its gradient, theta 1, its gradient ... on a map of the loss", tell)
+@lesson("descent", "Down the slope", "theta 0, its gradient, theta 1 ... on a map of the loss", tell)
 def descent(steps: int = 40, learning_rate: float = 0.15, seed: int = 0) -> Descent:
     """Fit a line to twelve noisy points by gradient descent, and keep every step."""
     rng = np.random.default_rng(seed)

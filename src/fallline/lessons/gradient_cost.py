@@ -15,7 +15,7 @@ from fallline.insight.picture import line_chart, table
 from fallline.insight.text import number
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.table import lesson
-from fallline.lessons.walk import duration, seconds
+from fallline.lessons.walk import duration, in_turn
 from fallline.nn import Model, mlp
 from fallline.program.loop import Loop, build
 from fallline.tree import Tree
@@ -105,8 +105,8 @@ def cost_of(parameters: float, bearable: float) -> Cost:
     p = model.theta.size
     # Small networks take a few microseconds, which calling the program from Python would double.
     repeat = int(min(100, max(1, 1e7 // p)))
-    once = seconds(lambda: forward.run(repeat)) / repeat
-    both = seconds(lambda: gradient.run(repeat)) / repeat
+    taken = in_turn([lambda: forward.run(repeat), lambda: gradient.run(repeat)])
+    once, both = (each / repeat for each in taken)
     if 2 * p * once > bearable:
         return Cost(p, once, both, 2 * p * once, False, np.nan)
 
@@ -143,7 +143,7 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
             {result.rows} rows, float32, one thread; P parameters
             differences:      2 P forward passes
             backpropagation:  1 forward pass and 1 backward pass"""),
-        table(rows, ["P", "forward", "with gradient", "ratio", "differences", "slower by", "their error"], width=width,
+        table(rows, ["P", "forward", "+ gradient", "ratio", "differences", "slower by", "error"], width=width,
               ascii_only=ascii_only),
         words("""* not run: 2 P times the forward pass. The ratio is one value with its whole gradient against
             the value alone. A backward pass multiplies with every weight matrix twice where the forward pass
@@ -160,7 +160,7 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
 
 
 @lesson("gradient-cost", "The price of a gradient",
-        "one backward pass against finite differences, from 10 to 10 million parameters", tell)  # fmt: skip
+        "one backward pass against trying, 10 to 10 million parameters", tell)  # fmt: skip
 def gradient_cost(
     sizes: tuple[float, ...] = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), bearable: float = BEARABLE
 ) -> GradientCost:

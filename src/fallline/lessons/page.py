@@ -12,9 +12,13 @@ def title(text: str, *, ascii_only: bool) -> str:
 
 
 def formula(text: str) -> str:
-    """Lines set off from the words around them, as they stand."""
-    lines = textwrap.dedent(text).strip("\n").split("\n")
-    return "\n".join(f"    {line}".rstrip() for line in lines)
+    """Lines of a formula, written in the source with any indent, set off from the words around them."""
+    return set_off(textwrap.dedent(text).strip("\n"), 4)
+
+
+def set_off(text: str, indent: int = 2) -> str:
+    """The lines, indented, without spaces at their ends."""
+    return "\n".join(f"{' ' * indent}{line}".rstrip() for line in text.split("\n"))
 
 
 def page(parts: Iterable[str]) -> str:
@@ -22,4 +26,4 @@ def page(parts: Iterable[str]) -> str:
     return "\n\n".join(part.rstrip("\n") for part in parts if part)
 
 
-__all__ = ["formula", "page", "title", "words"]
+__all__ = ["formula", "page", "set_off", "title", "words"]

@@ -120,7 +120,7 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
 @lesson(
     "step-size",
     "How large a step",
-    "|x| from 10 in 10 steps, in 2, never; and the border 2 / lambda_max, measured",
+    "10 steps, 2 steps, never; the border 2 / lambda_max, measured",
     tell,
 )
 def step_size(precision: float = 1e-3) -> StepSize:

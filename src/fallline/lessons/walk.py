@@ -1,7 +1,7 @@
 """Plain gradient descent on a plain function, every point kept, and a stopwatch: what several lessons use."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from fallline import transforms
 from fallline.graph.op import Array
+from fallline.insight.text import number
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +46,26 @@ def walk(evaluate: Callable[..., Any], start: Any, learning_rate: float, steps: 
     return Walk(np.array(points), np.array(values), np.array(gradients))
 
 
-def seconds(run: Callable[[], Any], budget: float = 0.15, least: int = 5, most: int = 200) -> float:
-    """How long a call takes: the fastest of several, after one that is not counted, within a budget of seconds.
+def seconds(run: Callable[[], Any], budget: float = 0.15) -> float:
+    """How long a call takes, as `in_turn` measures it."""
+    return in_turn([run], budget)[0]
 
-    The fastest, because whatever else the machine does can only make a call slower.
+
+def in_turn(runs: Sequence[Callable[[], Any]], budget: float = 0.15, least: int = 5, most: int = 200) -> list[float]:
+    """How long each of these calls takes: the fastest of several, after one that is not counted.
+
+    The fastest, because whatever else the machine does can only make a call slower; in turn, so that a slow moment
+    meets them all. budget: seconds for each, spent on at least `least` calls.
     """
-    run()
-    times: list[float] = []
-    while len(times) < least or (sum(times) < budget and len(times) < most):
-        begin = time.perf_counter()
+    for run in runs:
         run()
-        times.append(time.perf_counter() - begin)
-    return min(times)
+    times: list[list[float]] = [[] for _ in runs]
+    while len(times[0]) < least or (sum(map(sum, times)) < budget * len(runs) and len(times[0]) < most):
+        for run, taken in zip(runs, times, strict=True):
+            begin = time.perf_counter()
+            run()
+            taken.append(time.perf_counter() - begin)
+    return [min(taken) for taken in times]
 
 
 def duration(seconds: float) -> str:
@@ -67,10 +76,6 @@ def duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / unit:.3g} {name}"
     years = seconds / year
-    return (
-        f"{years:,.0f} years"
-        if years < 1e6
-        else f"{years:.1e} years"
-        if years < universe
-        else (f"{years / universe:.1e} ages of the universe")
-    )
+    if years < 1e6:
+        return f"{years:,.0f} years"
+    return f"{number(years, 2)} years" if years < universe else f"{number(years / universe, 2)} ages of the universe"
