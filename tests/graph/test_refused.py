@@ -87,6 +87,8 @@ def adds_in_place(x):
     (lambda x: None, "return numbers, got None", "a return statement"),
     (lambda x: (np.sum(x), None), "return numbers, got None", "a return statement"),
     (lambda x: "loss", "return numbers, got 'loss'", "only arrays and numbers"),
+    (lambda x: x.partition(1), ".partition of an array cannot be traced", "another NumPy function"),
+    (lambda x: x.nonzero(), ".nonzero of an array cannot be traced", "fallline.ops.supported()"),
     (lambda x: x & 1, "np.bitwise_and of traced numbers", "comparisons"),
 ])  # fmt: skip
 def test_one_clear_error_with_the_users_line(function, told, instead):
@@ -194,6 +196,26 @@ def test_arguments_of_supported_functions_that_are_not():
         lambda x: np.pad(x, 1, constant_values=(0, 1)), lambda x: np.where(x > 0),
     ):  # fmt: skip
         assert "\n  try: " in raised(TraceError, fl.grad(wrong), X)
+
+
+def test_attributes_are_asked_for_without_harm_and_printing_is_allowed():
+    def f(x):
+        assert not hasattr(x, "tobytes")
+        assert not hasattr(x, "anything")
+        assert not hasattr(x, "__array_interface__")
+        assert f"{x[0]:.3f} {x}".startswith("<traced reshape float64[] from test_refused.py:")
+        return np.sum(round(x * 10, 1) + x)
+
+    np.testing.assert_array_equal(fl.grad(f)(X), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "transform", [fl.grad, fl.value_and_grad, fl.vjp, fl.jvp, fl.hvp, fl.jacobian, fl.hessian, fl.compile]
+)
+def test_a_value_instead_of_a_function_is_told_at_once(transform):
+    message = raised(ArgumentTypeError, transform, np.sum(X))
+    assert message.startswith(f"{transform.__name__}: takes a function, got float64")
+    assert f"fallline.{transform.__name__}(f)(x), not fallline.{transform.__name__}(f(x))" in message
 
 
 def test_functions_of_any_kind_are_named_in_errors():

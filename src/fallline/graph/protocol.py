@@ -19,6 +19,11 @@ from fallline.graph.where import here, scipy_function
 _REDUCE = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 _ACCUMULATE: dict[Any, Any] = {np.add: np.cumsum}
 
+
+class NotTracedError(TraceError, AttributeError):
+    """An array's attribute or method that a traced value does not have."""
+
+
 _IN_PLACE = "writes into an array in place, which a graph cannot record"
 
 
@@ -253,8 +258,19 @@ class NumpyProtocol(NDArrayOperatorsMixin):
     def fill(self, value: Any) -> NoReturn:
         refuse(f".fill() {_IN_PLACE}", "np.full_like(a, value)")
 
+    def __round__(self, digits: int = 0) -> Any:
+        return NUMPY[np.round](self, digits)
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)  # printing for the eye is allowed; the numbers a format asks for are not there yet
+
     if not TYPE_CHECKING:
         locals().update({name: _method(getattr(np, name)) for name in _METHODS})
-    else:
 
-        def __getattr__(self, name: str) -> Any: ...
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"a traced value has no attribute {name!r}")
+        raise NotTracedError(
+            f".{name} of an array cannot be traced{nearest(name, _METHODS)}\n  at {here()}\n"
+            "  try: another NumPy function; fallline.ops.supported() lists what can be traced"
+        )

@@ -220,6 +220,12 @@ def remainder(a, b):
     return np.remainder(a, b)
 
 
+@composite(numpy=(np.divmod,))
+def divmod_(a, b):
+    """The whole number of times b goes into a, and what is left."""
+    return floor_divide(a, b), remainder(a, b)
+
+
 @composite(numpy=(np.floor_divide,))
 def floor_divide(a, b):
     """The whole number of times b goes into a."""

@@ -15,7 +15,7 @@ from fallline.graph.op import Array
 from fallline.graph.trace import in_progress, input_like, trace
 from fallline.graph.where import here
 from fallline.program import call
-from fallline.transforms.recording import Function, native, plain
+from fallline.transforms.recording import Function, check_function, native, plain
 from fallline.tree import Tree
 
 # Programs kept for one function; the one unused for longest makes room. A number that changes at every call and was
@@ -82,6 +82,7 @@ def compile(function: Function) -> Function:
     >>> double(np.array([1.0, 2.0]))
     array([2., 4.])
     """
+    check_function(function, "compile")
     programs: OrderedDict[Any, tuple[Callable[[list[Array]], list[Array]], Tree]] = OrderedDict()
 
     @functools.wraps(function)

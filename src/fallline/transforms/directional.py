@@ -13,6 +13,7 @@ from fallline.passes.backprop import backprop, zeros_like
 from fallline.transforms.recording import (
     ArgNums,
     Function,
+    check_function,
     matched,
     positions,
     real_outputs,
@@ -33,6 +34,7 @@ def vjp(function: Function, argnums: ArgNums = 0) -> Function:
     >>> pullback(np.array([1.0, 1.0]))
     array([ 1., -1.])
     """
+    check_function(function, "vjp")
 
     @functools.wraps(function)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Tree, Callable[[Tree], Tree]]:
@@ -78,6 +80,7 @@ def jvp(function: Function, argnums: ArgNums = 0) -> Function:
     >>> jvp(np.sin)(0.0, 2.0)
     (np.float64(0.0), np.float64(2.0))
     """
+    check_function(function, "jvp")
 
     @functools.wraps(function)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Tree, Tree]:
@@ -102,6 +105,7 @@ def hvp(function: Function, argnums: ArgNums = 0) -> Function:
     >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])
     """
+    check_function(function, "hvp")
 
     @functools.wraps(function)
     def evaluate(*args: Any, **kwargs: Any) -> Tree:

@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 from fallline.passes.backprop import backprop
-from fallline.transforms.recording import ArgNums, Function, record, scalar_output
+from fallline.transforms.recording import ArgNums, Function, check_function, record, scalar_output
 from fallline.tree import Tree
 
 
@@ -21,6 +21,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
     >>> value_and_grad(lambda x: x * x)(3.0)
     (np.float64(9.0), np.float64(6.0))
     """
+    check_function(function, "value_and_grad")
 
     @functools.wraps(function)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
@@ -39,6 +40,7 @@ def grad(function: Function, argnums: ArgNums = 0) -> Function:
     >>> grad(lambda x: x * x)(3.0)
     np.float64(6.0)
     """
+    check_function(function, "grad")
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> Tree:

@@ -14,7 +14,7 @@ from fallline.passes.backprop import backprop
 from fallline.program import call
 from fallline.transforms.directional import push
 from fallline.transforms.gradient import grad
-from fallline.transforms.recording import ArgNums, Function, Recording, real_outputs, record
+from fallline.transforms.recording import ArgNums, Function, Recording, check_function, real_outputs, record
 from fallline.tree import Tree
 
 # Rows or columns from which on preparing a program costs less than running the graph node by node.
@@ -76,6 +76,7 @@ def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
     array([[2., 0.],
            [0., 6.]])
     """
+    check_function(function, "jacobian")
 
     @functools.wraps(function)
     def evaluate(*args: Any, **kwargs: Any) -> Tree:
@@ -104,4 +105,5 @@ def hessian(function: Function, argnums: ArgNums = 0) -> Function:
     array([[6., 2.],
            [2., 0.]])
     """
+    check_function(function, "hessian")
     return jacobian(grad(function, argnums), argnums)

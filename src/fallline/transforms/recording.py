@@ -54,6 +54,15 @@ class Recording:
         return [node for node, _ in pairs], pairs
 
 
+def check_function(function: Any, name: str) -> None:
+    """Raise unless it can be called; the value of a function is easily given in its place."""
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"{name}: takes a function, got {type(function).__name__}\n  at {here()}\n"
+            f"  try: fallline.{name}(f)(x), not fallline.{name}(f(x))"
+        )
+
+
 def plain(results: Sequence[Array]) -> list[Any]:
     """Results as NumPy hands them out: scalars instead of arrays without axes."""
     return [result[()] for result in results]
