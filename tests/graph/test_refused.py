@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.special
 
 import fallline as fl
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, ShapeError, TraceError
@@ -62,7 +63,8 @@ def adds_in_place(x):
     (lambda x: x.fill(0.0), ".fill() writes", "np.full_like"),
     (lambda x: np.copyto(x, 1.0), "np.copyto writes", "np.where"),
     (lambda x: np.linalg.det(x), "np.linalg.det cannot be traced", "fallline.ops.supported()"),
-    (lambda x: np.sinc(x), "np.sinc cannot be traced; did you mean 'np.sin'?", "another NumPy function"),
+    (lambda x: np.sinc(x), "np.sinc cannot be traced; did you mean 'sin'?", "another NumPy function"),
+    (lambda x: scipy.special.gammaln(x), "the ufunc gammaln cannot be traced", "fallline.ops.supported()"),
     (lambda x: np.fmod(x, 2), "np.fmod cannot be traced", "another NumPy function"),
     (lambda x: np.add.reduceat(x, [0]), "np.add.reduceat cannot be traced", "another NumPy function"),
     (lambda x: np.sum(x, where=x > 0), "unexpected keyword argument 'where'", "np.sum(a, axis=None"),

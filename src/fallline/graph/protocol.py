@@ -77,7 +77,7 @@ def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[
         return stand_in(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
     if method != "__call__" or stand_in is None:
         original = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        refuse_unsupported(f"np.{original}")
+        refuse_unsupported(f"np.{original}" if getattr(np, ufunc.__name__, None) is ufunc else f"the ufunc {original}")
     dtype = kwargs.pop("dtype", None)
     if kwargs.pop("where", True) is not True:
         refuse(f"np.{ufunc.__name__}(..., where=) on a traced value", "np.where(condition, a, b)")
@@ -101,8 +101,10 @@ def answer_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
 
 
 def refuse_unsupported(original: str) -> NoReturn:
+    # Without the module's name, which all have in common.
+    names = {name.rpartition(".")[2]: name for name in supported()}
     raise TraceError(
-        f"{original} cannot be traced{nearest(original, supported())}\n  at {here()}\n"
+        f"{original} cannot be traced{nearest(original.rpartition('.')[2], names)}\n  at {here()}\n"
         "  try: another NumPy function, or an op of fallline.ops; fallline.ops.supported() lists what can be traced"
     )
 
