@@ -35,6 +35,11 @@ class RMSProp(Optimizer):
         return theta - like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
 
 
+def left(beta: float, t: Any) -> Any:
+    """1 - beta^t, by exp and log: exact for small t, and quicker than a power."""
+    return -np.expm1(t * np.log(beta)) if beta else 1.0
+
+
 @optimizer
 @dataclass(frozen=True)
 class Adam(Optimizer):
@@ -65,8 +70,8 @@ class Adam(Optimizer):
         # The corrections are moved into two single numbers, which saves two passes over theta:
         # m_hat / (sqrt(v_hat) + eps) = (root2 / correction1) m / (sqrt(v) + eps root2).
         t = step + 1
-        root2 = np.sqrt(1 - self.beta2**t)
-        size = like(learning_rate * root2 / (1 - self.beta1**t), theta)
+        root2 = np.sqrt(left(self.beta2, t))
+        size = like(learning_rate * root2 / left(self.beta1, t), theta)
         return theta - size * (m / (np.sqrt(v) + like(self.eps * root2, theta))), {"m": m, "v": v}
 
 

@@ -18,6 +18,7 @@ from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
 
+SHORT_FOLD = 16  # elements; a longer fold along memory is quicker as such
 DTYPES = frozenset({"float32", "float64", "int64", "int32", "uint8", "bool"})
 
 
@@ -155,8 +156,27 @@ class Lowering:
         x = self.ref(node.inputs[0])
         x, loops = self.fold_loops(x, node.attrs["axes"])
         out = self.target(node)
-        self.put(emit.fold(f"fold_{node.op.name}", out, x, loops, str(node.where)))
+        where = str(node.where)
+        added = self.added_by_product(out, x, loops, where) if node.op.facts.get("adds") else None
+        self.put(added or emit.fold(f"fold_{node.op.name}", out, x, loops, where))
         self.refs[node] = out
+
+    def added_by_product(self, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str) -> Instruction | None:
+        """Sums of rows, or of very short columns, as a product with ones: its tiles keep the sums in registers."""
+        (n0, n1, r), (s0, s1, sr) = loops
+        if x.dtype.kind != "f" or n0 * n1 * r == 0:
+            return None
+        one = self.constant(np.ones((), x.dtype))
+        if n0 == 1 and n1 > 1 and s1 == 1:
+            rows = x.viewed((1, r, n1), (0, sr, 1))
+            total = out.viewed((1, 1, n1), (n1, n1, 1))
+            return emit.product(total, one.viewed((1, 1, r), (0, 0, 0)), rows, None, (1, n1, 0, 0), where)
+        if 1 in (n0, n1) and n0 * n1 > 1 and 1 < r <= SHORT_FOLD:
+            m, step = (n0, s0) if n1 == 1 else (n1, s1)
+            columns = x.viewed((1, m, r), (0, step, sr))
+            total = out.viewed((1, m, 1), (m, 1, 1))
+            return emit.product(total, columns, one.viewed((1, r, 1), (0, 0, 1)), None, (1, m, 0, 0), where)
+        return None
 
     def scan(self, node: Node) -> None:
         x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], str(node.where)
