@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 import scipy.special
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.ops import supported
@@ -246,3 +248,17 @@ def test_derivatives_to_second_order(call):
     args = arrays(call, np.float64)
     if all(np.asarray(part).dtype == np.float64 for part in parts(call(*args))):
         fl.testing.check_grads(call, tuple(args), order=2)
+
+
+SIZES = {"a": 2, "b": 3, "c": 1, "d": 2}  # of axes; those of length one are summed and stretched too
+
+
+@given(st.lists(st.text("abcd", max_size=3), min_size=1, max_size=3), st.permutations("abcd"), st.integers(0, 4))
+def test_any_einsum_is_numpys(terms, order, kept):
+    rng = np.random.default_rng(0)
+    operands = [rng.standard_normal([SIZES[letter] for letter in term]) for term in terms]
+    result = "".join(letter for letter in order if letter in "".join(terms))[:kept]
+    call = lambda *xs: np.einsum(",".join(terms) + "->" + result, *xs)
+    got = reference.run(fl.graph_of(call, *operands), operands)[0]
+    np.testing.assert_allclose(got, call(*operands), atol=1e-13)
+    fl.testing.check_grads(call, tuple(operands), order=1)
