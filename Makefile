@@ -31,6 +31,7 @@ peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and
 
 docs: .venv/package.stamp          ## the pages of docs/ that follow from the sources
 	$(BIN)/python tools/docs.py
+	$(BIN)/python tools/transcripts.py docs/command-line.md
 
 format: .venv/dev.stamp            ## put the sources in order
 	$(BIN)/ruff format .

@@ -54,7 +54,7 @@ def test_the_accuracy_told_is_that_of_the_saved_model_on_the_held_out_rows(shell
     preprocessing = from_config(run.extra["preprocessing"])
     assert np.allclose(preprocessing.mean, data.x[train].mean(axis=0))
     y_hat = run.model.predict(preprocessing.inputs(data.x[test]))
-    assert f"{(y_hat == data.y[test]).sum()} of {len(test)} held-out rows" in done.out
+    assert f", {(y_hat == data.y[test]).sum()} of {len(test)} held-out rows" in done.out
 
 
 def test_a_quantity_is_told_in_its_own_units(shell: Shell, line: Path) -> None:

@@ -36,7 +36,9 @@ class Plan:
     network: Sequential
     loss: Loss
     optimizer: Optimizer
+    batch_size: int
     epochs: int
+    watched: float  # share of the training rows
     source: dict[str, str]  # how to open the data again
 
     @property
@@ -58,14 +60,15 @@ class Ended:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def plan(flags: Any, epochs_for: Callable[[int], int]) -> Plan:
+def plan(flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int], float]) -> Plan:
     """Read the data, cut it, and make the network for it.
 
-    epochs_for: how many there are for so many steps an epoch, where the flags do not say.
+    epochs_for: how many there are for so many steps an epoch; watched_of: the share of so many rows that is watched;
+        both where the flags do not say.
     Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
     """
     hidden = widths(flags.hidden)
-    batch(flags.batch_size)
+    batch(flags.batch_size)  # before anything is read
     if flags.resume and flags.out is None:
         raise UsageProblem("--resume needs the folder of the run: --out FOLDER")
     optimizer = optim.get(
@@ -81,10 +84,12 @@ def plan(flags: Any, epochs_for: Callable[[int], int]) -> Plan:
     made = standardise(data, train, target=isinstance(chosen.link, Identity))
     network = mlp(hidden, outputs_for(chosen, data), flags.activation)
     source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
-    rows = len(train) - round(flags.validation * len(train))
-    size = min(rows, rows if flags.batch_size == "full" else int(flags.batch_size))
+    watched = watched_of(len(train)) if flags.validation is None else flags.validation
+    rows = len(train) - (max(1, round(watched * len(train))) if watched else 0)
+    asked = batch(flags.batch_size)
+    size = rows if isinstance(asked, str) else min(asked, rows)
     epochs = flags.epochs or epochs_for(-(-rows // size))
-    return Plan(flags, data, train, test, made, network, chosen, optimizer, epochs, source)
+    return Plan(flags, data, train, test, made, network, chosen, optimizer, size, epochs, watched, source)
 
 
 def outputs_for(loss: Loss, data: Dataset) -> int:
@@ -194,10 +199,10 @@ def training_of(plan: Plan, folder: Path) -> Any:
         loss=plan.loss,
         optimizer=plan.optimizer,
         epochs=plan.epochs,
-        batch_size=batch(flags.batch_size),
-        validation=flags.validation or None,
+        batch_size=plan.batch_size,
+        validation=plan.watched or None,
         # Without --early-stopping no epoch is too many, but the best one is kept all the same.
-        early_stopping=flags.early_stopping or (NEVER if flags.validation else None),
+        early_stopping=flags.early_stopping or (NEVER if plan.watched else None),
         seed=flags.seed,
         dtype=flags.dtype,
         out=folder,

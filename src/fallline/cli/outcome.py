@@ -39,14 +39,15 @@ def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
     for event in ended.of(TrainingEnded):
         screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
         if event.restored_best and event.best_epoch is not None:
-            what = "validation loss" if plan.flags.validation else "loss"
+            what = "validation loss" if plan.watched else "loss"
             screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the lowest, "
                                 f"{number(event.best_loss)}")  # fmt: skip
         if event.step:
-            screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s in all")
+            screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s of training")
     if ended.reason == "interrupted" and not ended.of(TrainingEnded):
         screen.fact("ended", "interrupted twice; the last checkpoint is what was saved")
-    screen.fact("test", tested(plan, ended))
+    for name, text in zip(("test", ""), tested(plan, ended)):
+        screen.fact(name, text)
     screen.fact("saved", str(ended.folder))
 
 
@@ -69,23 +70,24 @@ def curve(history: list[EpochEnded]) -> str:
     )
 
 
-def tested(plan: Plan, ended: Ended) -> str:
+def tested(plan: Plan, ended: Ended) -> tuple[str, ...]:
     """How well the rows that nothing was learnt from are predicted."""
     if not len(plan.test):
-        return "no rows were held out (--test 0)"
+        return ("no rows were held out (--test 0)",)
     x, y = plan.data.rows(plan.test)
     y_hat = ended.model.predict(plan.preprocessing.inputs(x))
     if plan.data.classes:
         return accuracy(y, y_hat, plan.data.y[plan.train])
-    return quantity(y, plan.preprocessing.quantities(y_hat), plan.data.target)
+    return (quantity(y, plan.preprocessing.quantities(y_hat), plan.data.target),)
 
 
-def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> str:
+def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tuple[str, str]:
+    """How many are right, and how many would be without looking."""
     right = int((y == y_hat).sum())
     commonest = float((y == np.bincount(learnt).argmax()).mean())
     return (
-        f"accuracy {share(right / len(y))} ({right} of {len(y)} held-out rows;"
-        f" the commonest class alone: {share(commonest)})"
+        f"accuracy {share(right / len(y))}, {right} of {len(y)} held-out rows",
+        f"(always the commonest class: {share(commonest)})",
     )
 
 

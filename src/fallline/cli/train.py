@@ -29,6 +29,8 @@ fallline train digits --out runs/long --epochs 500 --resume"""
 # Chosen on other splits of digits, iris, wine and breast-cancer than the one that is shown: without the smoothing,
 # the mean over ten splits of digits is 98.2 % instead of 98.9 %.
 HIDDEN, BATCH, SMOOTHING = "128", "16", 0.1
+# A share so small that the lowest loss on it is an accident is not worth watching.
+WATCHED, FEWEST_WATCHED = 0.1, 10
 # Steps that a small network needs on a small table; an epoch of a large table has as many by itself.
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 10, 1000
 
@@ -74,8 +76,12 @@ class FLAGS:
     epochs: int | None = flag(
         None, f"{SETTINGS['epochs'].doc}; by default about {STEPS} steps' worth", metavar="N", limits=SETTINGS["epochs"]
     )
-    validation: float = flag(
-        0.1, "share of the training rows watched instead of learnt", metavar="SHARE", at_least=0, below=1
+    validation: float | None = flag(
+        None,
+        f"share of the training rows watched instead of learnt; by default {WATCHED}, but 0 if that is less than "
+        f"{FEWEST_WATCHED} rows",
+        metavar="SHARE",
+        limits=Range(at_least=0, below=1),
     )
     early_stopping: int | None = flag(
         None, "stop after N epochs without a better validation loss", metavar="N", at_least=1, whole=True
@@ -95,13 +101,18 @@ def epochs_for(steps_per_epoch: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-STEPS // steps_per_epoch)))
 
 
+def watched_of(rows: int) -> float:
+    """The share of so many rows that is watched."""
+    return WATCHED if WATCHED * rows >= FEWEST_WATCHED else 0.0
+
+
 def run(flags: FLAGS) -> None:
     from fallline.cli import journey, outcome
     from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
 
     if flags.label_smoothing is None and flags.loss in (None, CrossEntropy.name):
         flags = replace(flags, label_smoothing=SMOOTHING)
-    plan = journey.plan(flags, epochs_for)
+    plan = journey.plan(flags, epochs_for, watched_of)
     ended = journey.travel(plan)
     outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))
     if ended.reason == "diverged":

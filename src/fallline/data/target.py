@@ -117,4 +117,4 @@ def canonical(labels: Sequence[str]) -> list[str]:
 
 def class_list(classes: Sequence[str]) -> str:
     """`3 classes: 'a', 'b', 'c'`, for the screen."""
-    return f"{count(len(classes), 'class').replace('classs', 'classes')}: {listed(classes)}"
+    return f"{count(len(classes), 'class').replace('classs', 'classes')}: {listed(classes, 3)}"
