@@ -1,7 +1,8 @@
 """Elementary functions as plain arithmetic, which compilers turn into vector code; libm's are called one by one.
 
 Each factory takes the float type and returns the function on one number of it, or None where kernels compile the op's
-own meaning (libm). Accuracy: a few units in the last place, tested. Written without branches, so that a loop over it vectorises.
+own meaning (libm). Accuracy: a few units in the last place, tested. Written without branches, so that a loop over it
+vectorises.
 """
 
 import math

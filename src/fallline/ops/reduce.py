@@ -39,7 +39,13 @@ _FOLDS = examples(
 )
 
 
-@reduction(grad=lambda g, y, x, *, axes, keepdims=False: (spread(g, x, axes),), domain=_FOLDS, adds=True, empty=0, of_one="itself")
+@reduction(
+    grad=lambda g, y, x, *, axes, keepdims=False: (spread(g, x, axes),),
+    domain=_FOLDS,
+    adds=True,
+    empty=0,
+    of_one="itself",
+)
 def sum_(x, *, axes, keepdims=False):
     """Sum over axes."""
     return np.sum(x, axis=axes, keepdims=keepdims)
