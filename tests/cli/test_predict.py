@@ -85,6 +85,7 @@ def test_a_file_that_cannot_be_answered_is_told_and_nothing_is_written(trained: 
 
 def test_runs_that_cannot_answer_are_told(trained: Shell, line: Path) -> None:
     assert "there is no run 'kind'; did you mean 'kinds'?" in trained("predict kind flowers.csv").err
+    assert "is a file, not the folder of a run" in trained("predict kinds/model.safetensors flowers.csv").err
     Path("empty").mkdir()
     assert "no run in empty" in trained("predict empty flowers.csv").err
     trained("train line.csv --target price --epochs 1 --out slope")

@@ -26,6 +26,8 @@ def open_run(folder: str) -> Trained:
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
         raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
+    if not path.is_dir():
+        raise DataError(f"{folder} is a file, not the folder of a run\n  try: {path.parent}")
     run = fl.load_run(path)
     if "preprocessing" not in run.extra:
         raise DataError(f"the run in {folder} knows no columns: it was not trained by `fallline train`\n"
