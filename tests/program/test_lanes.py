@@ -97,6 +97,41 @@ def test_programs_with_lanes_run_at_the_same_time_in_several_threads():
         np.testing.assert_array_equal(loop.state[0], 2000)
 
 
+@pytest.mark.parametrize("broken", [0, 1, 2])
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_a_lane_that_dies_ends_the_run_for_all_and_the_next_run_is_whole(broken, error):
+    class Tables(list):
+        def __getitem__(self, lane):
+            if lane == broken:
+                raise error
+            return super().__getitem__(lane)
+
+    loop = laned(lambda t, x: (t + x,), [np.zeros(64)], [np.ones(64)], 3)
+    whole = loop.program.tables
+    loop.program.tables = Tables(whole)
+    with pytest.raises(error):
+        loop.run(1000)
+    loop.program.tables, loop.state[0][...] = whole, 0
+    assert loop.run(1000) == 1000
+    np.testing.assert_array_equal(loop.state[0], 1000)
+
+
+def waiting_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fallline-lane")]
+
+
+def test_threads_are_kept_for_the_next_run_until_they_are_sent_away():
+    loops = [laned(lambda t, x: (t + x,), [np.zeros(64)], [np.ones(64)], n) for n in (4, 2, 3)]
+    for loop in loops:
+        loop.run(3)
+    assert len(waiting_threads()) == 3
+    lanes.rest()
+    assert waiting_threads() == []
+    loops[1].run(2)
+    np.testing.assert_array_equal(loops[1].state[0], 5)
+    assert len(waiting_threads()) == 1
+
+
 def test_small_work_stays_on_one_lane_and_large_is_shared():
     def step(t, x):
         return (t - 0.01 * (x.T @ np.tanh(x @ t)),)
@@ -119,3 +154,13 @@ def test_senseless_numbers_of_threads_are_refused(threads):
 
 def test_lanes_by_default_are_the_cores_this_process_may_use():
     assert 1 <= lanes.checked(None) == lanes.available()
+
+
+def test_the_default_is_bounded_by_affinity_and_container_and_is_one_inside_a_pool(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(6)), raising=False)
+    monkeypatch.setattr(lanes, "_container_limit", lambda: None)
+    assert lanes.available() == 6
+    monkeypatch.setattr(lanes, "_container_limit", lambda: 4)
+    assert lanes.available() == 4
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: object())
+    assert lanes.available() == 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.errors import ArgumentTypeError
+from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.program import lanes
 from fallline.transforms import compiled
 
 Pair = namedtuple("Pair", "left right")
@@ -111,3 +112,25 @@ def test_inputs_of_a_graph_are_named_by_their_place():
         ["0", "1"],
         ["x1", "x2"],
     )
+
+
+def test_a_compiled_function_on_several_threads_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr(lanes, "SMALL", 0.0)
+    monkeypatch.setattr(lanes, "best", lambda ins, most, *rest: lanes.schedule(ins, most, *rest) if most > 1 else None)
+
+    def value(w, x):
+        return np.mean(np.tanh(x @ w) ** 2, axis=0)
+
+    w, x = np.random.default_rng(0).standard_normal((2, 33, 33))
+    alone = fl.compile(value, threads=1)(w, x)
+    for threads in (None, 2, 3):
+        several = fl.compile(value, threads=threads)
+        for _ in range(3):
+            assert several(w, x).tobytes() == alone.tobytes()
+        assert several(w[:, :5], x).tobytes() == fl.compile(value, threads=1)(w[:, :5], x).tobytes()
+    lanes.rest()
+
+
+def test_a_senseless_number_of_threads_is_refused_before_anything_is_traced():
+    with pytest.raises(ArgumentError, match="threads is a whole number from 1"):
+        fl.compile(np.tanh, threads=0)

@@ -13,6 +13,7 @@ from fallline.graph.node import CONSTANT, Graph
 from fallline.graph.op import Array
 from fallline.passes.simplify import simplify
 from fallline.program import reference
+from fallline.program.lanes import checked
 from fallline.program.lower import lower
 from fallline.program.machine import Program
 
@@ -31,8 +32,8 @@ def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
 class Call:
     """A program that is fed new arrays at every call; inputs that lie right are read where they are."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, threads: int) -> None:
+        self.graph, self.threads = graph, threads
         self.program: Program | None = None
         self.lock = threading.Lock()
 
@@ -43,7 +44,7 @@ class Call:
         arrays = [np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)]
         with self.lock:
             if self.program is None:
-                self.program = Program(lower(simplify(self.graph)), arrays, hand_out=True)
+                self.program = Program(lower(simplify(self.graph)), arrays, threads=self.threads, hand_out=True)
             else:
                 self.program.renew()
                 for number, array in enumerate(arrays):
@@ -52,6 +53,9 @@ class Call:
             return self.program.hand_out()
 
 
-def build(graph: Graph) -> Callable[[Sequence[Array]], list[Array]]:
-    """A function from the graph's inputs to its outputs, prepared once and then called many times, on the machine."""
-    return Call(graph)
+def build(graph: Graph, threads: int | None = 1) -> Callable[[Sequence[Array]], list[Array]]:
+    """A function from the graph's inputs to its outputs, prepared once and then called many times, on the machine.
+
+    threads: lanes to use at most, >= 1; None means the cores this process may use. Results do not depend on it.
+    """
+    return Call(graph, checked(threads))

@@ -7,12 +7,15 @@ written, or writes what another has touched, since they last met. Knows addresse
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
+
+import numpy as np
 
 from fallline.errors import ArgumentError
 from fallline.program.instructions import Instruction
@@ -25,6 +28,9 @@ SMALL = 150.0
 # A run on several lanes has to be this much faster than on one to be worth waking threads for, and a step this long:
 # lanes of short steps meet so often that one core busy with something else costs more than there is to gain.
 GAIN, SHORT = 0.85, 100_000.0
+
+# What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.
+GIVEN_UP = (1 << 62) + 1
 
 Span = tuple[int, int]  # bytes: first, one past the last
 
@@ -117,11 +123,12 @@ def best(
 
 
 class Crew:
-    """Threads for the lanes after the first, started before they are needed and kept for the next run."""
+    """Threads for the lanes after the first, all seen running before they are needed."""
 
     def __init__(self, extra: int) -> None:
+        self.extra, self.process = extra, os.getpid()
         self.pool = ThreadPoolExecutor(extra, thread_name_prefix="fallline-lane")
-        # A lane that never starts would let the others wait for ever, so all are seen running first.
+        # A lane that never starts would let the others wait for ever.
         ready = Barrier(extra + 1)
         waiting = [self.pool.submit(ready.wait, 30) for _ in range(extra)]
         try:
@@ -131,16 +138,87 @@ class Crew:
             raise RuntimeError("the threads for the lanes could not be started") from None
         for one in waiting:
             one.result()
-        self.process = os.getpid()
 
-    def run(self, work: Callable[[int], int], lanes: int) -> int:
-        """work(lane) on every lane at once; returns what the first lane did."""
-        others = [self.pool.submit(work, lane) for lane in range(1, lanes)]
+    def run(self, work: Callable[[int], int], lanes: int, give_up: Callable[[], None]) -> int:
+        """work(lane) on every lane at once; returns what the first lane did.
+
+        give_up: told where a lane ends by an exception, so that no other waits for it for ever. The exception is
+        raised here once every lane has ended.
+        """
+
+        def safely(lane: int) -> int:
+            try:
+                return work(lane)
+            except BaseException:
+                give_up()
+                raise
+
+        others: list[Future[int]] = []
         try:
-            return work(0)
-        finally:
-            for other in others:
-                other.result()
+            for lane in range(1, lanes):
+                others.append(self.pool.submit(safely, lane))
+            done = safely(0)
+        except BaseException:
+            give_up()  # Ctrl-C may come before the first lane has begun
+            _until_ended(others)
+            raise
+        _until_ended(others)
+        for other in others:
+            other.result()
+        return done
+
+
+def _until_ended(lanes: Sequence["Future[int]"]) -> None:
+    """Wait for lanes that are about to end. Ctrl-C waits too: what they work on must not be let go before."""
+    interrupted: BaseException | None = None
+    while True:
+        try:
+            wait(lanes)
+            break
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+# Crews between two runs: one is kept, since programs of one process mostly run in turn.
+_resting: list[Crew] = []
+
+
+@contextmanager
+def crew(extra: int) -> Iterator[Crew]:
+    """So many threads for the time of a block: those of the last run if they suffice, else new ones."""
+    found = _rested()
+    if found is None or found.extra < extra:
+        dismiss(found)
+        found = Crew(extra)
+    try:
+        yield found
+    finally:
+        before = _rested()
+        _resting.append(found)
+        dismiss(before)
+
+
+def _rested() -> Crew | None:
+    """The crew that waits for a next run, if there is one; threads do not survive a fork."""
+    try:
+        found = _resting.pop()  # at once, so that no two runs can get the same
+    except IndexError:
+        return None
+    return found if found.process == os.getpid() else None
+
+
+def dismiss(one: Crew | None) -> None:
+    """End a crew's threads."""
+    if one is not None:
+        one.pool.shutdown()
+
+
+def rest() -> None:
+    """End the threads that wait for a next run, which starts new ones."""
+    while _resting:
+        dismiss(_rested())
 
 
 def available() -> int:
@@ -174,9 +252,10 @@ def checked(threads: int | None) -> int:
     if threads is None:
         return available()
     limit = min(MOST_LANES, 4 * (os.cpu_count() or 1))
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= limit:
-        raise ArgumentError(f"threads is a whole number from 1 to {limit} on this machine, got {threads!r}")
-    return threads
+    whole = isinstance(threads, int | np.integer) and not isinstance(threads, bool)
+    if not whole or not 1 <= threads <= limit:
+        raise ArgumentError(f"threads is a whole number from 1 to {limit} on this machine, or None, got {threads!r}")
+    return int(threads)
 
 
-__all__ = ["Crew", "Schedule", "available", "best", "checked", "schedule"]
+__all__ = ["Crew", "Schedule", "available", "best", "checked", "crew", "rest", "schedule"]

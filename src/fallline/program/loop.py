@@ -31,6 +31,11 @@ class Loop(Protocol):
         """The outputs of the last step."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """How many lanes a step runs on."""
+        ...
+
     def run(self, steps: int) -> int:
         """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
 
@@ -66,8 +71,9 @@ class ReferenceLoop:
     state: list[Array]
     data: list[Array]
     watch: int | None = None
-    threads: int = 1  # it runs on one whatever is asked
+    threads: int = 1  # allowed; it runs on one lane whatever is asked
     outputs: list[Array] = field(default_factory=list)
+    lanes: int = 1
 
     def run(self, steps: int) -> int:
         for done in range(steps):
@@ -94,6 +100,10 @@ class MachineLoop:
 
     def run(self, steps: int) -> int:
         return self.program.run(steps)
+
+    @property
+    def lanes(self) -> int:
+        return len(self.program.tables)
 
     @property
     def outputs(self) -> list[Array]:

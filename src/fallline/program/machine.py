@@ -4,7 +4,6 @@ Nothing reaches the kernels unchecked: each window must lie inside its buffer, a
 alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -88,7 +87,6 @@ class Program:
         self.watch_end = lowered.watch_end or len(self.instructions)
         self._place(arrays, writable)
         self.schedule = lanes.best(self.instructions, threads, self.watch_end, self._span)
-        self.crew: lanes.Crew | None = None
         self._assemble()
 
     @property
@@ -168,7 +166,6 @@ class Program:
                 table[i] = kernel.address, self.rows.ctypes.data + at * WORD
                 at = self._write_row(at, instruction)
             self.tables.append(table)
-        self.meetings = aligned_bytes(2 * ALIGNMENT).view(np.int64)
         self.lock = threading.Lock()
 
     def _write_row(self, at: int, instruction: Instruction) -> int:
@@ -240,16 +237,19 @@ class Program:
 
     def _run_lanes(self, steps: int) -> int:
         count = len(self.tables)
-        if self.crew is None or self.crew.process != os.getpid():  # threads do not survive a fork
-            self.crew = lanes.Crew(count - 1)
-        self.meetings[:] = 0
-        shared = self.meetings.ctypes.data
+        # Words of this run alone: a lane that was given up may still look at those of the run before.
+        meetings = aligned_bytes(2 * ALIGNMENT).view(np.int64)
+        shared = meetings.ctypes.data
 
         def work(lane: int) -> int:
             done: int = self.runner(self.tables[lane], self.addresses[STATUS], shared, count, steps)
             return done
 
-        return self.crew.run(work, count)
+        def give_up() -> None:
+            meetings[ALIGNMENT // WORD] = lanes.GIVEN_UP
+
+        with lanes.crew(count - 1) as crew:
+            return crew.run(work, count, give_up)
 
     def value(self, ref: Ref) -> Array:
         """A window's elements as an array over the program's own memory; copy it before the next run."""

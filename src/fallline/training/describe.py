@@ -16,7 +16,7 @@ from fallline.graph.op import Array
 from fallline.training.prepare import Job, Rows
 
 # What may differ between a run and its continuation.
-FREE = ("epochs", "checkpoints", "versions", "extra")
+FREE = ("epochs", "checkpoints", "threads", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 
@@ -38,6 +38,7 @@ def described(job: Job) -> dict[str, Any]:
         "shuffle": job.shuffle,
         "seed": job.seed,
         "dtype": job.model.dtype.name,
+        "threads": None if settings.threads is None else job.understood.threads,
         "early_stopping": form(job.understood.early_stopping),
         "checkpoints": form(settings.checkpoints),
         "data": data_of(job.train),

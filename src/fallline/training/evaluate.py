@@ -24,8 +24,10 @@ class Evaluation:
     loss: the mean over the rows; values: the metrics by name; seconds: spent so far.
     """
 
-    def __init__(self, model: Model, theta: Array, data: Mapping[str, Array], rows: Array) -> None:
-        """data: "x" and "y"; rows: which of them, int64, not empty."""
+    def __init__(
+        self, model: Model, theta: Array, data: Mapping[str, Array], rows: Array, threads: int | None = 1
+    ) -> None:
+        """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most."""
         self.rows = rows
         self.metrics = METRICS.get(model.task)
         self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
@@ -38,9 +40,10 @@ class Evaluation:
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
         state, values = [self._cursor, *self._sums], list(inputs.values())
-        self._main, self._last = loop.build(graph, state, values), None
+        self._main, self._last = loop.build(graph, state, values, threads=threads), None
         if tail:
-            self._last = loop.build(evaluation_step(model, inputs, tail, sums)[0], state, values)
+            graph, _ = evaluation_step(model, inputs, tail, sums)
+            self._last = loop.build(graph, state, values, threads=threads)
         self._pace = Pace()
         self.seconds = 0.0
         self.loss = math.nan

@@ -30,6 +30,7 @@ class TrainingStarted:
     task: str
     seed: int
     dtype: str
+    lanes: int = 1  # that a step runs on
     metrics: tuple[str, ...] = ()  # the keys of EpochEnded.metrics
     first_epoch: int = 0
     first_step: int = 0

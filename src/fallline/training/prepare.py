@@ -136,6 +136,9 @@ def _pair(data: Any, what: str, problems: Problems) -> tuple[Any, Any]:
     if hasattr(data, "x") and hasattr(data, "y"):
         return data.x, data.y
     if isinstance(data, tuple | list) and len(data) == 2:
+        for name, part in zip("xy", data, strict=True):
+            if part is None:
+                problems.data.append(f"{name} of {what} is None")
         return data[0], data[1]
     seen = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
     problems.data.append(f"{what} has to be a pair (x, y), got {seen}")

@@ -12,6 +12,7 @@ from fallline.errors import FalllineError, unknown
 from fallline.nn import loss as losses
 from fallline.nn.loss import Loss
 from fallline.optim import OPTIMIZERS, Optimizer
+from fallline.program import lanes
 from fallline.ranges import option
 from fallline.training.stopping import EarlyStopping
 
@@ -32,6 +33,7 @@ class Settings:
     shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
+    threads: int | None = None
     out: Any = None
     checkpoints: int | str | None = option("auto", "epochs between checkpoints", at_least=1, whole=True,
                                            words=("auto",), optional=True)  # fmt: skip
@@ -51,6 +53,7 @@ class Understood:
     share: float  # of the rows, for validation; 0 for none
     folder: Path | None
     resume: bool
+    threads: int  # lanes at most
     must_exist: bool  # the folder to resume was named as such
 
 
@@ -82,6 +85,7 @@ def understood(settings: Settings, problems: list[str]) -> Understood:
         share=_share(settings.validation, problems),
         folder=Path(folder) if folder is not None else None,
         resume=bool(resume),
+        threads=_looked_up(lanes.checked, settings.threads, problems) or 1,
         must_exist=must_exist,
     )
 

@@ -28,6 +28,7 @@ def train(
     shuffle: bool = True,
     seed: int = 0,
     dtype: Any = None,
+    threads: int | None = None,
     out: Path | None = None,
     checkpoints: int | str | None = "auto",
     overwrite: bool = False,
@@ -54,11 +55,13 @@ def train(
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
     dtype: "float32" (the default) or "float64".
+    threads: cores to train on at most, >= 1; a step too small to gain from several runs on one. None means as many as
+        this process may use. The results have the same bits with any number.
     out: a folder to save the run in; one that holds a run already is refused without overwrite or resume.
     checkpoints: epochs between checkpoints in that folder; "auto" writes one every 15 seconds or so, and every one
         includes the place inside the epoch. None writes none.
     resume: True goes on in `out`, or starts where there is no run yet; a folder is one that must hold a run. It comes
-        to the same bits as if it had never stopped. Other data or settings are refused, but for more or fewer epochs.
+        to the same bits as if it had never stopped. Other data or settings are refused, but for epochs and threads.
     extra: anything JSON can hold that is to be kept with the model, such as its preprocessing.
 
     Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss

@@ -50,9 +50,18 @@ class Stepper:
     """
 
     def __init__(
-        self, model: Model, optimizer: Optimizer, data: Mapping[str, Array], order: Order, batch_size: int
+        self,
+        model: Model,
+        optimizer: Optimizer,
+        data: Mapping[str, Array],
+        order: Order,
+        batch_size: int,
+        threads: int | None = 1,
     ) -> None:
-        """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`."""
+        """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
+
+        threads: lanes of a step at most; no result depends on it.
+        """
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
         self.steps_per_epoch = self.full + (tail > 0)
@@ -70,7 +79,8 @@ class Stepper:
 
         def build(size: int) -> loop.Loop:
             graph = training_step(model, optimizer, self.state, inputs, size, whole)
-            return loop.build(graph, list(self.state.values()), list(inputs.values()), watch=len(self.state))
+            arrays = list(self.state.values()), list(inputs.values())
+            return loop.build(graph, *arrays, watch=len(self.state), threads=threads)
 
         self._main, self._last = build(batch_size), build(tail) if tail else None
         self.tail = tail
@@ -79,6 +89,11 @@ class Stepper:
         self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
         self.seconds = self.rate = 0.0
         self._stand_at(0, 0)
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes a step runs on."""
+        return self._main.lanes
 
     @property
     def step(self) -> int:

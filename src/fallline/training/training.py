@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import described
 from fallline.training.evaluate import Evaluation
@@ -51,10 +52,10 @@ class Training(Iterator[Event]):
             options = {"overwrite": told.given.overwrite, "resume": told.resume, "must_exist": told.must_exist}
             self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
         order = Order(job.train.index, job.seed, job.shuffle)
-        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size)
+        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads)
         self._evaluation: Evaluation | None = None
         if held is not None:
-            self._evaluation = Evaluation(job.model, self._stepper.theta, held.data, held.index)
+            self._evaluation = Evaluation(job.model, self._stepper.theta, held.data, held.index, told.threads)
         self._best = Best(told.early_stopping, self._stepper.theta)
         self._history: list[Event] = []
         self._loss = math.nan  # of the last whole epoch
@@ -71,7 +72,7 @@ class Training(Iterator[Event]):
         self.interrupts.asked = True
 
     def close(self) -> None:
-        """Let go of the run folder without ending the training; `run` keeps the last state."""
+        """Let go of the run folder and the lanes without ending the training; `run` keeps the last state."""
         self._events.close()
 
     @property
@@ -83,6 +84,7 @@ class Training(Iterator[Event]):
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
+            stack.callback(lanes.rest)
             if self._folder is not None:
                 stack.enter_context(self._folder.opened())
                 self._resume(self._folder)
@@ -126,6 +128,7 @@ class Training(Iterator[Event]):
             task=job.model.task,
             seed=job.seed,
             dtype=job.model.dtype.name,
+            lanes=self._stepper.lanes,
             metrics=self._evaluation.names if self._evaluation is not None else (),
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,

@@ -14,7 +14,7 @@ from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array
 from fallline.graph.trace import in_progress, input_like, trace
 from fallline.graph.where import here
-from fallline.program import call
+from fallline.program import call, lanes
 from fallline.transforms.recording import Function, check_function, native, plain
 from fallline.tree import Tree
 
@@ -69,20 +69,24 @@ def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return trace(on_nodes, inputs)
 
 
-def compile(function: Function) -> Function:
+def compile(function: Function, *, threads: int | None = None) -> Function:
     """The same function, traced once for each form of its arguments and run as a program after that.
 
     function: written with NumPy; it may itself be a gradient, such as compile(value_and_grad(loss)).
     The arrays among the arguments, in nested dicts, lists and tuples, are the program's inputs. Everything else is part
     of the program: another Python number, string or flag is another program, so a number that changes from call to
     call is better an array or NumPy scalar. What the function closes over is taken as it is at the first call.
-    Errors: TraceError for what cannot be traced; ArgumentTypeError for arguments that are neither arrays nor hashable.
+    threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results do
+    not depend on it.
+    Errors: TraceError for what cannot be traced; ArgumentTypeError for arguments that are neither arrays nor hashable;
+    ArgumentError for a senseless number of threads.
 
     >>> double = compile(lambda x: x + x)
     >>> double(np.array([1.0, 2.0]))
     array([2., 4.])
     """
     check_function(function, "compile")
+    most = lanes.checked(threads)
     programs: OrderedDict[Any, tuple[Callable[[list[Array]], list[Array]], Tree]] = OrderedDict()
 
     @functools.wraps(function)
@@ -93,7 +97,7 @@ def compile(function: Function) -> Function:
         key = (tree.structure(given), *(form_of(leaf, path) for path, leaf in tree.items(given)))
         if key not in programs:
             graph, outputs = traced(function, args, kwargs)
-            programs[key] = call.build(graph), outputs
+            programs[key] = call.build(graph, most), outputs
             if len(programs) > _KEPT:
                 programs.popitem(last=False)
         programs.move_to_end(key)
