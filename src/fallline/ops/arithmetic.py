@@ -28,13 +28,13 @@ def add(a, b):
     return a + b
 
 
-@elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), right_identity=0)
+@elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), difference=True, right_identity=0)
 def subtract(a, b):
     """Difference of two."""
     return a - b
 
 
-@elementwise(grad=lambda g, y, a, b: (g * b, g * a), numpy=(np.multiply,), identity=1, commutes=True)
+@elementwise(grad=lambda g, y, a, b: (g * b, g * a), numpy=(np.multiply,), product=True, identity=1, commutes=True)
 def multiply(a, b):
     """Product of two."""
     return a * b

@@ -37,6 +37,17 @@ def contract(a, b):
     return np.matmul(a, b)
 
 
+@primitive(
+    Kind.CONTRACTION,
+    infer=lambda start, a, b: _matmul_infer(a, b),
+    grad=lambda g, y, start, a, b: (g, contract(g, turned(b)), contract(turned(a), g)),
+    domain=examples((((2, 4), (2, 3), (3, 4)), {})),
+)
+def contract_onto(start, a, b):
+    """start + a @ b, summed onto what is there: y[..., i, j] = start[..., i, j] + sum_k a[..., i, k] b[..., k, j]."""
+    return start + np.matmul(a, b)
+
+
 @composite(numpy=(np.matmul,))
 def matmul(a, b):
     """NumPy's matrix product: vectors are rows or columns as needed, batch axes broadcast."""

@@ -79,7 +79,7 @@ def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
     words = (*sizes, *so, *sx)
     source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
     operands = out.viewed(sizes, so), x.viewed(sizes, sx)
-    return Instruction("copy", source, operands, 1, words, False, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT)
+    return Instruction("copy", source, operands, 1, words, True, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT)
 
 
 def fill(out: Ref, where: str = "") -> Instruction:
@@ -162,8 +162,10 @@ def packs(b: Ref, m: int) -> bool:
     return m >= PACK_ROWS and b.shape[-2] * b.shape[-1] > PACK_ELEMENTS
 
 
-def product(out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, int, int], where: str) -> Instruction:
-    """out = a @ b; batch: number of matrices and the stride of each operand from one to the next."""
+def product(
+    out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, int, int], where: str, onto: bool = False
+) -> Instruction:
+    """out = a @ b, or out + a @ b; batch: number of matrices and the stride of each operand from one to the next."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)
     count, cs, as_, bs = batch
@@ -180,6 +182,16 @@ def product(out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, 
     scratch = None if panel is None else 3
     by_rows = Split(4, m, (1, 1, None, None)) if m > 1 else None
     split = Split(0, count, (0, 0, 0, None)) if count > 1 else by_rows
-    words = (*batch, m, n, k, *a.strides[-2:], b.strides[-2], b.strides[-1] if n > 1 else 1, int(panel is not None))
+    words = (
+        *batch,
+        m,
+        n,
+        k,
+        *a.strides[-2:],
+        b.strides[-2],
+        b.strides[-1] if n > 1 else 1,
+        int(panel is not None),
+        int(onto),
+    )
     work = count * m * k * -(-n // 16) * 16 * PRODUCT_STEP * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

@@ -13,6 +13,7 @@ import numpy as np
 from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
+from fallline.passes.onto import subtract_in_place
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lanes import checked
@@ -92,7 +93,7 @@ class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
     def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int) -> None:
-        graph = simplify(graph)
+        graph = subtract_in_place(simplify(graph), len(state))
         node = None if watch is None else graph.outputs[watch]
         lowered = carry(lower(graph, node), len(state))
         self.state = state

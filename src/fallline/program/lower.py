@@ -191,7 +191,7 @@ class Lowering:
     def contraction(self, node: Node) -> None:
         where = str(node.where)
         operands = []
-        for ref in (self.ref(x) for x in node.inputs):
+        for ref in (self.ref(x) for x in node.inputs[-2:]):
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
             fits = len(batch) <= 1 and emit.straight(ref)
             ref = ref if fits else self.packed(ref, where)
@@ -200,13 +200,16 @@ class Lowering:
         out = self.target(node)
         (a, as_), (b, bs) = operands
         count = int(np.prod(node.shape[:-2], dtype=np.int64))
-        if a.shape[-1] == 0:
+        onto = len(node.inputs) > 2
+        if onto:  # the copy falls away where the start already lies in the result's place
+            self.put(emit.copy(out, self.ref(node.inputs[0]), where))
+        if a.shape[-1] == 0 and not onto:
             self.put(emit.fill(out, where))
-        else:
+        elif a.shape[-1]:
             packs = emit.packs(b, a.shape[-2]) and node.dtype.kind == "f"
             panel = self.new((emit.panel_size(b.shape[-1], b.shape[-2]),), node.dtype) if packs else None
             batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
-            self.put(emit.product(out, a, b, panel, batch_words, where))
+            self.put(emit.product(out, a, b, panel, batch_words, where, onto))
         self.refs[node] = out
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:

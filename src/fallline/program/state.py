@@ -17,21 +17,26 @@ def _same_window(a: Ref, b: Ref) -> bool:
 
 
 def _may_overwrite(instructions: Sequence[Instruction], made: int, old: int, not_before: int) -> bool:
-    """May the buffer `made` be the memory of the state `old`? True where every read of the old value comes first."""
-    writes = [i for i, ins in enumerate(instructions) if any(ref.buffer == made for ref in ins.written)]
-    if not writes or writes[0] < not_before:
-        return False
-    first = instructions[writes[0]]
+    """May the buffer `made` be the memory of the state `old`? True where every element is read before it is written."""
+    written: list[Ref] = []
     for i, instruction in enumerate(instructions):
-        if i < writes[0]:
-            continue
+        now = [ref for ref in instruction.written if ref.buffer == made]
+        if now and i < not_before:
+            return False
         for ref in instruction.operands:
             if ref.buffer != old:
                 continue
-            beside = [w for w in first.written if w.buffer == made]
-            if i > writes[0] or not first.aligned or not all(_same_window(ref, w) for w in beside):
+            if any(_overlap(ref, before) for before in written):
                 return False
-    return True
+            if any(_overlap(ref, out) and not (instruction.aligned and _same_window(ref, out)) for out in now):
+                return False
+        written += now
+    return bool(written)
+
+
+def _overlap(a: Ref, b: Ref) -> bool:
+    (low, high), (low2, high2) = a.extent(), b.extent()
+    return low < high2 and low2 < high
 
 
 def carry(lowered: Lowered, count: int) -> Lowered:
@@ -68,6 +73,10 @@ def carry(lowered: Lowered, count: int) -> Lowered:
         elif ref.size:
             state = Ref(own, 0, ref.shape, row_major(ref.shape), ref.dtype)
             after.append(emit.copy(state, ref))
-    done = [instruction.moved(moved) for instruction in [*instructions, *after]]
+    done = [instruction.moved(moved) for instruction in instructions]
+    # A copy of old state to where it lies already was only needed while the new state had a place of its own.
+    gone = [instruction.name == "copy" and instruction.operands[0] == instruction.operands[1] for instruction in done]
+    watch_end -= sum(gone[:watch_end])
+    done = [*(ins for ins, is_gone in zip(done, gone, strict=True) if not is_gone), *(a.moved(moved) for a in after)]
     kept = tuple(replace(ref, buffer=moved.get(ref.buffer, ref.buffer)) for ref in outputs)
     return replace(lowered, instructions=tuple(done), buffers=tuple(buffers), outputs=kept, watch_end=watch_end)

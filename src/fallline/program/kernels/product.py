@@ -76,12 +76,13 @@ def _product(dtype: str) -> Any:
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, packed):
+    def compute(c, a, b, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, packed, onto):
         for t in range(batch):
             ct, at, bt = c + t * cs * item, a + t * as_ * item, b + t * bs * item
             p = 0
             while p < k:
                 depth = min(DEPTH, k - p)
+                more = 1 if p > 0 or onto != 0 else 0
                 j = 0
                 while j < n:
                     columns = min(width, n - j)
@@ -95,14 +96,14 @@ def _product(dtype: str) -> Any:
                         place, source = to + done * item, here + done * item
                         if left >= WIDE:
                             last = columns - done - (WIDE - 1) * lanes
-                            widest(place, n, from_a, ai, ap, source, ldb, depth, last, p, m)
+                            widest(place, n, from_a, ai, ap, source, ldb, depth, last, more, m)
                             done += WIDE * lanes
                         elif left >= 2:
                             last = min(lanes, columns - done - lanes)
-                            two(place, n, from_a, ai, ap, source, ldb, depth, last, p, m)
+                            two(place, n, from_a, ai, ap, source, ldb, depth, last, more, m)
                             done += 2 * lanes
                         else:
-                            one(place, n, from_a, ai, ap, source, ldb, depth, columns - done, p, m)
+                            one(place, n, from_a, ai, ap, source, ldb, depth, columns - done, more, m)
                             done += lanes
                     j += width
                 p += DEPTH

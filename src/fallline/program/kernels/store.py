@@ -93,6 +93,11 @@ def load(source: str) -> Any:
         return _loaded[name].kernel
 
 
+def loaded() -> bool:
+    """Whether this process has compiled kernels at hand, so that a next program starts in milliseconds."""
+    return bool(_loaded)
+
+
 def _forget(name: str) -> None:
     for path in folder().glob(f"{name}*"):
         path.unlink(missing_ok=True)

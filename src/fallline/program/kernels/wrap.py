@@ -27,8 +27,8 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
 
 
 def product_source(dtype: str) -> str:
-    """A kernel for a product of this dtype; its row: addresses of c, a, b and the panel, then twelve words."""
-    arguments = ", ".join(f"w[{i}]" for i in range(16))
+    """A kernel for a product of this dtype; its row: addresses of c, a, b and the panel, then thirteen words."""
+    arguments = ", ".join(f"w[{i}]" for i in range(17))
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
@@ -62,6 +62,29 @@ def kernel(table, watch_end, status, steps):
         for i in range(watch_end, table.shape[0]):
             call_kernel(table[i, 0], table[i, 1])
         if words[0] != 0:
+            return step
+    return steps
+"""
+
+# The same step over successive blocks of rows, which lie where two addresses and the step say. A line of `moves` is:
+# a place among the program's words, which of the two addresses it follows, bytes to add to it, and bytes for each step.
+ROW_RUNNER = """
+from numba import njit, types
+from fallline.program.kernels.memory import call_kernel, word_pointer
+
+
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64[:, ::1], types.int64, types.int64,
+                   types.int64)], cache=True, nogil=True)
+def kernel(table, status, words, moves, into, source, steps):
+    stop, row = word_pointer(status), word_pointer(words)
+    stop[0] = 0
+    for step in range(steps):
+        for i in range(moves.shape[0]):
+            start = into if moves[i, 1] == 0 else source
+            row[moves[i, 0]] = start + moves[i, 2] + step * moves[i, 3]
+        for i in range(table.shape[0]):
+            call_kernel(table[i, 0], table[i, 1])
+        if stop[0] != 0:
             return step
     return steps
 """

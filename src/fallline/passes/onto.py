@@ -1,0 +1,61 @@
+"""Plain gradient descent without a gradient: where new state is old state minus a rate times joined parts, each part is
+subtracted where it lies, and a part that is a matrix product is added by the product itself.
+
+    theta - rate * join(x' d, ...)   becomes   join(theta_1 + x' (-rate d), ...)
+
+Saves writing and reading a vector as long as theta. Asks for kinds and facts, never for names.
+"""
+
+from fallline.graph.node import Graph, Node
+from fallline.graph.op import Kind
+from fallline.graph.where import made_at
+from fallline.ops.contract import contract_onto
+from fallline.ops.view import cut, join, reshape
+
+
+def subtract_in_place(graph: Graph, count: int) -> Graph:
+    """The same graph with its first `count` outputs, the new state of as many inputs, rewritten where that can be."""
+    outputs = list(graph.outputs)
+    for i in range(count):
+        step = descent(outputs[i], graph.inputs[i])
+        if step is not None:
+            with made_at(outputs[i].where):
+                outputs[i] = moved(graph.inputs[i], *step)
+    return Graph(graph.inputs, tuple(outputs))
+
+
+def descent(new: Node, old: Node) -> tuple[Node, Node] | None:
+    """(rate, joined parts) where new = old - rate * join(...), with the rate a single number."""
+    if not new.op.facts.get("difference") or new.inputs[0] is not old or not new.inputs[1].op.facts.get("product"):
+        return None
+    rate, parts = sorted(new.inputs[1].inputs, key=lambda node: node.size)
+    joined = parts.op.kind is Kind.JOIN and "axis" in parts.attrs
+    fits = len(parts.shape) == 1 and parts.shape == old.shape and rate.shape == ()
+    return (rate, parts) if joined and fits and any(product_of(p) is not None for p in parts.inputs) else None
+
+
+def product_of(part: Node) -> Node | None:
+    """The matrix product of which a part is the flat form, if it is one."""
+    if part.op.kind is not Kind.VIEW or part.inputs[0].op.kind is not Kind.CONTRACTION:
+        return None
+    inner = part.inputs[0]
+    plain = "without_copy" in part.op.facts and len(inner.inputs) == 2 and len(inner.shape) == 2
+    return inner if plain else None
+
+
+def moved(old: Node, rate: Node, parts: Node) -> Node:
+    """old - rate * parts, part by part."""
+    done, start = [], 0
+    for part in parts.inputs:
+        here = cut(old, 0, start, start + part.size)
+        start += part.size
+        product = product_of(part)
+        if product is None:
+            done.append(here - rate * part)
+            continue
+        a, b = product.inputs
+        # The rate goes to the smaller factor.
+        a, b = (a, b * -rate) if b.size <= a.size else (a * -rate, b)
+        done.append(reshape(contract_onto(reshape(here, shape=product.shape), a, b), shape=part.shape))
+    result: Node = join(*done, axis=0)
+    return result

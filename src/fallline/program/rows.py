@@ -1,0 +1,91 @@
+"""A program over rows: the same instructions on one block of rows after another, read and written where they lie.
+
+Knows no threads, and not which rows there are altogether.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.graph.node import Graph
+from fallline.graph.op import Array
+from fallline.passes.simplify import simplify
+from fallline.program import emit
+from fallline.program.instructions import STATUS
+from fallline.program.lower import lower
+from fallline.program.machine import OUT_OF_RANGE, Program
+from fallline.program.state import carry
+
+# Nanoseconds of work until somebody may look at what else goes on: other threads, Ctrl-C.
+TURN = 2_000_000.0
+
+
+def ready() -> bool:
+    """Whether this process has the machine loaded; the first program of a process takes about half a second."""
+    from fallline.program.kernels import store
+
+    return store.loaded()
+
+
+class RowProgram:
+    """A program that makes `rows` rows of y from `rows` rows of x. For one thread at a time.
+
+    graph: its inputs are a place for y, arrays that are held, and a block of x; its outputs the block of y, and a
+    number that is watched: a block where it is not finite ends a run.
+    held: the arrays between y and x, C-contiguous; read where they lie at every run.
+    """
+
+    def __init__(self, graph: Graph, held: Sequence[Array]) -> None:
+        from fallline.program.kernels import store
+        from fallline.program.kernels.wrap import ROW_RUNNER
+
+        into, *_, source = graph.inputs
+        # As in a loop, the first output is written over the first input: here, where the caller's y lies.
+        lowered = carry(lower(simplify(graph)), 1)
+        watch = emit.watch(lowered.outputs[1])
+        lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
+        self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]
+        self._program = program = Program(lowered, [y, *held, x], writable=1)
+        self._runner = store.load(ROW_RUNNER)
+        self.rows, self.x_dtype = len(x), x.dtype
+        # Blocks that may follow one another before somebody looks.
+        self.turn = max(1, int(TURN / sum(instruction.work + 5.0 for instruction in program.instructions)))
+        moves = [
+            (place, which, offset, end.nbytes)
+            for which, (number, end) in enumerate(((0, y), (len(graph.inputs) - 1, x)))
+            for place, offset in program.fixups.get(program.inputs[number], ())
+        ]
+        self._moves = np.array(moves, np.int64).reshape(-1, 4)
+        self._watched, self._unwatched = program.tables[0], program.tables[0][:-1]
+        self._status, self._words = program.addresses[STATUS], program.rows.ctypes.data
+
+    def result(self, n: int) -> Array:
+        """Room for n rows of y."""
+        y = self._ends[0]
+        return np.empty((n, *y.shape[1:]), y.dtype)
+
+    def run(self, y: Array, x: Array, start: int, blocks: int, watch: bool = True) -> bool:
+        """Fill rows start .. start + blocks * rows of y from the same rows of x.
+
+        False if the watched number of a block was not finite; the blocks after that one have not been computed.
+        Errors: ProgramError for arrays that do not hold such rows, and where a position computed from them is outside
+        the array it is read from.
+        """
+        stop = start + blocks * self.rows
+        places = []
+        for array, end in zip((y, x), self._ends, strict=True):
+            flags = array.flags
+            fits = array.dtype == end.dtype and array.shape[1:] == end.shape[1:] and 0 <= start <= stop <= len(array)
+            if not (fits and flags.c_contiguous and flags.aligned):
+                raise ProgramError(
+                    f"rows {start}..{stop} of {end.dtype} and shape {end.shape[1:]} do not lie in one piece in an "
+                    f"array of {array.dtype}{list(array.shape)}"
+                )
+            places.append(array.ctypes.data + start * (end.nbytes // self.rows))
+        table = self._watched if watch else self._unwatched
+        done: int = self._runner(table, self._status, self._words, self._moves, *places, blocks)
+        if done < blocks and self._program.status[0] == OUT_OF_RANGE:
+            raise ProgramError("a position computed from the rows is outside the array it is read from")
+        return done == blocks
