@@ -6,14 +6,18 @@ is a file the commands find. Everything runs in one empty folder, in the order o
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
 
 BLOCK = re.compile(r"^```(console|text) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?")
@@ -41,18 +45,7 @@ def transcript(text: str) -> list[Said]:
 
 def run(page: str) -> str:
     """The page with the outputs its commands have now."""
-    # 80 columns, no terminal: what a reader of the page has beside it.
-    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with tempfile.TemporaryDirectory() as folder:
-
-        def said(command: str) -> str:
-            done = subprocess.run(
-                ["bash", "-c", command], cwd=folder, env=environment, encoding="utf-8", check=False,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            lines = [line.rstrip() for line in done.stdout.replace(folder + os.sep, "").splitlines()]
-            return "".join(f"{line}\n" for line in lines)
 
         def again(found: re.Match[str]) -> str:
             kind, name, text = found.groups()
@@ -60,10 +53,44 @@ def run(page: str) -> str:
                 if name:
                     Path(folder, name).write_text(text, encoding="utf-8")
                 return found.group()
-            parts = [f"$ {one.command}\n{said(one.command)}" for one in transcript(text)]
+            parts = [f"$ {one.command}\n{said(one.command, Path(folder))}" for one in transcript(text)]
             return f"```console\n{''.join(parts)}```"
 
         return BLOCK.sub(again, page)
+
+
+def said(command: str, folder: Path) -> str:
+    """What a command prints in a folder. `fallline` runs in this process, which saves its start; a pipe after it and
+    all else is the shell's."""
+    before, bar, after = command.partition(" | ")
+    words = shlex.split(before)
+    if words[0] == "fallline":
+        text, rest = printed(words[1:], folder), after if bar else "cat"
+    else:
+        text, rest = "", command
+    done = subprocess.run(["bash", "-c", rest], cwd=folder, input=text, encoding="utf-8", stdout=PIPE, check=False)
+    lines = [line.rstrip() for line in done.stdout.replace(str(folder) + os.sep, "").splitlines()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def printed(arguments: list[str], folder: Path) -> str:
+    """Both outputs of the command line, in 80 columns and without a terminal: what the page's reader has beside it."""
+    from fallline.cli import main as fallline
+
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    here, columns = Path.cwd(), os.environ.get("COLUMNS")
+    os.chdir(folder)
+    os.environ["COLUMNS"] = "80"
+    try:
+        with redirect_stdout(screen), redirect_stderr(screen):
+            fallline(arguments)
+    finally:
+        os.chdir(here)
+        del os.environ["COLUMNS"]
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
+    screen.buffer.seek(0)
+    return screen.buffer.read().decode("utf-8")
 
 
 def masked(output: str) -> list[str]:
