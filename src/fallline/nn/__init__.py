@@ -18,6 +18,7 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
+from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
 from fallline.nn.loss import (
@@ -46,6 +47,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CrossEntropy",
     "Dense",
+    "Ensemble",
     "Flatten",
     "Function",
     "GELUTanh",
@@ -71,5 +73,7 @@ __all__ = [
     "Tanh",
     "Uniform",
     "Zeros",
+    "averaged",
+    "members",
     "mlp",
 ]

@@ -1,0 +1,143 @@
+"""Ensemble: networks side by side whose predictions are averaged, itself a network; and models put together as one.
+
+Knows no training: the members may come from anywhere.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.graph.op import Shape
+from fallline.nn.activation import Identity, Sigmoid, Softmax
+from fallline.nn.layer import Generator, Layer, with_batch
+from fallline.nn.loss import Exp
+from fallline.nn.model import Model
+from fallline.nn.theta import Layout
+from fallline.ops.normal import log_softmax, logsumexp
+from fallline.ranges import check, option, short
+from fallline.tree import Tree
+
+
+def _mean(z: Any, k: int) -> Any:
+    return np.sum(z, axis=0) / k
+
+
+def _log_mean_softmax(z: Any, k: int) -> Any:
+    return logsumexp(log_softmax(z, axis=-1), axis=0) - math.log(k)
+
+
+def _logit_of_mean_sigmoid(z: Any, k: int) -> Any:
+    # log p and log (1 - p) apart: a probability near 1 has no digits left for what is missing to 1.
+    return logsumexp(-np.logaddexp(-z, 0), axis=0) - logsumexp(-np.logaddexp(z, 0), axis=0)
+
+
+def _log_mean_exp(z: Any, k: int) -> Any:
+    return logsumexp(z, axis=0) - math.log(k)
+
+
+# For each link, from the k members' outputs, stacked in front, to what the link turns into their average.
+AVERAGES: Mapping[str, Callable[[Any, int], Any]] = {
+    "identity": _mean,
+    "softmax": _log_mean_softmax,
+    "sigmoid": _logit_of_mean_sigmoid,
+    "exp": _log_mean_exp,
+}
+_LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid: "sigmoid", Exp: "exp"}
+
+
+@saved
+@dataclass(frozen=True, repr=False)
+class Ensemble:
+    """Networks that read the same rows, as one network: what they predict is averaged.
+
+        y_hat = 1/k (y_hat_1 + ... + y_hat_k)        y_hat_i = link(z_i), z_i the outputs of network i
+
+    The output is the z with link(z) = y_hat, so whatever takes a network takes an ensemble.
+    networks: layers, or lists of layers, that give outputs of one shape.
+    link: "softmax", "sigmoid" or "exp", that of the loss, so that probabilities (or counts) are averaged; "identity":
+        the outputs themselves.
+    Errors: ArgumentError for no networks; ShapeError from `init` where their outputs differ in shape.
+    Example: Ensemble((mlp((64,), 10), mlp((32, 32), 10)), link="softmax")
+    Source: Hansen & Salamon 1990, Neural network ensembles; averaged as in Lakshminarayanan et al. 2017,
+    arXiv:1612.01474.
+    """
+
+    networks: tuple[Layer, ...]
+    link: str = option("identity", "what turns outputs into predictions", number=False, words=tuple(AVERAGES))
+
+    def __post_init__(self) -> None:
+        check(self)
+        networks = tuple(self.networks) if isinstance(self.networks, list | tuple) else ()
+        if not networks:
+            raise ArgumentError(f"an ensemble takes one network or more, in a tuple, got {self.networks!r}")
+        for place, network in enumerate(networks):
+            if not isinstance(network, Layer) or isinstance(network, type):
+                raise ArgumentTypeError(f"network {place} of the ensemble is no layer: {network!r}")
+        object.__setattr__(self, "networks", networks)
+
+    def __repr__(self) -> str:
+        counted = Counter(map(repr, self.networks))
+        inside = ", ".join(text if n == 1 else f"{n} x {text}" for text, n in counted.items())
+        return f"Ensemble({inside}, link={self.link!r})"
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        drawn = [network.init(rng, shape, dtype) for network in self.networks]
+        first = tuple(drawn[0][1])
+        for place, (_, out) in enumerate(drawn):
+            if tuple(out) != first:
+                raise ShapeError(
+                    f"network {place} of the ensemble gives {with_batch(tuple(out))}, network 0 {with_batch(first)}"
+                )
+        return tuple(params for params, _ in drawn), first
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        z = [network.apply(its, x) for network, its in zip(self.networks, params, strict=True)]
+        return z[0] if len(z) == 1 else AVERAGES[self.link](np.stack(z), len(z))
+
+
+def averaged(models: Sequence[Model]) -> Model:
+    """The model that predicts the average of these: of probabilities where there are any, else of numbers.
+
+    models: trained on the same kind of rows and targets; their networks may differ. Theta is theirs, one after the
+        other, copied.
+    Errors: ArgumentError for no models, or models that do not predict the same thing.
+    Example: averaged([run.model for run in runs]).predict(x)
+    """
+    models = list(models)
+    if not models:
+        raise ArgumentError("an ensemble takes one model or more, got none")
+    first, wrong = models[0], []
+    for place, model in enumerate(models):
+        for what, mine, its in zip(("rows", "outputs", "loss", "dtype", "classes"), _kind(first), _kind(model)):
+            if mine != its:
+                wrong.append(f"{what}: {mine} in model 0, {its} in model {place}")
+    if wrong:
+        raise ArgumentError("these models do not predict the same thing\n  " + "\n  ".join(wrong))
+    network = Ensemble(tuple(model.network for model in models), _LINKS.get(type(first.loss.link), "identity"))
+    layout = Layout.of(tuple(model.params for model in models))
+    theta = np.concatenate([model.theta for model in models])
+    return replace(first, network=network, layout=layout, theta=theta)
+
+
+def members(model: Model) -> tuple[Model, ...]:
+    """The models an ensemble is made of, over its own theta; any other model is its only member."""
+    if not isinstance(model.network, Ensemble):
+        return (model,)
+    found, start = [], 0
+    for network, slots in zip(model.network.networks, model.layout.slots, strict=True):
+        layout = Layout.of(slots)
+        theta = model.theta[start : start + layout.size]
+        found.append(replace(model, network=network, layout=layout, theta=theta))
+        start += layout.size
+    return tuple(found)
+
+
+def _kind(model: Model) -> tuple[str, ...]:
+    classes = "none" if model.classes is None else str(model.classes.tolist())
+    return with_batch(model.input_shape), with_batch(model.output_shape), short(model.loss), str(model.dtype), classes
