@@ -56,12 +56,23 @@ class Range:
             return None if isinstance(value, bool | np.bool_) else f"has to be {self}, got {value!r}"
         # bool is a number to Python, but `momentum=True` is a slip.
         fits = self.number and isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if fits and _beyond_floats(value):
+            return f"has to be a number that a float can hold, got {value!r:.30}..."
         if fits and self.whole:
             fits = float(value).is_integer()
         # A NaN fails every comparison, so it is outside; so is infinity where a bound says so.
         if not fits or not (self.above < value < self.below and self.at_least <= value <= self.at_most):
             return f"has to be {self}, got {value!r}"
         return None if math.isfinite(value) else f"has to be finite, got {value!r}"
+
+
+def _beyond_floats(value: Any) -> bool:
+    """Whether a number, such as 10**400, is larger than any float."""
+    try:
+        float(value)
+    except OverflowError:
+        return True
+    return False
 
 
 def option(default: Any, doc: str = "", **limits: Any) -> Any:
@@ -97,6 +108,8 @@ def check(given: Any) -> None:
 
 def short(record: Any) -> str:
     """A dataclass instance in few words: `Dense(64)`; fields that have their default are left out."""
+    if not type(record).__dataclass_params__.repr:  # it has few words of its own
+        return repr(record)
     parts = []
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)

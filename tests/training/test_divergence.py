@@ -135,3 +135,11 @@ def test_clipping_is_advised_only_where_it_is_off(numbers: Any) -> None:
 
     assert "clip_norm" in advice()
     assert "clip_norm" not in advice(clip_norm=1e30)
+
+
+@pytest.mark.parametrize("name", list(fl.optim.OPTIMIZERS))
+def test_a_rate_beyond_float32_diverges_without_a_warning(numbers: Any, name: str) -> None:
+    optimizer = fl.optim.get(name, learning_rate=1e40)
+    run = fl.fit(SLOPE, numbers, loss="squared_error", optimizer=optimizer, epochs=2, dtype="float32")
+    assert run.stop_reason == "diverged"
+    assert np.isfinite(run.model.theta).all()

@@ -80,7 +80,11 @@ def _from_objects(array: Array, what: str, columns: Any, problems: Problems) -> 
             f"  try: leave that column out, or turn its values into numbers"
         )
         return None
-    return array.astype(np.float64)  # None becomes NaN, which is told like any other
+    try:
+        return array.astype(np.float64)  # None becomes NaN, which is told like any other
+    except OverflowError:
+        problems.data.append(f"{what} holds a whole number that is too large for any float\n  try: smaller units")
+        return None
 
 
 def check_finite(array: Array, what: str, dtype: Any, problems: Problems) -> bool:

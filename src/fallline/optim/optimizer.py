@@ -103,7 +103,10 @@ def decay(theta: Any, strength: Any, decay_mask: Any) -> Any:
 
 def like(value: Any, theta: Any) -> Any:
     """A single number in theta's precision: float64 beside a float32 vector would make all of it float64."""
-    return value.astype(theta.dtype) if isinstance(value, Node | np.generic | np.ndarray) else theta.dtype.type(value)
+    if isinstance(value, Node | np.generic | np.ndarray):
+        return value.astype(theta.dtype)
+    with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinity, and the loss after it tells
+        return theta.dtype.type(value)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
