@@ -191,7 +191,18 @@ def looped_product(a, b):
                      for i in range(a.shape[-2])]).transpose(*range(2, a.ndim), 0, 1)  # fmt: skip
 
 
+def splitmix(counter, key):
+    """splitmix64 in Python's whole numbers, halved: counter 0 and key 0 give its well-known first number."""
+    mask = (1 << 64) - 1
+    z = (int(counter) * 0x9E3779B97F4A7C15 + int(key) * 0xBF58476D1CE4E5B9 + 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return (z ^ (z >> 31)) >> 1
+
+
 ORACLES = {
+    "random_bits": np.vectorize(splitmix, otypes=[np.int64]),
+    "contract_onto": lambda start, a, b: start + looped_product(a, b),
     "add": each(lambda a, b: math.fsum((a, b))),
     "subtract": each(lambda a, b: math.fsum((a, -b))),
     "multiply": lambda a, b: np.exp(np.log(np.abs(a)) + np.log(np.abs(b))) * np.sign(a) * np.sign(b),

@@ -33,6 +33,7 @@ from fallline.nn.loss import (
     SquaredError,
 )
 from fallline.nn.model import Model
+from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CrossEntropy",
     "Dense",
+    "Dropout",
     "Ensemble",
     "Flatten",
     "Function",
@@ -62,6 +64,7 @@ __all__ = [
     "Normal",
     "Poisson",
     "ReLU",
+    "Residual",
     "Scaled",
     "Sequential",
     "SiLU",

@@ -22,6 +22,8 @@ from fallline.ranges import option, required, short
 from fallline.tree import Tree
 
 Generator = np.random.Generator
+# noise(shape): numbers spread evenly over 0..1, others at every call and step, as they follow from the seed.
+Noise = Callable[[Shape], Any]
 
 
 @runtime_checkable
@@ -35,6 +37,12 @@ class Layer(Protocol):
     def apply(self, params: Tree, x: Any) -> Any:
         """The layer's output for a batch: x is (N, *shape)."""
         ...
+
+
+def noisily(layer: Layer, params: Tree, x: Any, noise: Noise) -> Any:
+    """What a layer computes while training: its `apply_noisily(params, x, noise)` where it has one, else `apply`."""
+    while_training = getattr(layer, "apply_noisily", None)
+    return layer.apply(params, x) if while_training is None else while_training(params, x, noise)
 
 
 @saved

@@ -1,6 +1,7 @@
 """Sequential: layers one after the other, itself a layer; and `mlp`, the network most people mean."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -9,10 +10,12 @@ import numpy as np
 
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError
+from fallline.graph.node import Node
 from fallline.graph.op import Shape
+from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, as_layer, with_batch
+from fallline.nn.layer import Dense, Layer, Noise, as_layer, noisily, with_batch
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -56,13 +59,28 @@ class Sequential:
         return tuple(params), shape
 
     def apply(self, params: Tree, x: Any) -> Any:
-        for layer, its_params in zip(self.layers, params, strict=True):
-            x = layer.apply(its_params, x)
+        for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
+            with _at(place, layer, x):
+                x = layer.apply(its_params, x)
+        return x
+
+    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
+        for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
+            with _at(place, layer, x):
+                x = noisily(layer, its_params, x, noise)
         return x
 
     @staticmethod
     def _from_fields(fields: dict[str, Any]) -> "Sequential":
         return Sequential(*fields["layers"])
+
+
+_NOTHING = nullcontext()
+
+
+def _at(place: int, layer: Layer, x: Any) -> AbstractContextManager[None]:
+    """While a layer is traced, its name: nodes remember what they belong to."""
+    return part(f"{place} {short(layer)}") if isinstance(x, Node) else _NOTHING
 
 
 def _flat(given: Any, place: int) -> tuple[Layer, ...]:

@@ -17,6 +17,7 @@ from fallline.ops import (  # noqa: F401
     pieces,
     pointwise,
     products,
+    random,
     reduce,
     transcendental,
     view,
@@ -25,6 +26,7 @@ from fallline.ops.arithmetic import relu
 from fallline.ops.normal import log_softmax, logsumexp, softmax
 from fallline.ops.pick import gather
 from fallline.ops.pointwise import log_expit, logit, xlogy
+from fallline.ops.random import random_bits, uniform
 from fallline.ops.transcendental import erf, sigmoid
 from fallline.ops.transcendental import sigmoid as expit
 from fallline.ops.view import stop_gradient
@@ -37,10 +39,12 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "random_bits",
     "relu",
     "sigmoid",
     "softmax",
     "stop_gradient",
     "supported",
+    "uniform",
     "xlogy",
 ]

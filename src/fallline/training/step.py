@@ -4,6 +4,7 @@ Everything a step does is in its graph, so the program that runs it needs nobody
 single loss, layer or optimizer.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,11 @@ from fallline.errors import TraceError
 from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
+from fallline.graph.where import part
+from fallline.nn.layer import Noise, noisily
 from fallline.nn.model import Model
 from fallline.ops.pick import gather
+from fallline.ops.random import random_bits, uniform
 from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
@@ -23,6 +27,8 @@ from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
 OPTIMIZER = "optimizer."
+# The part of a step's graph that is the gradient as one vector.
+GRADIENT = "gradient"
 
 
 def training_step(
@@ -32,11 +38,13 @@ def training_step(
     data: Mapping[str, Array],
     size: int,
     whole: bool = False,
+    seed: int = 0,
 ) -> Graph:
     """The graph of one update on a batch of `size` rows; its last output is the loss before the update.
 
     state: "theta", "step", "cursor", "loss_sum", and the optimizer's arrays under OPTIMIZER + name.
-    data: "x", "y" and "order". whole: the batch is all rows of x as they stand, so none are gathered.
+    data: "x", "y" and "order". whole: the batch is all rows of x as they stand, so none are gathered. seed: of what
+    layers draw while training.
     """
     decay_mask = model.decay_mask if optimizer.weight_decay else None
     names = [*state, *data]
@@ -45,14 +53,15 @@ def training_step(
         of = dict(zip(names, values, strict=True))
         params = model.layout.split(of["theta"])
         xb, yb = batch(model, of, None if whole else size)
-        loss = loss_of(model, model.network.apply(params, xb), yb)
+        output = noisily(model.network, params, xb, noise_of(seed, of["step"], model.dtype))
+        loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
-        theta, moments = optimizer.update(of["theta"], flat_gradient(loss, params), moments, of["step"], decay_mask)
+        g = flat_gradient(loss, params)
+        with part("optimizer"):
+            theta, moments = optimizer.update(of["theta"], g, moments, of["step"], decay_mask)
         new = {
             "theta": theta,
-            "step": of["step"] + 1,
-            "cursor": of["cursor"] + size,
-            "loss_sum": of["loss_sum"] + loss.astype(np.float64) * float(size),
+            **counted(of, loss, size),
             **{OPTIMIZER + name: value for name, value in moments.items()},
         }
         return [*(new[name] for name in state), loss]
@@ -61,6 +70,24 @@ def training_step(
     return graph
 
 
+def noise_of(seed: int, step: Any, dtype: Any) -> Noise:
+    """Random numbers for layers that want them, as they follow from the seed, the step and the place in the network."""
+    calls = itertools.count()
+
+    def noise(shape: tuple[int, ...]) -> Any:
+        return uniform(shape, random_bits(random_bits(step, seed), next(calls)), dtype)
+
+    return noise
+
+
+@part("counters")
+def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
+    """What a step counts, this one included."""
+    total = of["loss_sum"] + loss.astype(np.float64) * float(size)
+    return {"step": of["step"] + 1, "cursor": of["cursor"] + size, "loss_sum": total}
+
+
+@part("batch")
 def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, Node]:
     """The `size` rows that `order` names from the cursor on, or all, in the model's precision."""
     xb, yb = of["x"], of["y"]
@@ -70,6 +97,7 @@ def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, 
     return xb.astype(model.dtype), yb
 
 
+@part("loss")
 def loss_of(model: Model, output: Any, y: Any) -> Node:
     """The batch's loss as a node; a function of the user's may return anything."""
     loss = as_output(model.loss.function(output, y), model.loss.function)
@@ -83,8 +111,10 @@ def loss_of(model: Model, output: Any, y: Any) -> Node:
 
 def flat_gradient(loss: Node, params: Tree) -> Node:
     """d loss / d theta: the gradients with respect to its parts, one after the other as they lie in theta."""
-    parts = [reshape(g, shape=(g.size,)) for g in backprop([loss], tree.leaves(params))]
-    result: Node = parts[0] if len(parts) == 1 else join(*parts, axis=0)
+    grads = backprop([loss], tree.leaves(params))
+    with part(GRADIENT):
+        parts = [reshape(g, shape=(g.size,)) for g in grads]
+        result: Node = parts[0] if len(parts) == 1 else join(*parts, axis=0)
     return result
 
 

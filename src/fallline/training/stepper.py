@@ -78,7 +78,7 @@ class Stepper:
         whole = self.rows == batch_size == len(data["x"]) and not order.shuffle
 
         def build(size: int) -> loop.Loop:
-            graph = training_step(model, optimizer, self.state, inputs, size, whole)
+            graph = training_step(model, optimizer, self.state, inputs, size, whole, order.seed)
             arrays = list(self.state.values()), list(inputs.values())
             return loop.build(graph, *arrays, watch=len(self.state), threads=threads)
 

@@ -1,0 +1,83 @@
+"""Layers that shape how a network learns: Dropout, which is noisy while training, and Residual, a way around layers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import ranges
+from fallline.config import saved
+from fallline.errors import ShapeError
+from fallline.graph.op import Shape
+from fallline.nn.layer import Generator, Noise, noisily, with_batch
+from fallline.nn.sequential import Sequential
+from fallline.ops.arithmetic import where
+from fallline.ranges import option, short
+from fallline.tree import Tree
+
+
+@saved
+@dataclass(frozen=True)
+class Dropout:
+    """Sets a share of its inputs to 0 at every step of training, and makes up for it; passes all on otherwise.
+
+        y = m x / (1 - rate)        m: 0 with probability rate, else 1, drawn anew for every element and step
+
+    rate: 0 <= rate < 1. What is drawn follows from the seed and the step alone.
+    Source: Srivastava et al. 2014, Dropout, JMLR 15; scaled while training rather than afterwards.
+    Example: Sequential(Dense(64), ReLU(), Dropout(0.2), Dense(10))
+    """
+
+    rate: float = option(0.5, "share set to 0", at_least=0, below=1)
+
+    def __post_init__(self) -> None:
+        ranges.check(self)
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        return {}, shape
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        return x
+
+    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
+        zero = np.zeros((), x.dtype)
+        return where(noise(x.shape) < self.rate, zero, x * (1 / (1 - self.rate)))
+
+
+@saved
+@dataclass(frozen=True, init=False)
+class Residual:
+    """Layers with a way around them: what comes in is added to what they make of it.
+
+        y = x + f(x)        f: the layers, which have to keep the shape
+
+    Source: He et al. 2016, Deep residual learning, arXiv:1512.03385, equation 1.
+    Example: Sequential(Dense(64), Residual(ReLU(), Dense(64)), Dense(10))
+    """
+
+    inner: Sequential
+
+    def __init__(self, *layers: Any) -> None:
+        object.__setattr__(self, "inner", Sequential(*layers))
+
+    def __repr__(self) -> str:
+        return f"Residual({', '.join(map(short, self.inner.layers))})"
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        params, out = self.inner.init(rng, shape, dtype)
+        if tuple(out) != tuple(shape):
+            raise ShapeError(
+                f"{short(self)} turns {with_batch(shape)} into {with_batch(out)}, and the two cannot be added\n"
+                f"  try: nn.Dense({shape[-1] if shape else 1}) as its last layer"
+            )
+        return params, shape
+
+    def apply(self, params: Tree, x: Any) -> Any:
+        return x + self.inner.apply(params, x)
+
+    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
+        return x + noisily(self.inner, params, x, noise)
+
+    @staticmethod
+    def _from_fields(fields: dict[str, Any]) -> "Residual":
+        return Residual(*fields["inner"].layers)

@@ -1,0 +1,80 @@
+"""Dropout and Residual: what they compute, while training and after, and that noise follows from seed and step."""
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline import nn
+from fallline.errors import ArgumentError, ShapeError
+from fallline.nn.layer import noisily
+
+X = np.random.default_rng(0).standard_normal((6, 4))
+
+
+def test_dropout_passes_everything_on_when_predicting():
+    assert nn.Dropout(0.5).apply({}, X) is X
+
+
+def test_dropout_sets_its_share_to_zero_and_scales_the_rest():
+    def noise(shape):
+        return np.linspace(0, 1, 24).reshape(shape)
+
+    y = nn.Dropout(0.25).apply_noisily({}, X, noise)
+    dropped = noise(X.shape) < 0.25
+    assert dropped.sum() == 6
+    np.testing.assert_array_equal(y[dropped], 0)
+    np.testing.assert_allclose(y[~dropped], X[~dropped] / 0.75)
+
+
+def test_residual_adds_what_comes_in():
+    layer = nn.Residual(nn.Tanh(), nn.Dense(4))
+    params, shape = layer.init(np.random.default_rng(1), (4,), np.float64)
+    assert shape == (4,)
+    np.testing.assert_allclose(layer.apply(params, X), X + np.tanh(X) @ params[1]["weight"] + params[1]["bias"])
+    fl.testing.check_grads(lambda p: np.sum(layer.apply(p, X) ** 2), (params,))
+
+
+def test_residual_refuses_layers_that_change_the_shape():
+    with pytest.raises(ShapeError, match="cannot be added"):
+        nn.Residual(nn.Dense(3)).init(np.random.default_rng(0), (4,), np.float64)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 2, "half"])
+def test_senseless_rates_are_refused(rate):
+    with pytest.raises((ArgumentError, TypeError)):
+        nn.Dropout(rate)
+
+
+def test_noise_reaches_layers_inside_others():
+    seen = []
+    network = nn.Sequential(nn.Dense(4), nn.Residual(nn.Dropout(0.5)), nn.Dropout(0.1))
+    params, _ = network.init(np.random.default_rng(0), (4,), np.float64)
+    noisily(network, params, X, lambda shape: seen.append(shape) or np.ones(shape))
+    assert seen == [(6, 4), (6, 4)]
+
+
+def fitted(**options):
+    y = (X[:, 0] > 0).astype(int)
+    network = nn.Sequential(nn.Dense(8), nn.ReLU(), nn.Dropout(0.5), nn.Residual(nn.Dense(8)), nn.Dense(2))
+    return fl.fit(network, (X, y), loss="cross_entropy", epochs=5, batch_size=4, **options)
+
+
+def test_training_with_dropout_follows_from_the_seed():
+    assert fitted(seed=3).model.theta.tobytes() == fitted(seed=3, threads=2).model.theta.tobytes()
+    assert fitted(seed=3).history["loss"][-1] != fitted(seed=4).history["loss"][-1]
+
+
+def test_every_step_and_every_layer_draws_other_numbers():
+    from fallline.training.step import noise_of
+
+    draw = [noise_of(0, step, np.float32) for step in (0, 1)]
+    numbers = [d((50,)) for d in draw for _ in range(2)]
+    assert len({a.tobytes() for a in numbers}) == 4
+
+
+def test_networks_with_them_are_saved_and_read(tmp_path):
+    run = fitted(seed=0)
+    fl.save_model(run.model, tmp_path / "m.safetensors")
+    read = fl.load_model(tmp_path / "m.safetensors")
+    read = read[0] if isinstance(read, tuple) else read
+    np.testing.assert_array_equal(read.outputs(X), run.model.outputs(X))
