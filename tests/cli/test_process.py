@@ -144,3 +144,20 @@ def test_a_terminal_that_is_dumb_and_ascii_sees_plain_text(tmp_path: Path) -> No
     code, seen = in_terminal([*COMMAND, "train", "iris"], tmp_path, 80, PYTHONIOENCODING="ascii", TERM="dumb")
     assert code == 0
     assert seen.isascii() and "\x1b" not in seen
+
+
+def test_a_terminal_is_not_left_in_silence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from threading import Event
+
+    from fallline.cli import screen
+
+    said = Event()
+    monkeypatch.setattr(screen, "SILENCE", 0.0)
+    monkeypatch.setattr(screen, "say", lambda text: said.set())
+    monkeypatch.setattr(screen, "is_terminal", lambda: True)
+    with screen.told_if_slow("wait"):
+        assert said.wait(60)
+    said.clear()
+    monkeypatch.setattr(screen, "is_terminal", lambda: False)
+    with screen.told_if_slow("wait"):
+        assert not said.is_set()

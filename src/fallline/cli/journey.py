@@ -143,7 +143,8 @@ def can_learn(task: str, data: Dataset) -> bool:
 
 def travel(plan: Plan) -> Ended:
     """Train with live progress; Ctrl-C ends in good order, wherever it arrives."""
-    training, folder = begun(plan)
+    with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
+        training, folder = begun(plan)
     events: list[Event] = []
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.

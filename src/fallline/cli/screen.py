@@ -2,6 +2,12 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+# Seconds a person waits before a silent terminal looks broken.
+SILENCE = 1.0
 
 
 def width(most: int = 100) -> int:
@@ -28,3 +34,16 @@ def say(text: str = "") -> None:
 def fact(name: str, text: str) -> None:
     """A line of two columns: what it is about, and what there is to say."""
     say(f"{name:<14}{text}")
+
+
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Say a line to a terminal if the block takes long."""
+    timer = Timer(SILENCE, say, (text,))
+    timer.daemon = True
+    if is_terminal():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
