@@ -4,6 +4,7 @@
 same graph and values, same result.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -42,6 +43,10 @@ class Loop(Protocol):
 
         Fewer than asked means that the watched output of the next step was not finite: that step changed nothing.
         """
+        ...
+
+    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "Loop":
+        """The same step over other arrays of the same form, at little cost; both may run at the same time."""
         ...
 
 
@@ -88,6 +93,10 @@ class ReferenceLoop:
             self.outputs = fresh
         return steps
 
+    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "ReferenceLoop":
+        check(self.graph, state, data, self.watch)
+        return ReferenceLoop(self.graph, list(state), list(data), self.watch)
+
 
 class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
@@ -101,6 +110,12 @@ class MachineLoop:
 
     def run(self, steps: int) -> int:
         return self.program.run(steps)
+
+    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "MachineLoop":
+        other = copy.copy(self)
+        other.state = list(state)
+        other.program = self.program.twin([*state, *data])
+        return other
 
     @property
     def lanes(self) -> int:

@@ -4,6 +4,7 @@ Nothing reaches the kernels unchecked: each window must lie inside its buffer, a
 alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 """
 
+import copy
 import sys
 import threading
 from collections.abc import Sequence
@@ -104,7 +105,7 @@ class Program:
             self.arena[start : start + constant.nbytes] = np.ascontiguousarray(constant).reshape(-1).view(np.uint8)
         self.status = self.arena[starts[-1] : starts[-1] + STATUS_WORDS * WORD].view(np.int64)
         self.addresses: list[int] = []
-        self.arrays = list(arrays)
+        self.arrays, self.writable = list(arrays), writable
         self.inputs = {b.number: i for i, b in enumerate(self.buffers) if b.place is Place.INPUT}
         for number, buffer in enumerate(self.buffers):
             if buffer.place is Place.INPUT:
@@ -154,6 +155,7 @@ class Program:
         self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
         self.kernels = []  # addresses do not keep code alive
         self.fixups: dict[int, list[tuple[int, int]]] = {}
+        self.own: list[int] = []  # places in the rows that point into the arena
         self.tables = []
         at = 0
         for lane in per_lane:
@@ -175,14 +177,45 @@ class Program:
             self.rows[at + j] = self.addresses[ref.buffer] + offset
             if self.buffers[ref.buffer].place is Place.INPUT or ref.buffer in self.outside:
                 self.fixups.setdefault(ref.buffer, []).append((at + j, offset))
+            else:
+                self.own.append(at + j)
         words = at + len(instruction.operands)
         self.rows[words : words + len(instruction.words)] = instruction.words
         return words + len(instruction.words)
 
+    def twin(self, arrays: Sequence[Array]) -> "Program":
+        """The same program in memory of its own, over other arrays of the same form.
+
+        Only addresses change, so it costs a hundredth of making a program. Both may run at the same time.
+        """
+        if len(arrays) != len(self.arrays):
+            raise ProgramError(f"the program works on {len(self.arrays)} arrays, got {len(arrays)}")
+        other = copy.copy(self)
+        other.lock = threading.Lock()
+        other.arena = aligned_bytes(self.arena.nbytes)
+        other.arena[self.plan.size :] = self.arena[self.plan.size :]  # the constants
+        shift = other.arena.ctypes.data - self.arena.ctypes.data
+        start = self.addresses[STATUS] - self.arena.ctypes.data
+        other.status = other.arena[start : start + STATUS_WORDS * WORD].view(np.int64)
+        other.rows = self.rows.copy()
+        other.rows[self.own] += shift
+        other.addresses = [address + shift for address in self.addresses]  # those of inputs are put right below
+        other.tables = [table.copy() for table in self.tables]
+        for table in other.tables:
+            table[table[:, 0] != 0, 1] += other.rows.ctypes.data - self.rows.ctypes.data
+        other.arrays = list(self.arrays)
+        for number, array in enumerate(arrays):
+            other.rebind(number, array)
+        other.outside = {number: self._output_array(number) for number in self.outside}
+        for number, array in other.outside.items():
+            other._move(number, array)
+        return other
+
     def rebind(self, number: int, array: Array) -> None:
         """Use another array for an input; it has to be like the one before."""
         before = self.arrays[number]
-        if array.shape != before.shape or array.dtype != before.dtype or not array.flags.c_contiguous:
+        fits = array.shape == before.shape and array.dtype == before.dtype and array.flags.c_contiguous
+        if not fits or (number < self.writable and not array.flags.writeable):
             raise ProgramError(
                 f"input {number} is {before.dtype}{list(before.shape)}, not {array.dtype}{list(array.shape)}"
             )
