@@ -1,4 +1,4 @@
-"""Where in the user's code a node was made: the innermost frame outside this package and NumPy."""
+"""Where a node was made: the user's innermost line outside this package and NumPy, and the part of a computation."""
 
 import inspect
 import os
@@ -19,16 +19,20 @@ _SCIPY = f"{os.sep}site-packages{os.sep}scipy{os.sep}"  # its wrappers call us b
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A place in a source file."""
+    """A place in a source file; and for whom: the part of a computation (`0 Dense(64)`, `loss`) and its direction."""
 
     file: str
     line: int
+    part: str = ""
+    backward: bool = False
 
     def __str__(self) -> str:
         return f"{os.path.basename(self.file)}:{self.line}" if self.line else self.file
 
 
+NOWHERE = Where("<unknown>", 0)
 _forced: ContextVar[Where | None] = ContextVar("_forced", default=None)
+_part: ContextVar[str] = ContextVar("_part", default="")
 
 
 def here() -> Where:
@@ -36,13 +40,13 @@ def here() -> Where:
     forced = _forced.get()
     if forced is not None:
         return forced
-    frame = sys._getframe(1)
-    last = Where("<unknown>", 0)
+    frame, part = sys._getframe(1), _part.get()
+    last = NOWHERE
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_OWN) and _SCIPY not in name:
-            return Where(name, frame.f_lineno)
-        last = Where(name, frame.f_lineno)
+            return Where(name, frame.f_lineno, part)
+        last = Where(name, frame.f_lineno, part)
         if frame.f_back is None:
             break
         frame = frame.f_back
@@ -78,6 +82,17 @@ def made_at(where: Where) -> Iterator[None]:
         yield
     finally:
         _forced.reset(token)
+
+
+@contextmanager
+def part(name: str) -> Iterator[None]:
+    """Nodes made inside belong to the part of this name; within another part, to that part of it."""
+    outer = _part.get()
+    token = _part.set(f"{outer} > {name}" if outer else name)
+    try:
+        yield
+    finally:
+        _part.reset(token)
 
 
 def defined_at(function: Callable[..., Any]) -> Where:

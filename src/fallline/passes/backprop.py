@@ -5,6 +5,7 @@ One walk over the graph in reverse; every node hands the gradient of its output 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fallline.errors import GraphError
 from fallline.graph.node import Node, constant, reachable
@@ -44,7 +45,7 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
         g = grads[node] if node in kept else grads.pop(node)
         if not any(input_ in active for input_ in node.inputs):
             continue
-        with made_at(node.where):
+        with made_at(replace(node.where, backward=True)):
             hand_on(node, g, grads, active)
     return [grads[node] if node in grads else zeros_like(node) for node in wrt]
 

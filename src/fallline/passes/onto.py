@@ -55,7 +55,8 @@ def moved(old: Node, rate: Node, parts: Node) -> Node:
             continue
         a, b = product.inputs
         # The rate goes to the smaller factor.
-        a, b = (a, b * -rate) if b.size <= a.size else (a * -rate, b)
-        done.append(reshape(contract_onto(reshape(here, shape=product.shape), a, b), shape=part.shape))
+        with made_at(product.where):
+            a, b = (a, b * -rate) if b.size <= a.size else (a * -rate, b)
+            done.append(reshape(contract_onto(reshape(here, shape=product.shape), a, b), shape=part.shape))
     result: Node = join(*done, axis=0)
     return result

@@ -7,6 +7,7 @@ are put down in the shape of the kernel's loops, and where a loop may be cut int
 import numpy as np
 
 from fallline.errors import ProgramError
+from fallline.graph.where import NOWHERE, Where
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
 from fallline.program.kernels.elementwise import Chain, Step
@@ -38,7 +39,7 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
 
 
 def chain(
-    steps: tuple[Step, ...], results: list[str], outputs: list[Ref], inputs: list[Ref], where: str
+    steps: tuple[Step, ...], results: list[str], outputs: list[Ref], inputs: list[Ref], where: Where
 ) -> Instruction:
     """A chain of elementwise ops; inputs are broadcast to the outputs' shape."""
     loops = chain_loops(outputs[0].shape, [*outputs, *inputs])
@@ -68,7 +69,7 @@ def along(sizes: Shape, axes: tuple[int | None, ...]) -> Split | None:
     return None
 
 
-def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
+def copy(out: Ref, x: Ref, where: Where = NOWHERE) -> Instruction:
     """Element by element over any strides."""
     sizes, (so, sx) = collapse(out.shape, [out.strides, x.strides])
     if len(sizes) > COPY_LOOPS:
@@ -82,7 +83,7 @@ def copy(out: Ref, x: Ref, where: str = "") -> Instruction:
     return Instruction("copy", source, operands, 1, words, True, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT)
 
 
-def fill(out: Ref, where: str = "") -> Instruction:
+def fill(out: Ref, where: Where = NOWHERE) -> Instruction:
     """Zeros."""
     source = wrap.source_of("move", "fill", (str(out.dtype),), 1)
     operands = (out.viewed((out.size,), (1,)),)
@@ -92,7 +93,7 @@ def fill(out: Ref, where: str = "") -> Instruction:
 
 
 def fold(
-    name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str, scratch: Ref | None = None
+    name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where, scratch: Ref | None = None
 ) -> Instruction:
     """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
     (n0, n1, r), (s0, s1, sr) = loops
@@ -115,10 +116,10 @@ def fold(
 def watch(x: Ref) -> Instruction:
     """Stop unless the value is finite."""
     source = wrap.source_of("fold", "watch", ("int64", str(x.dtype)), 0)
-    return Instruction("watch", source, (STATUS_REF, x), 1, (), False, "")
+    return Instruction("watch", source, (STATUS_REF, x), 1, (), False)
 
 
-def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
+def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:
     """Slices by position; sizes: outer, size of the axis, inner, number of positions."""
     outer, size, inner, count = sizes
     source = wrap.source_of("move", "gather", (str(out.dtype), str(x.dtype), "int64", "int64"), 4)
@@ -134,7 +135,7 @@ def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where
     return Instruction("gather", source, operands, 1, sizes, False, where, split, out.size * MOVE_ELEMENT)
 
 
-def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: str) -> Instruction:
+def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:
     """Slices added by position to zeros; sizes as for gather."""
     dtypes = (str(out.dtype), str(g.dtype), "int64", "int64")
     operands = (out, g, index, STATUS_REF)
@@ -163,7 +164,7 @@ def packs(b: Ref, m: int) -> bool:
 
 
 def product(
-    out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, int, int], where: str, onto: bool = False
+    out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, int, int], where: Where, onto: bool = False
 ) -> Instruction:
     """out = a @ b, or out + a @ b; batch: number of matrices and the stride of each operand from one to the next."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass, replace
 
+from fallline.graph.where import NOWHERE, Where
 from fallline.program.layout import Ref
 
 
@@ -56,7 +57,7 @@ class Instruction:
     outputs: int
     words: tuple[int, ...]
     aligned: bool = False
-    where: str = ""
+    where: Where = NOWHERE
     split: Split | None = None
     work: float = 0.0
     scratch: int | None = None  # an operand that is written too, and of no use afterwards

@@ -13,6 +13,7 @@ import numpy as np
 from fallline.errors import ProgramError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
+from fallline.graph.where import NOWHERE, Where
 from fallline.program import emit
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
@@ -76,7 +77,7 @@ class Lowering:
             self.close(self.chain_of[node])
         return self.refs[node]
 
-    def packed(self, ref: Ref, where: str = "") -> Ref:
+    def packed(self, ref: Ref, where: Where = NOWHERE) -> Ref:
         """The value in row-major order without gaps, copied if it is not."""
         if ref.contiguous:
             return ref.viewed(ref.shape, row_major(ref.shape))
@@ -113,7 +114,7 @@ class Lowering:
         needed = [node for node in chain.members if self.escapes(node, chain)]
         outputs = [self.target(node) for node in needed]
         inputs = [self.refs[x].broadcast(chain.shape) for x in chain.inputs]
-        where = str(next(reversed(chain.members)).where)
+        where = next(reversed(chain.members)).where
         if emit.chain_loops(chain.shape, [*outputs, *inputs]) is None:
             inputs = [x if not any(x.strides) else self.packed(x, where) for x in inputs]
         for node, ref in zip(needed, outputs, strict=True):
@@ -134,7 +135,7 @@ class Lowering:
             result: Array = node.op.facts.get("without_copy", node.op.meaning)(array, **node.attrs)
             return result
 
-        seen = as_strided_view(ref, shown) or as_strided_view(self.packed(ref, str(node.where)), shown)
+        seen = as_strided_view(ref, shown) or as_strided_view(self.packed(ref, node.where), shown)
         assert seen is not None
         self.refs[node] = replace(seen, shape=node.shape)
 
@@ -156,12 +157,12 @@ class Lowering:
         x = self.ref(node.inputs[0])
         x, loops = self.fold_loops(x, node.attrs["axes"])
         out = self.target(node)
-        where = str(node.where)
+        where = node.where
         added = self.added_by_product(out, x, loops, where) if node.op.facts.get("adds") else None
         self.put(added or emit.fold(f"fold_{node.op.name}", out, x, loops, where))
         self.refs[node] = out
 
-    def added_by_product(self, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: str) -> Instruction | None:
+    def added_by_product(self, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where) -> Instruction | None:
         """Sums of rows, or of very short columns, as a product with ones: its tiles keep the sums in registers."""
         (n0, n1, r), (s0, s1, sr) = loops
         if x.dtype.kind != "f" or n0 * n1 * r == 0:
@@ -179,7 +180,7 @@ class Lowering:
         return None
 
     def scan(self, node: Node) -> None:
-        x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], str(node.where)
+        x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], node.where
         n = x.shape[axis]
         outer, inner = int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis + 1 :]))
         out = self.target(node)
@@ -189,7 +190,7 @@ class Lowering:
         self.refs[node] = out
 
     def contraction(self, node: Node) -> None:
-        where = str(node.where)
+        where = node.where
         operands = []
         for ref in (self.ref(x) for x in node.inputs[-2:]):
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
@@ -214,25 +215,25 @@ class Lowering:
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
         """Packed operands of a gather or scatter, and the sizes around the axis of the array of this shape."""
-        x, index = (self.packed(self.ref(i), str(node.where)) for i in node.inputs)
+        x, index = (self.packed(self.ref(i), node.where) for i in node.inputs)
         outer, inner = int(np.prod(shape[:axis], dtype=np.int64)), int(np.prod(shape[axis + 1 :], dtype=np.int64))
         return x, index, (outer, shape[axis], inner, index.size)
 
     def gather(self, node: Node) -> None:
         x, index, sizes = self.positions(node, node.attrs["axis"], node.inputs[0].shape)
         out = self.target(node)
-        self.put(emit.gather(out, x, index, sizes, str(node.where)))
+        self.put(emit.gather(out, x, index, sizes, node.where))
         self.refs[node] = out
 
     def scatter(self, node: Node) -> None:
         g, index, sizes = self.positions(node, node.attrs["axis"], node.shape)
         out = self.target(node)
-        self.put(emit.scatter_add(out, g, index, sizes, str(node.where)))
+        self.put(emit.scatter_add(out, g, index, sizes, node.where))
         self.refs[node] = out
 
     def join(self, node: Node) -> None:
         parts = [self.ref(x) for x in node.inputs]
-        out, where = self.target(node), str(node.where)
+        out, where = self.target(node), node.where
         windows = self.windows(node, out)
         if len(windows) == 1 and windows[0].size != out.size:
             self.put(emit.fill(out, where))
