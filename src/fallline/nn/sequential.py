@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -12,9 +11,7 @@ import numpy as np
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError
 from fallline.graph.node import Node
-from fallline.graph.node import Node
 from fallline.graph.op import Shape
-from fallline.graph.where import part
 from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
@@ -76,14 +73,6 @@ class Sequential:
     @staticmethod
     def _from_fields(fields: dict[str, Any]) -> "Sequential":
         return Sequential(*fields["layers"])
-
-
-_NOTHING = nullcontext()
-
-
-def _at(place: int, layer: Layer, x: Any) -> AbstractContextManager[None]:
-    """While a layer is traced, its name: nodes remember what they belong to."""
-    return part(f"{place} {short(layer)}") if isinstance(x, Node) else _NOTHING
 
 
 _NOTHING = nullcontext()

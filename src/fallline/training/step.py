@@ -16,7 +16,6 @@ from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
-from fallline.graph.where import part
 from fallline.nn.layer import Noise, noisily
 from fallline.nn.model import Model
 from fallline.ops.pick import gather
@@ -28,8 +27,6 @@ from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
 OPTIMIZER = "optimizer."
-# The part of a step's graph that is the gradient as one vector.
-GRADIENT = "gradient"
 # The part of a step's graph that is the gradient as one vector.
 GRADIENT = "gradient"
 
@@ -83,14 +80,6 @@ def noise_of(seed: int, step: Any, dtype: Any) -> Noise:
     return noise
 
 
-@part("counters")
-def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
-    """What a step counts, this one included."""
-    total = of["loss_sum"] + loss.astype(np.float64) * float(size)
-    return {"step": of["step"] + 1, "cursor": of["cursor"] + size, "loss_sum": total}
-
-
-@part("batch")
 @part("counters")
 def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
     """What a step counts, this one included."""
