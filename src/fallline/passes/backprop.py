@@ -12,6 +12,7 @@ from fallline.graph.node import Node, constant, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.reduce import broadcast_to, sum_to
+from fallline.ops.view import join
 
 
 def depends_on(nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
@@ -30,11 +31,11 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
     Returns one node per element of wrt, of its shape and dtype; zeros where no output depends on it.
     Source: Griewank & Walther 2008, Evaluating Derivatives, section 3.2 (the adjoint, or reverse, mode).
     """
-    grads: dict[Node, Node] = {}
+    grads: dict[Node, list[Node]] = {}  # what has reached a node so far
     for output, seed in zip(outputs, seeds or [constant(1, output.dtype) for output in outputs], strict=True):
         if seed.shape != output.shape:
             raise GraphError(f"seed of shape {list(seed.shape)} for an output of shape {list(output.shape)}")
-        grads[output] = grads[output] + seed if output in grads else seed
+        grads.setdefault(output, []).append(seed)
     nodes = reachable(outputs)
     active = depends_on(nodes, wrt)
     kept = set(wrt)
@@ -42,12 +43,16 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
         if node not in active or node not in grads or not node.inputs:
             continue
         # What was asked for is kept, and is also passed through when it is computed from another of `wrt`.
-        g = grads[node] if node in kept else grads.pop(node)
+        g = total(grads[node])
+        if node in kept:
+            grads[node] = [g]
+        else:
+            del grads[node]
         if not any(input_ in active for input_ in node.inputs):
             continue
         with made_at(replace(node.where, backward=True)):
             hand_on(node, g, grads, active)
-    return [grads[node] if node in grads else zeros_like(node) for node in wrt]
+    return [total(grads[node]) if node in grads else zeros_like(node) for node in wrt]
 
 
 def zeros_like(node: Node) -> Node:
@@ -55,7 +60,63 @@ def zeros_like(node: Node) -> Node:
     return result
 
 
-def hand_on(node: Node, g: Node, grads: dict[Node, Node], active: set[Node]) -> None:
+def total(shares: Sequence[Node]) -> Node:
+    """The sum of a node's shares; those that are pieces side by side are joined, which adds nothing up."""
+    joined = side_by_side(shares) if len(shares) > 1 else None
+    if joined is not None:
+        return joined
+    result = shares[0]
+    for share in shares[1:]:
+        result = result + share
+    return result
+
+
+def side_by_side(shares: Sequence[Node]) -> Node | None:
+    """Shares that each fill another stretch of one axis, as one array; None where they are not of that form.
+
+    A function that cuts its parameters out of one vector makes such shares, one a cut: added up, they would cost a
+    pass over the whole vector each.
+    """
+    cuts = [stretch(share) for share in shares]
+    axes = {found[0] for found in cuts if found is not None}
+    if None in cuts or len(axes) != 1:
+        return None
+    (axis,) = axes
+    whole = shares[0].shape
+    pieces, end = [], 0
+    for low, high, share in sorted(
+        ((f[1], f[2], s) for f, s in zip(cuts, shares, strict=True) if f is not None), key=lambda c: c[:2]
+    ):
+        if low < end:
+            return None
+        pieces += [gap(share, axis, low - end)] if low > end else []
+        pieces.append(share.inputs[0])
+        end = high
+    pieces += [gap(shares[0], axis, whole[axis] - end)] if end < whole[axis] else []
+    result: Node = join(*pieces, axis=axis)
+    return result
+
+
+def gap(like: Node, axis: int, length: int) -> Node:
+    """Zeros of a length along an axis."""
+    shape = (*like.shape[:axis], length, *like.shape[axis + 1 :])
+    result: Node = broadcast_to(constant(0, like.dtype), shape=shape)
+    return result
+
+
+def stretch(share: Node) -> tuple[int, int, int] | None:
+    """(axis, low, high) of a node that lays an array into zeros along one axis; None for any other."""
+    if share.op.kind is not Kind.JOIN or "starts" not in share.attrs or any(s != 1 for s in share.attrs["steps"]):
+        return None
+    part = share.inputs[0].shape
+    axes = [axis for axis, (n, m) in enumerate(zip(part, share.shape, strict=True)) if n != m]
+    if len(axes) != 1 or not part[axes[0]]:
+        return None
+    low = share.attrs["starts"][axes[0]]
+    return axes[0], low, low + part[axes[0]]
+
+
+def hand_on(node: Node, g: Node, grads: dict[Node, list[Node]], active: set[Node]) -> None:
     """Add this node's share of the gradient to each of its inputs."""
     if node.op.grad is None:
         return
@@ -72,4 +133,4 @@ def hand_on(node: Node, g: Node, grads: dict[Node, Node], active: set[Node]) -> 
                 f"the gradient rule of {node.op.name} returns {share.dtype}{list(share.shape)} "
                 f"for an input {input_.dtype}{list(input_.shape)}"
             )
-        grads[input_] = grads[input_] + share if input_ in grads else share
+        grads.setdefault(input_, []).append(share)
