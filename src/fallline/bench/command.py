@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=0.2, help="about how long a turn lasts (default 0.2)")
     made.add_argument("--no-costs", action="store_true", help="leave out gradient cost, start-up and memory")
     made.add_argument("--no-races", action="store_true", help="leave out the comparison with peers")
+    made.add_argument("--calibrate", action="store_true", help="measure what work costs here, for choosing lanes; ends")
     made.add_argument("--write", type=Path, metavar="FILE", help="write the results as a page")
     return made
 
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = form.parse_args(arguments)
     if asked.rounds < 1 or asked.seconds <= 0:
         form.error("--rounds has to be 1 or more and --seconds above 0")
+    if asked.calibrate:
+        return calibrate()
     cases = [case for case in CASES if any(part in case.name for part in asked.case or [""])]
     if not cases:
         form.error(
@@ -68,4 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.write:
         asked.write.write_text(report.page(outcomes, texts, short), encoding="utf-8")
         print(f"Written to {asked.write}")
+    return 0
+
+
+def calibrate() -> int:
+    """Measure the constants by which training chooses how many threads to use, and keep them."""
+    from dataclasses import asdict
+
+    from fallline.program import costs
+
+    before, found = asdict(costs.current()), costs.calibrate()
+    path = costs.keep(found)
+    print("nanoseconds   before    now")
+    for name, value in asdict(found).items():
+        print(f"{name:<12} {before[name]:>8.4g} {value:>8.4g}")
+    print(f"kept in {path}")
     return 0

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+import fallline.ops  # noqa: F401  (what the measured functions are traced into)
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fallline.errors import ProgramError
 from fallline.graph.where import NOWHERE, Where
+from fallline.program import costs
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
 from fallline.program.kernels.elementwise import Chain, Step
@@ -21,9 +22,6 @@ PANEL_ROWS, PANEL_COLUMNS = 512, 64
 # Packing a plain b pays from these on (measured: 256 x 1024 x 1024 runs at 158 GFLOP/s without, at 225 with).
 PACK_ROWS, PACK_ELEMENTS = 32, 1 << 18
 INLINE_LOOPS = 3  # loops of a chain kernel
-# Nanoseconds, measured on one core; they only choose between one lane and several, never change a result.
-CHAIN_ELEMENT, CHAIN_OP = 0.02, 0.003  # per byte of an element, and for each op on it
-FOLD_ELEMENT, MOVE_ELEMENT, PRODUCT_STEP = 0.1, 0.1, 0.0023
 
 
 def pad(values: Shape, length: int, filler: int) -> Shape:
@@ -57,7 +55,11 @@ def chain(
     name = "+".join(step.op for step in steps)
     operands = tuple(ref.viewed(sizes, s) for ref, s in zip([*outputs, *inputs], strides, strict=True))
     split = along(sizes, (0,) * len(operands))
-    work = operands[0].size * (CHAIN_ELEMENT + CHAIN_OP * len(steps)) * outputs[0].dtype.itemsize
+    work = (
+        operands[0].size
+        * (costs.current().chain_byte + costs.current().chain_op * len(steps))
+        * outputs[0].dtype.itemsize
+    )
     return Instruction(name, chain_source(described), operands, len(outputs), words, True, where, split, work)
 
 
@@ -80,7 +82,9 @@ def copy(out: Ref, x: Ref, where: Where = NOWHERE) -> Instruction:
     words = (*sizes, *so, *sx)
     source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
     operands = out.viewed(sizes, so), x.viewed(sizes, sx)
-    return Instruction("copy", source, operands, 1, words, True, where, along(sizes, (0, 0)), out.size * MOVE_ELEMENT)
+    return Instruction(
+        "copy", source, operands, 1, words, True, where, along(sizes, (0, 0)), out.size * costs.current().move
+    )
 
 
 def fill(out: Ref, where: Where = NOWHERE) -> Instruction:
@@ -88,7 +92,15 @@ def fill(out: Ref, where: Where = NOWHERE) -> Instruction:
     source = wrap.source_of("move", "fill", (str(out.dtype),), 1)
     operands = (out.viewed((out.size,), (1,)),)
     return Instruction(
-        "fill", source, operands, 1, (out.size,), False, where, along((out.size,), (0,)), out.size * MOVE_ELEMENT
+        "fill",
+        source,
+        operands,
+        1,
+        (out.size,),
+        False,
+        where,
+        along((out.size,), (0,)),
+        out.size * costs.current().move,
     )
 
 
@@ -98,7 +110,7 @@ def fold(
     """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
     (n0, n1, r), (s0, s1, sr) = loops
     function = name + ("_int" if name == "fold_sum" and x.dtype.kind != "f" else "")
-    work = n0 * n1 * r * FOLD_ELEMENT
+    work = n0 * n1 * r * costs.current().fold
     x = x.viewed((n0, n1, r), (s0, s1, sr))
     words = (n0, n1, s0, s1, r, sr)
     if name.startswith("scan"):
@@ -132,7 +144,7 @@ def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where
     # As with folds: positions are shared out only where there is one block of them.
     split = Split(0, outer, (0, 0, None, None)) if outer > 1 else None
     split = Split(3, count, (1, None, 0, None)) if outer == 1 and count > 1 else split
-    return Instruction("gather", source, operands, 1, sizes, False, where, split, out.size * MOVE_ELEMENT)
+    return Instruction("gather", source, operands, 1, sizes, False, where, split, out.size * costs.current().move)
 
 
 def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:
@@ -194,5 +206,5 @@ def product(
         int(panel is not None),
         int(onto),
     )
-    work = count * m * k * -(-n // 16) * 16 * PRODUCT_STEP * out.dtype.itemsize
+    work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

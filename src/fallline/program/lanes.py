@@ -18,12 +18,11 @@ from threading import Barrier, BrokenBarrierError
 import numpy as np
 
 from fallline.errors import ArgumentError
+from fallline.program.costs import current
 from fallline.program.instructions import Instruction
 from fallline.program.layout import Ref
 
-# Nanoseconds that a meeting of the lanes takes, and what work is shared out at all (both measured; they choose the
-# number of lanes and never change a result).
-MEETING = 400.0
+# Nanoseconds of work from which on it is shared out at all.
 SMALL = 150.0
 # A run on several lanes has to be this much faster than on one to be worth waking threads for, and a step this long:
 # lanes of short steps meet so often that one core busy with something else costs more than there is to gain.
@@ -76,7 +75,7 @@ def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, sp
         for table in tables:
             table.append(None)
         touched = [Touched() for _ in range(lanes)]
-        total += max(since) + MEETING
+        total += max(since) + current().meeting
         since = [0.0] * lanes
 
     for number, instruction in enumerate(instructions):
