@@ -108,7 +108,10 @@ def check(given: Any) -> None:
 
 def short(record: Any) -> str:
     """A dataclass instance in few words: `Dense(64)`; fields that have their default are left out."""
-    if not type(record).__dataclass_params__.repr:  # it has few words of its own
+    kind: Any = type(record)
+    if not dataclasses.is_dataclass(record):  # a user's own class need not be one
+        return f"{kind.__name__}()" if kind.__repr__ is object.__repr__ else repr(record)
+    if not kind.__dataclass_params__.repr:  # it has few words of its own
         return repr(record)
     parts = []
     for field in dataclasses.fields(record):
@@ -117,4 +120,4 @@ def short(record: Any) -> str:
             parts.append(repr(value))
         elif value is not field.default and value != field.default:
             parts.append(f"{field.name}={value!r}")
-    return f"{type(record).__name__}({', '.join(parts)})"
+    return f"{kind.__name__}({', '.join(parts)})"

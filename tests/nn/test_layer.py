@@ -153,3 +153,50 @@ def test_layers_are_frozen_and_read_short() -> None:
         repr(nn.Sequential(layer, nn.LeakyReLU(0.2), nn.ELU())) == "Sequential(Dense(3), LeakyReLU(slope=0.2), ELU())"
     )
     assert short(nn.Dense(3, bias=False)) == "Dense(3, bias=False)"
+
+
+class Own:
+    """A user's layer, whose `init` returns what it is told to."""
+
+    def __init__(self, returns: object) -> None:
+        self.returns = returns
+
+    def init(self, rng: object, shape: object, dtype: object) -> object:
+        return self.returns
+
+    def apply(self, params: object, x: object) -> object:
+        return x
+
+
+@pytest.mark.parametrize(("returns", "says"), [
+    ({}, r"layer 0: Own\(\): init returns {}, not \(params, shape\)"),
+    (({}, 3), "not .params, shape."),
+    (({"s": np.ones(3) * 1j}, (3,)), "'s' is no array of real numbers but complex128"),
+    (({"s": [1.0, 2.0]}, (3,)), "'s.0' is no array of real numbers but float"),
+    (({"s": np.array(["a"])}, (3,)), "'s' is no array of real numbers but <U1"),
+])  # fmt: skip
+def test_what_a_users_layer_returns_is_looked_at(returns: object, says: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=says):
+        nn.Sequential(Own(returns), nn.Dense(1)).init(rng(), (3,), np.float32)
+
+
+@pytest.mark.parametrize(("value", "says"), [(1j, "complex128, not real"), ("a", "<U1, not real")])
+def test_an_initialiser_of_a_users_has_to_return_real_numbers(value: object, says: str) -> None:
+    layer = nn.Dense(2, initializer=lambda rng, shape, fan_in, fan_out: np.full(shape, value))
+    with pytest.raises(ArgumentTypeError, match=says):
+        layer.init(rng(), (3,), np.float32)
+
+
+def test_a_users_layer_need_be_no_dataclass() -> None:
+    class Double(Own):
+        def init(self, rng: object, shape: object, dtype: object) -> object:
+            return {}, shape
+
+        def apply(self, params: object, x: object) -> object:
+            return x * 2  # type: ignore[operator]
+
+    network = nn.Sequential(nn.Dense(1), Double(None))
+    assert repr(network) == "Sequential(Dense(1), Double())"
+    assert "Double()" in nn.Model.init(network, 3).summary()
+    with pytest.raises(ShapeError, match=r"layer 2: Dense\(1\) .*\n.* layer 1, Double\(\)"):
+        nn.Sequential("relu", Double(None), nn.Dense(1)).init(rng(), (2, 2), np.float32)

@@ -171,6 +171,37 @@ def test_a_function_is_a_loss_and_has_to_return_one_number() -> None:
         losses.get(lambda output, y: output - y)(np.ones((2, 1)), np.ones((2, 1)))
 
 
+CROSSED = {
+    "outputs as a row": lambda o, y: np.mean(np.square(o[:, 0] - y)),
+    "targets as a row": lambda o, y: np.mean(np.square(y[:, 0] - o)),
+    "targets as weights": lambda o, y: np.mean(np.where(y[:, 0] > 0, 2, 1) * np.square(o - y)),
+    "after other steps": lambda o, y: np.mean(np.abs(np.exp(o).reshape(-1) - y.astype(np.float64))),
+}
+MET_IN_PAIRS = {
+    "columns": lambda o, y: np.mean(np.square(o - y)),
+    "rows": lambda o, y: np.mean(np.square(o[:, 0] - y[:, 0])),
+    "outputs with one another": lambda o, y: np.mean(np.square(o - o[:, 0])) + np.mean(y - y[:, 0]),
+    "every output with every target, as asked for": lambda o, y: np.mean(np.square(o[:, 0][None, :] - y)),
+    "a weight for each place": lambda o, y: np.mean(np.square(o - y)[:, 0] * np.ones(4)),
+}
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_outputs_as_a_row_beside_targets_as_a_column_are_refused(name: str) -> None:
+    # (4,) - (4, 1) is (4, 4) to NumPy, whose mean is a loss that learns something else.
+    output, y = new_input((4, 1), np.float64), new_input((4, 1), np.float64)
+    with pytest.raises(ShapeError, match=r"make \(4, 4\) in a batch of 4\n  at .*test_loss.py:\d+\n  try: output - y"):
+        losses.get(CROSSED[name])(output, y)
+    one = new_input((1, 1), np.float64)
+    assert losses.get(CROSSED[name])(one, one).shape == ()
+
+
+@pytest.mark.parametrize("name", MET_IN_PAIRS)
+def test_no_other_use_of_outputs_and_targets_is_taken_for_that(name: str) -> None:
+    output, y = new_input((4, 1), np.float64), new_input((4, 1), np.float64)
+    assert losses.get(MET_IN_PAIRS[name])(output, y).shape == ()
+
+
 def test_get_takes_names_records_and_functions_and_refuses_the_rest() -> None:
     assert losses.get("huber") == nn.Huber(1.0)
     assert losses.get(nn.Huber(2.0)).delta == 2.0

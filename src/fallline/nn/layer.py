@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from fallline import ranges
+from fallline import ranges, tree
 from fallline.config import saved
 from fallline.errors import ArgumentTypeError, ShapeError
 from fallline.graph.node import new_input
@@ -43,6 +43,21 @@ def noisily(layer: Layer, params: Tree, x: Any, noise: Noise) -> Any:
     """What a layer computes while training: its `apply_noisily(params, x, noise)` where it has one, else `apply`."""
     while_training = getattr(layer, "apply_noisily", None)
     return layer.apply(params, x) if while_training is None else while_training(params, x, noise)
+
+
+def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+    """What `layer.init` returns, checked: a layer may be a user's, whose `init` may return anything.
+
+    Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
+    """
+    made = layer.init(rng, shape, dtype)
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], tuple)):
+        raise ArgumentTypeError(f"{short(layer)}: init returns {made!r:.60}, not (params, shape)")
+    for name, leaf in tree.items(made[0]):
+        if not (hasattr(leaf, "dtype") and leaf.dtype.kind in "fiub"):
+            seen = getattr(leaf, "dtype", None) or type(leaf).__name__
+            raise ArgumentTypeError(f"{short(layer)}: its parameter {name!r} is no array of real numbers but {seen}")
+    return made
 
 
 @saved
@@ -80,9 +95,12 @@ class Dense:
         (d,), k = shape, int(self.units)
         draw = initial.get(self.initializer or "glorot_uniform")
         # Drawn in float64 and rounded, so that both precisions start from the same numbers.
-        params = {"weight": np.asarray(draw(rng, (d, k), d, k)).astype(dtype)}
-        if params["weight"].shape != (d, k):
-            raise ShapeError(f"{short(self)}: its initialiser returns shape {params['weight'].shape}, not {(d, k)}")
+        weight = np.asarray(draw(rng, (d, k), d, k))
+        if weight.shape != (d, k):
+            raise ShapeError(f"{short(self)}: its initialiser returns shape {weight.shape}, not {(d, k)}")
+        if weight.dtype.kind not in "fiub":
+            raise ArgumentTypeError(f"{short(self)}: its initialiser returns {weight.dtype}, not real numbers")
+        params = {"weight": weight.astype(dtype)}
         if self.bias:
             params["bias"] = np.zeros(k, dtype)
         return params, (k,)

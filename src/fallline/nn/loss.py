@@ -14,6 +14,8 @@ import numpy as np
 from fallline import ranges
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, unknown
+from fallline.graph.node import Node, reachable
+from fallline.graph.op import Kind
 from fallline.nn.activation import Identity, Sigmoid, Softmax, shift
 from fallline.nn.target import Targets, as_given, classes_of, counts, numbers, probabilities, signs
 from fallline.ops.arithmetic import relu, where
@@ -68,8 +70,9 @@ def loss(cls: L) -> L:
 @saved
 @dataclass(frozen=True)
 class Custom(Loss):
-    """A user's function(output, y) -> scalar. Targets come as they were given; predictions are the outputs.
+    """A user's function(output, y) -> scalar. Predictions are the outputs.
 
+    Targets come as they were given, but as a column, (N, 1), where the network has one output: like the outputs.
     user_function: the function; a name where the model was read from a file, which holds no code.
     """
 
@@ -90,11 +93,37 @@ class Custom(Loss):
             raise ShapeError(
                 f"{name}(output, y) returns shape {tuple(value.shape)}, not one number\n  try: np.mean(...)"
             )
+        crossed = _crossed(value, output, y)
+        if crossed is not None:
+            raise ShapeError(
+                f"each output meets each target: {[tuple(side.shape) for side in crossed.inputs]} make "
+                f"{tuple(crossed.shape)} in a batch of {output.shape[0]}\n  at {crossed.where}\n"
+                "  try: output - y, as y is a column like the outputs; or y[:, 0] beside output[:, 0]"
+            )
         return value
 
     def _to_fields(self) -> dict[str, Any]:
         function = self.user_function
         return {"user_function": function if isinstance(function, str) else getattr(function, "__name__", "function")}
+
+
+def _crossed(value: Any, output: Any, y: Any) -> Node | None:
+    """The place where (N,) of outputs meets (N, 1) of targets, or the other way round; None where there is none.
+
+    NumPy makes (N, N) of them without a word, and the mean of that is a number like any other.
+    """
+    if not all(isinstance(part, Node) for part in (value, output, y)):
+        return None
+    n = output.shape[0]
+    of_output = {output: True, y: False}  # what depends on outputs, and what on targets alone
+    for node in reachable([value]):
+        sides = [side for side in node.inputs if side in of_output]
+        if sides:
+            of_output.setdefault(node, any(of_output[side] for side in sides))
+        stretched = node.op.kind is Kind.ELEMENTWISE and {(n,), (n, 1)} <= {side.shape for side in sides}
+        if n > 1 and stretched and len({of_output[side] for side in sides}) > 1:
+            return node
+    return None
 
 
 def get(given: Any) -> Loss:

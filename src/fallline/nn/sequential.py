@@ -15,7 +15,7 @@ from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, Noise, as_layer, noisily, with_batch
+from fallline.nn.layer import Dense, Layer, Noise, as_layer, noisily, started, with_batch
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -48,7 +48,7 @@ class Sequential:
         params = []
         for place, (layer, follower) in enumerate(zip_longest(self.layers, self.layers[1:])):
             try:
-                drawn, out = _suited(layer, follower).init(rng, shape, dtype)
+                drawn, out = started(_suited(layer, follower), rng, shape, dtype)
             except FalllineError as error:
                 source = f"layer {place - 1}, {short(self.layers[place - 1])}" if place else "the data"
                 head, *rest = str(error).split("\n")

@@ -42,8 +42,8 @@ def train(
     data: a pair (x, y), or anything with attributes x and y. x: (N, ...) real numbers; arrays that are float32 or
         float64, contiguous and native are not copied where that is the precision of training, nor are memory-mapped
         ones. y: as the loss wants it.
-    loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy.
-        A Model brings its own.
+    loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
+        where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own.
     optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
     epochs: passes over the rows, >= 1.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
