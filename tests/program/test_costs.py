@@ -43,4 +43,5 @@ def test_the_command_measures_and_keeps(monkeypatch, capsys, tmp_path):
     found = costs.current()
     costs.current.cache_clear()
     assert found != costs.Costs()
-    assert all(name in capsys.readouterr().out for name in ("meeting", "product", "costs.json"))
+    told = capsys.readouterr().out
+    assert all(name in told for name in ("meeting", "product", "costs.json"))

@@ -74,7 +74,7 @@ def calibrate() -> Costs:
     return Costs(
         chain_byte=max(short / x.nbytes - op, 1e-5),
         chain_op=op,
-        fold=_nanoseconds(lambda r: np.max(r, axis=1), [rows]) / rows.size,
+        fold=_nanoseconds(lambda r: np.sum(r, axis=1), [rows]) / rows.size,
         move=_nanoseconds(lambda r, i: np.take(r, i, axis=0), [rows, order]) / rows.size,
         product=_nanoseconds(lambda a, b: a @ b, [square, square]) / (256**3 * 4),
         meeting=_meeting(),
