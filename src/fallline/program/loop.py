@@ -18,7 +18,7 @@ from fallline.passes.onto import subtract_in_place
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lanes import checked
-from fallline.program.lower import lower
+from fallline.program.lower import Lowered, lower
 from fallline.program.machine import Program
 from fallline.program.state import carry
 
@@ -98,15 +98,19 @@ class ReferenceLoop:
         return ReferenceLoop(self.graph, list(state), list(data), self.watch)
 
 
+def lowered(graph: Graph, count: int, watch: int | None = None) -> Lowered:
+    """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state."""
+    graph = subtract_in_place(simplify(graph), count)
+    return carry(lower(graph, None if watch is None else graph.outputs[watch]), count)
+
+
 class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
     def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int) -> None:
-        graph = subtract_in_place(simplify(graph), len(state))
-        node = None if watch is None else graph.outputs[watch]
-        lowered = carry(lower(graph, node), len(state))
         self.state = state
-        self.program = Program(lowered, [*state, *data], writable=len(state), threads=threads)
+        step = lowered(graph, len(state), watch)
+        self.program = Program(step, [*state, *data], writable=len(state), threads=threads)
 
     def run(self, steps: int) -> int:
         return self.program.run(steps)

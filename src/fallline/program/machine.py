@@ -8,17 +8,17 @@ import copy
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from fallline.errors import ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
+from fallline.program.draft import draft
 from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
-from fallline.program.plan import ALIGNMENT, Plan, plan, rounded, share_in_place
+from fallline.program.plan import ALIGNMENT
 
 WORD = 8
 NOT_FINITE, OUT_OF_RANGE = 1, 2
@@ -67,27 +67,13 @@ class Program:
         threads: int = 1,
         hand_out: bool = False,
     ) -> None:
-        self.outputs = lowered.outputs
-        pinned = {ref.buffer for ref in self.outputs}
-        # Marked before anything is shared: what is read after the run must not become somebody else's memory.
-        self.buffers = tuple(
-            Buffer(Place.OUTPUT, b.size, b.itemsize) if i in pinned and b.place is Place.TEMPORARY else b
-            for i, b in enumerate(lowered.buffers)
-        )
-        home = {} if keep else share_in_place(lowered.instructions, self.buffers)
-        self.instructions = [instruction.moved(home) for instruction in lowered.instructions]
-        self._room_for_scratch(threads)
-        verify(self.instructions, self.buffers)
-        self.outside: dict[int, Array] = {}  # output buffers that lie in arrays of their own
-        if hand_out:
-            for number in sorted(pinned):
-                if self.buffers[number].place is Place.OUTPUT:
-                    self.outside[number] = self._output_array(number)
-        self.plan: Plan = plan(self.instructions, self.buffers, keep, frozenset(self.outside))
-        self.constants = lowered.constants
-        self.watch_end = lowered.watch_end or len(self.instructions)
-        self._place(arrays, writable)
-        self.schedule = lanes.best(self.instructions, threads, self.watch_end, self._span)
+        made = draft(lowered, keep=keep, threads=threads, hand_out=hand_out)
+        verify(made.instructions, made.buffers)
+        self.draft, self.instructions, self.buffers, self.plan = made, made.instructions, made.buffers, made.plan
+        self.outputs, self.watch_end, self.schedule = made.outputs, made.watch_end, made.schedule
+        # Output buffers that lie in arrays of their own.
+        self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
+        self._place(arrays, writable, lowered.constants)
         self._assemble()
 
     @property
@@ -95,29 +81,25 @@ class Program:
         """Bytes of memory of its own: temporaries, outputs and constants; the caller's arrays are not counted."""
         return int(self.arena.nbytes)
 
-    def _place(self, arrays: Sequence[Array], writable: int) -> None:
-        """Give every buffer an address."""
-        sizes = [rounded(c.nbytes) for c in self.constants]
-        self.arena = aligned_bytes(self.plan.size + sum(sizes) + rounded(STATUS_WORDS * WORD))
+    def _place(self, arrays: Sequence[Array], writable: int, constants: Sequence[Array]) -> None:
+        """Give every buffer an address, and constants their values."""
+        self.arena = aligned_bytes(self.draft.size)
         base = self.arena.ctypes.data
-        starts = np.cumsum([self.plan.size, *sizes]).tolist()
-        for constant, start in zip(self.constants, starts, strict=False):
-            self.arena[start : start + constant.nbytes] = np.ascontiguousarray(constant).reshape(-1).view(np.uint8)
-        self.status = self.arena[starts[-1] : starts[-1] + STATUS_WORDS * WORD].view(np.int64)
+        start = self.draft.places[STATUS]
+        self.status = self.arena[start : start + STATUS_WORDS * WORD].view(np.int64)
         self.addresses: list[int] = []
         self.arrays, self.writable = list(arrays), writable
         self.inputs = {b.number: i for i, b in enumerate(self.buffers) if b.place is Place.INPUT}
         for number, buffer in enumerate(self.buffers):
             if buffer.place is Place.INPUT:
                 self.addresses.append(self._input_address(buffer, buffer.number < writable))
-            elif buffer.place is Place.CONSTANT:
-                self.addresses.append(base + starts[buffer.number])
-            elif buffer.place is Place.STATUS:
-                self.addresses.append(self.status.ctypes.data)
             elif number in self.outside:
                 self.addresses.append(self.outside[number].ctypes.data)
             else:
-                self.addresses.append(base + self.plan.offsets.get(number, 0))
+                self.addresses.append(base + self.draft.places[number])
+            if buffer.place is Place.CONSTANT:
+                start, constant = self.draft.places[number], constants[buffer.number]
+                self.arena[start : start + constant.nbytes] = np.ascontiguousarray(constant).reshape(-1).view(np.uint8)
 
     def _input_address(self, buffer: Buffer, writable: bool) -> int:
         array = self.arrays[buffer.number]
@@ -126,21 +108,6 @@ class Program:
         if writable and not array.flags.writeable:
             raise ProgramError(f"input {buffer.number} is state, and has to be writable")
         return int(array.ctypes.data)
-
-    def _room_for_scratch(self, threads: int) -> None:
-        """Make scratch memory large enough for every lane to have its own."""
-        scratch = {
-            ins.operands[ins.scratch].buffer for ins in self.instructions if ins.scratch is not None and ins.split
-        }
-        self.buffers = tuple(
-            replace(b, size=b.size * threads) if i in scratch else b for i, b in enumerate(self.buffers)
-        )
-
-    def _span(self, ref: Ref) -> tuple[int, int]:
-        """The bytes a window lies in."""
-        low, high = ref.extent()
-        base, item = self.addresses[ref.buffer], ref.dtype.itemsize
-        return base + low * item, base + high * item
 
     def _assemble(self) -> None:
         """Write the tables, one a lane: kernel addresses, and rows of operand addresses and words."""
