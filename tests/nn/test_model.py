@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import fallline as fl
 from fallline import nn, tree
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, ShapeError
-from fallline.nn import model as model_module
 from fallline.nn.model import Model
 
 X = np.random.default_rng(0).normal(size=(7, 3))
@@ -56,22 +55,6 @@ def test_apply_and_objective_can_be_traced_in_theta() -> None:
     g = fl.grad(model.objective)(model.theta, X, y)
     by_name = fl.grad(lambda params: nn.SquaredError()(model.network.apply(params, X), y))(model.params)
     np.testing.assert_allclose(model.layout.join(by_name, np.float64), g, rtol=1e-14)
-
-
-@pytest.mark.parametrize("block", [1, 3, 10**6])
-def test_prediction_is_the_same_in_blocks_of_any_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small(dtype="float64")
-    monkeypatch.setattr(model_module, "BLOCK", block * 4)  # the widest layer has 4 units
-    sizes = []
-    plain = model_module.forward
-
-    def watched(model: Model) -> Any:
-        compute = plain(model)
-        return lambda x: (sizes.append(len(x)), compute(x))[1]
-
-    monkeypatch.setattr(model_module, "forward", watched)
-    np.testing.assert_allclose(model.outputs(X), model.apply(model.theta, X), rtol=1e-11)
-    assert max(sizes) == min(block, len(X)) and sum(sizes) == len(X)
 
 
 @pytest.mark.parametrize("form", [

@@ -1,11 +1,10 @@
-"""Model: a network, its theta, and what its outputs mean. Computes by plain NumPy; knows no training and no files.
+"""Model: a network, its theta, and what its outputs mean. Knows no training and no files.
 
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,12 @@ from fallline.nn import summary
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
+from fallline.nn.prediction import Predictor
 from fallline.nn.sequential import Sequential
 from fallline.nn.target import Targets
 from fallline.nn.theta import Layout
 from fallline.ranges import short
 from fallline.tree import Tree
-
-# Rows go through the network in blocks of about this many numbers in the widest layer: bounded memory, warm caches.
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,50 +128,33 @@ class Model:
             raise ShapeError(f"theta is {self.dtype}[{self.layout.size}], got {theta.dtype}{list(theta.shape)}")
         return replace(self, theta=theta)
 
-    def outputs(self, x: Any) -> Array:
+    def outputs(self, x: Any, *, threads: int | None = None) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.
 
-        x: (N, *input_shape), anything that holds numbers; no rows give no outputs.
+        x: (N, *input_shape), anything that holds numbers; no rows give no outputs. Contiguous float32 and float64
+            arrays, memory-mapped ones too, are read where they lie.
+        threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results
+            do not depend on it.
         Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.
         """
-        x = self.rows(x)
-        y = np.empty((len(x), *self.output_shape), self.dtype)
-        compute = forward(self)
-        for start in range(0, len(x), self._block):
-            rows = slice(start, start + self._block)
-            y[rows] = compute(np.ascontiguousarray(x[rows], self.dtype))
-        return y
+        return self._through(_as_they_are, x, threads)
 
-    def predict(self, x: Any) -> Array:
-        """The class label of each row, or numbers in the form the targets had; x as for `outputs`."""
-        z = self.outputs(x)
-        if self.classes is not None:
-            # Probabilities rise with logits, so the comparison is the same and nothing rounds.
-            best = (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else z.argmax(axis=1)
-            return np.asarray(self.classes[best])
-        y = z if self.loss.link is None else np.asarray(self.loss.link(z))
-        return y[:, 0] if self.flat and y.ndim == 2 and y.shape[1] == 1 else y
+    def predict(self, x: Any, *, threads: int | None = None) -> Array:
+        """The class label of each row, or numbers in the form the targets had; arguments as for `outputs`."""
+        y = self._through(_decided, x, threads)
+        return y if self.classes is None else np.asarray(self.classes[y])
 
-    def predict_proba(self, x: Any) -> Array:
-        """The probability of each class, (N, K) in the order of `classes`; x as for `outputs`."""
+    def predict_proba(self, x: Any, *, threads: int | None = None) -> Array:
+        """The probability of each class, (N, K) in the order of `classes`; arguments as for `outputs`."""
         if self.classes is None or self.loss.link is None:
             what = "knows no classes" if self.loss.link is not None else "gives distances, not probabilities"
             raise ArgumentError(f"a model with the loss {short(self.loss)} {what}\n"
                                 "  try: predict(x), or training with loss='cross_entropy'")  # fmt: skip
-        p = np.asarray(self.loss.link(self.outputs(x)))
-        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
+        return self._through(_probabilities, x, threads)
 
     def rows(self, x: Any) -> Array:
         """x as an array of rows this model can read, not copied where it is one."""
-        problems = Problems()
-        array = as_numbers(x, "x", problems)
-        problems.raise_if_any()
-        assert array is not None  # what as_numbers cannot read is a problem, raised above
-        if array.size == 0 and array.shape[:1] == (0,):
-            return array.reshape(0, *self.input_shape)
-        if array.shape[1:] != self.input_shape:
-            hint = "\n  try: x.reshape(1, -1), for a single row" if array.shape == self.input_shape else ""
-            raise ShapeError(f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}{hint}")
+        array, problems = self._shaped(x), Problems()
         check_finite(array, "x", self.dtype, problems)
         problems.raise_if_any()
         return array
@@ -212,26 +192,73 @@ class Model:
         model = replace(model, classes=_classes(config.get("classes")), flat=bool(config.get("flat")))
         return model if theta is None else model.with_theta(theta)
 
-    @cached_property
-    def _block(self) -> int:
-        shapes = [self.input_shape, self.output_shape]
-        shapes += [out for _, _, out in summary.steps(self.network, self.layout.slots, self.input_shape, self.dtype)]
-        return int(max(1, BLOCK // max(1, *(int(np.prod(shape, dtype=np.int64)) for shape in shapes))))
+    def _shaped(self, x: Any) -> Array:
+        """x as an array of rows of the right shape, its numbers not looked at."""
+        problems = Problems()
+        array = as_numbers(x, "x", problems)
+        problems.raise_if_any()
+        assert array is not None  # what as_numbers cannot read is a problem, raised above
+        if array.size == 0 and array.shape[:1] == (0,):
+            return array.reshape(0, *self.input_shape)
+        if array.shape[1:] != self.input_shape:
+            hint = "\n  try: x.reshape(1, -1), for a single row" if array.shape == self.input_shape else ""
+            raise ShapeError(f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}{hint}")
+        return array
+
+    def _through(self, meaning: "Meaning", x: Any, threads: int | None) -> Array:
+        """What the outputs for some rows mean."""
+        # One row of the right form is answered in microseconds: nothing is looked at twice.
+        plain = type(x) is np.ndarray and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
+        rows = x if plain else self._shaped(x)
+        if not len(rows):
+            return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))
+        predictor = self.__dict__.get(meaning.__name__) or self._predictor(meaning)
+        y: Array = predictor(rows, threads)
+        return y
+
+    def _predictor(self, meaning: "Meaning") -> Predictor:
+        """How rows become what their outputs mean; made once and kept beside the fields."""
+        network, layout, dtype = self.network, self.layout, self.dtype
+        # Without theta, so that the predictor holds on to nothing that holds the predictor.
+        form = replace(self, theta=np.empty(0, dtype))
+
+        def function(theta: Any, x: Any) -> Any:
+            z = network.apply(layout.split(theta), x)
+            return meaning(form, z if z.dtype == dtype else z.astype(dtype))
+
+        steps = summary.steps(network, layout.slots, self.input_shape, dtype)
+        shapes = [self.input_shape, *(out for _, _, out in steps)]
+        widths = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
+        made = Predictor(function, self.theta, self.input_shape, widths)
+        kept: Predictor = self.__dict__.setdefault(meaning.__name__, made)
+        return kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: programs hold addresses, and are made anew where a copy predicts."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def reference(model: Model) -> Callable[[Array], Array]:
-    """How a block of rows goes through the network: layer by layer in NumPy."""
-    params = model.params
-
-    def compute(x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return np.asarray(model.network.apply(params, x))
-
-    return compute
+# What outputs z, (N, *output_shape), of a model mean; plain NumPy.
+Meaning = Callable[[Model, Any], Any]
 
 
-# The one place where another way to compute outputs can be put.
-forward: Callable[[Model], Callable[[Array], Array]] = reference
+def _as_they_are(model: Model, z: Any) -> Any:
+    return z
+
+
+def _decided(model: Model, z: Any) -> Any:
+    """The place of each row's label among the classes, or numbers in the form the targets had."""
+    if model.classes is not None:
+        # Probabilities rise with logits, so the comparison is the same and nothing rounds.
+        return (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else np.argmax(z, axis=1)
+    y = z if model.loss.link is None else model.loss.link(z)
+    return y[:, 0] if model.flat and y.ndim == 2 and y.shape[1] == 1 else y
+
+
+def _probabilities(model: Model, z: Any) -> Any:
+    assert model.loss.link is not None  # asked before
+    p = model.loss.link(z)
+    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
 
 def _as_network(network: Any) -> Layer:

@@ -75,10 +75,10 @@ class RowProgram:
         """
         stop = start + blocks * self.rows
         places = []
-        for array, end in zip((y, x), self._ends, strict=True):
+        for array, end, written in zip((y, x), self._ends, (True, False)):
             flags = array.flags
             fits = array.dtype == end.dtype and array.shape[1:] == end.shape[1:] and 0 <= start <= stop <= len(array)
-            if not (fits and flags.c_contiguous and flags.aligned):
+            if not (fits and flags.c_contiguous and flags.aligned and (flags.writeable or not written)):
                 raise ProgramError(
                     f"rows {start}..{stop} of {end.dtype} and shape {end.shape[1:]} do not lie in one piece in an "
                     f"array of {array.dtype}{list(array.shape)}"

@@ -1,0 +1,73 @@
+"""Rows through a network: on the machine where that pays, in plain NumPy where it does not. Knows no model.
+
+The rule: a process that has not loaded the machine (it has not trained or compiled anything yet) computes in NumPy,
+since loading takes half a second, until it is asked for LARGE work. From then on, and in a process that has trained,
+every prediction runs on the machine. What the machine cannot run is computed in NumPy always.
+The two agree to rounding. On the machine, a row's result is the same to the last bit whatever rows stand beside it; in
+NumPy, which picks other products for other shapes, it is the same to rounding.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.graph.op import Array, Shape
+from fallline.nn.intake import Problems, check_finite
+from fallline.transforms.rowwise import Rowwise, ready
+
+# Numbers in the widest layer of a block of rows: its values stay in the second-level cache (256 kB in float32).
+BLOCK = 1 << 16
+FEWEST, MOST = 64, 4096  # rows in a block
+
+# Rows times the numbers that leave its layers, from which on loading the machine pays within one call. Products take
+# NumPy no longer; each pass over a layer's numbers costs it about 3 ns a number more.
+LARGE = 1 << 27
+
+
+class Predictor:
+    """y = function(theta, x) for the rows of x, checked to be finite.
+
+    function: plain NumPy, a row of y from the same row of x. theta: read at every call. shape: of a row; x may hold any
+    real numbers and is computed with in theta's dtype. widths: numbers in a row, and in what leaves each layer for it.
+    """
+
+    def __init__(self, function: Callable[[Any, Any], Any], theta: Array, shape: Shape, widths: Sequence[int]) -> None:
+        self.function, self.theta = function, theta
+        self.block = min(max(BLOCK // max(1, *widths), FEWEST), MOST)
+        self.large = LARGE // max(1, sum(widths[1:]))  # rows
+        whole = theta.flags.c_contiguous and theta.flags.aligned
+        self.machine = Rowwise(function, theta, shape, theta.dtype, self.block) if whole else None
+
+    def __call__(self, x: Array, threads: int | None = None) -> Array:
+        """The results for the rows of x, of which there is one at least.
+
+        Errors: DataError for NaN, infinity and what is too large for the dtype, with its place.
+        """
+        if self.machine is not None and (len(x) >= self.large or ready()):
+            try:
+                return self.machine(x, self.check, threads=threads)
+            except ProgramError:
+                # NumPy gives the same result, only later; what it cannot do either, it says in its own words.
+                self.machine = None
+        self.check(x)
+        return self.plain(x)
+
+    def check(self, x: Array) -> None:
+        """Raise if x holds what is not finite."""
+        problems = Problems()
+        check_finite(x, "x", self.theta.dtype, problems)
+        problems.raise_if_any()
+
+    def plain(self, x: Array) -> Array:
+        """The results by plain NumPy, block by block."""
+        y: Array | None = None
+        for start in range(0, len(x), self.block):
+            rows = slice(start, start + self.block)
+            with np.errstate(all="ignore"):
+                part = np.asarray(self.function(self.theta, np.ascontiguousarray(x[rows], self.theta.dtype)))
+            y = np.empty((len(x), *part.shape[1:]), part.dtype) if y is None else y
+            y[rows] = part
+        assert y is not None  # there is a row
+        return y
