@@ -154,5 +154,9 @@ def test_gradients_of_cuts_from_one_vector_are_joined_not_added():
 
 
 def test_gradients_of_cuts_that_overlap_are_added():
-    fl.testing.check_grads(lambda t: np.sum(t[:3] ** 2) + np.sum(np.sin(t[2:])) + np.prod(t[1:3]), (np.arange(5.0) + 1,))
-    fl.testing.check_grads(lambda t: np.sum(t[:2, :2] @ t[1:, :2].T) + np.sum(t[:, 2:] ** 3), (np.arange(12.0).reshape(3, 4),))
+    fl.testing.check_grads(
+        lambda t: np.sum(t[:3] ** 2) + np.sum(np.sin(t[2:])) + np.prod(t[1:3]), (np.arange(5.0) + 1,)
+    )
+    fl.testing.check_grads(
+        lambda t: np.sum(t[:2, :2] @ t[1:, :2].T) + np.sum(t[:, 2:] ** 3), (np.arange(12.0).reshape(3, 4),)
+    )
