@@ -6,7 +6,7 @@ Plain compiled functions over typed pointers; the cfuncs around them are generat
 import numpy as np
 from numba import njit
 
-from fallline.program.kernels.scalars import EXACT, REORDERED
+from fallline.program.kernels.scalars import REORDERED
 
 # A long float32 sum loses digits; parts of this length are summed in float32 and added in float64.
 PART = 2048
@@ -56,62 +56,57 @@ def fold_sum_int(out, x, n0, n1, s0, s1, r, sr, zero):
             out[i * n1 + j] = total
 
 
-@njit(fastmath=EXACT["fastmath"], error_model="numpy", inline="always")
-def fold_max(out, x, n0, n1, s0, s1, r, sr, zero):
-    if r == 0:
-        return
-    for i in range(n0):
-        for j in range(n1):
-            p = i * s0 + j * s1
-            best = x[p]
-            for k in range(1, r):
-                v = x[p + k * sr]
-                best = v if (v > best or v != v) else best
-            out[i * n1 + j] = best
-
-
-@njit(fastmath=EXACT["fastmath"], error_model="numpy", inline="always")
-def fold_min(out, x, n0, n1, s0, s1, r, sr, zero):
-    if r == 0:
-        return
-    for i in range(n0):
-        for j in range(n1):
-            p = i * s0 + j * s1
-            best = x[p]
-            for k in range(1, r):
-                v = x[p + k * sr]
-                best = v if (v < best or v != v) else best
-            out[i * n1 + j] = best
+@njit(error_model="numpy", inline="always")
+def above(v, best):
+    return v > best
 
 
 @njit(error_model="numpy", inline="always")
-def fold_argmax(out, x, n0, n1, s0, s1, r, sr, zero):
-    if r == 0:
-        return
-    for i in range(n0):
-        for j in range(n1):
-            p, at = i * s0 + j * s1, 0
-            best = x[p]
-            for k in range(1, r):
-                v = x[p + k * sr]
-                if v > best or (v != v and best == best):
-                    best, at = v, k
-            out[i * n1 + j] = at
+def below(v, best):
+    return v < best
 
 
-@njit(error_model="numpy", inline="always")
-def fold_argmin(out, x, n0, n1, s0, s1, r, sr, zero):
-    if r == 0:
-        return
-    for i in range(n0):
-        for j in range(n1):
-            p, at = i * s0 + j * s1, 0
-            best = x[p]
-            for k in range(1, r):
-                v = x[p + k * sr]
-                if v < best or (v != v and best == best):
-                    best, at = v, k
-            out[i * n1 + j] = at
+def _extreme(beats):
+    """out[i, j] = the element that beats all others of its fold; a NaN beats everything."""
+
+    @njit(error_model="numpy", inline="always")
+    def fold(out, x, n0, n1, s0, s1, r, sr, zero):
+        if r == 0:
+            return
+        for i in range(n0):
+            for j in range(n1):
+                p = i * s0 + j * s1
+                best = x[p]
+                for k in range(1, r):
+                    v = x[p + k * sr]
+                    best = v if (beats(v, best) or v != v) else best
+                out[i * n1 + j] = best
+
+    return fold
+
+
+def _position(beats):
+    """out[i, j] = the place of the first element that beats all others of its fold; a NaN beats everything."""
+
+    @njit(error_model="numpy", inline="always")
+    def fold(out, x, n0, n1, s0, s1, r, sr, zero):
+        if r == 0:
+            return
+        for i in range(n0):
+            for j in range(n1):
+                p, at = i * s0 + j * s1, 0
+                best = x[p]
+                for k in range(1, r):
+                    v = x[p + k * sr]
+                    if beats(v, best) or (v != v and best == best):
+                        best, at = v, k
+                out[i * n1 + j] = at
+
+    return fold
+
+
+fold_max, fold_min = _extreme(above), _extreme(below)
+fold_argmax, fold_argmin = _position(above), _position(below)
 
 
 @njit(error_model="numpy", inline="always")

@@ -31,14 +31,22 @@ def fill(out, n, zero):
 
 
 @njit(error_model="numpy", inline="always")
+def place(index, k, size, status):
+    """Position k, counted from the front; -1, and the reason in the status, where it is outside."""
+    at = index[k] + size if index[k] < 0 else index[k]
+    if at < 0 or at >= size:
+        status[0] = OUT_OF_RANGE
+        status[1] = index[k]
+        return -1
+    return at
+
+
+@njit(error_model="numpy", inline="always")
 def gather(out, x, index, status, outer, size, inner, count, zero):
     for o in range(outer):
         for k in range(count):
-            at = index[k]
-            at = at + size if at < 0 else at
-            if at < 0 or at >= size:
-                status[0] = OUT_OF_RANGE
-                status[1] = index[k]
+            at = place(index, k, size, status)
+            if at < 0:
                 return
             p, q = (o * count + k) * inner, (o * size + at) * inner
             for j in range(inner):
@@ -51,11 +59,8 @@ def scatter_add(out, g, index, status, outer, size, inner, count, zero):
         out[k] = zero
     for o in range(outer):
         for k in range(count):
-            at = index[k]
-            at = at + size if at < 0 else at
-            if at < 0 or at >= size:
-                status[0] = OUT_OF_RANGE
-                status[1] = index[k]
+            at = place(index, k, size, status)
+            if at < 0:
                 return
             p, q = (o * size + at) * inner, (o * count + k) * inner
             for j in range(inner):
