@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 # Public name -> "module:attribute"; without an attribute the module itself.
 _PUBLIC = {
     "EarlyStopping": "fallline.training:EarlyStopping",
+    "Plan": "fallline.training:Plan",
     "Run": "fallline.training:Run",
     "compile": "fallline.transforms:compile",
     "events": "fallline.training.events",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "nn": "fallline.nn",
     "ops": "fallline.ops",
     "optim": "fallline.optim",
+    "plan": "fallline.training:plan",
     "save_model": "fallline.training:save_model",
     "testing": "fallline.testing",
     "train": "fallline.training:train",

@@ -63,11 +63,8 @@ def fit(problem: Problem) -> Any:
 
 
 def announced_bytes(problem: Problem) -> int:
-    """What training says it needs before it runs: the state (theta, moments, counters) and the programs' memory."""
+    """What training says it needs before it runs."""
     import fallline as fl
 
     case = problem.case
-    data = problem.x, problem.y
-    stepper = fl.train(network(case), data, loss=case.loss, epochs=1, **settings(case))._stepper
-    programs = [loop.program.nbytes for loop in (stepper._main, stepper._last) if loop is not None]
-    return int(sum(programs) + sum(array.nbytes for array in stepper.state.values()))
+    return int(fl.plan(network(case), (problem.x, problem.y), loss=case.loss, **settings(case)).total)

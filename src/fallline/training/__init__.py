@@ -8,11 +8,13 @@ from typing import Any
 
 _MODULE_OF = {
     "EarlyStopping": "stopping",
+    "Plan": "planning",
     "Run": "run",
     "Training": "training",
     "fit": "start",
     "load_model": "model_file",
     "load_run": "run",
+    "plan": "planning",
     "read_model": "model_file",
     "save_model": "model_file",
     "train": "start",

@@ -3,19 +3,39 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
-from fallline.graph.op import Array
+from fallline.graph.node import Graph
+from fallline.graph.op import Array, Shape
 from fallline.nn.model import Model
 from fallline.program import loop
 from fallline.training.metric import METRICS
 from fallline.training.pace import Pace
 from fallline.training.step import evaluation_step
+from fallline.training.stepper import main_and_last
 
 # Enough rows for matrix products to be efficient, few enough for their activations to stay in cache.
 BLOCK_ROWS = 512
 PREFIX = "validation_"
+
+
+def block_graphs(model: Model, inputs: Mapping[str, Array]) -> tuple[list[Graph], list[Shape]]:
+    """The graph of a block of rows, and that of the rows left at the end where there are some; the sums' shapes.
+
+    inputs: "theta", "x", "y" and "order".
+    """
+    metrics, rows = METRICS.get(model.task), len(inputs["order"])
+    sums = [] if metrics is None else [partial(metrics.sums, model.loss)]
+    size = min(BLOCK_ROWS, rows)
+    made = [evaluation_step(model, inputs, n, sums) for n in (size, rows % size) if n]
+    return [graph for graph, _ in made], made[0][1]
+
+
+def targets(y: Array, rows: Array) -> Array:
+    """The targets of these ascending rows; not copied where all are meant."""
+    return y if len(rows) == len(y) else y[rows]
 
 
 class Evaluation:
@@ -31,19 +51,14 @@ class Evaluation:
         self.rows = rows
         self.metrics = METRICS.get(model.task)
         self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
-        self._y = data["y"][rows] if self.metrics else data["y"]
-        sums = [lambda output, y: self.metrics.sums(model.loss, output, y)] if self.metrics else []  # type: ignore[union-attr]
+        self._y = targets(data["y"], rows) if self.metrics else data["y"]
         inputs = {"theta": theta, **data, "order": rows}
-        size = min(BLOCK_ROWS, len(rows))
-        self.full, tail = divmod(len(rows), size)
-        graph, shapes = evaluation_step(model, inputs, size, sums)
+        graphs, shapes = block_graphs(model, inputs)
+        self.full = len(rows) // min(BLOCK_ROWS, len(rows))
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
-        state, values = [self._cursor, *self._sums], list(inputs.values())
-        self._main, self._last = loop.build(graph, state, values, threads=threads), None
-        if tail:
-            graph, _ = evaluation_step(model, inputs, tail, sums)
-            self._last = loop.build(graph, state, values, threads=threads)
+        arrays = [self._cursor, *self._sums], list(inputs.values())
+        self._main, self._last = main_and_last(loop.build(graph, *arrays, threads=threads) for graph in graphs)
         self._pace = Pace()
         self.seconds = 0.0
         self.loss = math.nan

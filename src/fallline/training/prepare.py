@@ -85,6 +85,34 @@ def prepare(given: Any, data: Any, settings: Settings) -> Job:
     return _job(model, x, targets, checked, told)
 
 
+def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
+    """The job for data of this shape, (N, ...), without the data: x and y have forms and no memory."""
+    problems = Problems()
+    told = understood(settings, problems.arguments)
+    dtype = _dtype(given, told)
+    sizes = tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
+    if len(sizes) < 2 or min(sizes) < 1:
+        problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
+    if _share_is_given_rows(settings.validation):
+        problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
+    x = _formal(sizes, dtype)
+    if isinstance(given, Model) and sizes[1:] != given.input_shape:
+        problems.arguments.append(f"x has shape {sizes}, and the model was made for {with_batch(given.input_shape)}")
+    model = None if problems.arguments else _model(given, x, told, dtype, problems)
+    if model is not None and model.task == "custom":
+        problems.arguments.append(f"what targets {model.loss!r} takes cannot be told\n  try: data=(x, y)")
+    problems.raise_if_any()
+    assert model is not None and told.optimizer is not None
+    codes = model.task == "classification"
+    y = _formal(sizes[:1] if codes else (sizes[0], *model.output_shape), np.int64 if codes else dtype)
+    return _job(model, x, Targets(y), None, told)
+
+
+def _formal(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array of one element that looks like one of this shape."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
 def _share_is_given_rows(validation: Any) -> bool:
     return isinstance(validation, tuple | list) or (hasattr(validation, "x") and hasattr(validation, "y"))
 

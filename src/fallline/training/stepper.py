@@ -6,16 +6,18 @@ of its state are taken, never changes a result. Knows nothing of validation, eve
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fallline.errors import ProgramError
+from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.program import loop
+from fallline.program.loop import Loop
 from fallline.training.order import Order
 from fallline.training.pace import Pace
 from fallline.training.step import OPTIMIZER, training_step
@@ -42,6 +44,39 @@ class _Copy:
     cost: float = 0.0
 
 
+def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
+    """The state before the first step: theta, copied; the optimizer's arrays; counters."""
+    return {
+        "theta": np.array(model.theta),
+        **{OPTIMIZER + name: np.array(array) for name, array in sorted(optimizer.init(model.theta).items())},
+        "step": np.zeros((), np.int64),
+        "cursor": np.zeros((), np.int64),
+        "loss_sum": np.zeros((), np.float64),
+    }
+
+
+def step_graphs(
+    model: Model,
+    optimizer: Optimizer,
+    state: Mapping[str, Array],
+    data: Mapping[str, Array],
+    order: Order,
+    batch_size: int,
+) -> Iterator[Graph]:
+    """The graph of a step on a batch, and that of a step on the rows left at an epoch's end where there are some."""
+    rows, inputs = len(order.rows), {**data, "order": order.buffer}
+    # All rows in their own order need no gathering.
+    whole = rows == batch_size == len(data["x"]) and not order.shuffle
+    for size in filter(None, (batch_size, rows % batch_size)):
+        yield training_step(model, optimizer, state, inputs, size, whole, order.seed)
+
+
+def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
+    """The loop over whole batches, and the one over what is left."""
+    main, *last = loops
+    return main, last[0] if last else None
+
+
 class Stepper:
     """The state of a run and the loops that move it.
 
@@ -65,24 +100,13 @@ class Stepper:
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
         self.steps_per_epoch = self.full + (tail > 0)
-        self.state: dict[str, Array] = {
-            "theta": np.array(model.theta),
-            **{OPTIMIZER + name: np.array(array) for name, array in sorted(optimizer.init(model.theta).items())},
-            "step": np.zeros((), np.int64),
-            "cursor": np.zeros((), np.int64),
-            "loss_sum": np.zeros((), np.float64),
-        }
+        self.state = first_state(model, optimizer)
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
-        inputs = {**data, "order": order.buffer}
-        # All rows in their own order need no gathering.
-        whole = self.rows == batch_size == len(data["x"]) and not order.shuffle
-
-        def build(size: int) -> loop.Loop:
-            graph = training_step(model, optimizer, self.state, inputs, size, whole, order.seed)
-            arrays = list(self.state.values()), list(inputs.values())
-            return loop.build(graph, *arrays, watch=len(self.state), threads=threads)
-
-        self._main, self._last = build(batch_size), build(tail) if tail else None
+        arrays = list(self.state.values()), [*data.values(), order.buffer]
+        self._main, self._last = main_and_last(
+            loop.build(graph, *arrays, watch=len(self.state), threads=threads)
+            for graph in step_graphs(model, optimizer, self.state, data, order, batch_size)
+        )
         self.tail = tail
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan

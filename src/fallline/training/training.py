@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Training(Iterator[Event]):
         self._evaluation: Evaluation | None = None
         if held is not None:
             self._evaluation = Evaluation(job.model, self._stepper.theta, held.data, held.index, told.threads)
+        # The parameters to start from were copied; those that were drawn for this run need not be kept.
+        self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
         self._best = Best(told.early_stopping, self._stepper.theta)
         self._history: list[Event] = []
         self._loss = math.nan  # of the last whole epoch

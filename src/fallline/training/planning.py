@@ -1,0 +1,208 @@
+"""What a training will take, before it takes it: bytes by purpose, instructions, lanes, and about how long a step is.
+
+Asks the functions that training is made with. Allocates none of it, but for the state before the first step and what
+has to be made of the data.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.graph.node import Graph
+from fallline.nn.loss import Loss
+from fallline.optim import Optimizer
+from fallline.program.draft import Draft, draft
+from fallline.program.loop import lowered
+from fallline.program.lower import Lowered
+from fallline.training.evaluate import block_graphs, targets
+from fallline.training.metric import METRICS
+from fallline.training.order import Order
+from fallline.training.prepare import Job, from_shape, prepare
+from fallline.training.settings import Settings
+from fallline.training.step import GRADIENT, OPTIMIZER
+from fallline.training.stepper import first_state, step_graphs
+from fallline.training.stopping import EarlyStopping
+
+# What memory is for, in the order it is told. A byte that serves several purposes in turn counts for the first.
+PURPOSES: Mapping[str, str] = {
+    "parameters": "theta",
+    "gradient": "as long as theta; none where it is added to theta at once",
+    "moments": "the optimizer's arrays",
+    "activations": "values of the forward and the backward pass",
+    "scratch": "blocks that matrix products pack, for every lane",
+    "constants": "known before the first step, such as where weight decay pulls",
+    "last batch": "gradient to constants once more, for the rows left at the end of an epoch",
+    "validation": "the same for validation passes",
+    "copies": "of the state, to go back to, and of theta for the run and the best epoch",
+    "order": "row numbers, those of the next epochs included",
+    "data": "x and y where they cannot be read as they were given",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a training will take.
+
+    bytes: by purpose, the keys of PURPOSES. parameters: how many there are. rows: trained on. instructions: of a step.
+    lanes: cores that a step runs on. microseconds: about how long a step takes, as `fallline bench --calibrate` found
+    this machine to be.
+    """
+
+    bytes: Mapping[str, int]
+    parameters: int
+    dtype: str
+    rows: int
+    batch_size: int
+    instructions: int
+    lanes: int
+    microseconds: float
+
+    @property
+    def total(self) -> int:
+        """All bytes, beside the interpreter, its libraries and the data as they were given."""
+        return sum(self.bytes.values())
+
+    def __str__(self) -> str:
+        lanes = "one lane" if self.lanes == 1 else f"{self.lanes} lanes"
+        lines = [
+            f"{self.parameters:,} parameters in {self.dtype}, {self.rows:,} rows, batch {self.batch_size:,}",
+            f"a step: {self.instructions} instructions on {lanes}, about {in_time(self.microseconds)}",
+            *(f"  {name:<12}{in_bytes(n):>12}  {PURPOSES[name]}" for name, n in self.bytes.items() if n),
+            f"  {'total':<12}{in_bytes(self.total):>12}",
+        ]
+        return "\n".join(lines)
+
+
+def in_bytes(n: float) -> str:
+    """A number of bytes in the unit that suits it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if n < 1024 or unit == "GiB":
+            break
+        n /= 1024
+    return f"{n:,.0f} {unit}" if unit == "B" else f"{n:,.1f} {unit}"
+
+
+def in_time(microseconds: float) -> str:
+    """A time in the unit that suits it."""
+    if microseconds < 1000:
+        return f"{microseconds:.3g} us"
+    return f"{microseconds / 1000:.3g} ms" if microseconds < 1e6 else f"{microseconds / 1e6:,.3g} s"
+
+
+def plan(
+    model: Any,
+    data: Any,
+    *,
+    loss: str | Loss | Any = None,
+    optimizer: str | Optimizer = "adam",
+    batch_size: int | str | None = 32,
+    validation: Any = None,
+    early_stopping: EarlyStopping | int | bool | None = None,
+    shuffle: bool = True,
+    dtype: Any = None,
+    threads: int | None = None,
+) -> Plan:
+    """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
+
+    model, and all that is not named here: as for `train`.
+    data: (x, y), or the shape that x would have, (N, ...); then validation is a share of the rows or None.
+    Memory of the interpreter, of libraries, and of the data as they are given is not counted.
+    Errors: as for `train`. ArgumentError for the shape of data for a function of your own as the loss.
+    Example: print(fl.plan(nn.mlp((512, 512), 10), (60_000, 784), loss="cross_entropy", batch_size=128))
+    """
+    given = dict(locals())
+    settings = Settings(**{name: value for name, value in given.items() if name not in ("model", "data")})
+    if _is_shape(data):
+        return plan_of(from_shape(model, data, settings))
+    job = prepare(model, data, settings)
+    return plan_of(job, _made_of((job.train, data), (job.validation, validation)))
+
+
+def _is_shape(data: Any) -> bool:
+    sizes = data if isinstance(data, tuple | list) else (data,)
+    return bool(sizes) and all(isinstance(n, int | np.integer) for n in sizes)
+
+
+def _made_of(*pairs: tuple[Any, Any]) -> int:
+    """Bytes of the rows' arrays that are not the memory of what was given; a part of the given rows adds none."""
+    found: dict[int, int] = {}
+    for rows, given in pairs:
+        if rows is None:
+            continue
+        parts = (given.x, given.y) if hasattr(given, "x") else given if isinstance(given, tuple | list) else ()
+        for array in (rows.x, rows.y):
+            own = not any(isinstance(part, np.ndarray) and np.may_share_memory(array, part) for part in parts)
+            found[id(array)] = min(found.get(id(array), array.nbytes), array.nbytes if own else 0)
+    return sum(found.values())
+
+
+def plan_of(job: Job, made_of_data: int = 0) -> Plan:
+    """What a training of this job will take."""
+    model, order = job.model, Order(job.train.index, job.seed, job.shuffle)
+    state = first_state(model, job.optimizer)
+    graphs = step_graphs(model, job.optimizer, state, job.train.data, order, job.batch_size)
+    step, *rest = drafted(graphs, len(state), len(state), job.understood.threads)
+    theta = state["theta"].nbytes
+    bytes_of = by_purpose(*step) | {
+        "parameters": theta,
+        "moments": sum(array.nbytes for name, array in state.items() if name.startswith(OPTIMIZER)),
+        "last batch": sum(made.size for made, _ in rest),
+        "validation": _validation(job),
+        "copies": 2 * theta + sum(array.nbytes for array in state.values()) + (theta if _keeps_best(job) else 0),
+        "order": order.buffer.nbytes + order.rows.nbytes,
+        "data": made_of_data,
+    }
+    return Plan(
+        bytes={name: bytes_of[name] for name in PURPOSES},
+        parameters=model.layout.size,
+        dtype=model.dtype.name,
+        rows=len(order.rows),
+        batch_size=job.batch_size,
+        instructions=len(step[0].instructions),
+        lanes=step[0].lanes,
+        microseconds=step[0].nanoseconds / 1000,
+    )
+
+
+def _keeps_best(job: Job) -> bool:
+    rule = job.understood.early_stopping
+    return rule is not None and rule.restore_best
+
+
+Drafted = tuple[Draft, Lowered]
+
+
+def drafted(graphs: Iterable[Graph], count: int, watch: int | None, threads: int) -> list[Drafted]:
+    """Each step's graph as what a loop over it will be; `count` arrays of state."""
+    made = [lowered(graph, count, watch) for graph in graphs]
+    return [(draft(one, threads=threads), one) for one in made]
+
+
+def by_purpose(made: Draft, source: Lowered) -> dict[str, int]:
+    """A step's own memory: gradient, activations, scratch, constants."""
+    gradient = {r.buffer for node, r in source.values.items() if node.where.part == GRADIENT}
+    gradient = {made.home.get(number, number) for number in gradient}
+    scratch = {ins.operands[ins.scratch].buffer for ins in made.instructions if ins.scratch is not None}
+    values = made.covered(number for number in made.plan.offsets if number not in scratch)
+    return {
+        "gradient": made.covered(gradient),
+        "activations": values - made.covered(gradient),
+        "scratch": made.plan.size - values,
+        "constants": made.size - made.plan.size,
+    }
+
+
+def _validation(job: Job) -> int:
+    """Bytes of validation passes: their programs, their sums, and the targets that metrics look at."""
+    held = job.validation
+    if held is None:
+        return 0
+    inputs = {"theta": job.model.theta, **held.data, "order": held.index}
+    graphs, shapes = block_graphs(job.model, inputs)
+    sums = sum(8 * math.prod(shape) for shape in shapes)
+    size = sum(made.size for made, _ in drafted(graphs, 1 + len(shapes), None, job.understood.threads))
+    own = targets(held.y, held.index).nbytes if METRICS.get(job.model.task) and len(held.index) < len(held.y) else 0
+    return size + sums + own + held.index.nbytes
