@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fallline.bench import costs
-from fallline.bench.probes import gradient, resident
+from fallline.bench.probes import gradient, prediction, resident
 
 
 def test_more_than_the_ceiling_is_short_and_told() -> None:
@@ -20,6 +20,12 @@ def test_the_gradient_probe_counts_its_parameters() -> None:
     # Three layers of 4 by 4 weights and 4 biases: 3 * (16 + 4) = 60.
     found = gradient(4, rounds=1)
     assert found["parameters"] == 60 and found["value"] > 0 and found["both"] > 0
+
+
+def test_the_prediction_probe_counts_its_products() -> None:
+    found = prediction((4, 5, 3), 50, rounds=1)
+    assert found["flops"] == 2 * 50 * (4 * 5 + 5 * 3)
+    assert found["one"] > 0 and found["many"] > 0 and found["share"] == found["products"] / found["many"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fallline import compile as compiled
 from fallline import nn
-from fallline.errors import DataError
+from fallline.errors import ArgumentError, DataError
 from fallline.nn import model as model_module
 from fallline.nn import prediction
 from fallline.nn.model import Model
@@ -114,6 +114,12 @@ def test_threads_do_not_change_a_bit(threads: int | None, monkeypatch: pytest.Mo
     assert predictor(again, "outputs").block < 200
     for form in (x, np.asfortranarray(x)):
         np.testing.assert_array_equal(again.outputs(form, threads=threads), expected)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, 10**6])
+def test_senseless_threads_are_refused(threads: Any) -> None:
+    with pytest.raises(ArgumentError, match="threads is a whole number"):
+        small().predict(X[:1], threads=threads)
 
 
 def test_many_threads_may_predict_with_one_model() -> None:

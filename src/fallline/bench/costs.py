@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from fallline.bench.cases import CASES
-from fallline.bench.probes import WIDTHS
+from fallline.bench.probes import PREDICTED, WIDTHS
 from fallline.bench.race import ONE_THREAD
 from fallline.bench.report import seconds
 
@@ -24,6 +24,8 @@ GRADIENT_RATIO = 3.2
 FIRST_STEP_SECONDS = 1.2
 NEW_ARCHITECTURE_SECONDS = 0.05
 MEMORY_RATIO = 1.3
+ONE_ROW_SECONDS = 20e-6
+PRODUCT_SHARE = 0.8
 
 # Rows of a table, and a sentence for each floor that was missed.
 Found = tuple[list[tuple[str, ...]], list[str]]
@@ -102,6 +104,34 @@ def memory() -> Found:
     return rows, short
 
 
+def prediction() -> Found:
+    rows: list[tuple[str, ...]] = []
+    short: list[str] = []
+    for number, (sizes, count) in enumerate(PREDICTED):
+        name = "-".join(map(str, sizes))
+        found, _ = probe("prediction", str(number))
+        # The one row's floor is set for the smaller network; the larger one multiplies a hundred times as much.
+        floor = ONE_ROW_SECONDS if number == 0 else float("inf")
+        met = found["one"] <= floor and found["share"] >= PRODUCT_SHARE
+        rows.append(
+            (
+                name,
+                seconds(found["one"]),
+                f"{count:,}",
+                seconds(found["many"]),
+                f"{found['flops'] / found['many'] / 1e9:.0f}",
+                seconds(found["products"]),
+                f"{found['share']:.2f}",
+                f"{found['peak'] / 1e9:.0f}",
+                "met" if met else "SHORT",
+            )
+        )
+        short += missed(f"one row predicted, {name}", found["one"], floor, seconds)
+        if found["share"] < PRODUCT_SHARE:
+            short.append(f"many rows predicted, {name}: {found['share']:.2f} of the products, floor {PRODUCT_SHARE}")
+    return rows, short
+
+
 MEASURES: tuple[Measure, ...] = (
     Measure(
         "The gradient with its value, against the value alone",
@@ -128,5 +158,14 @@ MEASURES: tuple[Measure, ...] = (
         f"the peak over one epoch; peak over the sum of the two, at most {MEMORY_RATIO}.",
         ("network", "before", "announced", "peak", "ratio", "verdict"),
         memory,
+    ),
+    Measure(
+        "Prediction",
+        "Class labels by `predict` on one thread: of one row, and of many rows at once, against the network's matrix "
+        "products alone (NumPy's, in blocks that stay in the cache); peak is NumPy's rate for matrices of 1024 x 1024. "
+        f"Floors: one row of the first network in {seconds(ONE_ROW_SECONDS)}; many rows at {PRODUCT_SHARE} of the "
+        "products' rate (above 1 is quicker than the products alone).",
+        ("network", "one row", "rows", "all of them", "GFLOP/s", "products alone", "share", "peak", "verdict"),
+        prediction,
     ),
 )

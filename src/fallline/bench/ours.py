@@ -5,6 +5,7 @@ The one file of the benchmark that knows the library. Its imports happen late, s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,16 @@ def fit(problem: Problem) -> Any:
 
     case = problem.case
     return fl.fit(network(case), (problem.x, problem.y), loss=case.loss, epochs=1, **settings(case))
+
+
+def predictor(sizes: tuple[int, ...]) -> Callable[[Array], Array]:
+    """How a trained classifier of these layers predicts, on one thread, in a process that has trained."""
+    import fallline as fl
+
+    x = np.random.default_rng(0).standard_normal((sizes[-1] * 4, sizes[0]), np.float32)
+    y = np.arange(len(x)) % sizes[-1]
+    model = fl.fit(fl.nn.mlp(sizes[1:-1], sizes[-1]), (x, y), loss="cross_entropy", epochs=1).model
+    return lambda x: model.predict(x, threads=1)
 
 
 def announced_bytes(problem: Problem) -> int:

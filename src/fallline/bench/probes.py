@@ -1,6 +1,7 @@
 """Measurements that need a process of their own: each prints one line of JSON and ends.
 
-What costs.py asks for: what a gradient costs, how soon a first step is done, how much memory training takes.
+What costs.py asks for: what a gradient costs, how soon a first step is done, how much memory training takes, how fast
+a network predicts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -29,6 +31,11 @@ ARCHITECTURES = (
     (100, 50, 5),
     (8, 9, 10, 11, 4),
 )
+
+# Networks that predict, and how many rows at once: data of 100 MB and more.
+PREDICTED = (((30, 64, 64, 2), 1_000_000), ((784, 512, 512, 10), 32_768))
+PRODUCT_ROWS = 1024
+ONE_ROW_CALLS = 1000
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -94,6 +101,48 @@ def memory(name: str) -> dict[str, Any]:
     return {"before": before, "announced": announced_bytes(given), "peak": resident("VmHWM")}
 
 
+def prediction(sizes: tuple[int, ...], rows: int, rounds: int = 7) -> dict[str, Any]:
+    """Median seconds, in turn, of one row's prediction, of many rows', and of their matrix products and nothing else.
+
+    The products are NumPy's, block by block, into small arrays that stay in the cache.
+    share: seconds of the products in those of many rows, the median of the rounds' own. peak: floating-point operations
+    a second in a product large enough that nothing else counts.
+    """
+    from fallline.bench.ours import predictor
+
+    predict = predictor(sizes)
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, sizes[0]), np.float32)
+    weights = [rng.standard_normal(pair, np.float32) for pair in pairwise(sizes)]
+    block = min(PRODUCT_ROWS, rows)
+    places = [np.empty((block, n), np.float32) for n in sizes]
+
+    def products() -> None:
+        for start in range(0, rows - block + 1, block):
+            np.matmul(x[start : start + block], weights[0], out=places[1])
+            for weight, source, place in zip(weights[1:], places[1:], places[2:]):
+                np.matmul(source, weight, out=place)
+
+    one = x[:1]
+    square = rng.standard_normal((PRODUCT_ROWS, PRODUCT_ROWS), np.float32)
+    tasks: tuple[Callable[[], object], ...] = (
+        lambda: [predict(one) for _ in range(ONE_ROW_CALLS)], lambda: predict(x), products, lambda: square @ square,
+    )  # fmt: skip
+    for task in tasks:
+        task()
+    ones, many, bare, large = zip(*([timed(task) for task in tasks] for _ in range(rounds)))
+    share = median(b / m for m, b in zip(many, bare))
+    flops = 2 * rows * sum(a * b for a, b in pairwise(sizes))
+    return {
+        "one": median(ones) / ONE_ROW_CALLS,
+        "many": median(many),
+        "products": median(bare),
+        "share": share,
+        "flops": flops,
+        "peak": 2 * PRODUCT_ROWS**3 / median(large),
+    }
+
+
 def resident(field: str) -> int:
     """Bytes of memory, now (VmRSS) or at most so far (VmHWM). Linux only."""
     with open("/proc/self/status") as status:
@@ -105,6 +154,7 @@ PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     "first-step": first_step,
     "new-architecture": new_architecture,
     "memory": memory,
+    "prediction": lambda number: prediction(*PREDICTED[int(number)]),
 }
 
 if __name__ == "__main__":

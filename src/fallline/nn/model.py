@@ -208,7 +208,7 @@ class Model:
     def _through(self, meaning: "Meaning", x: Any, threads: int | None) -> Array:
         """What the outputs for some rows mean."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
-        plain = type(x) is np.ndarray and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
+        plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
         rows = x if plain else self._shaped(x)
         if not len(rows):
             return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))

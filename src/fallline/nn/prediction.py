@@ -15,7 +15,7 @@ import numpy as np
 from fallline.errors import ProgramError
 from fallline.graph.op import Array, Shape
 from fallline.nn.intake import Problems, check_finite
-from fallline.transforms.rowwise import Rowwise, ready
+from fallline.transforms.rowwise import Rowwise, checked, ready
 
 # Numbers in the widest layer of a block of rows: its values stay in the second-level cache (256 kB in float32).
 BLOCK = 1 << 16
@@ -43,8 +43,11 @@ class Predictor:
     def __call__(self, x: Array, threads: int | None = None) -> Array:
         """The results for the rows of x, of which there is one at least.
 
-        Errors: DataError for NaN, infinity and what is too large for the dtype, with its place.
+        Errors: DataError for NaN, infinity and what is too large for the dtype, with its place; ArgumentError for a
+        senseless number of threads.
         """
+        if threads is not None:
+            checked(threads)
         if self.machine is not None and (len(x) >= self.large or ready()):
             try:
                 return self.machine(x, self.check, threads=threads)

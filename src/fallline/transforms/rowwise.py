@@ -15,9 +15,10 @@ from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array, Shape
 from fallline.graph.trace import trace
 from fallline.program import lanes
+from fallline.program.lanes import checked
 from fallline.program.rows import RowProgram, ready
 
-__all__ = ["Rowwise", "ready"]
+__all__ = ["Rowwise", "checked", "ready"]
 
 # Fewer rows than a block go through programs for fewer, the largest that fits. What is left over goes through the same
 # program once more, together with rows before it that are done already: nothing is padded and nothing copied.
@@ -52,7 +53,7 @@ class Rowwise:
         threads: lanes to use at most; None means the cores this process may use. Little work is done on one.
         Errors: ProgramError where no program can be made; what `doubt` raises.
         """
-        most = threads if threads is None else lanes.checked(threads)
+        most = threads if threads is None else checked(threads)
         n = len(x)
         rows = next(size for size in self.sizes if size <= n)
         in_place = x.flags.c_contiguous and x.flags.aligned and x.dtype in READ
