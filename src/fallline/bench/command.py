@@ -78,9 +78,10 @@ def calibrate() -> int:
     """Measure the constants by which training chooses how many threads to use, and keep them."""
     from dataclasses import asdict
 
+    from fallline.program import calibrate as measuring
     from fallline.program import costs
 
-    before, found = asdict(costs.current()), costs.calibrate()
+    before, found = asdict(costs.current()), measuring.calibrate()
     path = costs.keep(found)
     print("nanoseconds   before    now")
     for name, value in asdict(found).items():

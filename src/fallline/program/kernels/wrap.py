@@ -123,3 +123,28 @@ def kernel(table, status, shared, lanes, steps):
                 return step
     return steps
 """
+
+# One step with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
+# which clock of the system; `now` is where it puts seconds and nanoseconds.
+CLOCKED_RUNNER = """
+from numba import njit, types
+from fallline.program.kernels.memory import call_kernel, word_pointer
+
+read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
+
+
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64[:, ::1], types.int32, types.int64)], cache=True,
+      nogil=True)
+def kernel(table, status, times, clock, now):
+    words, time = word_pointer(status), word_pointer(now)
+    for step in range(times.shape[0]):
+        for i in range(table.shape[0]):
+            read_clock(clock, now)
+            before = time[0] * 1000000000 + time[1]
+            call_kernel(table[i, 0], table[i, 1])
+            read_clock(clock, now)
+            times[step, i] = time[0] * 1000000000 + time[1] - before
+        if words[0] != 0:
+            return step
+    return times.shape[0]
+"""

@@ -1,0 +1,174 @@
+"""How long each instruction of a program takes, what it computes and moves, and how fast this machine can do either.
+
+Everything is measured on one core, at the moment it is asked for. Knows no layers and no training.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fallline.errors import ProgramError
+from fallline.graph.node import Graph, new_input
+from fallline.graph.op import Array
+from fallline.program.instructions import STATUS, Instruction
+from fallline.program.layout import Ref
+from fallline.program.lower import lower
+from fallline.program.machine import Program
+
+# Between two steps Python looks at its own clock, so a call is a block of steps; and a first block only warms up.
+BLOCK = 64
+# The product and the sizes of arrays, in bytes, whose rates are the machine's peaks.
+SQUARE = 512
+SIZES = tuple(1 << i for i in range(14, 26, 2))
+
+
+def kind_of(instruction: Instruction) -> str:
+    """The family that an instruction is of: elementwise, product, fold, scan, gather ..."""
+    if instruction.aligned and instruction.name != "copy":
+        return "elementwise"
+    return instruction.name if instruction.name == "scatter_add" else instruction.name.split("_")[0]
+
+
+def flops_of(instruction: Instruction) -> int:
+    """Operations on numbers: a multiply-add is two, any other, tanh as well as +, is one for each element."""
+    kind, operands = kind_of(instruction), instruction.operands
+    if kind == "product":
+        (c, a), n = operands[:2], operands[0].shape[-1]
+        return 2 * a.size * n if c.size else 0
+    if kind == "elementwise":
+        return operands[0].size * (instruction.name.count("+") + 1)
+    return operands[1].size if kind in ("fold", "scan") else 0
+
+
+def bytes_of(instruction: Instruction) -> int:
+    """Bytes read and written, each element once; of an array that is picked from, as many as are picked."""
+    out = instruction.operands[0]
+    total = 0
+    for i, ref in enumerate(instruction.operands):
+        if i == instruction.scratch or ref.buffer == STATUS:
+            continue
+        elements = min(_distinct(ref), out.size) if kind_of(instruction) == "gather" else _distinct(ref)
+        total += elements * ref.dtype.itemsize
+    return total
+
+
+def _distinct(ref: Ref) -> int:
+    return int(np.prod([n for n, s in zip(ref.shape, ref.strides, strict=True) if s or n == 0], dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One instruction and the median of the seconds that it took."""
+
+    instruction: Instruction
+    seconds: float
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.instruction)
+
+    @property
+    def flops(self) -> int:
+        return flops_of(self.instruction)
+
+    @property
+    def bytes(self) -> int:
+        return bytes_of(self.instruction)
+
+
+def timed(program: Program, block: int, rewind: Callable[[], None], seconds: float) -> tuple[Timed, ...]:
+    """Run a program on one lane with a look at the clock around every instruction.
+
+    block: steps that can be made in a row; rewind: what makes as many possible again. seconds: to spend, about.
+    Errors: ProgramError for a program on several lanes, and where the system has no such clock.
+    """
+    if len(program.tables) != 1 or not hasattr(time, "CLOCK_MONOTONIC"):
+        raise ProgramError("instructions are timed on one lane, by the clock of a POSIX system")
+    from fallline.program.kernels import store
+    from fallline.program.kernels.wrap import CLOCKED_RUNNER
+
+    runner, now = store.load(CLOCKED_RUNNER), np.zeros(2, np.int64)
+
+    def run(table: Array, steps: int) -> Array:
+        times = np.zeros((steps, len(table)), np.int64)
+        program.status[:] = 0
+        done = runner(table, program.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
+        return times[:done]
+
+    with program.lock:
+        blocks: list[Array] = []
+        end = time.perf_counter() + seconds
+        while len(blocks) < 2 or time.perf_counter() < end:
+            rewind()
+            blocks.append(run(program.tables[0], min(block, BLOCK)))
+    times = np.concatenate(blocks[1:])
+    if not len(times):
+        raise ProgramError("the watched value is not finite, so there is no step to time")
+    typical = np.maximum(np.median(times, axis=0) - _look(runner), 0.0) * 1e-9
+    return tuple(Timed(ins, float(s)) for ins, s in zip(program.instructions, typical, strict=True))
+
+
+def _look(runner: Any) -> float:
+    """Nanoseconds between two looks at the clock with nothing between them but one short instruction's call."""
+    x = np.zeros(1)
+    empty = _program(lambda x: x + 1, [x])
+    times, now = np.zeros((1000, 1), np.int64), np.zeros(2, np.int64)
+    runner(empty.tables[0], empty.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
+    return float(np.median(times))
+
+
+def _program(function: Callable[..., Any], arrays: list[Array]) -> Program:
+    inputs = tuple(new_input(array.shape, array.dtype) for array in arrays)
+    return Program(lower(Graph(inputs, (function(*inputs),))), arrays)
+
+
+def _best(program: Program, seconds: float) -> float:
+    """The least seconds of a run."""
+    least, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end or least == float("inf"):
+        begun = time.perf_counter()
+        program.run(1)
+        took = time.perf_counter() - begun
+        inner = max(1, int(1e-4 / took))
+        begun = time.perf_counter()
+        program.run(inner)
+        least = min(least, (time.perf_counter() - begun) / inner)
+    return least
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What one core of this machine reaches with our own kernels.
+
+    products: operations per second in a large matrix product. memory: (bytes touched, bytes per second) of a sum of
+    two arrays, for sizes from the first cache to main memory.
+    """
+
+    products: float
+    memory: tuple[tuple[int, float], ...]
+
+    def bandwidth(self, nbytes: int) -> float:
+        """Bytes per second for work that touches so many bytes."""
+        sizes = np.log([size for size, _ in self.memory])
+        return float(np.interp(np.log(max(nbytes, 1)), sizes, [rate for _, rate in self.memory]))
+
+    def least_seconds(self, flops: int, nbytes: int) -> float:
+        """The time below which nobody computes and moves as much on one core."""
+        return max(flops / self.products, nbytes / self.bandwidth(nbytes))
+
+
+def measure_peak(dtype: Any, seconds: float = 0.3) -> Peak:
+    """This machine's peak rates, now, in this precision."""
+    each = seconds / (1 + len(SIZES))
+    square = np.full((SQUARE, SQUARE), 0.5, dtype)
+    product = 2 * SQUARE**3 / _best(_program(lambda a, b: a @ b, [square, square.copy()]), each)
+    memory = []
+    for size in SIZES:
+        parts = [np.ones(size // (3 * square.itemsize), dtype) for _ in range(2)]
+        touched = 3 * parts[0].nbytes
+        memory.append((touched, touched / _best(_program(lambda a, b: a + b, parts), each)))
+    return Peak(product, tuple(memory))
