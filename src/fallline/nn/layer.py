@@ -126,7 +126,8 @@ class Flatten:
 class Function:
     """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
 
-    function: (N, *shape) -> (N, *out); rows must not mix. A network that holds one cannot be saved as a file.
+    function: (N, *shape) -> (N, *out); rows must not mix. What it closes over is taken as it is when a model trains or
+        first predicts. A network that holds one cannot be saved as a file.
     Errors: TraceError where the function does what cannot be traced; ShapeError where it loses the batch axis.
     """
 

@@ -21,9 +21,9 @@ from fallline.transforms.rowwise import Rowwise, checked, ready
 BLOCK = 1 << 16
 FEWEST, MOST = 64, 4096  # rows in a block
 
-# Rows times the numbers that leave its layers, from which on loading the machine pays within one call. Products take
-# NumPy no longer; each pass over a layer's numbers costs it about 3 ns a number more.
-LARGE = 1 << 27
+# Rows times the numbers that leave the layers for one, at which NumPy needs about as long as loading the machine takes:
+# each pass over a layer's numbers costs it 2 to 3 ns a number more, while products differ little.
+LARGE = 1 << 28
 
 
 class Predictor:
