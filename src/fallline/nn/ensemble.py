@@ -15,7 +15,7 @@ from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.layer import Generator, Layer, with_batch
+from fallline.nn.layer import Generator, Layer, Noise, noisily, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import Model
 from fallline.nn.theta import Layout
@@ -97,7 +97,14 @@ class Ensemble:
         return tuple(params for params, _ in drawn), first
 
     def apply(self, params: Tree, x: Any) -> Any:
-        z = [network.apply(its, x) for network, its in zip(self.networks, params, strict=True)]
+        return self._average([network.apply(its, x) for network, its in zip(self.networks, params, strict=True)])
+
+    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
+        return self._average(
+            [noisily(network, its, x, noise) for network, its in zip(self.networks, params, strict=True)]
+        )
+
+    def _average(self, z: list[Any]) -> Any:
         return z[0] if len(z) == 1 else AVERAGES[self.link](np.stack(z), len(z))
 
 

@@ -56,9 +56,14 @@ class Optimizer:
         """One update from a gradient that is already clipped; `learning_rate` is this step's."""
         raise NotImplementedError
 
-    def update(self, theta: Any, g: Any, state: State, step: Any, decay_mask: Any = None) -> tuple[Any, State]:
-        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls, None: everywhere."""
-        learning_rate = self.rate_at(step)
+    def update(
+        self, theta: Any, g: Any, state: State, step: Any, decay_mask: Any = None, learning_rate: Any = None
+    ) -> tuple[Any, State]:
+        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls, None: everywhere.
+
+        learning_rate: of this step, as a traced float64 number; None: the optimizer's own.
+        """
+        learning_rate = self.rate_at(step) if learning_rate is None else learning_rate
         g = self.clipped(g)
         if self.weight_decay and not self.decoupled:
             g = g + decay(theta, self.weight_decay, decay_mask)

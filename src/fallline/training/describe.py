@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from fallline.config import to_config
 from fallline.errors import ArgumentError
 from fallline.graph.op import Array
+from fallline.training.common import Common, Same
 from fallline.training.prepare import Job, Rows
 
 # What may differ between a run and its continuation.
@@ -26,7 +28,9 @@ def described(job: Job) -> dict[str, Any]:
     settings, held = job.understood.given, job.validation
     validation: Any = job.understood.share or None
     if held is not None and not job.understood.share:
-        validation = data_of(held)
+        validation = data_of(held, job.common)
+        if held.x is job.train.x:
+            validation["chosen"] = digest(held.index)
     return {
         "fallline": "run 1",
         "model": form(job.model),
@@ -41,7 +45,7 @@ def described(job: Job) -> dict[str, Any]:
         "threads": None if settings.threads is None else job.understood.threads,
         "early_stopping": form(job.understood.early_stopping),
         "checkpoints": form(settings.checkpoints),
-        "data": data_of(job.train),
+        "data": data_of(job.train, job.common),
         "validation": validation,
         "extra": dict(settings.extra or {}),
         "versions": {name: version(name) for name in ("fallline", "numpy")} | {"python": platform.python_version()},
@@ -64,8 +68,9 @@ def version(name: str) -> str | None:
         return None
 
 
-def data_of(rows: Rows) -> dict[str, Any]:
-    return {"rows": len(rows.x), "input_shape": list(rows.x.shape[1:]), "x": digest(rows.x), "y": digest(rows.y)}
+def data_of(rows: Rows, common: Common) -> dict[str, Any]:
+    x, y = (common.once(("digest", Same(array)), partial(digest, array)) for array in (rows.x, rows.y))
+    return {"rows": len(rows.x), "input_shape": list(rows.x.shape[1:]), "x": x, "y": y}
 
 
 def digest(array: Array) -> str:

@@ -11,6 +11,7 @@ from fallline.graph.node import Graph
 from fallline.graph.op import Array, Shape
 from fallline.nn.model import Model
 from fallline.program import loop
+from fallline.training.common import ALONE, Common, Same, form
 from fallline.training.metric import METRICS
 from fallline.training.pace import Pace
 from fallline.training.step import evaluation_step
@@ -45,20 +46,31 @@ class Evaluation:
     """
 
     def __init__(
-        self, model: Model, theta: Array, data: Mapping[str, Array], rows: Array, threads: int | None = 1
+        self,
+        model: Model,
+        theta: Array,
+        data: Mapping[str, Array],
+        rows: Array,
+        threads: int | None = 1,
+        common: Common = ALONE,
     ) -> None:
-        """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most."""
+        """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most.
+
+        common: holds the programs of trainings beside it.
+        """
         self.rows = rows
         self.metrics = METRICS.get(model.task)
         self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
-        self._y = targets(data["y"], rows) if self.metrics else data["y"]
-        inputs = {"theta": theta, **data, "order": rows}
-        graphs, shapes = block_graphs(model, inputs)
+        y, inputs = data["y"], {"theta": theta, **data, "order": rows}
+        self._y = common.once(("targets", Same(y), Same(rows)), lambda: targets(y, rows)) if self.metrics else y
+        key = "evaluation", model.network, model.loss, model.dtype, threads, *map(form, inputs.values())
+        graphs, shapes = common.once(key, lambda: block_graphs(model, inputs))
         self.full = len(rows) // min(BLOCK_ROWS, len(rows))
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
         arrays = [self._cursor, *self._sums], list(inputs.values())
-        self._main, self._last = main_and_last(loop.build(graph, *arrays, threads=threads) for graph in graphs)
+        loops = common.loops(key, *arrays, lambda: (loop.build(graph, *arrays, threads=threads) for graph in graphs))
+        self._main, self._last = main_and_last(loops)
         self._pace = Pace()
         self.seconds = 0.0
         self.loss = math.nan

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,8 +13,10 @@ class Interrupts:
     Does nothing outside the main thread, where signals do not arrive, and where somebody else handles Ctrl-C.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        """then: told at the first Ctrl-C, at once."""
         self.asked = False
+        self._then = then
         self._depth = 0
         self._ours = False
 
@@ -37,3 +40,4 @@ class Interrupts:
         if self.asked:
             signal.default_int_handler(number, frame)
         self.asked = True
+        self._then()

@@ -2,26 +2,30 @@
 tells all that is wrong. Starts nothing and writes nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fallline.errors import FalllineError
-from fallline.graph.op import Array
+from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
-from fallline.nn.layer import with_batch
+from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.optim import Optimizer
+from fallline.training.common import ALONE, Common, Same
 from fallline.training.order import stream
 from fallline.training.settings import Settings, Understood, understood
-from fallline.training.split import held_out
+from fallline.training.split import all_but, chosen_rows, held_out
 
 # Data of another float precision are converted once if they are smaller than this, else batch by batch.
 _CONVERT_BYTES = 1 << 28
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A training that can begin. optimizer: its schedule knows how many steps there will be."""
+    """A training that can begin. optimizer: its schedule knows how many steps there will be.
+
+    common: what it shares with trainings beside it.
+    """
 
     model: Model
     optimizer: Optimizer
@@ -51,38 +58,41 @@ class Job:
     seed: int
     understood: Understood
     notes: tuple[str, ...]
+    common: Common = ALONE
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.train.index) // self.batch_size)
 
 
-def prepare(given: Any, data: Any, settings: Settings) -> Job:
-    """The job, or one ArgumentError or DataError with every problem found."""
+def prepare(given: Any, data: Any, settings: Settings, common: Common = ALONE) -> Job:
+    """The job, or one ArgumentError or DataError with every problem found.
+
+    common: what trainings beside this one have made of the same data already.
+    """
     problems = Problems()
     told = understood(settings, problems.arguments)
     dtype = _dtype(given, told)
     x, y = _pair(data, "data", problems)
-    x = _rows(x, "x", given, dtype, problems)
-    model = _model(given, x, told, dtype, problems)
-    targets = _targets(y, x, "y", model, told.loss, dtype, problems)
+    x = _rows(x, "x", given, dtype, problems, common)
+    model = _model(given, x, told, dtype, problems, common)
+    targets = _targets(y, x, "y", model, told.loss, dtype, problems, common)
     validation = settings.validation
-    separate = _share_is_given_rows(validation)
-    checked = None
-    if separate:
+    checked: Any = chosen_rows(validation, problems.data, None if x is None else len(x))
+    if _share_is_given_rows(validation):
         xv, yv = _pair(validation, "validation", problems)
-        xv = _rows(xv, "validation x", model or given, dtype, problems)
+        xv = _rows(xv, "validation x", model or given, dtype, problems, common)
         if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
             problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
         classes = model.for_targets(targets) if model is not None and targets is not None else None
         if classes is not None:
-            checked = xv, _targets(yv, xv, "validation y", classes, told.loss, dtype, problems)
+            checked = xv, _targets(yv, xv, "validation y", classes, told.loss, dtype, problems, common)
     if told.share and x is not None and len(x) < 2:
         problems.data.append(f"a share of {len(x)} row cannot be held out for validation\n  try: validation=None")
     problems.raise_if_any()
     assert model is not None and x is not None and targets is not None
     assert told.optimizer is not None
-    return _job(model, x, targets, checked, told)
+    return _job(model, x, targets, checked, told, common)
 
 
 def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
@@ -117,18 +127,28 @@ def _share_is_given_rows(validation: Any) -> bool:
     return isinstance(validation, tuple | list) or (hasattr(validation, "x") and hasattr(validation, "y"))
 
 
-def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Understood) -> Job:
-    settings, n = told.given, len(x)
+def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Understood, common: Common = ALONE) -> Job:
+    """validation: rows of their own, (x, targets), or the numbers of some of these; None for a share or none."""
+    settings, n, y = told.given, len(x), targets.y
     model = model.for_targets(targets)
-    train = Rows(x, targets.y, np.arange(n))
-    held = None
-    if told.share:
+
+    def every(n: int) -> Array:
+        return common.once(("all rows", n), lambda: np.arange(n))
+
+    def by_share() -> tuple[Array, Array]:
         rng = stream(int(settings.seed), "validation rows")
-        kept, out = held_out(n, told.share, rng, _codes(model, targets.y))
-        train, held = Rows(x, targets.y, kept), Rows(x, targets.y, out)
+        return held_out(n, told.share, rng, _codes(model, y))
+
+    train, held = Rows(x, y, every(n)), None
+    if told.share or isinstance(validation, np.ndarray):
+        if told.share:
+            kept, out = common.once(("share", Same(y), told.share, int(settings.seed)), by_share)
+        else:
+            kept, out = common.once(("rows", n, validation.tobytes()), lambda: (all_but(validation, n), validation))
+        train, held = Rows(x, y, kept), Rows(x, y, out)
     elif validation is not None:
         xv, yv = validation
-        held = Rows(xv, yv.y, np.arange(len(xv)))
+        held = Rows(xv, yv.y, every(len(xv)))
     rows, notes = len(train.index), []
     asked = settings.batch_size
     size = rows if asked is None or isinstance(asked, str) else int(asked)
@@ -140,7 +160,7 @@ def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Unders
     optimizer = told.optimizer.resolve(epochs * -(-rows // size))
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and size < rows
-    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), told, tuple(notes))
+    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), told, tuple(notes), common)
 
 
 def _codes(model: Model, y: Array) -> Array | None:
@@ -173,8 +193,27 @@ def _pair(data: Any, what: str, problems: Problems) -> tuple[Any, Any]:
     return None, None
 
 
-def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Problems) -> Array | None:
+def _told_once(common: Common, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]) -> T:
+    """What `make` returns, made once; the problems it found are told every time."""
+
+    def made() -> tuple[T, Problems]:
+        found = Problems()
+        return make(found), found
+
+    result, found = common.once(key, made)
+    problems.arguments += found.arguments
+    problems.data += found.data
+    return result
+
+
+def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Problems, common: Common) -> Array | None:
     """x ready for the step; None after telling what is wrong with it."""
+    wanted = model.input_shape if isinstance(model, Model) else None
+    key = "x", Same(given), what, wanted, dtype
+    return _told_once(common, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, found))
+
+
+def _checked_rows(given: Any, what: str, wanted: Any, dtype: np.dtype[Any], problems: Problems) -> Array | None:
     if given is None:
         return None
     x = as_numbers(given, what, problems)
@@ -186,8 +225,8 @@ def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Pro
     if x.size == 0:
         problems.data.append(f"{what} has no features: its shape is {x.shape}")
         return None
-    if isinstance(model, Model) and x.shape[1:] != model.input_shape:
-        problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(model.input_shape)}")
+    if wanted is not None and x.shape[1:] != wanted:
+        problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(wanted)}")
         return None
     if not check_finite(x, what, dtype, problems):
         return x  # its shape still helps to find what else is wrong
@@ -204,7 +243,9 @@ def _is_mapped(array: Any) -> bool:
     return False
 
 
-def _model(given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], problems: Problems) -> Model | None:
+def _model(
+    given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], problems: Problems, common: Common = ALONE
+) -> Model | None:
     """The model to train: the given one in the asked precision, or a new one for this data."""
     loss = told.loss
     if isinstance(given, Model):
@@ -221,7 +262,7 @@ def _model(given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], 
     except (TypeError, ValueError, OverflowError):
         return None  # the seed has been told above
     try:
-        model = Model.init(given, x.shape[1:], loss=loss, seed=rng, dtype=dtype)
+        model = _drawn(given, x.shape[1:], loss, rng, dtype, common)
     except FalllineError as error:
         problems.arguments.append(str(error))
         return None
@@ -230,10 +271,42 @@ def _model(given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], 
     return model
 
 
+def _drawn(
+    given: Any, shape: Shape, loss: Loss, rng: np.random.Generator, dtype: np.dtype[Any], common: Common
+) -> Model:
+    """A new model. Of a network that was met before only the parameters are drawn, as `Model.init` draws them."""
+    fresh: list[Model] = []
+
+    def form() -> Model:
+        fresh.append(Model.init(given, shape, loss=loss, seed=rng, dtype=dtype))
+        return replace(fresh[0], theta=np.empty(0, dtype))
+
+    known = common.once(("model", given if isinstance(given, Layer) else Same(given), shape, loss, dtype), form)
+    if fresh:
+        return fresh[0]
+    params, _ = known.network.init(rng, shape, dtype)
+    return known.with_theta(known.layout.join(params, dtype))
+
+
 def _targets(
-    y: Any, x: Array | None, what: str, model: Model | None, loss: Loss | None, dtype: np.dtype[Any], problems: Problems
+    y: Any,
+    x: Array | None,
+    what: str,
+    model: Model | None,
+    loss: Loss | None,
+    dtype: np.dtype[Any],
+    problems: Problems,
+    common: Common,
 ) -> Targets | None:
     """y as the loss takes it; None after telling what is wrong with it."""
+    form = None if model is None else (model.loss, model.output_shape, model.dtype, Same(model.classes))
+    key = "y", Same(y), None if x is None else len(x), what, form, loss, dtype
+    return _told_once(common, key, problems, lambda found: _checked_targets(y, x, what, model, loss, dtype, found))
+
+
+def _checked_targets(
+    y: Any, x: Array | None, what: str, model: Model | None, loss: Loss | None, dtype: np.dtype[Any], problems: Problems
+) -> Targets | None:
     if y is None:
         return None
     try:

@@ -14,6 +14,7 @@ from fallline.nn.loss import Loss
 from fallline.optim import OPTIMIZERS, Optimizer
 from fallline.program import lanes
 from fallline.ranges import option
+from fallline.training.split import chosen_rows
 from fallline.training.stopping import EarlyStopping
 
 SEED_LIMIT = 2**63
@@ -80,7 +81,7 @@ def understood(settings: Settings, problems: list[str]) -> Understood:
     return Understood(
         given=settings,
         loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
-        optimizer=_looked_up(_optimizer, settings.optimizer, problems),
+        optimizer=_looked_up(looked_up_optimizer, settings.optimizer, problems),
         early_stopping=_looked_up(_early_stopping, settings.early_stopping, problems),
         share=_share(settings.validation, problems),
         folder=Path(folder) if folder is not None else None,
@@ -106,7 +107,7 @@ def _looked_up(look: Any, given: Any, problems: list[str]) -> Any:
         return None
 
 
-def _optimizer(given: Any) -> Optimizer:
+def looked_up_optimizer(given: Any) -> Optimizer:
     if isinstance(given, Optimizer):
         return given
     if isinstance(given, type) and issubclass(given, Optimizer):
@@ -129,10 +130,10 @@ def _share(validation: Any, problems: list[str]) -> float:
     """The share of rows held out, 0 where validation data were given or none is wanted."""
     if validation is None or validation is False or isinstance(validation, tuple | list):
         return 0.0
-    if hasattr(validation, "x") and hasattr(validation, "y"):
+    if (hasattr(validation, "x") and hasattr(validation, "y")) or chosen_rows(validation, [], None) is not None:
         return 0.0
     wrong = ranges.Range(at_least=0, below=1).problem(validation)
     if wrong:
-        problems.append(f"validation, as a share of the rows, {wrong}; or give validation data, (x, y)")
+        problems.append(f"validation, as a share of the rows, {wrong}; or give validation data, (x, y), or row numbers")
         return 0.0
     return float(validation)

@@ -38,13 +38,13 @@ def training_step(
     data: Mapping[str, Array],
     size: int,
     whole: bool = False,
-    seed: int = 0,
 ) -> Graph:
     """The graph of one update on a batch of `size` rows; its last output is the loss before the update.
 
     state: "theta", "step", "cursor", "loss_sum", and the optimizer's arrays under OPTIMIZER + name.
-    data: "x", "y" and "order". whole: the batch is all rows of x as they stand, so none are gathered. seed: of what
-    layers draw while training.
+    data: "x", "y" and "order"; "seed", int64, of what layers draw while training; "learning_rate", float64, where it is
+    one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
+    whole: the batch is all rows of x as they stand, so none are gathered.
     """
     decay_mask = model.decay_mask if optimizer.weight_decay else None
     names = [*state, *data]
@@ -53,12 +53,12 @@ def training_step(
         of = dict(zip(names, values, strict=True))
         params = model.layout.split(of["theta"])
         xb, yb = batch(model, of, None if whole else size)
-        output = noisily(model.network, params, xb, noise_of(seed, of["step"], model.dtype))
+        output = noisily(model.network, params, xb, noise_of(of.get("seed", 0), of["step"], model.dtype))
         loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
-        g = flat_gradient(loss, params)
+        g, rate = flat_gradient(loss, params), of.get("learning_rate")
         with part("optimizer"):
-            theta, moments = optimizer.update(of["theta"], g, moments, of["step"], decay_mask)
+            theta, moments = optimizer.update(of["theta"], g, moments, of["step"], decay_mask, rate)
         new = {
             "theta": theta,
             **counted(of, loss, size),
@@ -70,7 +70,7 @@ def training_step(
     return graph
 
 
-def noise_of(seed: int, step: Any, dtype: Any) -> Noise:
+def noise_of(seed: Any, step: Any, dtype: Any) -> Noise:
     """Random numbers for layers that want them, as they follow from the seed, the step and the place in the network."""
     calls = itertools.count()
 

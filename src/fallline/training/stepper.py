@@ -7,7 +7,7 @@ of its state are taken, never changes a result. Knows nothing of validation, eve
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.program import loop
 from fallline.program.loop import Loop
+from fallline.training.common import ALONE, Common
 from fallline.training.order import Order
 from fallline.training.pace import Pace
 from fallline.training.step import OPTIMIZER, training_step
@@ -55,6 +56,13 @@ def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
     }
 
 
+def step_inputs(optimizer: Optimizer, data: Mapping[str, Array], order: Order) -> dict[str, Array]:
+    """What a step reads besides its state."""
+    rate = optimizer.learning_rate
+    numbers = {} if callable(rate) else {"learning_rate": np.array(rate, np.float64)}
+    return {**data, "order": order.buffer, "seed": np.array(order.seed, np.int64), **numbers}
+
+
 def step_graphs(
     model: Model,
     optimizer: Optimizer,
@@ -64,11 +72,11 @@ def step_graphs(
     batch_size: int,
 ) -> Iterator[Graph]:
     """The graph of a step on a batch, and that of a step on the rows left at an epoch's end where there are some."""
-    rows, inputs = len(order.rows), {**data, "order": order.buffer}
+    rows, inputs = len(order.rows), step_inputs(optimizer, data, order)
     # All rows in their own order need no gathering.
     whole = rows == batch_size == len(data["x"]) and not order.shuffle
     for size in filter(None, (batch_size, rows % batch_size)):
-        yield training_step(model, optimizer, state, inputs, size, whole, order.seed)
+        yield training_step(model, optimizer, state, inputs, size, whole)
 
 
 def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
@@ -92,21 +100,27 @@ class Stepper:
         order: Order,
         batch_size: int,
         threads: int | None = 1,
+        common: Common = ALONE,
     ) -> None:
         """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
 
-        threads: lanes of a step at most; no result depends on it.
+        threads: lanes of a step at most; no result depends on it. common: holds the programs of trainings beside it.
         """
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
         self.steps_per_epoch = self.full + (tail > 0)
         self.state = first_state(model, optimizer)
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
-        arrays = list(self.state.values()), [*data.values(), order.buffer]
-        self._main, self._last = main_and_last(
-            loop.build(graph, *arrays, watch=len(self.state), threads=threads)
-            for graph in step_graphs(model, optimizer, self.state, data, order, batch_size)
-        )
+        arrays = list(self.state.values()), list(step_inputs(optimizer, data, order).values())
+
+        def build() -> Iterator[Loop]:
+            for graph in step_graphs(model, optimizer, self.state, data, order, batch_size):
+                yield loop.build(graph, *arrays, watch=len(self.state), threads=threads)
+
+        # The learning rate and the seed are read with the data, so they are no part of the programs.
+        rule = optimizer if callable(optimizer.learning_rate) else replace(optimizer, learning_rate=1.0)
+        key = "step", model.network, model.loss, rule, batch_size, self.rows, order.shuffle, threads
+        self._main, self._last = main_and_last(common.loops(key, *arrays, build))
         self.tail = tail
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan

@@ -44,7 +44,7 @@ class Training(Iterator[Event]):
     """
 
     def __init__(self, job: Job) -> None:
-        told, held = job.understood, job.validation
+        told, held, common = job.understood, job.validation, job.common
         self.job = job
         self.config = described(job)
         self.interrupts = Interrupts()
@@ -53,10 +53,11 @@ class Training(Iterator[Event]):
             options = {"overwrite": told.given.overwrite, "resume": told.resume, "must_exist": told.must_exist}
             self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
         order = Order(job.train.index, job.seed, job.shuffle)
-        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads)
+        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads, common)
         self._evaluation: Evaluation | None = None
         if held is not None:
-            self._evaluation = Evaluation(job.model, self._stepper.theta, held.data, held.index, told.threads)
+            theta = self._stepper.theta
+            self._evaluation = Evaluation(job.model, theta, held.data, held.index, told.threads, common)
         # The parameters to start from were copied; those that were drawn for this run need not be kept.
         self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
         self._best = Best(told.early_stopping, self._stepper.theta)
@@ -77,6 +78,11 @@ class Training(Iterator[Event]):
     def close(self) -> None:
         """Let go of the run folder and the lanes without ending the training; `run` keeps the last state."""
         self._events.close()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What validation measures beside the loss: the keys of EpochEnded.metrics."""
+        return self._evaluation.names if self._evaluation is not None else ()
 
     @property
     def run(self) -> Run:
@@ -132,7 +138,7 @@ class Training(Iterator[Event]):
             seed=job.seed,
             dtype=job.model.dtype.name,
             lanes=self._stepper.lanes,
-            metrics=self._evaluation.names if self._evaluation is not None else (),
+            metrics=self.metrics,
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,
             folder=str(self._folder.path) if self._folder is not None else None,
@@ -157,6 +163,8 @@ class Training(Iterator[Event]):
         before, seconds = self._spent, stepper.seconds
         first = stepper.epoch_step
         while not stepper.epoch_is_done:
+            if asked.asked:  # while nobody asked for events
+                return "interrupted"
             setback = stepper.advance()
             if setback is not None:
                 yield self._told(self._diverged(setback))

@@ -1,0 +1,77 @@
+"""What trainings side by side have in common is made once: checked data, splits, digests, programs.
+
+Knows nothing of what it keeps. A training by itself shares nothing, and keeps nothing alive.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fallline.graph.op import Array
+from fallline.program.loop import Loop
+
+T = TypeVar("T")
+
+
+class Same:
+    """An object as part of a key: equal to itself alone. Keeps it alive, so that no other can take its identity."""
+
+    __slots__ = ("it",)
+
+    def __init__(self, it: object) -> None:
+        self.it = it
+
+    def __hash__(self) -> int:
+        return id(self.it)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.it is other.it
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What was made before, by key. kept: None for a training that shares nothing."""
+
+    kept: dict[Hashable, Any] | None
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What `make` returned for this key the first time."""
+        if self.kept is None or not can_be_hashed(key):
+            return make()
+        if key not in self.kept:
+            self.kept[key] = make()
+        found: T = self.kept[key]
+        return found
+
+    def loops(
+        self, key: tuple[Any, ...], state: Sequence[Array], data: Sequence[Array], make: Callable[[], Iterable[Loop]]
+    ) -> list[Loop]:
+        """Loops over these arrays: those that `make` makes for a first one, their twins for others of the same form.
+
+        key: all that the loops' graphs follow from, but for the forms of the arrays.
+        """
+        whole = ("loops", *key, *(form(array) for array in (*state, *data)))
+        fresh: list[Loop] = []
+        if self.kept is None or not can_be_hashed(whole):
+            return [*make()]
+        if whole not in self.kept:
+            self.kept[whole] = fresh = [*make()]
+        return fresh or [loop.twin(state, data) for loop in self.kept[whole]]
+
+
+ALONE = Common(None)
+
+
+def can_be_hashed(key: Any) -> bool:
+    """Whether something can be looked up: a layer or loss of a user's own may hold arrays or lists."""
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def form(array: Array) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    return array.shape, array.dtype
