@@ -51,7 +51,6 @@ def _best(program: Any, steps: int) -> float:
 
 def _meeting() -> float:
     """What it takes two lanes to meet: a step with almost no work, long enough to forget the start of the threads."""
-    from fallline.program.lanes import Schedule
 
     state = np.zeros(2)
     node = new_input(state.shape, state.dtype)
