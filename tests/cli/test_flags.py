@@ -47,6 +47,7 @@ def test_names_are_typed_with_dashes() -> None:
         ("try: learning_rate=1e+08, or other=3", "try: --learning-rate 1e+08, or other=3"),
         ("overwrite=True to replace it", "--overwrite to replace it"),
         ("kind='bc'.", "--kind bc."),
+        ("try: kind=None", "try: no --kind"),
         ("nothing of it", "nothing of it"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.cli.exits import DIVERGED, OK
+from fallline.cli.exits import DIVERGED, FAILED, OK
 from fallline.data.sets import SETS
 
 Shell = Callable[..., Any]  # see conftest
@@ -174,6 +174,23 @@ def test_full_batches_no_validation_and_no_test_are_possible(shell: Shell) -> No
     assert "150 to learn from, 0 to watch, 0 held out" in fact(done.out, "rows")
     assert "2 epochs of 1, batches of 150" in fact(done.out, "steps")
     assert "no rows were held out" in fact(done.out, "test")
+
+
+def test_a_share_that_leaves_no_row_is_told_in_words_that_can_be_typed(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
+    done = shell("train two.csv --target b --validation 0.5")
+    assert done.code == FAILED
+    assert done.err == ("error: a share of 1 row cannot be held out for validation\n  try: no --validation\n")
+    assert shell("train iris --epochs 1 --validation 0.999999").code == OK
+
+
+def test_large_quantities_are_measured_without_overflow(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "large.csv").write_text("a,b\n" + "".join(f"{i},{i - 6}e300\n" for i in range(13)))
+    done = shell("train large.csv --target b --epochs 1")
+    assert done.code == OK
+    assert done.err == ""
+    assert "root mean squared error inf" not in done.out
+    assert "e30" in fact(done.out, "test")
 
 
 def test_more_threads_than_this_version_uses_are_told(shell: Shell) -> None:

@@ -254,3 +254,18 @@ def test_a_model_that_meets_rows_of_another_shape_says_so() -> None:
     model = fl.fit(REGRESSOR, (X, NUMBERS), loss="squared_error", epochs=1).model
     with pytest.raises(FalllineError, match=r"x has shape \(30, 2\)"):
         fl.train(model, (X[:, :2], NUMBERS))
+
+
+def test_a_share_is_refused_where_no_class_has_a_row_to_spare() -> None:
+    with pytest.raises(FalllineError, match=r"no class has a second row.*\n  try: validation=None"):
+        fl.fit(CLASSIFIER, (X[:3], [0, 1, 2]), loss="cross_entropy", validation=0.3)
+
+
+@pytest.mark.parametrize("schedule", [None, *fl.optim.SCHEDULES])
+def test_more_epochs_than_anybody_can_wait_for_are_started(schedule: str | None) -> None:
+    optimizer = fl.optim.get("adam", schedule=schedule)
+    training = fl.train(CLASSIFIER, (X, LABELS), loss="cross_entropy", optimizer=optimizer, epochs=10**20)
+    next(training)
+    training.stop()
+    assert [event.epoch for event in training if isinstance(event, fl.events.EpochEnded)] == []
+    assert training.run.stop_reason == "interrupted"

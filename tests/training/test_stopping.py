@@ -41,6 +41,7 @@ def test_the_best_epoch_is_the_first_with_the_lowest_loss(losses: list[float], p
         ([3, 2.9, 2.8, 2.7], 0.5, 3),  # lower, but never by half
         ([3, math.nan, math.nan, 1], 0.0, 3),
         ([math.nan, 3, 2, 1], 0.0, None),
+        ([math.nan, math.nan, math.nan, math.nan], 0.0, 2),
         ([4, 3, 2, 1], 0.0, None),
     ],
 )

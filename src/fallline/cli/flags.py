@@ -61,14 +61,18 @@ def switch(name: str) -> str:
 
 
 def as_typed(text: str, flags: type[Any]) -> str:
-    """A message of the library in the words of the command line: `overwrite=True` becomes `--overwrite`."""
+    """A message of the library in the words of the command line: `overwrite=True` becomes `--overwrite`.
+
+    validation=None becomes "no --validation".
+    """
     names = {field.name for field in dataclasses.fields(flags)}
 
     def typed_form(found: re.Match[str]) -> str:
         name, value = found.groups()
         if name not in names:
             return found.group()
-        return switch(name) if value == "True" else f"{switch(name)} {value.strip(chr(39) + chr(34))}"
+        short = {"True": switch(name), "None": f"no {switch(name)}"}
+        return short.get(value) or f"{switch(name)} {value.strip(chr(39) + chr(34))}"
 
     return re.sub(r"""\b(\w+)=('[^']*'|"[^"]*"|[\w.+-]*\w)""", typed_form, text)
 

@@ -36,7 +36,7 @@ class Plan:
     network: Sequential
     loss: Loss
     optimizer: Optimizer
-    batch_size: int
+    batch_size: int | str
     epochs: int
     watched: float  # share of the training rows
     source: dict[str, str]  # how to open the data again
@@ -85,10 +85,11 @@ def plan(flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int
     network = mlp(hidden, outputs_for(chosen, data), flags.activation)
     source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
     watched = watched_of(len(train)) if flags.validation is None else flags.validation
-    rows = len(train) - (max(1, round(watched * len(train))) if watched else 0)
-    asked = batch(flags.batch_size)
-    size = rows if isinstance(asked, str) else min(asked, rows)
-    epochs = flags.epochs or epochs_for(-(-rows // size))
+    rows = max(1, len(train) - (max(1, round(watched * len(train))) if watched else 0))
+    size = batch(flags.batch_size)
+    if isinstance(size, int) and size >= rows:
+        size = "full"
+    epochs = flags.epochs or epochs_for(1 if isinstance(size, str) else -(-rows // size))
     return Plan(flags, data, train, test, made, network, chosen, optimizer, size, epochs, watched, source)
 
 

@@ -92,6 +92,7 @@ def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tupl
 
 
 def quantity(y: NDArray[Any], y_hat: NDArray[Any], target: str) -> str:
-    squares = np.square(y_hat - y).sum(keepdims=True)
-    r2, rmse = errors(squares, y[:, None])
-    return f"R^2 {r2:.3f}, root mean squared error {number(rmse)} of {target!r} on {len(y)} held-out rows"
+    size = float(np.abs([y, y_hat]).max()) or 1.0  # squares of large numbers overflow
+    squares = np.square(y_hat / size - y / size).sum(keepdims=True)
+    r2, rmse = errors(squares, y[:, None] / size)
+    return f"R^2 {r2:.3f}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} held-out rows"

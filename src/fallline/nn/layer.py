@@ -76,7 +76,7 @@ class Dense:
     Example: Sequential(Dense(64), ReLU(), Dense(10))
     """
 
-    units: int = required("outputs", at_least=1, whole=True)
+    units: int = required("outputs", at_least=1, at_most=10**9, whole=True)
     _: KW_ONLY
     bias: bool = option(True, "whether b is there", flag=True)
     initializer: Any = None

@@ -19,6 +19,8 @@ from fallline.optim import schedule as schedules
 from fallline.optim.schedule import Schedule
 from fallline.ranges import option
 
+# More steps than anybody can wait for; a schedule counts them in int64.
+_MOST_STEPS = 2**62
 State = dict[str, Any]
 LearningRate = float | Callable[[Any], Any]
 RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above": 0, "function": True}
@@ -81,7 +83,7 @@ class Optimizer:
 
         Errors: ArgumentError for a learning rate that is negative or not finite at the first or the last step.
         """
-        resolved = self
+        resolved, total_steps = self, min(total_steps, _MOST_STEPS)
         if isinstance(self.learning_rate, Schedule):
             resolved = replace(self, learning_rate=self.learning_rate.resolve(total_steps))
         for step in (0, max(0, total_steps - 1)):

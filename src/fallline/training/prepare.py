@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline.errors import FalllineError
+from fallline.errors import DataError, FalllineError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
@@ -137,7 +137,10 @@ def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Unders
 
     def by_share() -> tuple[Array, Array]:
         rng = stream(int(settings.seed), "validation rows")
-        return held_out(n, told.share, rng, _codes(model, y))
+        kept, out = held_out(n, told.share, rng, _codes(model, y))
+        if not len(out):
+            raise DataError("no class has a second row, so none can be held out for validation\n  try: validation=None")
+        return kept, out
 
     train, held = Rows(x, y, every(n)), None
     if told.share or isinstance(validation, np.ndarray):

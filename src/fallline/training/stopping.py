@@ -49,8 +49,9 @@ class Best:
         """Take in an epoch's loss; whether it is the best so far."""
         first = self.epoch is None or math.isnan(self.loss)
         least = self.rule.min_delta if self.rule is not None else 0.0
+        first = first and not math.isnan(loss)
         self.waited = 0 if first or loss < self.loss - least else self.waited + 1
-        if not (loss < self.loss or (first and not math.isnan(loss))):
+        if not (first or loss < self.loss):
             return False
         self.epoch, self.loss = epoch, loss
         if self.theta is not None:
