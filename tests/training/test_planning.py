@@ -156,8 +156,3 @@ def test_a_plan_reads_as_a_table() -> None:
         "  activations      3.0 MiB  values of the forward and the backward pass",
         "  total            3.0 MiB",
     ]
-
-
-@pytest.mark.parametrize(("n", "text"), [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (5 << 40, "5,120.0 GiB")])
-def test_bytes_in_the_unit_that_suits_them(n: int, text: str) -> None:
-    assert planning.in_bytes(n) == text

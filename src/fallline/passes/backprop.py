@@ -43,7 +43,8 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
         if node not in active or node not in grads or not node.inputs:
             continue
         # What was asked for is kept, and is also passed through when it is computed from another of `wrt`.
-        g = total(grads[node])
+        with made_at(replace(node.where, backward=True)):
+            g = total(grads[node])
         if node in kept:
             grads[node] = [g]
         else:

@@ -125,10 +125,10 @@ def fold(
     return Instruction(name, source, operands, 1, words, False, where, split, work)
 
 
-def watch(x: Ref) -> Instruction:
+def watch(x: Ref, where: Where = NOWHERE) -> Instruction:
     """Stop unless the value is finite."""
     source = wrap.source_of("fold", "watch", ("int64", str(x.dtype)), 0)
-    return Instruction("watch", source, (STATUS_REF, x), 1, (), False)
+    return Instruction("watch", source, (STATUS_REF, x), 1, (), False, where)
 
 
 def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:

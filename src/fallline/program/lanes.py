@@ -28,6 +28,7 @@ SMALL = 150.0
 # lanes of short steps meet so often that one core busy with something else costs more than there is to gain.
 GAIN, SHORT = 0.85, 100_000.0
 
+MOST_LANES = 64
 # What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.
 GIVEN_UP = (1 << 62) + 1
 
@@ -114,7 +115,8 @@ def best(
 ) -> Schedule | None:
     """The quickest schedule for at most so many lanes by the estimates; None where one lane does best."""
     alone = sum(instruction.work + 5.0 for instruction in instructions)
-    if most < 2 or alone < SHORT:
+    # A lane that waits gives its core away by a call that only POSIX systems have.
+    if os.name != "posix" or most < 2 or alone < SHORT:
         return None
     counts = sorted({most, *(2**i for i in range(1, int(math.log2(most)) + 1))})
     found = min((schedule(instructions, n, watch_end, span) for n in counts), key=lambda s: s.nanoseconds)
@@ -228,7 +230,7 @@ def available() -> int:
     if multiprocessing.parent_process() is not None or multiprocessing.current_process().name.startswith("Loky"):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _container_limit() or cores))
+    return max(1, min(cores, _container_limit() or cores, MOST_LANES))
 
 
 def _container_limit() -> int | None:
@@ -238,9 +240,6 @@ def _container_limit() -> int | None:
     except (OSError, ValueError):
         return None
     return None if quota == "max" else max(1, int(quota) // int(period))
-
-
-MOST_LANES = 64
 
 
 def checked(threads: int | None) -> int:

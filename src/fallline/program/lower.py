@@ -302,7 +302,7 @@ class Lowering:
         else:
             BY_KIND[kind](self, node)
         if node is self.watch:
-            self.put(emit.watch(self.ref(node)))
+            self.put(emit.watch(self.ref(node), node.where))
             self.watch_end = len(self.instructions)
 
 

@@ -6,7 +6,6 @@ Everything is measured on one core, at the moment it is asked for. Knows no laye
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,14 @@ from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
 from fallline.program.instructions import STATUS, Instruction
 from fallline.program.layout import Ref
-from fallline.program.lower import lower
+from fallline.program.loop import lowered
 from fallline.program.machine import Program
 
 # Between two steps Python looks at its own clock, so a call is a block of steps; and a first block only warms up.
 BLOCK = 64
 # The product and the sizes of arrays, in bytes, whose rates are the machine's peaks.
 SQUARE = 512
-SIZES = tuple(1 << i for i in range(14, 26, 2))
+SIZES = tuple(1 << i for i in range(14, 28, 2))
 
 
 def kind_of(instruction: Instruction) -> str:
@@ -45,11 +44,11 @@ def flops_of(instruction: Instruction) -> int:
 
 
 def bytes_of(instruction: Instruction) -> int:
-    """Bytes read and written, each element once; of an array that is picked from, as many as are picked."""
-    out = instruction.operands[0]
-    total = 0
-    for i, ref in enumerate(instruction.operands):
-        if i == instruction.scratch or ref.buffer == STATUS:
+    """Bytes read and bytes written; of an array that is picked from, as many as are picked."""
+    out, total = instruction.operands[0], 0
+    scratch = None if instruction.scratch is None else instruction.operands[instruction.scratch]
+    for ref in (*instruction.written, *dict.fromkeys(instruction.read)):
+        if ref is scratch or ref.buffer == STATUS:
             continue
         elements = min(_distinct(ref), out.size) if kind_of(instruction) == "gather" else _distinct(ref)
         total += elements * ref.dtype.itemsize
@@ -62,7 +61,7 @@ def _distinct(ref: Ref) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One instruction and the median of the seconds that it took."""
+    """One instruction and the seconds that it took, typically."""
 
     instruction: Instruction
     seconds: float
@@ -108,22 +107,34 @@ def timed(program: Program, block: int, rewind: Callable[[], None], seconds: flo
     times = np.concatenate(blocks[1:])
     if not len(times):
         raise ProgramError("the watched value is not finite, so there is no step to time")
-    typical = np.maximum(np.median(times, axis=0) - _look(runner), 0.0) * 1e-9
-    return tuple(Timed(ins, float(s)) for ins, s in zip(program.instructions, typical, strict=True))
+    took = np.maximum(_typical(times) - _look(runner), 0.0) * 1e-9
+    return tuple(Timed(ins, float(s)) for ins, s in zip(program.instructions, took, strict=True))
+
+
+def _typical(times: Array) -> Array:
+    """The mean of each column without the times at which the core did something else as well.
+
+    A clock may tick every ten nanoseconds only, so a median would be too coarse.
+    """
+    usual = times <= 2 * np.median(times, axis=0) + 20
+    typical: Array = np.sum(times, axis=0, where=usual) / usual.sum(axis=0)
+    return typical
 
 
 def _look(runner: Any) -> float:
-    """Nanoseconds between two looks at the clock with nothing between them but one short instruction's call."""
-    x = np.zeros(1)
-    empty = _program(lambda x: x + 1, [x])
+    """Nanoseconds that two looks at the clock add to what they enclose."""
+    short = _program(lambda x: x + 1, [np.zeros(1)])
     times, now = np.zeros((1000, 1), np.int64), np.zeros(2, np.int64)
-    runner(empty.tables[0], empty.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
-    return float(np.median(times))
+    runner(short.tables[0], short.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
+    begun = time.perf_counter_ns()
+    short.run(10_000)
+    return max(0.0, float(_typical(times)[0]) - (time.perf_counter_ns() - begun) / 10_000)
 
 
-def _program(function: Callable[..., Any], arrays: list[Array]) -> Program:
+def _program(function: Callable[..., Any], arrays: list[Array], state: int = 0) -> Program:
+    """The function of these arrays on one lane; its result is written over the first where that is state."""
     inputs = tuple(new_input(array.shape, array.dtype) for array in arrays)
-    return Program(lower(Graph(inputs, (function(*inputs),))), arrays)
+    return Program(lowered(Graph(inputs, (function(*inputs),)), state), arrays, writable=state)
 
 
 def _best(program: Program, seconds: float) -> float:
@@ -144,8 +155,8 @@ def _best(program: Program, seconds: float) -> float:
 class Peak:
     """What one core of this machine reaches with our own kernels.
 
-    products: operations per second in a large matrix product. memory: (bytes touched, bytes per second) of a sum of
-    two arrays, for sizes from the first cache to main memory.
+    products: operations per second in a large matrix product. memory: (bytes touched, bytes per second) of adding one
+    array to another, for sizes from the first cache to main memory.
     """
 
     products: float
@@ -168,7 +179,8 @@ def measure_peak(dtype: Any, seconds: float = 0.3) -> Peak:
     product = 2 * SQUARE**3 / _best(_program(lambda a, b: a @ b, [square, square.copy()]), each)
     memory = []
     for size in SIZES:
-        parts = [np.ones(size // (3 * square.itemsize), dtype) for _ in range(2)]
-        touched = 3 * parts[0].nbytes
-        memory.append((touched, touched / _best(_program(lambda a, b: a + b, parts), each)))
+        to, source = (np.zeros(size // (2 * square.itemsize), dtype) for _ in range(2))
+        touched = to.nbytes + source.nbytes
+        adding = _program(lambda to, source: to + source, [to, source], state=1)
+        memory.append((touched, 1.5 * touched / _best(adding, each)))  # one of the two is read and written
     return Peak(product, tuple(memory))

@@ -25,6 +25,7 @@ from fallline.training.settings import Settings
 from fallline.training.step import GRADIENT, OPTIMIZER
 from fallline.training.stepper import first_state, step_graphs
 from fallline.training.stopping import EarlyStopping
+from fallline.training.text import in_bytes, in_seconds
 
 # What memory is for, in the order it is told. A byte that serves several purposes in turn counts for the first.
 PURPOSES: Mapping[str, str] = {
@@ -69,27 +70,11 @@ class Plan:
         lanes = "one lane" if self.lanes == 1 else f"{self.lanes} lanes"
         lines = [
             f"{self.parameters:,} parameters in {self.dtype}, {self.rows:,} rows, batch {self.batch_size:,}",
-            f"a step: {self.instructions} instructions on {lanes}, about {in_time(self.microseconds)}",
+            f"a step: {self.instructions} instructions on {lanes}, about {in_seconds(self.microseconds * 1e-6)}",
             *(f"  {name:<12}{in_bytes(n):>12}  {PURPOSES[name]}" for name, n in self.bytes.items() if n),
             f"  {'total':<12}{in_bytes(self.total):>12}",
         ]
         return "\n".join(lines)
-
-
-def in_bytes(n: float) -> str:
-    """A number of bytes in the unit that suits it."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if n < 1024 or unit == "GiB":
-            break
-        n /= 1024
-    return f"{n:,.0f} {unit}" if unit == "B" else f"{n:,.1f} {unit}"
-
-
-def in_time(microseconds: float) -> str:
-    """A time in the unit that suits it."""
-    if microseconds < 1000:
-        return f"{microseconds:.3g} us"
-    return f"{microseconds / 1000:.3g} ms" if microseconds < 1e6 else f"{microseconds / 1e6:,.3g} s"
 
 
 def plan(

@@ -4,7 +4,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from fallline.nn.model import Model
 from fallline.training import checkpoint, folder
 from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
 from fallline.training.model_file import read_model
+from fallline.training.prepare import Job
+
+if TYPE_CHECKING:
+    from fallline.training.profiling import Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +26,19 @@ class Run:
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
         whose loss was finite. events: all but Progress, in order. folder: where it is saved, or None.
-    config: everything needed to repeat it, as in config.json.
+    config: everything needed to repeat it, as in config.json. job: model and data as they were trained, for `profile`;
+        None for a run that was read from a folder or pickled.
     """
 
     model: Model
     events: tuple[Event, ...] = field(repr=False)
     config: dict[str, Any] = field(repr=False)
     folder: Path | None = None
+    job: Job | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the data."""
+        return {**self.__dict__, "job": None}
 
     @property
     def epochs(self) -> tuple[EpochEnded, ...]:
@@ -112,6 +122,22 @@ class Run:
         if self.folder is not None:
             lines.append(f"saved in {self.folder}")
         return "\n".join(lines)
+
+    def profile(self, data: Any = None, *, seconds: float = 1.0) -> "Profile":
+        """Where the time of a training step goes: seconds, operations and bytes by layer and by kind of instruction,
+        beside what this machine was measured to reach in the same moment.
+
+        data: (x, y) as for `train`; only a run that was read from a folder needs them. seconds: to spend, about.
+        Steps are made on a copy of the state: the run and its model stay as they are. str() of it is a table.
+        Errors: ArgumentError where there are no data, or for an optimizer that no file could hold.
+        Example: print(fl.fit(model, (x, y), loss="cross_entropy").profile())
+        """
+        from fallline.training import profiling
+
+        job = self.job if data is None else profiling.job_again(self.model, self.config, data)
+        if job is None:
+            raise ArgumentError("this run holds no data to make steps with\n  try: run.profile((x, y))")
+        return profiling.profile_of(job, seconds)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the run to a folder as training with `out` does, without checkpoints; `load_run` reads it.

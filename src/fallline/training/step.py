@@ -52,18 +52,18 @@ def training_step(
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
         params = model.layout.split(of["theta"])
-        xb, yb = batch(model, of, None if whole else size)
+        with part("batch"):
+            xb, yb = batch(model, of, None if whole else size)
         output = noisily(model.network, params, xb, noise_of(of.get("seed", 0), of["step"], model.dtype))
-        loss = loss_of(model, output, yb)
+        with part("loss"):
+            loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
         g, rate = flat_gradient(loss, params), of.get("learning_rate")
         with part("optimizer"):
             theta, moments = optimizer.update(of["theta"], g, moments, of["step"], decay_mask, rate)
-        new = {
-            "theta": theta,
-            **counted(of, loss, size),
-            **{OPTIMIZER + name: value for name, value in moments.items()},
-        }
+        with part("counters"):
+            counts = counted(of, loss, size)
+        new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
         return [*(new[name] for name in state), loss]
 
     graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()])
@@ -80,14 +80,12 @@ def noise_of(seed: Any, step: Any, dtype: Any) -> Noise:
     return noise
 
 
-@part("counters")
 def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
     """What a step counts, this one included."""
     total = of["loss_sum"] + loss.astype(np.float64) * float(size)
     return {"step": of["step"] + 1, "cursor": of["cursor"] + size, "loss_sum": total}
 
 
-@part("batch")
 def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, Node]:
     """The `size` rows that `order` names from the cursor on, or all, in the model's precision."""
     xb, yb = of["x"], of["y"]
@@ -97,7 +95,6 @@ def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, 
     return xb.astype(model.dtype), yb
 
 
-@part("loss")
 def loss_of(model: Model, output: Any, y: Any) -> Node:
     """The batch's loss as a node; a function of the user's may return anything."""
     loss = as_output(model.loss.function(output, y), model.loss.function)

@@ -13,6 +13,7 @@ import numpy as np
 
 from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
+from fallline.training.common import ALONE
 from fallline.training.describe import described
 from fallline.training.evaluate import Evaluation
 from fallline.training.events import (
@@ -89,7 +90,8 @@ class Training(Iterator[Event]):
         """The run so far, with a copy of the parameters as they are now."""
         folder = self._folder.path if self._folder is not None else None
         model = self.job.model.with_theta(self._stepper.theta.copy())
-        return Run(model, tuple(self._history), self.config, folder)
+        job = replace(self.job, model=model, common=ALONE)
+        return Run(model, tuple(self._history), self.config, folder, job)
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:

@@ -1,0 +1,189 @@
+"""Where the time of a training step goes: by layer and by kind of instruction, beside what this machine can do.
+
+Works on a copy of the state, so the run it is about is never touched.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.config import from_config
+from fallline.errors import ArgumentError
+from fallline.nn.model import Model
+from fallline.optim import Optimizer
+from fallline.program import lanes, loop
+from fallline.program.loop import Loop, MachineLoop
+from fallline.program.profile import Peak, Timed, measure_peak, timed
+from fallline.ranges import Range
+from fallline.training.order import Order
+from fallline.training.prepare import Job, prepare
+from fallline.training.settings import Settings
+from fallline.training.stepper import first_state, step_graphs, step_inputs
+from fallline.training.text import columns, in_bytes, in_seconds
+
+# What a node belongs to that was made outside of any named layer.
+UNNAMED = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Some of a step's instructions: how many, what they take, compute and move on one core.
+
+    least_seconds: what the same work takes at the peak rates of this machine, as measured in the same profile.
+    """
+
+    name: str
+    instructions: int
+    forward_seconds: float
+    backward_seconds: float
+    flops: int
+    bytes: int
+    least_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.forward_seconds + self.backward_seconds
+
+    @property
+    def of_peak(self) -> float:
+        """The fraction of this machine's peak: 1 where nothing could be faster on one core."""
+        return self.least_seconds / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A training step, instruction by instruction on one core.
+
+    instructions: in running order, each with its median time. peak: what this machine does at best. lanes,
+    step_seconds: on how many lanes a step runs in training, and how long it then takes.
+    """
+
+    instructions: tuple[Timed, ...]
+    peak: Peak
+    lanes: int
+    step_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """Of a step on one core, as the sum of its instructions."""
+        return sum(one.seconds for one in self.instructions)
+
+    @property
+    def layers(self) -> tuple[Share, ...]:
+        """By layer, in the order of the forward pass; beside the layers, `batch`, `loss`, `optimizer`, `counters`.
+
+        Elementwise work that is done in one pass for several layers counts for the last of them.
+        """
+        return self._shares(lambda one: one.instruction.where.part or UNNAMED)
+
+    @property
+    def kinds(self) -> tuple[Share, ...]:
+        """By kind of instruction, the longest first."""
+        return tuple(sorted(self._shares(lambda one: one.kind), key=lambda share: -share.seconds))
+
+    def _shares(self, name_of: Callable[[Timed], str]) -> tuple[Share, ...]:
+        names = dict.fromkeys(name_of(one) for one in self.instructions)
+        return tuple(self._share(name, [one for one in self.instructions if name_of(one) == name]) for name in names)
+
+    def _share(self, name: str, some: Sequence[Timed]) -> Share:
+        def seconds(backward: bool) -> float:
+            return sum(one.seconds for one in some if one.instruction.where.backward is backward)
+
+        least = sum(self.peak.least_seconds(one.flops, one.bytes) for one in some)
+        flops, nbytes = (sum(values) for values in zip(*((one.flops, one.bytes) for one in some)))
+        return Share(name, len(some), seconds(False), seconds(True), flops, nbytes, least)
+
+    def __str__(self) -> str:
+        whole, rates = self.seconds, [rate for _, rate in self.peak.memory]
+        lanes = "one lane" if self.lanes == 1 else f"{self.lanes} lanes"
+        return "\n".join([
+            f"a step takes {in_seconds(self.step_seconds)} on {lanes}; "
+            f"on one core, instruction by instruction, {in_seconds(whole)}",
+            f"this machine, one core: {self.peak.products / 1e9:,.0f} GFLOP/s in products, {rates[0] / 1e9:,.0f} GB/s "
+            f"from cache, {rates[-1] / 1e9:,.0f} GB/s from memory",
+            "",
+            *table("part", self.layers, whole),
+            "",
+            *table("kind of instruction", self.kinds, whole),
+        ])  # fmt: skip
+
+
+def table(head: str, shares: Iterable[Share], whole: float) -> list[str]:
+    """Lines of text: one for each share, with what it takes of the whole."""
+    rows: list[tuple[str, ...]] = [
+        (head, "calls", "forward", "backward", "share", "MFLOP", "bytes", "GFLOP/s", "GB/s", "of peak")
+    ]
+    for share in shares:
+        rates = (amount / share.seconds / 1e9 if share.seconds else 0.0 for amount in (share.flops, share.bytes))
+        times = (in_seconds(s) if s else "" for s in (share.forward_seconds, share.backward_seconds))
+        part = share.seconds / whole if whole else 0.0
+        rows.append(
+            (
+                share.name,
+                str(share.instructions),
+                *times,
+                f"{part:.1%}",
+                f"{share.flops / 1e6:.3g}",
+                in_bytes(share.bytes),
+                *(f"{rate:.1f}" for rate in rates),
+                f"{share.of_peak:.0%}",
+            )
+        )
+    return columns(rows)
+
+
+def job_again(model: Model, config: Mapping[str, Any], data: Any) -> Job:
+    """The job that a run's config describes, on these data, at the parameters of this model."""
+    if "not_saved" in config["optimizer"]:
+        raise ArgumentError(f"the run was trained by {config['optimizer']['not_saved']}, which no file can hold")
+    given: dict[str, Any] = {name: config.get(name) for name in ("batch_size", "shuffle", "seed", "dtype", "threads")}
+    return prepare(model, data, Settings(optimizer=from_config(config["optimizer"], Optimizer), **given))
+
+
+def profile_of(job: Job, seconds: float = 1.0) -> Profile:
+    """A profile of this job's step, at the parameters of its model.
+
+    seconds: to spend, about, beside the making of programs.
+    """
+    wrong = Range(above=0).problem(seconds)
+    if wrong:
+        raise ArgumentError(f"seconds {wrong}")
+    order = Order(job.train.index, job.seed, job.shuffle)
+    state = first_state(job.model, job.optimizer)
+    graph = next(step_graphs(job.model, job.optimizer, state, job.train.data, order, job.batch_size))
+    arrays = list(state.values()), list(step_inputs(job.optimizer, job.train.data, order).values())
+    start, steps = order.place(0), len(order.rows) // job.batch_size
+
+    def rewind() -> None:
+        state["cursor"][...] = start
+
+    alone = loop.build(graph, *arrays, watch=len(state), threads=1)
+    assert isinstance(alone, MachineLoop)
+    as_trained = loop.build(graph, *arrays, watch=len(state), threads=job.understood.threads)
+    made = Profile(
+        instructions=timed(alone.program, steps, rewind, seconds / 3),
+        peak=measure_peak(job.model.dtype, seconds / 3),
+        lanes=as_trained.lanes,
+        step_seconds=_typical(as_trained, steps, rewind, seconds / 3),
+    )
+    lanes.rest()
+    return made
+
+
+def _typical(run: Loop, block: int, rewind: Callable[[], None], seconds: float) -> float:
+    """The median time of a step, over calls of many."""
+    found: list[float] = []
+    rewind()
+    run.run(1)
+    end = time.perf_counter() + seconds
+    inner = 1
+    while len(found) < 3 or time.perf_counter() < end:
+        rewind()
+        begun = time.perf_counter()
+        done = run.run(min(block, inner))
+        found.append((time.perf_counter() - begun) / max(done, 1))
+        inner = max(1, min(int(0.01 / found[-1]), 2 * inner))
+    return float(np.median(found[len(found) // 2 :]))
