@@ -181,12 +181,13 @@ def test_nan_and_infinity_pass_through_as_in_the_reference():
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "erf", "logaddexp"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "logaddexp"])
 def test_own_functions_stay_within_a_few_units_in_the_last_place(name, dtype):
     limits = np.finfo(dtype)
     wide = np.concatenate([np.linspace(-90, 90, 4001), np.linspace(-1, 1, 2001), np.linspace(-750, 720, 3001)])
     tall = np.geomspace(float(limits.smallest_subnormal), float(limits.max) / 2, 4001)
-    x = (tall if name == "log" else wide).astype(dtype)
+    everywhere = {"log": tall, "log1p": np.concatenate([tall, -1 + np.geomspace(1e-7, 1, 999)])}
+    x = everywhere.get(name, wide).astype(dtype)
     args = [x, x[::-1].copy()] if name == "logaddexp" else [x]
     inputs = tuple(new_input(a.shape, a.dtype) for a in args)
     program = Program(lower(Graph(inputs, (TABLE[name](*inputs),))), args)

@@ -54,6 +54,29 @@ def _exp64(x):
     return e * low * high
 
 
+def expm1(f):
+    """exp(x) - 1; near 0 by its Taylor series, where the difference would lose digits."""
+    if f is not np.float32:
+        return None
+    exp32 = exp(f)
+
+    def expm1_32(x):
+        p = f(2.75573192e-07)
+        p = p * x + f(2.75573192e-06)
+        p = p * x + f(2.48015873e-05)
+        p = p * x + f(0.000198412698)
+        p = p * x + f(0.00138888889)
+        p = p * x + f(0.00833333333)
+        p = p * x + f(0.0416666667)
+        p = p * x + f(0.166666667)
+        p = p * x + f(0.5)
+        near = x + x * x * p
+        far = exp32(x) - f(1)
+        return near if x < f(0.5) and x > f(-0.5) else far
+
+    return expm1_32
+
+
 def log(f):
     """log(x) = e log(2) + log(m) with m in sqrt(1/2)..sqrt(2); polynomial of Cephes' logf (Moshier 1989)."""
     if f is not np.float32:
@@ -86,6 +109,20 @@ def log(f):
         return y if x >= f(0) else f(np.nan)
 
     return log32
+
+
+def log1p(f):
+    """log(1 + x) = log(u) x / (u - 1) with u = 1 + x as rounded: the quotient undoes the rounding (Kahan)."""
+    if f is not np.float32:
+        return None
+    log32 = log(f)
+
+    def log1p_32(x):
+        u = f(1) + x
+        kept = u - f(1)
+        return x if kept == f(0) or x == f(np.inf) else log32(u) * (x / kept)
+
+    return log1p_32
 
 
 def tanh(f):

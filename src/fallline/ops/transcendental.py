@@ -54,13 +54,13 @@ def log(x):
     return np.log(x)
 
 
-@elementwise(grad=lambda g, y, x: (g * (y + 1),), numpy=(np.expm1,), result="float")
+@elementwise(grad=lambda g, y, x: (g * (y + 1),), numpy=(np.expm1,), result="float", scalar=fast.expm1)
 def expm1(x):
     """exp(x) - 1, exact near 0."""
     return np.expm1(x)
 
 
-@elementwise(grad=lambda g, y, x: (g / (1 + x),), domain=POSITIVE, numpy=(np.log1p,), result="float")
+@elementwise(grad=lambda g, y, x: (g / (1 + x),), domain=POSITIVE, numpy=(np.log1p,), result="float", scalar=fast.log1p)
 def log1p(x):
     """log(1 + x), exact near 0."""
     return np.log1p(x)

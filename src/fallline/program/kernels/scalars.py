@@ -30,9 +30,9 @@ def _compiled(function: Any) -> Any:
         if isinstance(cell.cell_contents, FunctionType):
             cell.cell_contents = _compiled(cell.cell_contents)
     # Short ops merge into the caller before compilation, which halves the time a chain takes to compile; long ones
-    # compile faster on their own.
+    # compile faster on their own, but a call that is left standing would keep a loop from becoming vector code.
     merge = "always" if len(function.__code__.co_code) < SHORT else "never"
-    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy", inline=merge)
+    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy", inline=merge, forceinline=merge == "never")
 
 
 @cache
