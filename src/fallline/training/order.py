@@ -8,7 +8,7 @@ import numpy as np
 from fallline.graph.op import Array
 
 # What a seed is used for; each purpose draws from a stream of its own.
-PURPOSES = ("initial parameters", "validation rows", "order")
+PURPOSES = ("initial parameters", "validation rows", "order", "ensemble members")
 
 # Making a generator costs as much as shuffling 800 rows, so short epochs are shuffled several at a time.
 _ROWS_AT_A_TIME = 16_384

@@ -226,11 +226,11 @@ class Racing(Iterator[RaceEvent]):
             while self._waiting:
                 self._round(crew, pause)
                 pause = _STANDINGS
+                standings = {one.name: one for one in self.standings}
                 while self._over:
-                    name = self._over.popleft().name
-                    yield VariantEnded(next(one for one in self.standings if one.name == name))
+                    yield VariantEnded(standings[self._over.popleft().name])
                 if self._waiting:
-                    yield Standings(self.standings, self._seconds)
+                    yield Standings(tuple(standings.values()), self._seconds)
             self._reason = "interrupted" if self.interrupts.asked else "finished"
             yield RaceEnded(self._reason, self.standings, self._seconds)
 

@@ -79,14 +79,22 @@ def train(
     return Training(prepare(model, data, Settings(**given)))
 
 
-def fit(model: Any, data: Any, **settings: Any) -> Run:
+def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) -> Run:
     """A training from its start to its end: takes what `train` takes, and returns the Run.
+
+    ensemble: train so many networks side by side, from seeds drawn from `seed` and with the same rows held out, and
+        return them as one: its model predicts the average of their probabilities, or of their numbers, and its history
+        is their mean; nn.members(run.model) are the single ones. Members that diverge are left out.
 
     Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted".
     Example:
         run = fl.fit(nn.mlp((64,), 10), (x, y), loss="cross_entropy", validation=0.2, early_stopping=True)
         run.model.predict(x), run.history["loss"], run.summary()
     """
+    if ensemble is not None:
+        from fallline.training.ensemble import fit_ensemble
+
+        return fit_ensemble(model, data, ensemble, settings)
     training = train(model, data, **settings)
     with training.interrupts:
         for _ in training:
