@@ -18,7 +18,9 @@ NETWORK = fl.nn.mlp((3,), 3)
 
 
 @given(st.integers(2, 60), st.integers(2, 9), st.integers(0, 5), st.integers(1, 4))
-def test_every_row_is_in_one_fold_and_folds_and_classes_are_of_equal_size(n: int, k: int, seed: int, kinds: int) -> None:
+def test_every_row_is_in_one_fold_and_folds_and_classes_are_of_equal_size(
+    n: int, k: int, seed: int, kinds: int
+) -> None:
     k = min(k, n)
     y = np.random.default_rng(seed).integers(0, kinds, n)
     cut = fl.folds((np.zeros((n, 1)), y), k, seed)
@@ -70,7 +72,7 @@ def test_a_run_on_other_rows_cannot_be_resumed_as_the_same(labelled: Any, tmp_pa
     settings: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2, "out": tmp_path}
     first, second = fl.folds(labelled, 2)
     fl.fit(NETWORK, labelled, validation=first, **settings)
-    with pytest.raises(ArgumentError, match="validation.chosen"):
+    with pytest.raises(ArgumentError, match=r"validation\.chosen"):
         fl.fit(NETWORK, labelled, validation=second, **{**settings, "epochs": 3}, resume=True)
 
 
