@@ -6,7 +6,9 @@ subtracted where it lies, and a part that is a matrix product is added by the pr
 Saves writing and reading a vector as long as theta. Asks for kinds and facts, never for names.
 """
 
-from fallline.graph.node import Graph, Node
+from collections.abc import Sequence
+
+from fallline.graph.node import Graph, Node, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract_onto
@@ -15,13 +17,15 @@ from fallline.ops.view import cut, join, reshape
 
 def subtract_in_place(graph: Graph, count: int) -> Graph:
     """The same graph with its first `count` outputs, the new state of as many inputs, rewritten where that can be."""
-    outputs = list(graph.outputs)
+    outputs, rates = list(graph.outputs), []
     for i in range(count):
         step = descent(outputs[i], graph.inputs[i])
         if step is not None:
             with made_at(outputs[i].where):
                 outputs[i] = moved(graph.inputs[i], *step)
-    return Graph(graph.inputs, tuple(outputs))
+            rates.append(step[0])
+    changed = Graph(graph.inputs, tuple(outputs))
+    return at_once(changed, {*graph.nodes()}, rates) if rates else graph
 
 
 def descent(new: Node, old: Node) -> tuple[Node, Node] | None:
@@ -60,3 +64,32 @@ def moved(old: Node, rate: Node, parts: Node) -> Node:
             done.append(reshape(contract_onto(reshape(here, shape=product.shape), a, b), shape=part.shape))
     result: Node = join(*done, axis=0)
     return result
+
+
+def at_once(graph: Graph, known: set[Node], rates: Sequence[Node]) -> Graph:
+    """The same graph, its nodes that were not known before put where all they need is there, not at the end.
+
+    So a product is added as soon as its factors are there, while they are in cache, and nothing is kept for it.
+    """
+    first = {node for node in reachable(rates) if node.op.kind is not Kind.CONTRACTION}
+    hoisted = first if first.issuperset(reachable(rates)) else set()
+    nodes = graph.nodes()
+    users: dict[Node, list[Node]] = {}
+    missing = {node: len(set(node.inputs)) for node in nodes if node not in known}
+    for node in missing:
+        for x in set(node.inputs):
+            users.setdefault(x, []).append(node)
+    new: dict[Node, Node] = {}
+
+    def put(node: Node) -> None:
+        inputs = tuple(new[x] for x in node.inputs)
+        new[node] = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.where) if inputs else node
+        for user in users.get(node, ()):
+            missing[user] -= 1
+            if not missing[user]:
+                put(user)
+
+    for node in [*graph.inputs, *sorted(hoisted, key=lambda node: node.serial), *nodes]:
+        if node not in new:
+            put(node)
+    return Graph(graph.inputs, tuple(new[output] for output in graph.outputs))
