@@ -23,15 +23,17 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_architecture.py
 
-bench: .venv/package.stamp         ## one training step beside the peers that are installed; writes docs/benchmarks.md
+bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
 	$(BIN)/python -m fallline.bench --write docs/benchmarks.md
+	$(BIN)/python tools/docs.py
 
 peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and JAX (large)
 	$(BIN)/pip install -q -e '.[bench]'
 
-docs: .venv/package.stamp          ## the pages of docs/ that follow from the sources
+docs: .venv/package.stamp          ## the README and the pages of docs/: what follows from sources, and what they show
 	$(BIN)/python tools/docs.py
-	$(BIN)/python tools/transcripts.py docs/command-line.md
+	$(BIN)/python tools/transcripts.py README.md docs/command-line.md docs/how-it-works.md docs/numpy-gradients.md \
+		docs/adding.md
 
 format: .venv/dev.stamp            ## put the sources in order
 	$(BIN)/ruff format .

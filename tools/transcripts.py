@@ -1,12 +1,15 @@
-"""Runs the commands a page shows and puts what they print under them: `python tools/transcripts.py docs/PAGE.md`.
+"""Runs what a page shows and puts what it prints under it: `python tools/transcripts.py docs/PAGE.md`.
 
 A ```console block holds lines `$ command`, each with its output below; a block whose first line reads ```text NAME
-is a file the commands find. Everything runs in one empty folder, in the order of the page.
+is a file the commands find. The ```python blocks of a page are one program; an ```output block holds what the block
+before it prints, ```output about where numbers differ from machine to machine. Everything runs in one empty folder, in
+the order of the page.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shlex
@@ -14,12 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
-BLOCK = re.compile(r"^```(console|text) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(console|text|python|output) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?")
 
 
@@ -45,10 +48,17 @@ def transcript(text: str) -> list[Said]:
 
 def run(page: str) -> str:
     """The page with the outputs its commands have now."""
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as open_until_then:
+        folder = open_until_then.enter_context(tempfile.TemporaryDirectory())
+        python = open_until_then.enter_context(Python(Path(folder)))
 
         def again(found: re.Match[str]) -> str:
             kind, name, text = found.groups()
+            if kind == "output":
+                return f"```output{name and ' ' + name}\n{python.printed}```"
+            if kind == "python":
+                python.run(text)
+                return found.group()
             if kind == "text":
                 if name:
                     Path(folder, name).write_text(text, encoding="utf-8")
@@ -57,6 +67,49 @@ def run(page: str) -> str:
             return f"```console\n{''.join(parts)}```"
 
         return BLOCK.sub(again, page)
+
+
+# One process a page, so that what its Python declares (an op, a loss) is gone with it. Reads a program a line and
+# answers with what it printed, or with its traceback.
+CHILD = """
+import io, json, sys, traceback
+from contextlib import redirect_stdout
+names = {"__name__": "__main__"}
+for line in sys.stdin:
+    screen, wrong = io.StringIO(), None
+    try:
+        with redirect_stdout(screen):
+            exec(compile(json.loads(line), "example.py", "exec"), names)
+    except BaseException:
+        wrong = traceback.format_exc()
+    print(json.dumps([screen.getvalue(), wrong]), flush=True)
+"""
+
+
+class Python:
+    """Runs the Python of a page block by block in a process of its own, which starts with the first block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.printed = folder, ""
+        self.child: subprocess.Popen[str] | None = None
+
+    def run(self, text: str) -> None:
+        """Run a block; what it prints is `printed` then. Raises RuntimeError with the block's own traceback."""
+        if self.child is None:
+            command = [sys.executable, "-W", "error", "-c", CHILD]
+            self.child = subprocess.Popen(command, cwd=self.folder, stdin=PIPE, stdout=PIPE, encoding="utf-8")
+        assert self.child.stdin is not None and self.child.stdout is not None
+        print(json.dumps(text), file=self.child.stdin, flush=True)
+        self.printed, wrong = json.loads(self.child.stdout.readline())
+        if wrong is not None:
+            raise RuntimeError(f"{text}\n{wrong}")
+
+    def __enter__(self) -> Python:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.child is not None:
+            self.child.communicate()  # the end of its input is its end
 
 
 def said(command: str, folder: Path) -> str:
