@@ -1,4 +1,4 @@
-"""The command line: `fallline train`, `predict`, `explain`, `lesson`, `bench`. A face over the rest of the package.
+"""The command line: `fallline train`, `race`, `predict`, `explain`, `lesson`, `bench`. A face over the other rooms.
 
 Everything is imported when its command runs, so that `fallline --help` answers at once.
 """

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("train", "Train a network on a named data set or a CSV file."),
+        Command("race", "Train variants of one training side by side."),
         Command("predict", "Predict the rows of a CSV file with a trained network."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
         Command("lesson", "Run a short explanation; without a name, list them."),

@@ -55,6 +55,12 @@ def argument(doc: str, metavar: str, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, None, is_argument=True)})
 
 
+def flag_of(field: Any) -> Flag:
+    """How a field is shown and checked."""
+    found: Flag = field.metadata[_KEY]
+    return found
+
+
 def switch(name: str) -> str:
     """learning_rate -> --learning-rate."""
     return "--" + name.replace("_", "-")

@@ -60,11 +60,13 @@ class Ended:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def plan(flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int], float]) -> Plan:
+def plan(
+    flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int], float], like: Plan | None = None
+) -> Plan:
     """Read the data, cut it, and make the network for it.
 
     epochs_for: how many there are for so many steps an epoch; watched_of: the share of so many rows that is watched;
-        both where the flags do not say.
+        both where the flags do not say. like: a plan for the same data, which are not read again.
     Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
     """
     hidden = widths(flags.hidden)
@@ -78,10 +80,13 @@ def plan(flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int
         weight_decay=flags.weight_decay,
         clip_norm=flags.clip_norm,
     )
-    data = open_data(flags.data, flags.target, flags.task)
+    data = open_data(flags.data, flags.target, flags.task) if like is None else like.data
     chosen = loss_for(flags, data)
-    train, test = split(data, flags.test)
-    made = standardise(data, train, target=isinstance(chosen.link, Identity))
+    if like is None:
+        train, test = split(data, flags.test)
+        made = standardise(data, train, target=isinstance(chosen.link, Identity))
+    else:
+        train, test, made = like.train, like.test, like.preprocessing
     network = mlp(hidden, outputs_for(chosen, data), flags.activation)
     source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
     watched = watched_of(len(train)) if flags.validation is None else flags.validation
@@ -193,25 +198,32 @@ def free_folders(name: str) -> Iterable[Path]:
 def training_of(plan: Plan, folder: Path) -> Any:
     import fallline as fl
 
-    flags = plan.flags
+    return fl.train(plan.network, rows_of(plan), out=folder, **settings_of(plan))
+
+
+def rows_of(plan: Plan) -> tuple[Any, Any]:
+    """x and y to train on."""
     x, y = plan.data.rows(plan.train)
-    return fl.train(
-        plan.network,
-        (plan.preprocessing.inputs(x), plan.preprocessing.targets(y)),
-        loss=plan.loss,
-        optimizer=plan.optimizer,
-        epochs=plan.epochs,
-        batch_size=plan.batch_size,
-        validation=plan.watched or None,
+    return plan.preprocessing.inputs(x), plan.preprocessing.targets(y)
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """What training is told besides the network, its data and a folder."""
+    flags = plan.flags
+    return {
+        "loss": plan.loss,
+        "optimizer": plan.optimizer,
+        "epochs": plan.epochs,
+        "batch_size": plan.batch_size,
+        "validation": plan.watched or None,
         # Without --early-stopping no epoch is too many, but the best one is kept all the same.
-        early_stopping=flags.early_stopping or (NEVER if plan.watched else None),
-        seed=flags.seed,
-        dtype=flags.dtype,
-        out=folder,
-        overwrite=flags.overwrite,
-        resume=flags.resume,
-        extra={"preprocessing": plan.preprocessing.to_config(), "source": plan.source},
-    )
+        "early_stopping": flags.early_stopping or (NEVER if plan.watched else None),
+        "seed": flags.seed,
+        "dtype": flags.dtype,
+        "overwrite": flags.overwrite,
+        "resume": flags.resume,
+        "extra": {"preprocessing": plan.preprocessing.to_config(), "source": plan.source},
+    }
 
 
 def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first event

@@ -106,13 +106,18 @@ def watched_of(rows: int) -> float:
     return WATCHED if WATCHED * rows >= FEWEST_WATCHED else 0.0
 
 
+def with_defaults(flags: FLAGS) -> FLAGS:
+    """The flags with the label smoothing that goes with their loss."""
+    if flags.label_smoothing is None and flags.loss in (None, CrossEntropy.name):
+        return replace(flags, label_smoothing=SMOOTHING)
+    return flags
+
+
 def run(flags: FLAGS) -> None:
     from fallline.cli import journey, outcome
     from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
 
-    if flags.label_smoothing is None and flags.loss in (None, CrossEntropy.name):
-        flags = replace(flags, label_smoothing=SMOOTHING)
-    plan = journey.plan(flags, epochs_for, watched_of)
+    plan = journey.plan(with_defaults(flags), epochs_for, watched_of)
     ended = journey.travel(plan)
     outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))
     if ended.reason == "diverged":

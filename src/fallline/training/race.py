@@ -241,6 +241,7 @@ class Racing(Iterator[RaceEvent]):
             names=tuple(runner.name for runner in self._runners),
             lanes=self.lanes,
             rows=len(jobs[0].train.x),
+            validation_rows=len(jobs[0].validation.index) if jobs[0].validation is not None else 0,
             validated=any(job.validation is not None for job in jobs),
             metrics=tuple(metrics),
             notes=self.notes,

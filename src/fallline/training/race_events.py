@@ -55,7 +55,8 @@ class RaceStarted:
 
     names: tuple[str, ...]
     lanes: int  # variants that advance at the same time
-    rows: int  # of the data
+    rows: int  # of the data, those held out for validation included
+    validation_rows: int  # of the first variant
     validated: bool  # whether standings are sorted by validation loss rather than by loss
     metrics: tuple[str, ...] = ()  # keys of Standing.metrics
     notes: tuple[str, ...] = ()  # what makes variants hard to compare

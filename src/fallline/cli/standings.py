@@ -1,0 +1,240 @@
+"""A race as the command line starts and watches it: standings that change in a terminal, a few plain lines elsewhere,
+a table at the end.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from fallline.cli import journey, screen, train
+from fallline.cli.flags import switch
+from fallline.cli.journey import Ended, Plan
+from fallline.cli.outcome import tested
+from fallline.cli.progress import PLAIN_LINES, share, speed
+from fallline.data.target import class_list
+from fallline.insight.text import number, table
+from fallline.training.race import Race
+from fallline.training.race_events import RaceEnded, RaceEvent, RaceStarted, Standing, Standings, VariantEnded
+
+# Rows of the table at the end; the live one has as many as the terminal has room for.
+MOST_ROWS = 40
+# Lines of a terminal that the live table leaves to what stands around it.
+AROUND = 6
+STATES = {"finished": "done", "early_stopping": "stopped early"}
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """varied: the flags in which variants differ. singles, plans: by the names of the variants."""
+
+    varied: Sequence[str]
+    singles: dict[str, train.FLAGS]
+    plans: dict[str, Plan]
+    result: Race
+
+    @property
+    def best(self) -> str:
+        return self.result.standings[0].name
+
+    @property
+    def has_no_winner(self) -> bool:
+        return self.result.standings[0].state in ("diverged", "failed")
+
+
+def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) -> Raced:
+    """Run the race with live standings; Ctrl-C ends it in good order, wherever it arrives."""
+    import fallline as fl
+
+    first = journey.plan(singles[0], train.epochs_for, train.watched_of)
+    plans = [first, *(journey.plan(one, train.epochs_for, train.watched_of, first) for one in singles[1:])]
+    named = dict(zip((name_of(one, varied) for one in singles), singles, strict=True))
+    planned = dict(zip(named, plans, strict=True))
+    variants = [
+        {
+            "name": name,
+            "model": plan.network,
+            "optimizer": plan.optimizer,
+            "batch_size": plan.batch_size,
+            "epochs": plan.epochs,
+            "seed": plan.flags.seed,
+        }
+        for name, plan in planned.items()
+    ]
+    settings = {**journey.settings_of(first), "out": flags.out}
+    with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
+        racing = fl.racing(first.network, journey.rows_of(first), variants, threads=flags.threads, **settings)
+    try:
+        # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
+        with racing.interrupts:
+            started = next(racing)
+            assert isinstance(started, RaceStarted)
+            header(first, started, named, varied)
+            with reader(started, named, varied) as shown:
+                for event in racing:
+                    shown.show(event)
+    except BrokenPipeError:
+        journey.finish(racing)
+        raise
+    except KeyboardInterrupt:  # the second one: no more waiting
+        racing.close()
+    return Raced(varied, named, planned, racing.race)
+
+
+def name_of(one: train.FLAGS, varied: Sequence[str]) -> str:
+    """`learning rate 0.01, seed 2`."""
+    return ", ".join(f"{name.replace('_', ' ')} {value_of(one, name)}" for name in varied) or one.data
+
+
+def value_of(one: train.FLAGS, name: str) -> str:
+    value = getattr(one, name)
+    return "default" if value is None else written(value)
+
+
+def written(value: Any) -> str:
+    """A value as it can be typed, no digit lost."""
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def alone(one: train.FLAGS) -> str:
+    """The command that trains a variant by itself."""
+    plain = train.with_defaults(train.FLAGS(one.data))
+    words = ["fallline train", shlex.quote(one.data)]
+    for field in fields(one):
+        value = getattr(one, field.name)
+        if value != getattr(plain, field.name) and field.name not in ("out", "overwrite", "resume", "debug", "threads"):
+            words.append(f"{switch(field.name)} {shlex.quote(written(value))}")
+    return " ".join(words)
+
+
+def header(plan: Plan, event: RaceStarted, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
+    """What is about to be raced, and on what."""
+    data = plan.data
+    what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
+    learnt = event.rows - event.validation_rows
+    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    screen.fact("rows", f"{learnt} to learn from, {event.validation_rows} to watch, {len(plan.test)} held out")
+    screen.fact("race", f"{len(event.names)} variant{'s' * (len(event.names) > 1)}, {event.lanes} at a time")
+    for name in varied:
+        values = dict.fromkeys(value_of(one, name) for one in named.values())
+        screen.fact("", f"{name.replace('_', ' ')} {', '.join(values)}")
+    for note in event.notes:
+        screen.fact("note", note)
+    screen.say()
+
+
+class Reader(Protocol):
+    """Shows one event after the other."""
+
+    def show(self, event: RaceEvent) -> None: ...
+
+
+@contextmanager
+def reader(started: RaceStarted, named: dict[str, train.FLAGS], varied: Sequence[str]) -> Iterator[Reader]:
+    """The reader that suits standard output."""
+    if not screen.is_terminal():
+        yield Plain(len(started.names))
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(width=screen.width(most=160))
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield Changing(live, console, named, varied)
+
+
+class Plain:
+    """About ten lines over a whole race, as variants end."""
+
+    def __init__(self, variants: int) -> None:
+        self.variants, self.ended = variants, 0
+        self.every = -(-variants // PLAIN_LINES)
+
+    def show(self, event: RaceEvent) -> None:
+        if isinstance(event, VariantEnded):
+            self.ended += 1
+            if self.ended % self.every == 0 or self.ended == self.variants:
+                place = f"{self.ended:>{len(str(self.variants))}}/{self.variants} ended"
+                screen.say(f"{place}   {event.standing.name}: {facts(event.standing)}")
+
+
+def facts(one: Standing) -> str:
+    """How a variant stands in a few words."""
+    shown = [f"loss {number(one.loss)}"]
+    if one.validation_loss is not None:
+        shown.append(f"validation {number(one.validation_loss)}")
+    shown += [f"{name.removeprefix('validation_')} {metric(name, value)}" for name, value in one.metrics.items()]
+    return "diverged" if one.state == "diverged" else "failed" if one.state == "failed" else "   ".join(shown)
+
+
+def metric(name: str, value: float) -> str:
+    return share(value) if name.endswith("accuracy") else number(value)
+
+
+class Changing:
+    """A table of standings that is drawn again and again."""
+
+    def __init__(self, live: Any, console: Any, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
+        self.live, self.console, self.named, self.varied = live, console, named, varied  # rich's, imported late
+
+    def show(self, event: RaceEvent) -> None:
+        from rich.text import Text
+
+        if isinstance(event, Standings | RaceEnded):
+            rows = max(3, self.console.height - AROUND)
+            text = drawn(event.standings, self.named, self.varied, rows, self.console.width)
+            self.live.update(Text(text), refresh=True)
+
+
+def drawn(
+    standings: Sequence[Standing], named: dict[str, train.FLAGS], varied: Sequence[str], most: int, width: int
+) -> str:
+    """The first of the standings as a table."""
+    validated = any(one.validation_loss is not None for one in standings)
+    metrics = list(dict.fromkeys(name for one in standings for name in one.metrics))
+    short = [name.removeprefix("validation_") for name in metrics]
+    headers = [
+        "",
+        *(name.replace("_", " ") for name in varied),
+        "epoch",
+        "loss",
+        *["validation"] * validated,
+        *short,
+        "",
+    ]
+    rows = []
+    for one in standings[:most]:
+        settings = [value_of(named[one.name], name) for name in varied]
+        losses = [one.loss, *[one.validation_loss] * validated]
+        numbers = ["-" if value is None or value != value else number(value) for value in losses]
+        measured = [metric(name, one.metrics[name]) if name in one.metrics else "-" for name in metrics]
+        rows.append([one.place, *settings, one.epoch, *numbers, *measured, STATES.get(one.state, one.state)])
+    text = table(rows, headers, width=width, ascii_only=screen.ascii_only())
+    return text + (f"\n... and {len(standings) - most} more" if len(standings) > most else "")
+
+
+def show(raced: Raced) -> None:
+    """The end of a race: its table, the best on the held-out rows, and the command that trains it alone."""
+    race, first = raced.result, raced.result.standings[0]
+    screen.say()
+    screen.say(drawn(race.standings, raced.singles, raced.varied, MOST_ROWS, screen.width()))
+    screen.say()
+    for one in race.standings:
+        if one.state == "failed":
+            screen.fact("failed", f"{one.name}: {one.problem}")
+    if race.stop_reason == "interrupted":
+        screen.fact("ended", "interrupted; the numbers are those of the epochs that were done")
+    steps = sum(one.step for one in race.standings)
+    if steps and race.seconds:
+        screen.fact("speed", f"{speed(steps / race.seconds)} together, {number(race.seconds, 3)} s in all")
+    if raced.has_no_winner:
+        screen.fact("best", "none: every variant diverged or failed")
+        return
+    screen.fact("best", first.name)
+    run, plan = race.best, raced.plans[raced.best]
+    for what, line in zip(("test", ""), tested(plan, Ended(first.state, run.model, run.events, run.folder))):
+        screen.fact(what, line)
+    if run.folder is not None:
+        screen.fact("saved", f"{run.folder}, and the others beside it")
+    screen.fact("alone", alone(raced.singles[raced.best]))
