@@ -17,6 +17,10 @@ BENCHMARKS = DOCS / "benchmarks.md"
 BLOCK = re.compile(r"(<!-- benchmarks: [^>]* -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
 
+# Columns of the tables that compare training steps, as fallline.bench.report writes them.
+STEP, RATIO = "step (median)", "times ours"
+
+
 def ops_page() -> str:
     """Every op of the table by kind, with the NumPy functions that reach it."""
     import fallline.ops  # noqa: F401 - fills the table
@@ -51,22 +55,21 @@ def rows_of(section: str) -> list[dict[str, str]]:
 def benchmarks_block(page: str) -> str:
     """The page of benchmarks as one table: our step, and how many of it go into each competitor's.
 
-    Errors: ValueError for a page without a table that has our step and the column `times ours`.
+    Errors: ValueError for a page without a table with our step and how many go into the others'.
     """
     races, peers = [], []
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
         rows = {row.get("", ""): row for row in rows_of("|" + section.partition("\n|")[2])}
-        if "Fallline" in rows and "times ours" in rows["Fallline"]:
+        if {STEP, RATIO} <= rows.get("Fallline", {}).keys():  # other tables compare other things than a step
             races.append((section.splitlines()[0], rows))
             peers += [name for name in rows if name != "Fallline" and name not in peers]
     if not races:
         raise ValueError("docs/benchmarks.md has no table with our step and how many of it go into the others'")
     head = ["network", "our step", *peers]
-    step = next(name for name in races[0][1]["Fallline"] if name.startswith("step"))
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, rows in races:
-        ratios = [rows[peer]["times ours"] + " x" if rows.get(peer, {}).get("times ours") else "" for peer in peers]
-        lines.append([name, rows["Fallline"][step], *ratios])
+        ratios = [rows[peer][RATIO] + " x" if rows.get(peer, {}).get(RATIO) else "" for peer in peers]
+        lines.append([name, rows["Fallline"][STEP], *ratios])
     made = re.search(r"^Made by .*$", page, re.MULTILINE)
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{table}\n\n{made.group() if made else ''} All of it: [docs/benchmarks.md](docs/benchmarks.md).\n"

@@ -64,6 +64,13 @@ Left out: torch.compile: not installed.
 | Fallline |       13.1 us |            |
 | PyTorch  |        339 us |      25.90 |
 
+## A fresh process
+
+|          | median | times ours |
+| -------- | -----: | ---------: |
+| Fallline |  1.1 s |       1.00 |
+| PyTorch  |  3.3 s |       3.00 |
+
 ## Memory
 
 | network | peak |
@@ -81,6 +88,11 @@ def test_the_table_is_made_of_what_was_measured(writer: ModuleType) -> None:
         "",
         "Made by `make bench`. 2026-11-23, a processor. All of it: [docs/benchmarks.md](docs/benchmarks.md).",
     ]
+
+
+def test_the_columns_are_those_that_the_benchmark_writes(writer: ModuleType) -> None:
+    source = (ROOT / "src" / "fallline" / "bench" / "report.py").read_text(encoding="utf-8")
+    assert f'"{writer.STEP}"' in source and f'"{writer.RATIO}"' in source
 
 
 def test_a_page_of_another_form_is_refused(writer: ModuleType) -> None:
