@@ -4,7 +4,7 @@ Anything that is not a container is a leaf. Dicts are walked in the order of the
 with the same content flatten alike; None is an empty container.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from fallline.errors import ArgumentTypeError
@@ -56,15 +56,31 @@ def leaves(tree: Tree) -> list[Leaf]:
     return [leaf for _, leaf in items(tree)]
 
 
+def flatten(tree: Tree, found: list[Leaf]) -> Hashable:
+    """Append the leaves to `found`; returns the tree's form as a key: equal keys mean equal forms.
+
+    For calls that happen often: one walk, and no paths.
+    """
+    if isinstance(tree, dict):
+        keys = sorted(tree)
+        return type(tree), tuple(keys), tuple([flatten(tree[key], found) for key in keys])
+    if isinstance(tree, list | tuple):
+        return type(tree), tuple([flatten(child, found) for child in tree])
+    if tree is None:
+        return None
+    found.append(tree)
+    return "*"
+
+
 def unflatten(tree: Tree, new_leaves: list[Leaf]) -> Tree:
     """The tree's structure with other leaves, in the order of `leaves`."""
-    rest = iter(new_leaves)
+    return _fill(tree, iter(new_leaves))
 
-    def fill(part: Tree) -> Tree:
-        parts = children(part)
-        return next(rest) if parts is None else rebuild(part, [fill(child) for _, child in parts])
 
-    return fill(tree)
+def _fill(part: Tree, rest: Iterator[Leaf]) -> Tree:
+    # No function inside `unflatten`: one that calls itself is a cycle, and would keep the leaves alive after the call.
+    parts = children(part)
+    return next(rest) if parts is None else rebuild(part, [_fill(child, rest) for _, child in parts])
 
 
 def map(function: Callable[[Leaf], Leaf], tree: Tree) -> Tree:

@@ -75,3 +75,41 @@ def test_calls_from_several_threads_do_not_mix():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_an_op_of_ones_own_is_compiled_as_it_is_now_not_as_it_was():
+    from fallline.graph import op as ops
+    from fallline.graph.declare import elementwise
+    from fallline.program.kernels import scalars
+
+    def result(factor):
+        namespace = {"elementwise": elementwise}
+        text = f"@elementwise(grad=None)\ndef scaled_here(x):\n    'x times a number.'\n    return x * {factor}\n"
+        exec(text, namespace)
+        try:
+            return prepared(namespace["scaled_here"], x := np.arange(3.0))([x])[0].tolist()
+        finally:
+            ops.TABLE.pop("scaled_here")
+            scalars.scalar.cache_clear()  # as in a new process
+
+    assert result(2.0) == [0.0, 2.0, 4.0]
+    assert result(3.0) == [0.0, 3.0, 6.0]
+
+
+def test_results_are_let_go_as_soon_as_their_holder_does():
+    import gc
+    import weakref
+
+    import fallline as fl
+
+    call = fl.compile(lambda p: {"a": p["a"] * 2, "b": [p["b"] + 1]})
+    given = {"a": np.ones(5), "b": np.ones(6)}
+    gc.disable()
+    try:
+        seen = weakref.ref(call(given)["a"].base)
+        call(given)
+        assert seen() is not None  # the program's own array, which is used again
+        first = call(given)["a"].ctypes.data
+        assert call(given)["a"].ctypes.data == first
+    finally:
+        gc.enable()

@@ -5,11 +5,12 @@ Both promise arrays of their own: never the caller's, never a constant's, and no
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fallline.errors import GraphError
-from fallline.graph.node import CONSTANT, Graph
+from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
 from fallline.passes.simplify import simplify
 from fallline.program import reference
@@ -29,6 +30,11 @@ def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     return results
 
 
+def fits(value: Any, node: Node) -> bool:
+    """Whether a value can be read where it lies; asking is quicker than letting NumPy find that out."""
+    return isinstance(value, np.ndarray) and value.dtype == node.dtype and value.flags.c_contiguous
+
+
 class Call:
     """A program that is fed new arrays at every call; inputs that lie right are read where they are."""
 
@@ -41,7 +47,9 @@ class Call:
         inputs = self.graph.inputs
         if len(values) != len(inputs):
             raise GraphError(f"the graph takes {len(inputs)} inputs, got {len(values)}")
-        arrays = [np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)]
+        arrays = [
+            v if fits(v, node) else np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)
+        ]
         with self.lock:
             if self.program is None:
                 self.program = Program(lower(simplify(self.graph)), arrays, threads=self.threads, hand_out=True)

@@ -4,9 +4,14 @@ The words are computed from the operands' own layouts, so a verified operand can
 are put down in the shape of the kernel's loops, and where a loop may be cut into independent parts, `split` says so.
 """
 
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 
 from fallline.errors import ProgramError
+from fallline.graph.op import TABLE
 from fallline.graph.where import NOWHERE, Where
 from fallline.program import costs
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
@@ -60,7 +65,32 @@ def chain(
         * (costs.current().chain_byte + costs.current().chain_op * len(steps))
         * outputs[0].dtype.itemsize
     )
-    return Instruction(name, chain_source(described), operands, len(outputs), words, True, where, split, work)
+    source = chain_source(described) + foreign(step.op for step in steps)
+    return Instruction(name, source, operands, len(outputs), words, True, where, split, work)
+
+
+def foreign(names: Iterable[str]) -> str:
+    """A comment with a digest of every op that is declared outside this package.
+
+    Kernels are kept by their source, which names an op; the cache folder's name covers the package's own files only,
+    so an op in a script would keep its first meaning for ever.
+    """
+    lines = []
+    for name in sorted(set(names)):
+        functions = [f for f in (TABLE[name].meaning, TABLE[name].scalar) if f is not None]
+        if any(not str(f.__module__).startswith("fallline.") for f in functions):
+            digest = hashlib.sha256(repr([_content(f) for f in functions]).encode()).hexdigest()[:16]
+            lines.append(f"# {name}: {digest}\n")
+    return "".join(lines)
+
+
+def _content(function: Callable[..., Any]) -> Any:
+    """What a function does, as far as can be told without running it."""
+    code = function.__code__
+    inner = [_content(c.cell_contents) for c in function.__closure__ or () if hasattr(c.cell_contents, "__code__")]
+    nested = [c.co_code for c in code.co_consts if hasattr(c, "co_code")]
+    plain = [c for c in code.co_consts if not hasattr(c, "co_code")]
+    return code.co_code, plain, nested, code.co_names, inner
 
 
 def along(sizes: Shape, axes: tuple[int | None, ...]) -> Split | None:

@@ -3,6 +3,7 @@
 Offsets and strides count elements. Knows nothing of graphs or kernels.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,7 @@ class Ref:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def contiguous(self) -> bool:

@@ -73,6 +73,7 @@ class Program:
         self.outputs, self.watch_end, self.schedule = made.outputs, made.watch_end, made.schedule
         # Output buffers that lie in arrays of their own.
         self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
+        self.given: list[bool] | None = None  # which outputs are such an array's elements and nobody else's
         self._place(arrays, writable, lowered.constants)
         self._assemble()
 
@@ -181,6 +182,8 @@ class Program:
     def rebind(self, number: int, array: Array) -> None:
         """Use another array for an input; it has to be like the one before."""
         before = self.arrays[number]
+        if array is before:
+            return
         fits = array.shape == before.shape and array.dtype == before.dtype and array.flags.c_contiguous
         if not fits or (number < self.writable and not array.flags.writeable):
             raise ProgramError(
@@ -202,14 +205,19 @@ class Program:
 
     def hand_out(self) -> list[Array]:
         """The outputs as arrays that nobody else will write to."""
-        given: set[int] = set()
-        results = []
-        for ref in self.outputs:
-            whole = ref.contiguous and ref.buffer in self.outside and ref.buffer not in given
-            given.add(ref.buffer)
-            value = self.value(ref)
-            results.append(value if whole else np.array(value))
-        return results
+        if self.given is None:
+            # A window over the whole of a buffer that no other output lies in can be given away as it is.
+            holders = [ref.buffer for ref in self.outputs]
+            self.given = [
+                ref.contiguous and ref.buffer in self.outside and ref.buffer not in holders[:i]
+                for i, ref in enumerate(self.outputs)
+            ]
+        return [
+            self.outside[ref.buffer][ref.offset : ref.offset + ref.size].reshape(ref.shape)
+            if whole
+            else np.array(self.value(ref))
+            for ref, whole in zip(self.outputs, self.given, strict=True)
+        ]
 
     def renew(self) -> None:
         """Before a run: outputs that somebody still holds are left to them; others are written again.

@@ -28,19 +28,24 @@ def is_traced(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray | np.generic)
 
 
-def form_of(leaf: Any, path: str) -> Any:
+def form_of(leaf: Any) -> Any:
     """What a program depends on in one leaf of the arguments."""
     if is_traced(leaf):
-        return leaf.shape, leaf.dtype.newbyteorder("=")
+        return leaf.shape, leaf.dtype if leaf.dtype.isnative else leaf.dtype.newbyteorder("=")
     if isinstance(leaf, float):
         return float, leaf.hex()  # 0.0 and -0.0 are equal, and NaN is not
-    try:
-        hash(leaf)
-    except TypeError:
-        raise ArgumentTypeError(
-            f"compile: argument {path} is neither an array nor hashable: {type(leaf).__name__}\n  at {here()}"
-        ) from None
     return type(leaf), leaf
+
+
+def refuse_arguments(given: Tree) -> None:
+    """Raise for arguments a program cannot be chosen by: keys that cannot be sorted, values that cannot be hashed."""
+    for path, leaf in tree.items(given):
+        try:
+            hash(form_of(leaf))
+        except TypeError:
+            raise ArgumentTypeError(
+                f"compile: argument {path} is neither an array nor hashable: {type(leaf).__name__}\n  at {here()}"
+            ) from None
 
 
 def named_arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
@@ -94,15 +99,21 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
         if in_progress():
             return function(*args, **kwargs)
         given = (args, kwargs)
-        key = (tree.structure(given), *(form_of(leaf, path) for path, leaf in tree.items(given)))
-        if key not in programs:
+        leaves: list[Any] = []
+        try:
+            key = (tree.flatten(given, leaves), *[form_of(leaf) for leaf in leaves])
+            known = key in programs
+        except TypeError:
+            refuse_arguments(given)
+            raise
+        if not known:
             graph, outputs = traced(function, args, kwargs)
             programs[key] = call.build(graph, most), outputs
             if len(programs) > _KEPT:
                 programs.popitem(last=False)
         programs.move_to_end(key)
         program, outputs = programs[key]
-        return tree.unflatten(outputs, plain(program([native(leaf) for leaf in tree.leaves(given) if is_traced(leaf)])))
+        return tree.unflatten(outputs, plain(program([native(leaf) for leaf in leaves if is_traced(leaf)])))
 
     return run
 
