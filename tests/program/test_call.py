@@ -84,12 +84,12 @@ def test_an_op_of_ones_own_is_compiled_as_it_is_now_not_as_it_was():
 
     def result(factor):
         namespace = {"elementwise": elementwise}
-        text = f"@elementwise(grad=None)\ndef scaled_here(x):\n    'x times a number.'\n    return x * {factor}\n"
+        text = f"@elementwise(grad=None)\ndef tripled_or_so(x):\n    'x times a number.'\n    return x * {factor}\n"
         exec(text, namespace)
         try:
-            return prepared(namespace["scaled_here"], x := np.arange(3.0))([x])[0].tolist()
+            return prepared(namespace["tripled_or_so"], x := np.arange(3.0))([x])[0].tolist()
         finally:
-            ops.TABLE.pop("scaled_here")
+            ops.TABLE.pop("tripled_or_so")
             scalars.scalar.cache_clear()  # as in a new process
 
     assert result(2.0) == [0.0, 2.0, 4.0]
