@@ -19,6 +19,7 @@ class OpenChain:
     """Nodes of one shape in running order, and the values they take from outside."""
 
     shape: Shape
+    group: int = 0
     members: dict[Node, int] = field(default_factory=dict)
     inputs: dict[Node, int] = field(default_factory=dict)
 

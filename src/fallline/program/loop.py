@@ -15,6 +15,7 @@ from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.passes.onto import subtract_in_place
+from fallline.passes.recompute import keep_less
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lanes import checked
@@ -78,6 +79,7 @@ class ReferenceLoop:
     data: list[Array]
     watch: int | None = None
     threads: int = 1  # allowed; it runs on one lane whatever is asked
+    recompute: bool = False  # allowed; it keeps everything
     outputs: list[Array] = field(default_factory=list)
     lanes: int = 1
 
@@ -98,18 +100,31 @@ class ReferenceLoop:
         return ReferenceLoop(self.graph, list(state), list(data), self.watch)
 
 
-def lowered(graph: Graph, count: int, watch: int | None = None) -> Lowered:
-    """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state."""
+def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool = False) -> Lowered:
+    """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state.
+
+    recompute: what only the way back from the watched output reads again is computed twice instead of kept.
+    """
     graph = subtract_in_place(simplify(graph), count)
-    return carry(lower(graph, None if watch is None else graph.outputs[watch]), count)
+    loss = None if watch is None else graph.outputs[watch]
+    made = lower(graph, loss)
+    again = keep_less(graph, loss, count) if recompute and loss is not None else None
+    if again is not None:
+        # The same chains, and the same of their values written: what is fused rounds less often, so each bit depends
+        # on it.
+        stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
+        made = lower(again.graph, loss, again.stretch, stored)
+    return carry(made, count)
 
 
 class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
-    def __init__(self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int) -> None:
+    def __init__(
+        self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int, recompute: bool
+    ) -> None:
         self.state = state
-        step = lowered(graph, len(state), watch)
+        step = lowered(graph, len(state), watch, recompute)
         self.program = Program(step, [*state, *data], writable=len(state), threads=threads)
 
     def run(self, steps: int) -> int:
@@ -131,7 +146,7 @@ class MachineLoop:
         return [np.array(self.program.value(ref)) for ref in self.program.outputs]
 
 
-ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None, int], Loop]] = {
+ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None, int, bool], Loop]] = {
     "machine": MachineLoop,
     "reference": ReferenceLoop,
 }
@@ -145,6 +160,7 @@ def build(
     watch: int | None = None,
     engine: str = "machine",
     threads: int | None = 1,
+    recompute: bool = False,
 ) -> Loop:
     """A runnable loop over a step's graph.
 
@@ -153,8 +169,10 @@ def build(
     watch: position of a scalar output that has to stay finite, usually the loss.
     engine: "machine" or "reference".
     threads: lanes to use at most, >= 1; None means the cores this process may use. Results do not depend on it.
+    recompute: compute values that only backpropagation reads again a second time instead of keeping them, where that
+        saves memory; with a watched output only. Results do not depend on it.
     """
     check(graph, state, data, watch)
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads))
+    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads), recompute)

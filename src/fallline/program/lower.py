@@ -4,7 +4,7 @@ in place by whoever makes their parts, and new state is written over old state w
 Asks for the kind of an op, never for its name. Knows nothing of addresses (machine.py) or offsets (plan.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,14 +38,14 @@ class Lowered:
 class Lowering:
     """The state of one lowering."""
 
-    def __init__(self, graph: Graph, watch: Node | None) -> None:
-        self.graph, self.watch = graph, watch
+    def __init__(self, graph: Graph, watch: Node | None, groups: Mapping[Node, int], stored: Container[Node]) -> None:
+        self.graph, self.watch, self.groups, self.stored = graph, watch, groups, stored
         self.buffers: list[Buffer] = [Buffer(Place.STATUS, STATUS_WORDS, 8)]
         self.constants: list[Array] = []
         self.instructions: list[Instruction] = []
         self.refs: dict[Node, Ref] = {}
         self.targets: dict[Node, Ref] = {}
-        self.chains: dict[Shape, OpenChain] = {}
+        self.chains: dict[tuple[Shape, int], OpenChain] = {}
         self.chain_of: dict[Node, OpenChain] = {}
         self.watch_end = 0
         for number, node in enumerate(graph.inputs):
@@ -92,23 +92,24 @@ class Lowering:
     # Elementwise chains
 
     def chained(self, node: Node) -> None:
-        """Add an elementwise node to the open chain of its shape."""
-        chain = self.chains.get(node.shape)
+        """Add an elementwise node to the open chain of its shape and group."""
+        key = node.shape, self.groups.get(node, 0)
+        chain = self.chains.get(key)
         for x in node.inputs:
             if x in self.chain_of and self.chain_of[x] is not chain:
                 self.ref(x)
-        chain = self.chains.get(node.shape)
+        chain = self.chains.get(key)
         if chain is not None and not chain.has_room(node):
             self.close(chain)
             chain = None
         if chain is None:
-            chain = self.chains[node.shape] = OpenChain(node.shape)
+            chain = self.chains[key] = OpenChain(*key)
         chain.add(node)
         self.chain_of[node] = chain
 
     def close(self, chain: OpenChain) -> None:
         """Turn a chain into a kernel call that writes every member somebody outside needs."""
-        del self.chains[chain.shape]
+        del self.chains[chain.shape, chain.group]
         for node in chain.members:
             del self.chain_of[node]
         needed = [node for node in chain.members if self.escapes(node, chain)]
@@ -124,7 +125,8 @@ class Lowering:
             self.put(emit.chain(chain.steps(), results, outputs, inputs, where))
 
     def escapes(self, node: Node, chain: OpenChain) -> bool:
-        return node in self.kept or any(user not in chain.members for user in self.users.get(node, ()))
+        wanted = node in self.kept or node in self.stored
+        return wanted or any(user not in chain.members for user in self.users.get(node, ()))
 
     # Other kinds
 
@@ -318,6 +320,12 @@ def machine_dtype(value: Array) -> Array:
     return value.astype(np.int64) if value.dtype.kind in "iu" and str(value.dtype) not in DTYPES else value
 
 
-def lower(graph: Graph, watch: Node | None = None) -> Lowered:
-    """The instructions for a graph."""
-    return Lowering(graph, watch).run()
+def lower(
+    graph: Graph, watch: Node | None = None, groups: Mapping[Node, int] | None = None, stored: Container[Node] = ()
+) -> Lowered:
+    """The instructions for a graph.
+
+    groups: nodes of different groups share no chain; 0 where nothing is said. stored: nodes whose values are written
+    even where no other instruction reads them.
+    """
+    return Lowering(graph, watch, groups or {}, stored).run()

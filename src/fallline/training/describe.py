@@ -18,7 +18,7 @@ from fallline.training.common import Common, Same
 from fallline.training.prepare import Job, Rows
 
 # What may differ between a run and its continuation.
-FREE = ("epochs", "checkpoints", "threads", "versions", "extra")
+FREE = ("epochs", "checkpoints", "threads", "recompute", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 
@@ -43,6 +43,7 @@ def described(job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "dtype": job.model.dtype.name,
         "threads": None if settings.threads is None else job.understood.threads,
+        "recompute": job.recompute,
         "early_stopping": form(job.understood.early_stopping),
         "checkpoints": form(settings.checkpoints),
         "data": data_of(job.train, job.common),

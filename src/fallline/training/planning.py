@@ -89,6 +89,7 @@ def plan(
     shuffle: bool = True,
     dtype: Any = None,
     threads: int | None = None,
+    recompute: bool = False,
 ) -> Plan:
     """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
 
@@ -129,7 +130,7 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     model, order = job.model, Order(job.train.index, job.seed, job.shuffle)
     state = first_state(model, job.optimizer)
     graphs = step_graphs(model, job.optimizer, state, job.train.data, order, job.batch_size)
-    step, *rest = drafted(graphs, len(state), len(state), job.understood.threads)
+    step, *rest = drafted(graphs, len(state), job.understood.threads, len(state), job.recompute)
     theta = state["theta"].nbytes
     bytes_of = by_purpose(*step) | {
         "parameters": theta,
@@ -160,9 +161,11 @@ def _keeps_best(job: Job) -> bool:
 Drafted = tuple[Draft, Lowered]
 
 
-def drafted(graphs: Iterable[Graph], count: int, watch: int | None, threads: int) -> list[Drafted]:
+def drafted(
+    graphs: Iterable[Graph], count: int, threads: int, watch: int | None = None, recompute: bool = False
+) -> list[Drafted]:
     """Each step's graph as what a loop over it will be; `count` arrays of state."""
-    made = [lowered(graph, count, watch) for graph in graphs]
+    made = [lowered(graph, count, watch, recompute) for graph in graphs]
     return [(draft(one, threads=threads), one) for one in made]
 
 
@@ -188,6 +191,6 @@ def _validation(job: Job) -> int:
     inputs = {"theta": job.model.theta, **held.data, "order": held.index}
     graphs, shapes = block_graphs(job.model, inputs)
     sums = sum(8 * math.prod(shape) for shape in shapes)
-    size = sum(made.size for made, _ in drafted(graphs, 1 + len(shapes), None, job.understood.threads))
+    size = sum(made.size for made, _ in drafted(graphs, 1 + len(shapes), job.understood.threads))
     own = targets(held.y, held.index).nbytes if METRICS.get(job.model.task) and len(held.index) < len(held.y) else 0
     return size + sums + own + held.index.nbytes

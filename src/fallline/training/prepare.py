@@ -61,6 +61,11 @@ class Job:
     common: Common = ALONE
 
     @property
+    def recompute(self) -> bool:
+        """Whether to take less memory and more time."""
+        return bool(self.understood.given.recompute)
+
+    @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.train.index) // self.batch_size)
 

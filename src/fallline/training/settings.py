@@ -35,6 +35,7 @@ class Settings:
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
     threads: int | None = None
+    recompute: bool = option(False, "compute activations twice instead of keeping them", flag=True)
     out: Any = None
     checkpoints: int | str | None = option("auto", "epochs between checkpoints", at_least=1, whole=True,
                                            words=("auto",), optional=True)  # fmt: skip

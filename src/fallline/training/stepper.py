@@ -101,10 +101,12 @@ class Stepper:
         batch_size: int,
         threads: int | None = 1,
         common: Common = ALONE,
+        recompute: bool = False,
     ) -> None:
         """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
 
-        threads: lanes of a step at most; no result depends on it. common: holds the programs of trainings beside it.
+        threads: lanes of a step at most; recompute: take less memory and more time; no result depends on either.
+        common: holds the programs of trainings beside it.
         """
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
@@ -115,11 +117,11 @@ class Stepper:
 
         def build() -> Iterator[Loop]:
             for graph in step_graphs(model, optimizer, self.state, data, order, batch_size):
-                yield loop.build(graph, *arrays, watch=len(self.state), threads=threads)
+                yield loop.build(graph, *arrays, watch=len(self.state), threads=threads, recompute=recompute)
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
         rule = optimizer if callable(optimizer.learning_rate) else replace(optimizer, learning_rate=1.0)
-        key = "step", model.network, model.loss, rule, batch_size, self.rows, order.shuffle, threads
+        key = "step", model.network, model.loss, rule, batch_size, self.rows, order.shuffle, threads, recompute
         self._main, self._last = main_and_last(common.loops(key, *arrays, build))
         self.tail = tail
         self.pace = Pace()

@@ -54,7 +54,9 @@ class Training(Iterator[Event]):
             options = {"overwrite": told.given.overwrite, "resume": told.resume, "must_exist": told.must_exist}
             self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
         order = Order(job.train.index, job.seed, job.shuffle)
-        self._stepper = Stepper(job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads, common)
+        self._stepper = Stepper(
+            job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads, common, job.recompute
+        )
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
