@@ -131,7 +131,7 @@ def test_a_terminal_sees_standings_that_change(shell: Shell, monkeypatch: pytest
     monkeypatch.setattr(race, "_FIRST_STANDINGS", 1e-3)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    done = shell("race iris --seed 0,1,2 --epochs 300")
+    done = shell("race iris --seed 0,1,2 --epochs 20000")
     assert done.code == OK
     assert "running" in done.out
     assert "/3 ended" not in done.out

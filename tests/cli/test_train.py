@@ -193,10 +193,17 @@ def test_large_quantities_are_measured_without_overflow(shell: Shell, tmp_path: 
     assert "e30" in fact(done.out, "test")
 
 
-def test_more_threads_than_this_version_uses_are_told(shell: Shell) -> None:
-    done = shell("train iris --epochs 1 --threads 4")
-    assert "--threads 4 was asked for" in fact(done.out, "threads")
-    assert "threads" not in shell("train iris --epochs 1 --threads 1").out
+def test_threads_are_told_where_a_step_uses_several(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "threads" not in shell("train iris --epochs 1 --threads 2").out  # too little work to share
+    monkeypatch.setattr("fallline.program.lanes.SHORT", 0.0)
+    monkeypatch.setattr("fallline.program.lanes.GAIN", float("inf"))
+    assert fact(shell("train iris --epochs 1 --threads 2").out, "threads") == "2"
+
+
+def test_a_profile_is_shown_when_asked_for(shell: Shell) -> None:
+    done = shell("train iris --epochs 2 --profile")
+    assert done.code == 0
+    assert "product" in done.out.split("saved")[1]
 
 
 @pytest.mark.parametrize(("rows", "size", "epochs"), [(108, "16", 572), (108, "full", 1000), (10**6, "16", 10)])

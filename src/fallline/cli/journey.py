@@ -55,6 +55,7 @@ class Ended:
     model: Model
     events: tuple[Event, ...]
     folder: Path | None
+    profile: Callable[[], Any] | None = None  # measures where the time of a step goes
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -168,7 +169,7 @@ def travel(plan: Plan) -> Ended:
         training.close()
     last = events[-1] if events else None
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
-    return Ended(reason, training.run.model, tuple(events), folder)
+    return Ended(reason, training.run.model, tuple(events), folder, training.run.profile)
 
 
 def finish(training: Any) -> None:
@@ -198,7 +199,7 @@ def free_folders(name: str) -> Iterable[Path]:
 def training_of(plan: Plan, folder: Path) -> Any:
     import fallline as fl
 
-    return fl.train(plan.network, rows_of(plan), out=folder, **settings_of(plan))
+    return fl.train(plan.network, rows_of(plan), out=folder, threads=plan.flags.threads, **settings_of(plan))
 
 
 def rows_of(plan: Plan) -> tuple[Any, Any]:
@@ -239,8 +240,8 @@ def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first
     screen.fact("optimizer", optimizer_text(plan.optimizer))
     screen.fact("steps", f"{event.epochs} epochs of {event.steps_per_epoch}, batches of {event.batch_size}, "
                          f"seed {event.seed}")  # fmt: skip
-    if flags.threads > 1:
-        screen.fact("threads", f"1: --threads {flags.threads} was asked for, and this version trains on one")
+    if event.lanes > 1:
+        screen.fact("threads", number(event.lanes))
     if event.first_step:
         screen.fact("resumed", f"after epoch {event.first_epoch}, step {event.first_step}")
     for note in event.notes:

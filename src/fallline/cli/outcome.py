@@ -49,6 +49,9 @@ def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
     for name, text in zip(("test", ""), tested(plan, ended)):
         screen.fact(name, text)
     screen.fact("saved", str(ended.folder))
+    if plan.flags.profile and ended.profile is not None:
+        screen.say()
+        screen.say(str(ended.profile()))
 
 
 def curve(history: list[EpochEnded]) -> str:

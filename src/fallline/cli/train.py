@@ -89,7 +89,10 @@ class FLAGS:
     test: float = flag(TEST_SHARE, "share of the rows held out for the end", metavar="SHARE", at_least=0, below=1)
     seed: int = flag(0, SETTINGS["seed"].doc, metavar="N", limits=SETTINGS["seed"])
     dtype: str = flag("float32", SETTINGS["dtype"].doc, metavar="NAME", number=False, words=SETTINGS["dtype"].words)
-    threads: int = flag(1, "this version trains on one", metavar="N", at_least=1, whole=True)
+    threads: int | None = flag(
+        None, "threads at most, by default one a core; results do not depend on it", metavar="N", at_least=1, whole=True
+    )
+    profile: bool = flag(False, "show at the end where the time of a step goes, by layer and by kind of work")
     out: str | None = flag(None, "the run folder; by default runs/NAME-1, -2 ...", metavar="FOLDER")
     overwrite: bool = flag(False, "replace the run in --out")
     resume: bool = flag(False, "go on with the run in --out, with the same flags as before")
