@@ -76,11 +76,15 @@ class Sequential:
 
 
 _NOTHING = nullcontext()
+LONGEST_NAME = 20
 
 
 def _at(place: int, layer: Layer, x: Any) -> AbstractContextManager[None]:
     """While a layer is traced, its name: nodes remember what they belong to."""
-    return part(f"{place} {short(layer)}") if isinstance(x, Node) else _NOTHING
+    if not isinstance(x, Node):
+        return _NOTHING
+    name = short(layer)
+    return part(f"{place} {name if len(name) <= LONGEST_NAME else type(layer).__name__}")
 
 
 def _flat(given: Any, place: int) -> tuple[Layer, ...]:

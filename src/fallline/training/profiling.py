@@ -22,7 +22,7 @@ from fallline.training.order import Order
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings
 from fallline.training.stepper import first_state, step_graphs, step_inputs
-from fallline.training.text import columns, in_bytes, in_seconds
+from fallline.training.text import columns, in_seconds
 
 # What a node belongs to that was made outside of any named layer.
 UNNAMED = "network"
@@ -100,22 +100,19 @@ class Profile:
         whole, rates = self.seconds, [rate for _, rate in self.peak.memory]
         lanes = "one lane" if self.lanes == 1 else f"{self.lanes} lanes"
         return "\n".join([
-            f"a step takes {in_seconds(self.step_seconds)} on {lanes}; "
-            f"on one core, instruction by instruction, {in_seconds(whole)}",
-            f"this machine, one core: {self.peak.products / 1e9:,.0f} GFLOP/s in products, {rates[0] / 1e9:,.0f} GB/s "
-            f"from cache, {rates[-1] / 1e9:,.0f} GB/s from memory",
+            f"a step takes {in_seconds(self.step_seconds)} on {lanes}; one instruction at a time, {in_seconds(whole)}",
+            f"peak of one core: {self.peak.products / 1e9:,.0f} GFLOP/s in products, "
+            f"{rates[0] / 1e9:,.0f} GB/s in cache, {rates[-1] / 1e9:,.0f} GB/s in memory",
             "",
             *table("part", self.layers, whole),
             "",
-            *table("kind of instruction", self.kinds, whole),
+            *table("kind", self.kinds, whole),
         ])  # fmt: skip
 
 
 def table(head: str, shares: Iterable[Share], whole: float) -> list[str]:
-    """Lines of text: one for each share, with what it takes of the whole."""
-    rows: list[tuple[str, ...]] = [
-        (head, "calls", "forward", "backward", "share", "MFLOP", "bytes", "GFLOP/s", "GB/s", "of peak")
-    ]
+    """Lines of text: one for each share, with what it takes of the whole and what it reaches of the machine's peak."""
+    rows: list[tuple[str, ...]] = [(head, "forward", "backward", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "peak")]
     for share in shares:
         rates = (amount / share.seconds / 1e9 if share.seconds else 0.0 for amount in (share.flops, share.bytes))
         times = (in_seconds(s) if s else "" for s in (share.forward_seconds, share.backward_seconds))
@@ -123,11 +120,10 @@ def table(head: str, shares: Iterable[Share], whole: float) -> list[str]:
         rows.append(
             (
                 share.name,
-                str(share.instructions),
                 *times,
                 f"{part:.1%}",
                 f"{share.flops / 1e6:.3g}",
-                in_bytes(share.bytes),
+                f"{share.bytes / 1e6:.3g}",
                 *(f"{rate:.1f}" for rate in rates),
                 f"{share.of_peak:.0%}",
             )
