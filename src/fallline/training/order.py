@@ -32,7 +32,8 @@ class Order:
         self.seed = seed
         self.shuffle = shuffle
         self.epochs_per_block = max(1, _ROWS_AT_A_TIME // len(rows)) if shuffle else 1
-        self.buffer = np.tile(rows, self.epochs_per_block)
+        # Filled when the first epoch is placed.
+        self.buffer = np.empty(self.epochs_per_block * len(rows), np.int64) if shuffle else np.ascontiguousarray(rows)
         self._filled: int | None = None
 
     def place(self, epoch: int) -> int:
