@@ -51,9 +51,21 @@ class GradientError(FalllineError, AssertionError):
     """A gradient that disagrees with finite differences."""
 
 
+# What other libraries call things, so that a word brought from there finds ours.
+ELSEWHERE = {
+    "sgd": "gradient_descent", "gd": "gradient_descent", "mse": "squared_error", "mean_squared_error": "squared_error",
+    "l2": "squared_error", "mae": "absolute_error", "l1": "absolute_error", "bce": "binary_cross_entropy",
+    "ce": "cross_entropy", "log_loss": "cross_entropy", "nll": "cross_entropy", "smooth_l1": "huber",
+    "linear": "identity", "logistic": "sigmoid", "swish": "silu", "xavier_uniform": "glorot_uniform",
+    "xavier_normal": "glorot_normal", "kaiming_uniform": "he_uniform", "kaiming_normal": "he_normal",
+}  # fmt: skip
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A tail for an error message: `; did you mean 'relu'?` where a known name is close, else nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    names = list(known)
+    meant = ELSEWHERE.get(name.lower())
+    found = [meant] if meant in names else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
