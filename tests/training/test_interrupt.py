@@ -123,3 +123,62 @@ def test_a_reader_may_stop_a_training(labelled: Any) -> None:
             training.stop()
     assert training.run.stop_reason == "interrupted"
     assert len(training.run.epochs) == 5
+
+
+def test_ctrl_c_is_heard_while_something_long_is_worked_on() -> None:
+    def work() -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not interrupts.asked:  # set by a handler that runs in the main thread alone
+            pass
+        assert threading.current_thread() is not threading.main_thread()
+        return "done"
+
+    with Interrupts() as interrupts:
+        assert interrupts.heard(work) == "done"
+    assert interrupts.heard(lambda: threading.current_thread()) is threading.main_thread()
+
+
+def test_what_goes_wrong_in_long_work_is_raised_and_a_second_ctrl_c_waits_for_its_end() -> None:
+    ended = []
+
+    def work() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            while not interrupts.asked:
+                pass
+        ended.append(True)
+
+    with Interrupts() as interrupts, pytest.raises(ZeroDivisionError):
+        interrupts.heard(lambda: 1 // 0)
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        interrupts.heard(work)
+    assert ended == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_before_it(
+    labelled: Any, cut: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int
+) -> None:
+    cut([1])
+    settings = {**SETTINGS, "threads": threads}
+    monkeypatch.setattr("fallline.program.lanes.PATIENCE", 50.0)
+    monkeypatch.setattr("fallline.training.stepper._LONG_SECONDS", 0.0)
+    whole = fl.fit(NETWORK, labelled, **settings)
+    run = Stepper._run
+
+    def at_step_nine(self: Stepper, limit: int) -> int:
+        if self.step == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+            while not self._asked[0]:  # type: ignore[index]
+                pass
+        return run(self, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "_run", at_step_nine)
+        stopped = fl.fit(NETWORK, labelled, out=tmp_path, **settings)
+    assert stopped.stop_reason == "interrupted"
+    assert stopped.ended is not None
+    assert stopped.ended.step == 9
+    more = fl.fit(NETWORK, labelled, resume=tmp_path, **settings)
+    assert more.model.theta.tobytes() == whole.model.theta.tobytes()

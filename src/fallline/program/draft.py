@@ -4,8 +4,9 @@ So bytes and time are known before anything is made. Places count bytes from the
 of it gets a place behind its end. Knows no addresses (machine.py) and no kernels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from fallline.program import lanes
 from fallline.program.instructions import Buffer, Instruction, Place
@@ -23,13 +24,15 @@ class Draft:
 
     plan: when and where in the arena temporaries and outputs live. outside: outputs that will lie in arrays of their
     own. places: where each buffer begins. size: the arena's bytes, constants and status included. schedule: how lanes
-    share the instructions out; None for one lane.
+    share the instructions out; None for one lane. commit: the first instruction that changes the caller's arrays;
+    before it a step can be given up.
     """
 
     instructions: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
     outputs: tuple[Ref, ...]
     watch_end: int
+    commit: int
     home: dict[int, int]
     plan: Plan
     outside: frozenset[int]
@@ -67,21 +70,33 @@ def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: b
         for i, b in enumerate(lowered.buffers)
     )
     home = {} if keep else share_in_place(lowered.instructions, buffers)
-    instructions = tuple(instruction.moved(home) for instruction in lowered.instructions)
+    cut = [instruction.moved(home).slices(lanes.PATIENCE) for instruction in lowered.instructions]
+    instructions = tuple(chain.from_iterable(cut))
+    watch_end = sum(map(len, cut[: lowered.watch_end or len(cut)]))
     buffers = with_scratch(instructions, buffers, threads)
     outside = frozenset(i for i in pinned if hand_out and buffers[i].place is Place.OUTPUT)
     planned = plan(instructions, buffers, keep, outside)
     places, size = placed(buffers, planned, outside)
-    watch_end = lowered.watch_end or len(instructions)
 
     def span(ref: Ref) -> tuple[int, int]:
         low, high = ref.extent()
         return places[ref.buffer] + low * ref.dtype.itemsize, places[ref.buffer] + high * ref.dtype.itemsize
 
     return Draft(
-        instructions, buffers, lowered.outputs, watch_end, home, planned, outside, places, size,
+        instructions, buffers, lowered.outputs, watch_end, commit(instructions, buffers), home, planned, outside,
+        places, size,
         lanes.best(instructions, threads, watch_end, span),
     )  # fmt: skip
+
+
+def commit(instructions: Iterable[Instruction | None], buffers: Sequence[Buffer]) -> int:
+    """The place of the first instruction that writes into an array of the caller; behind the last if none does."""
+    count = 0
+    for instruction in instructions:
+        if instruction is not None and any(buffers[ref.buffer].place is Place.INPUT for ref in instruction.written):
+            break
+        count += 1
+    return count
 
 
 def with_scratch(instructions: Iterable[Instruction], buffers: tuple[Buffer, ...], threads: int) -> tuple[Buffer, ...]:

@@ -1,7 +1,9 @@
 """What a lowered graph is made of: buffers, and instructions over windows into them. Knows no kernel by itself."""
 
 import enum
+import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from fallline.graph.where import NOWHERE, Where
 from fallline.program.layout import Ref
@@ -83,7 +85,16 @@ class Instruction:
             operands.append(ref)
         words = (*self.words[: self.split.word], high - low, *self.words[self.split.word + 1 :])
         share = (high - low) / self.split.size
-        return replace(self, operands=tuple(operands), words=words, split=None, work=self.work * share)
+        split = replace(self.split, size=high - low)
+        return replace(self, operands=tuple(operands), words=words, split=split, work=self.work * share)
+
+    def slices(self, most: float) -> tuple["Instruction", ...]:
+        """The same work as instructions one after the other, of about `most` nanoseconds each where it can be cut."""
+        count = 1 if self.split is None else min(self.split.size, math.ceil(self.work / most))
+        if self.split is None or count < 2:
+            return (self,)
+        edges = [self.split.size * i // count for i in range(count + 1)]
+        return tuple(self.part(low, high, 0) for low, high in pairwise(edges))
 
     def moved(self, buffers: dict[int, int]) -> "Instruction":
         """The same with some buffers replaced by others."""

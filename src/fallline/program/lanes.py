@@ -29,6 +29,9 @@ SMALL = 150.0
 GAIN, SHORT = 0.85, 100_000.0
 
 MOST_LANES = 64
+# Nanoseconds that a long step goes on for without looking whether it is to stop.
+PATIENCE = 2e7
+
 # What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.
 GIVEN_UP = (1 << 62) + 1
 
@@ -65,7 +68,7 @@ def parts(instruction: Instruction, lanes: int) -> list[Instruction | None]:
 
 
 def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, span: Callable[[Ref], Span]) -> Schedule:
-    """Share instructions out over lanes. They meet after the watched value, and at the end of every step."""
+    """Share instructions out over lanes. They meet after the watched value, at the end of every step, and to ask."""
     tables: list[list[Instruction | None]] = [[] for _ in range(lanes)]
     touched = [Touched() for _ in range(lanes)]
     since = [0.0] * lanes
@@ -80,6 +83,8 @@ def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, sp
         since = [0.0] * lanes
 
     for number, instruction in enumerate(instructions):
+        if max(since) > PATIENCE:
+            meet()
         shares = parts(instruction, lanes)
         spans = [
             Touched() if share is None

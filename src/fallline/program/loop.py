@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph
-from fallline.graph.op import Array
+from fallline.graph.op import Array, Kind
 from fallline.passes.onto import subtract_in_place
 from fallline.passes.recompute import keep_less
 from fallline.passes.simplify import simplify
@@ -22,6 +22,10 @@ from fallline.program.lanes import checked
 from fallline.program.lower import Lowered, lower
 from fallline.program.machine import Program
 from fallline.program.state import carry
+
+# Multiply-adds of a step from which on it is long enough to be given up when somebody asks. Not a time: results must
+# not depend on how fast a machine is.
+LONG = 2**32
 
 
 class Loop(Protocol):
@@ -39,11 +43,23 @@ class Loop(Protocol):
         """How many lanes a step runs on."""
         ...
 
-    def run(self, steps: int) -> int:
+    @property
+    def nanoseconds(self) -> float:
+        """About how long a step takes, as far as that is known before it is made."""
+        ...
+
+    def run(self, steps: int, asked: Array | None = None) -> int:
         """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
 
         Fewer than asked means that the watched output of the next step was not finite: that step changed nothing.
+        asked: a word, an int64 in an array, which another thread may set: a step so long that one would not wait for
+        its end is then given up, and changed nothing either.
         """
+        ...
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether the last run did fewer steps than it was told to because it was asked to stop."""
         ...
 
     def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "Loop":
@@ -82,9 +98,14 @@ class ReferenceLoop:
     recompute: bool = False  # allowed; it keeps everything
     outputs: list[Array] = field(default_factory=list)
     lanes: int = 1
+    nanoseconds: float = 0.0
+    gave_up: bool = False
 
-    def run(self, steps: int) -> int:
+    def run(self, steps: int, asked: Array | None = None) -> int:
         for done in range(steps):
+            self.gave_up = asked is not None and bool(asked.any())
+            if self.gave_up:
+                return done
             results = reference.run(self.graph, [*self.state, *self.data])
             if self.watch is not None and not np.isfinite(results[self.watch]):
                 return done
@@ -100,12 +121,21 @@ class ReferenceLoop:
         return ReferenceLoop(self.graph, list(state), list(data), self.watch)
 
 
+def multiply_adds(graph: Graph) -> int:
+    """Those of all matrix products of a graph."""
+    products = (node for node in graph.nodes() if node.op.kind is Kind.CONTRACTION)
+    return sum(node.size * node.inputs[-2].shape[-1] for node in products)
+
+
 def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool = False) -> Lowered:
     """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state.
 
     recompute: what only the way back from the watched output reads again is computed twice instead of kept.
     """
-    graph = subtract_in_place(simplify(graph), count)
+    graph = simplify(graph)
+    # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
+    if multiply_adds(graph) < LONG:
+        graph = subtract_in_place(graph, count)
     loss = None if watch is None else graph.outputs[watch]
     made = lower(graph, loss)
     again = keep_less(graph, loss, count) if recompute and loss is not None else None
@@ -127,8 +157,8 @@ class MachineLoop:
         step = lowered(graph, len(state), watch, recompute)
         self.program = Program(step, [*state, *data], writable=len(state), threads=threads)
 
-    def run(self, steps: int) -> int:
-        return self.program.run(steps)
+    def run(self, steps: int, asked: Array | None = None) -> int:
+        return self.program.run(steps, asked)
 
     def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "MachineLoop":
         other = copy.copy(self)
@@ -139,6 +169,14 @@ class MachineLoop:
     @property
     def lanes(self) -> int:
         return len(self.program.tables)
+
+    @property
+    def nanoseconds(self) -> float:
+        return self.program.draft.nanoseconds
+
+    @property
+    def gave_up(self) -> bool:
+        return self.program.gave_up
 
     @property
     def outputs(self) -> list[Array]:

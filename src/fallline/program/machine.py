@@ -14,7 +14,7 @@ import numpy as np
 from fallline.errors import ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
-from fallline.program.draft import draft
+from fallline.program.draft import commit, draft
 from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
@@ -22,6 +22,7 @@ from fallline.program.plan import ALIGNMENT
 
 WORD = 8
 NOT_FINITE, OUT_OF_RANGE = 1, 2
+NEVER_ASKED = STATUS_WORDS - 1  # a word of the status that stays 0
 
 
 def verify(instructions: Sequence[Instruction], buffers: Sequence[Buffer]) -> None:
@@ -74,6 +75,7 @@ class Program:
         # Output buffers that lie in arrays of their own.
         self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
         self.given: list[bool] | None = None  # which outputs are such an array's elements and nobody else's
+        self.gave_up = False  # whether the last run ended early because it was asked to
         self._place(arrays, writable, lowered.constants)
         self._assemble()
 
@@ -113,23 +115,28 @@ class Program:
     def _assemble(self) -> None:
         """Write the tables, one a lane: kernel addresses, and rows of operand addresses and words."""
         from fallline.program.kernels import store
-        from fallline.program.kernels.wrap import LANE_RUNNER, RUNNER
+        from fallline.program.kernels.wrap import LANE_RUNNER, LONG_RUNNER, RUNNER
 
         per_lane = self.schedule.lanes if self.schedule else (self.instructions,)
         every = [ins for lane in per_lane for ins in lane if ins is not None]
         if self.schedule:
             verify(every, self.buffers)
-        self.runner = store.load(LANE_RUNNER if self.schedule else RUNNER)
+        self.is_long = self.draft.nanoseconds > lanes.PATIENCE
+        self.runner = store.load(LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER)
         self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
         self.kernels = []  # addresses do not keep code alive
         self.fixups: dict[int, list[tuple[int, int]]] = {}
         self.own: list[int] = []  # places in the rows that point into the arena
         self.tables = []
+        asking = self._meetings_before_commit(per_lane)
         at = 0
         for lane in per_lane:
             table = np.zeros((len(lane), 2), np.int64)
+            met = 0
             for i, instruction in enumerate(lane):
                 if instruction is None:
+                    met += 1
+                    table[i, 1] = met <= asking
                     continue
                 kernel = store.load(instruction.source)
                 self.kernels.append(kernel)
@@ -137,6 +144,10 @@ class Program:
                 at = self._write_row(at, instruction)
             self.tables.append(table)
         self.lock = threading.Lock()
+
+    def _meetings_before_commit(self, per_lane: Sequence[Sequence[Instruction | None]]) -> int:
+        """How many meetings of the lanes there are before any of them changes an array of the caller."""
+        return min(lane[: commit(lane, self.buffers)].count(None) for lane in per_lane)
 
     def _write_row(self, at: int, instruction: Instruction) -> int:
         """One instruction's arguments from place `at` on; returns where the next may begin."""
@@ -230,27 +241,33 @@ class Program:
                 self.outside[buffer] = self._output_array(buffer)
                 self._move(buffer, self.outside[buffer])
 
-    def run(self, steps: int = 1) -> int:
-        """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite."""
+    def run(self, steps: int = 1, asked: Array | None = None) -> int:
+        """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite.
+
+        asked: a word, an int64 in an array: a step that takes long is given up when it becomes other than 0.
+        """
+        word = self.addresses[STATUS] + NEVER_ASKED * WORD if asked is None else int(asked.ctypes.data)
         with self.lock:
             self.status[:] = 0
-            done = int(self._run_lanes(steps) if self.schedule else self._run_alone(steps))
+            done = int(self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word))
+            self.gave_up = done < steps and self.status[0] == 0
         if self.status[0] == OUT_OF_RANGE:
             raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
         return done
 
-    def _run_alone(self, steps: int) -> int:
-        done: int = self.runner(self.tables[0], self.watch_end, self.addresses[STATUS], steps)
+    def _run_alone(self, steps: int, asked: int) -> int:
+        more = (self.draft.commit, asked) if self.is_long else ()
+        done: int = self.runner(self.tables[0], self.watch_end, self.addresses[STATUS], steps, *more)
         return done
 
-    def _run_lanes(self, steps: int) -> int:
+    def _run_lanes(self, steps: int, asked: int) -> int:
         count = len(self.tables)
         # Words of this run alone: a lane that was given up may still look at those of the run before.
         meetings = aligned_bytes(2 * ALIGNMENT).view(np.int64)
         shared = meetings.ctypes.data
 
         def work(lane: int) -> int:
-            done: int = self.runner(self.tables[lane], self.addresses[STATUS], shared, count, steps)
+            done: int = self.runner(self.tables[lane], self.addresses[STATUS], shared, count, steps, asked)
             return done
 
         def give_up() -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -76,22 +76,22 @@ class Evaluation:
         self.loss = math.nan
         self.values: dict[str, float] = {}
 
-    def measure(self, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Fill in `loss` and `values`; False if `stop` said so between two machine calls."""
+    def measure(self, asked: Array | None = None) -> bool:
+        """Fill in `loss` and `values`; False if it was given up, since the word in `asked` became other than 0."""
         for array in (self._cursor, *self._sums):
             array[...] = 0
         left = self.full
         while left:
             begun = time.perf_counter()
-            done = self._main.run(min(left, self._pace.steps))
+            done = self._main.run(min(left, self._pace.steps), asked)
             took = time.perf_counter() - begun
             self.seconds += took
             self._pace.note(done, took)
             left -= done
-            if stop():
+            if asked is not None and asked[0]:
                 return False
-        if self._last is not None:
-            self._last.run(1)
+        if self._last is not None and not self._last.run(1, asked):
+            return False
         self.loss = float(self._sums[0]) / len(self.rows)
         if self.metrics is not None:
             with np.errstate(all="ignore"):

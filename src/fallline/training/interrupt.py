@@ -3,8 +3,14 @@
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
 
 
 class Interrupts:
@@ -15,10 +21,36 @@ class Interrupts:
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
         """then: told at the first Ctrl-C, at once."""
-        self.asked = False
+        # An int64 in an array, so that a program can look at it while it runs.
+        self.word = np.zeros(1, np.int64)
         self._then = then
         self._depth = 0
         self._ours = False
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.word[0])
+
+    @asked.setter
+    def asked(self, value: bool) -> None:
+        self.word[0] = value
+
+    def heard(self, work: Callable[[], T]) -> T:
+        """The result of work that takes long, done in another thread so that Ctrl-C is heard meanwhile.
+
+        Python tells of signals in the main thread only, and only between two of its own instructions.
+        """
+        if not self._ours:
+            return work()
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(work)
+            try:
+                return working.result()
+            except KeyboardInterrupt:  # the second one; what is worked on must not be let go before its end
+                while not working.done():
+                    with suppress(KeyboardInterrupt):
+                        wait([working])
+                raise
 
     def __enter__(self) -> "Interrupts":
         self._depth += 1

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -251,10 +252,12 @@ class Racing(Iterator[RaceEvent]):
         """Let every lane train for a while, this thread being one of them."""
         begun = time.perf_counter()
         self._deadline, self._given_up = begun + seconds, False
-        if crew is None:
-            self._work(0)
+        alone = partial(self._work, 0)
+        work = alone if crew is None else partial(crew.run, self._work, self.lanes, self._give_up)
+        if any(runner.training.is_slow for runner in self._runners):
+            self.interrupts.heard(work)
         else:
-            crew.run(self._work, self.lanes, self._give_up)
+            work()
         self._seconds += time.perf_counter() - begun
 
     def _give_up(self) -> None:

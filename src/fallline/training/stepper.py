@@ -23,6 +23,9 @@ from fallline.training.order import Order
 from fallline.training.pace import Pace
 from fallline.training.step import OPTIMIZER, training_step
 
+# A call that takes longer is not waited for when training is asked to stop.
+_LONG_SECONDS = 0.1
+
 # Time between copies of the state: at least this, and so long that copying takes at most a fiftieth of it.
 _COPY_SECONDS, _COPY_SHARE = 0.02, 1 / 50
 
@@ -102,12 +105,15 @@ class Stepper:
         threads: int | None = 1,
         common: Common = ALONE,
         recompute: bool = False,
+        asked: Array | None = None,
     ) -> None:
         """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
 
         threads: lanes of a step at most; recompute: take less memory and more time; no result depends on either.
         common: holds the programs of trainings beside it.
+        asked: a word, an int64 in an array, that somebody sets who does not want to wait for the end of a long step.
         """
+        self._asked = asked
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
         self.steps_per_epoch = self.full + (tail > 0)
@@ -123,7 +129,7 @@ class Stepper:
         rule = optimizer if callable(optimizer.learning_rate) else replace(optimizer, learning_rate=1.0)
         key = "step", model.network, model.loss, rule, batch_size, self.rows, order.shuffle, threads, recompute
         self._main, self._last = main_and_last(common.loops(key, *arrays, build))
-        self.tail = tail
+        self.tail, self._gave_up = tail, False
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
         self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
@@ -134,6 +140,11 @@ class Stepper:
     def lanes(self) -> int:
         """How many lanes a step runs on."""
         return self._main.lanes
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        return (1 / self.rate if self.rate else self._main.nanoseconds * 1e-9) > _LONG_SECONDS
 
     @property
     def step(self) -> int:
@@ -173,7 +184,10 @@ class Stepper:
         return bool(np.isfinite(self.theta).all())
 
     def advance(self) -> Setback | None:
-        """One machine call within this epoch. A Setback means no step could be made: the last good theta is back."""
+        """One machine call within this epoch. A Setback means no step could be made: the last good theta is back.
+
+        A step that was given up because somebody asked is none, and nothing has changed.
+        """
         begun = time.perf_counter()
         if begun - self._copy.taken > max(_COPY_SECONDS, self._copy.cost / _COPY_SHARE) and self.step > self._copy.step:
             done = self._one_then_keep()
@@ -185,20 +199,20 @@ class Stepper:
             if done:
                 self.pace.note(done, took)
                 self.rate = done / max(took, 1e-9)
-        return None if done else self.fall_back()
+        return None if done or self._gave_up else self.fall_back()
 
     def _run(self, limit: int) -> int:
-        if self.epoch_step < self.full:
-            done = self._main.run(min(limit, self.full - self.epoch_step))
-        elif self._last is not None:
-            done = self._last.run(1)
-        else:
+        if self.epoch_is_done:
             raise ProgramError("a step was asked for after the last of its epoch")
+        steps, own = (self._main, self.full - self.epoch_step) if self.epoch_step < self.full else (self._last, 1)
+        assert steps is not None  # an epoch that is not done after its whole batches has a rest
+        done = steps.run(min(limit, own), self._asked)
+        self._gave_up = steps.gave_up
         self.epoch_step += done
         return done
 
     def _one(self) -> float | None:
-        """One step, and the loss it met; None if that is not finite."""
+        """One step, and the loss it met; None if that is not finite, or the step was given up."""
         size = self.batch_size if self.epoch_step < self.full else self.tail
         so_far = self._loss_sum.copy()
         self._loss_sum[...] = 0
@@ -227,6 +241,7 @@ class Stepper:
     def fall_back(self) -> Setback:
         """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
         failed = self.step
+        asked, self._asked = self._asked, None  # the way back is gone to its end
         if failed > self._copy.step:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]
@@ -243,4 +258,5 @@ class Stepper:
             self._before_loss = math.nan if loss is None else loss
             self.epoch, self.epoch_step = divmod(failed, self.steps_per_epoch)
         self.theta[...] = self._before
+        self._asked = asked
         return Setback(failed, self._before_loss)

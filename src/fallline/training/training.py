@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -55,7 +56,15 @@ class Training(Iterator[Event]):
             self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
         order = Order(job.train.index, job.seed, job.shuffle)
         self._stepper = Stepper(
-            job.model, job.optimizer, job.train.data, order, job.batch_size, told.threads, common, job.recompute
+            job.model,
+            job.optimizer,
+            job.train.data,
+            order,
+            job.batch_size,
+            told.threads,
+            common,
+            job.recompute,
+            self.interrupts.word,
         )
         self._evaluation: Evaluation | None = None
         if held is not None:
@@ -94,6 +103,11 @@ class Training(Iterator[Event]):
         model = self.job.model.with_theta(self._stepper.theta.copy())
         job = replace(self.job, model=model, common=ALONE)
         return Run(model, tuple(self._history), self.config, folder, job)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next machine call may well take longer than anybody who stops the training wants to wait."""
+        return self._stepper.is_slow
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
@@ -169,7 +183,7 @@ class Training(Iterator[Event]):
         while not stepper.epoch_is_done:
             if asked.asked:  # while nobody asked for events
                 return "interrupted"
-            setback = stepper.advance()
+            setback = asked.heard(stepper.advance) if stepper.is_slow else stepper.advance()
             if setback is not None:
                 yield self._told(self._diverged(setback))
                 return "diverged"
@@ -182,7 +196,7 @@ class Training(Iterator[Event]):
                 self._shown = time.perf_counter()
             if folder is not None and folder.checkpoint_is_due():
                 yield from self._checkpoint(folder)
-        if self._evaluation is not None and not self._evaluation.measure(lambda: asked.asked):
+        if not self._measured():
             return "interrupted"
         steps, took = stepper.epoch_step - first, stepper.seconds - seconds
         event = self._epoch_ended(self._spent - before, steps / took if took > 0 else 0.0)
@@ -191,6 +205,13 @@ class Training(Iterator[Event]):
         if folder is not None and folder.checkpoint_is_due(stepper.epoch):
             yield from self._checkpoint(folder)
         return "interrupted" if asked.asked else None
+
+    def _measured(self) -> bool:
+        """Measure the validation rows, if there are any; whether that came to its end."""
+        if self._evaluation is None:
+            return True
+        measure = partial(self._evaluation.measure, self.interrupts.word)
+        return self.interrupts.heard(measure) if self._stepper.is_slow else measure()
 
     @property
     def _spent(self) -> float:

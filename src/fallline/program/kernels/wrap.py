@@ -66,6 +66,27 @@ def kernel(table, watch_end, status, steps):
     return steps
 """
 
+# The same for steps so long that they are given up when they are asked to, at any row before `commit`, the first that
+# changes what outlives the step. `asked` is the address of a word that somebody else may set at any time.
+LONG_RUNNER = """
+from numba import njit, types
+from fallline.program.kernels.memory import call_kernel, load_atomic, word_pointer
+
+
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64, types.int64)], cache=True,
+      nogil=True)
+def kernel(table, watch_end, status, steps, commit, asked):
+    words = word_pointer(status)
+    for step in range(steps):
+        for i in range(table.shape[0]):
+            if (i <= commit and load_atomic(asked) != 0) or (i == watch_end and words[0] != 0):
+                return step
+            call_kernel(table[i, 0], table[i, 1])
+        if words[0] != 0:
+            return step
+    return steps
+"""
+
 # The same step over successive blocks of rows, which lie where two addresses and the step say. A line of `moves` is:
 # a place among the program's words, which of the two addresses it follows, bytes to add to it, and bytes for each step.
 ROW_RUNNER = """
@@ -90,7 +111,9 @@ def kernel(table, status, words, moves, into, source, steps):
 """
 
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
-# and lets all go on with one decision. `shared` holds two words, arrivals and (meetings held * 2 + stop).
+# and lets all go on with one decision. `shared` holds two words, arrivals and (meetings held * 2 + stop). A meeting
+# with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it is asked
+# to: `asked` is the address of a word that somebody else may set at any time.
 # A waiting lane spins, since the others are only nanoseconds behind, but gives its core away if it waits for long:
 # on a busy machine they may not be running at all.
 LANE_RUNNER = """
@@ -100,8 +123,9 @@ from fallline.program.kernels.memory import add_atomic, call_kernel, load_atomic
 give_way = types.ExternalFunction("sched_yield", types.int32())
 
 
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64)], cache=True, nogil=True)
-def kernel(table, status, shared, lanes, steps):
+@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64, types.int64)], cache=True,
+      nogil=True)
+def kernel(table, status, shared, lanes, steps, asked):
     words = word_pointer(status)
     meeting = 0
     for step in range(steps):
@@ -111,7 +135,8 @@ def kernel(table, status, shared, lanes, steps):
                 continue
             meeting += 1
             if add_atomic(shared, 1) == lanes * meeting - 1:
-                store_atomic(shared + 64, 2 * meeting + (1 if words[0] != 0 else 0))
+                stop = words[0] != 0 or (table[i, 1] != 0 and load_atomic(asked) != 0)
+                store_atomic(shared + 64, 2 * meeting + (1 if stop else 0))
             waited = 0
             seen = load_atomic(shared + 64)
             while seen < 2 * meeting:
