@@ -156,3 +156,9 @@ def test_a_plan_reads_as_a_table() -> None:
         "  activations      3.0 MiB  values of the forward and the backward pass",
         "  total            3.0 MiB",
     ]
+
+
+def test_a_model_knows_the_shape_of_its_rows():
+    model = fl.nn.Model.init(fl.nn.mlp((16,), 3), 5, loss="cross_entropy")
+    asked = fl.plan(model, (64, 5), batch_size=64)
+    assert fl.plan(model, batch_size=64) == fl.plan(model, 64) == asked

@@ -13,6 +13,7 @@ import numpy as np
 
 from fallline.graph.node import Graph
 from fallline.nn.loss import Loss
+from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.program.draft import Draft, draft
 from fallline.program.loop import lowered
@@ -79,7 +80,7 @@ class Plan:
 
 def plan(
     model: Any,
-    data: Any,
+    data: Any = None,
     *,
     loss: str | Loss | Any = None,
     optimizer: str | Optimizer = "adam",
@@ -94,12 +95,17 @@ def plan(
     """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
 
     model, and all that is not named here: as for `train`.
-    data: (x, y), or the shape that x would have, (N, ...); then validation is a share of the rows or None.
+    data: (x, y), or the shape that x would have, (N, ...); then validation is a share of the rows or None. A Model
+        knows the shape of its rows, so plan(model, batch_size=128) and plan(model, 128) say enough: one batch of rows.
     Memory of the interpreter, of libraries, and of the data as they are given is not counted.
     Errors: as for `train`. ArgumentError for the shape of data for a function of your own as the loss.
     Example: print(fl.plan(nn.mlp((512, 512), 10), (60_000, 784), loss="cross_entropy", batch_size=128))
     """
-    given = dict(locals())
+    if isinstance(model, Model) and (data is None or isinstance(data, int | np.integer)):
+        rows = batch_size if data is None else data
+        if isinstance(rows, int | np.integer) and rows > 0:
+            data, batch_size = (int(rows), *model.input_shape), int(rows)
+    given = {name: value for name, value in locals().items() if name != "rows"}
     settings = Settings(**{name: value for name, value in given.items() if name not in ("model", "data")})
     if _is_shape(data):
         return plan_of(from_shape(model, data, settings))
