@@ -158,3 +158,12 @@ def test_anything_else_that_goes_wrong_is_told_too(
     done = shell("train iris")
     assert (done.code, done.out) == (code, "")
     assert part in done.err
+
+
+def test_ctrl_c_while_the_words_are_read_is_no_success(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fallline.cli.flags.check", interrupted)
+    done = shell("train iris")
+    assert (done.code, done.err) == (130, "error: interrupted\n")

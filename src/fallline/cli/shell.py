@@ -74,6 +74,8 @@ def dispatch(words: list[str]) -> int:
         text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
         where = f"fallline {name} --help" if name in COMMANDS else "fallline --help"
         raise UsageProblem(f"{text}\n  try: {where}") from error
+    if found == INTERRUPTED:  # Typer turns Ctrl-C into an exit code
+        raise KeyboardInterrupt
     if not callable(found):  # a help text was asked for
         return OK
     try:
