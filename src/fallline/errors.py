@@ -5,6 +5,7 @@ Each class is a `FalllineError` and the built-in exception a caller would expect
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class FalllineError(Exception):
@@ -45,6 +46,12 @@ class MissingFileError(FalllineError, FileNotFoundError):
 
 class ExistingFileError(FalllineError, FileExistsError):
     """A file or run folder that would be overwritten."""
+
+
+class SavingError(FalllineError, OSError):
+    """A run folder that cannot be written to; `run` is what the training has come to all the same."""
+
+    run: Any = None
 
 
 class GradientError(FalllineError, AssertionError):

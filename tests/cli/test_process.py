@@ -53,6 +53,28 @@ def test_a_reader_that_goes_away_ends_the_run_without_a_word(tmp_path: Path) -> 
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_ends_the_run_saved(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        line = [*COMMAND, "train", "iris", "--epochs", "20000000", "--out", "run"]
+        done = subprocess.run(
+            line, cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the system: No space left on device\n"
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process is started otherwise there")
+def test_a_process_without_an_output_trains_all_the_same(tmp_path: Path) -> None:
+    program = f"import os, sys; os.close(1); os.execv(sys.executable, {[*COMMAND, 'train', 'iris', '--epochs', '2']!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "runs" / "iris-1" / "model.safetensors").is_file()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 def test_ctrl_c_ends_in_good_order_and_the_run_can_go_on(tmp_path: Path) -> None:
     line = [*COMMAND, "train", "digits", "--epochs", "1000000", "--out", "run"]

@@ -119,6 +119,30 @@ def test_folders_are_counted_on_from_the_first_free_number(shell: Shell, flowers
     assert fact(done.out, "saved") == "runs/odd-name--1--1"
 
 
+def test_a_number_that_another_run_takes_in_this_moment_is_passed_over(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fallline.cli import journey
+
+    begin, taken = journey.training_of, []
+
+    def slower_than_another(plan: Any, folder: Path) -> Any:
+        training = begin(plan, folder)
+        if not taken:
+            folder.mkdir(parents=True)
+            taken.append(folder)
+        return training
+
+    monkeypatch.setattr(journey, "training_of", slower_than_another)
+    assert fact(shell("train iris --epochs 1").out, "saved") == "runs/iris-2"
+    assert list(taken[0].iterdir()) == []
+
+
+def test_a_line_that_fails_leaves_no_folder_behind(shell: Shell) -> None:
+    assert shell("train iris --hidden 99999999999").code == FAILED
+    assert not Path("runs").exists()
+
+
 def test_divergence_is_an_answer(shell: Shell) -> None:
     done = shell("train digits --optimizer gradient_descent --learning-rate 1e9 --epochs 3")
     assert done.code == DIVERGED

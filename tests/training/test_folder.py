@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError
+from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError, SavingError
 from fallline.training import checkpoint
 
 SRC = Path(__file__).parents[2] / "src"
@@ -284,3 +285,53 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with pytest.raises(DataError, match="cannot be read"):
         fl.load_model(tmp_path / "text")
+
+
+def full_after(monkeypatch: pytest.MonkeyPatch, files: int) -> None:
+    """A disk that takes so many files of ours and is full then."""
+    save, left = checkpoint.save_arrays, [files]
+
+    def until_full(path: Path, arrays: Any, metadata: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        save(path, arrays, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_arrays", until_full)
+
+
+def test_a_full_disk_is_told_and_loses_neither_what_was_learnt_nor_the_last_checkpoint(
+    labelled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fl.fit(NETWORK, labelled, **SETTINGS)
+    with monkeypatch.context() as patch:
+        full_after(patch, 2)
+        with pytest.raises(
+            SavingError, match=r"No space left on device\n  training ended in epoch 3.*\n  try: room"
+        ) as told:
+            fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
+    assert isinstance(told.value, OSError)
+    assert len(told.value.run.epochs) == 3
+    assert told.value.run.history["loss"].tolist() == whole.history["loss"][:3].tolist()
+    resumed = fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, resume=True, **SETTINGS)
+    assert resumed.started is not None
+    assert resumed.started.first_epoch == 2
+    assert resumed.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sizes of files are limited otherwise there")
+def test_what_safetensors_says_of_the_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys, numpy as np; from pathlib import Path;"
+        "from fallline.training.checkpoint import save_arrays;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
+        "save_arrays(Path(sys.argv[1]), {'a': np.zeros(5000)}, {})"
+    )
+    path = tmp_path / "a.safetensors"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        env={**os.environ, "PYTHONPATH": str(SRC)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1] == f"OSError: [Errno {errno.EFBIG}] {os.strerror(errno.EFBIG)}: {str(path)!r}"
+    assert list(tmp_path.iterdir()) == []

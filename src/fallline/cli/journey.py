@@ -1,6 +1,7 @@
 """A training run as the command line starts and watches it: from flags to a plan, from a plan to what it became."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from fallline.data import sets
 from fallline.data.dataset import Dataset, Rows, split
 from fallline.data.preprocess import Preprocessing, standardise
 from fallline.data.target import class_list
-from fallline.errors import ExistingFileError
+from fallline.errors import FalllineError
 from fallline.insight.text import number
 from fallline.nn import LOSSES, CrossEntropy, Identity, Loss, Model, Sequential, mlp
 from fallline.optim import Optimizer, Schedule
@@ -162,7 +163,9 @@ def travel(plan: Plan) -> Ended:
                 for event in training:
                     events.append(event)
                     reader.show(event)
-    except BrokenPipeError:
+    except FalllineError:
+        raise
+    except OSError:  # whoever read the output went away, or it cannot be written
         finish(training)
         raise
     except KeyboardInterrupt:  # the second one: no more waiting
@@ -184,10 +187,10 @@ def begun(plan: Plan) -> tuple[Any, Path]:
     if plan.flags.out is not None:
         return training_of(plan, Path(plan.flags.out)), Path(plan.flags.out)
     for folder in free_folders(plan.data.name):
-        try:
-            return training_of(plan, folder), folder
-        except ExistingFileError:
-            continue  # another run took it in this moment
+        with suppress(FileExistsError):  # another run took it in this moment
+            training = training_of(plan, folder)
+            folder.mkdir(parents=True)
+            return training, folder
     raise AssertionError("there is always a next number")
 
 

@@ -14,6 +14,7 @@ from fallline.cli.journey import Ended, Plan
 from fallline.cli.outcome import tested
 from fallline.cli.progress import PLAIN_LINES, share, speed
 from fallline.data.target import class_list
+from fallline.errors import FalllineError
 from fallline.insight.text import number, table
 from fallline.training.race import Race
 from fallline.training.race_events import RaceEnded, RaceEvent, RaceStarted, Standing, Standings, VariantEnded
@@ -74,7 +75,9 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
             with reader(started, named, varied) as shown:
                 for event in racing:
                     shown.show(event)
-    except BrokenPipeError:
+    except FalllineError:
+        raise
+    except OSError:  # whoever read the output went away, or it cannot be written
         journey.finish(racing)
         raise
     except KeyboardInterrupt:  # the second one: no more waiting

@@ -5,6 +5,7 @@ One safetensors file each, under a checksum; the newest two are kept, and one th
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fallline.graph.op import Array
 from fallline.training.disk import write_atomically
 
 KEPT = 2
+_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -38,17 +40,34 @@ def checksum(arrays: Mapping[str, Array], text: str) -> str:
     return digest.hexdigest()
 
 
-def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
-    """Put a checkpoint into a folder, then remove all but the newest two."""
+def save_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """A safetensors file, atomically. Errors: OSError from the disk."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    # safetensors stores wrong values for arrays that are not contiguous, without a word.
+    whole = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+
+    def put(part: Path) -> None:
+        try:
+            save_file(whole, part, dict(metadata))
+        except SafetensorError as error:
+            number = _SYSTEM.search(str(error))
+            if number is None:
+                raise
+            code = int(number.group(1))
+            raise OSError(code, os.strerror(code), str(path)) from error
+
+    write_atomically(path, put)
+
+
+def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Put a checkpoint into a folder, then remove all but the newest two."""
     folder.mkdir(exist_ok=True)
     text = json.dumps(checkpoint.values, allow_nan=False)
-    # safetensors stores wrong values for arrays that are not contiguous, without a word.
-    arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in checkpoint.arrays.items()}
-    metadata = {"fallline": "checkpoint 1", "values": text, "checksum": checksum(arrays, text)}
+    metadata = {"fallline": "checkpoint 1", "values": text, "checksum": checksum(checkpoint.arrays, text)}
     path = folder / f"step-{step:012d}.safetensors"
-    write_atomically(path, lambda part: save_file(arrays, part, metadata))
+    save_arrays(path, checkpoint.arrays, metadata)
     for old in found(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path

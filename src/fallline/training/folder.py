@@ -129,6 +129,10 @@ class RunFolder:
             return time.monotonic() - self._saved > max(_EVERY_SECONDS, self._cost / _SHARE)
         return epochs_done is not None and self._every is not None and epochs_done % int(self._every) == 0
 
+    @property
+    def has_checkpoint(self) -> bool:
+        return bool(checkpoint.found(self.path / CHECKPOINTS))
+
     def save(self, step: int, state: Checkpoint) -> Path:
         """Write a checkpoint, with every event before it."""
         assert self._file is not None

@@ -10,8 +10,7 @@ import numpy as np
 
 from fallline.errors import DataError, FalllineError, MissingFileError
 from fallline.nn.model import Model
-from fallline.training.checkpoint import checksum
-from fallline.training.disk import write_atomically
+from fallline.training.checkpoint import checksum, save_arrays
 
 _FORM = "model 1"
 
@@ -23,14 +22,10 @@ def save_model(model: Model, path: str | os.PathLike[str], extra: Mapping[str, A
     Errors: ArgumentError for a network or loss of a user's own, which a file cannot hold; OSError from the disk.
     Example: save_model(run.model, "digits.safetensors")
     """
-    from safetensors.numpy import save_file
-
     path = Path(path)
     config = json.dumps({"model": model.to_config(), "extra": extra or {}}, allow_nan=False)
-    # safetensors stores wrong values for arrays that are not contiguous, without a word.
-    arrays = {"theta": np.ascontiguousarray(model.theta)}
-    metadata = {"fallline": _FORM, "config": config, "checksum": checksum(arrays, config)}
-    write_atomically(path, lambda part: save_file(arrays, part, metadata))
+    arrays = {"theta": model.theta}
+    save_arrays(path, arrays, {"fallline": _FORM, "config": config, "checksum": checksum(arrays, config)})
     return path
 
 

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from fallline.errors import FalllineError, SavingError
 from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.common import ALONE
@@ -81,7 +82,24 @@ class Training(Iterator[Event]):
 
     def __next__(self) -> Event:
         with self.interrupts:
-            return next(self._events)
+            try:
+                return next(self._events)
+            except FalllineError:
+                raise
+            except OSError as error:
+                raise self._unsaved(error) from error
+
+    def _unsaved(self, error: OSError) -> SavingError:
+        """The error for a folder that cannot be written to; what was learnt until then goes with it."""
+        where = self._folder.path if self._folder is not None else "the system"
+        text = f"{error.filename or where}: {error.strerror or error}"
+        if self._stepper.step:
+            text += f"\n  training ended in epoch {self._stepper.epoch}, at step {self._stepper.step}"
+        if self._folder is not None and self._folder.has_checkpoint:
+            text += "\n  try: room on the disk, then resume=True, which goes on from the last checkpoint"
+        unsaved = SavingError(text)
+        unsaved.run = self.run
+        return unsaved
 
     def stop(self) -> None:
         """End after the machine call that runs now, as Ctrl-C does."""

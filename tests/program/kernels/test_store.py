@@ -83,6 +83,26 @@ def test_an_unwritable_place_falls_back_to_a_temporary_one(monkeypatch, tmp_path
         store.folder.cache_clear()
 
 
+def test_without_a_home_the_next_process_finds_what_this_one_compiled(monkeypatch, tmp_path):
+    for name in ("FALLLINE_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(store.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(store.os.path, "expanduser", lambda path: path)  # no home in the list of users either
+    found = []
+    try:
+        for _ in range(2):
+            store.folder.cache_clear()
+            found.append(store.folder())
+        assert found[0] == found[1]
+        assert found[0].is_relative_to(tmp_path)
+        # Others may put a folder of that name there first: what they can write to is not used.
+        found[0].parent.chmod(0o777)
+        store.folder.cache_clear()
+        assert not store.folder().is_relative_to(found[0].parent)
+    finally:
+        store.folder.cache_clear()
+
+
 def test_the_folder_follows_from_the_sources_kernels_are_made_of(cache, monkeypatch):
     before = store.folder().name
     store.folder.cache_clear()

@@ -4,6 +4,8 @@ Numba keeps the machine code beside the file. Its cache does not notice an edit 
 file, so the folder's name holds a hash of every source a kernel is made from, and of the versions.
 """
 
+import atexit
+import getpass
 import hashlib
 import importlib.util
 import os
@@ -52,7 +54,13 @@ def folder() -> Path:
     for root in roots:
         if root and os.path.isabs(root) and _private(Path(root) / "fallline" / name):
             return Path(root) / "fallline" / name
-    return Path(tempfile.mkdtemp(prefix="fallline-"))
+    # Without a home the next process still finds what this one has compiled.
+    ours = Path(tempfile.gettempdir()) / f"fallline-{os.getuid() if os.name == 'posix' else getpass.getuser()}"
+    if _private(ours) and _private(ours / name):
+        return ours / name
+    last = tempfile.mkdtemp(prefix="fallline-")
+    atexit.register(shutil.rmtree, last, ignore_errors=True)
+    return Path(last)
 
 
 def _write(path: Path, source: str) -> None:
