@@ -84,18 +84,17 @@ class Training(Iterator[Event]):
         with self.interrupts:
             try:
                 return next(self._events)
-            except FalllineError:
-                raise
             except OSError as error:
-                raise self._unsaved(error) from error
+                if self._folder is None or isinstance(error, FalllineError):
+                    raise
+                raise self._unsaved(error, self._folder) from error
 
-    def _unsaved(self, error: OSError) -> SavingError:
+    def _unsaved(self, error: OSError, folder: RunFolder) -> SavingError:
         """The error for a folder that cannot be written to; what was learnt until then goes with it."""
-        where = self._folder.path if self._folder is not None else "the system"
-        text = f"{error.filename or where}: {error.strerror or error}"
+        text = f"{error.filename or folder.path}: {error.strerror or error}"
         if self._stepper.step:
             text += f"\n  training ended in epoch {self._stepper.epoch}, at step {self._stepper.step}"
-        if self._folder is not None and self._folder.has_checkpoint:
+        if folder.has_checkpoint:
             text += "\n  try: room on the disk, then resume=True, which goes on from the last checkpoint"
         unsaved = SavingError(text)
         unsaved.run = self.run
