@@ -50,6 +50,7 @@ def test_a_quantity_is_explained_in_its_own_units(shell: Shell, line: Path) -> N
         ("--row 0.5", "--row", 2),
         ("--weight 0.wieght", "did you mean '0.weight'", 1),
         ("--data nowhere.csv", "no file 'nowhere.csv'", 1),
+        ("--data iris", "the data set 'iris' has other columns", 2),
         ("--data odd.csv", "'tulip', which is not one of 3 classes", 1),
     ],
 )

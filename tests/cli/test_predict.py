@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,24 @@ def test_a_run_made_in_python_knows_no_columns(trained: Shell) -> None:
     fl.fit(fl.nn.Sequential(fl.nn.Dense(1)), (np.zeros((4, 2)), np.arange(4.0)), loss="squared_error", out="plain")
     refused = trained("predict plain flowers.csv")
     assert (refused.code, "knows no columns" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize(("damage", "part"), [
+    (lambda extra: extra["preprocessing"].update(classes=["rose"]), "tells 3 classes apart, its preprocessing names 1"),
+    (lambda extra: extra["preprocessing"].update(features=["length"]), "does not hold together"),
+    (lambda extra: extra["preprocessing"].update(scale=[0.0, 1.0]), "does not hold together"),
+    (lambda extra: extra.update(preprocessing=[]), "preprocessing cannot be read"),
+    (lambda extra: extra.clear(), "knows no columns"),
+])  # fmt: skip
+def test_a_run_whose_parts_do_not_fit_is_told(trained: Shell, damage: Any, part: str) -> None:
+    path = Path("kinds/config.json")
+    config = json.loads(path.read_text())
+    damage(config["extra"])
+    path.write_text(json.dumps(config))
+    refused = trained("predict kinds flowers.csv")
+    assert refused.code == 1
+    assert part in refused.err
+    assert "should not happen" not in refused.err
 
 
 def test_a_damaged_model_is_told(trained: Shell) -> None:

@@ -135,6 +135,7 @@ def test_the_weight_can_be_named_in_three_ways_and_left_out() -> None:
         ({"weight": "0.weight[0,7]"}, ArgumentError, r"there is no 0.weight\[0,7\]: 0.weight has shape \(2, 3\)"),
         ({"weight": "0.weight[a]"}, ArgumentError, "weight is"),
         ({"weight": 3}, ArgumentTypeError, "weight is"),
+        ({"weight": ("0.weight", 0.5, 1)}, ArgumentError, "weight is"),
         ({"x": [0.5, np.nan]}, DataError, "NaN"),
         ({"x": [0.5, 1.0, 2.0]}, ShapeError, "x has shape"),
         ({"x": np.zeros((0, 2)), "y": np.zeros((0, 1))}, DataError, "empty"),

@@ -240,6 +240,11 @@ def test_a_layer_of_the_user_s_own_is_checkpointed_and_the_model_left_out(labell
     assert more.model.theta.tobytes() == whole.model.theta.tobytes()
 
 
+def change_config(path: Path, **changed: Any) -> None:
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | changed))
+
+
 @pytest.mark.parametrize(
     ("damage", "kind", "told"),
     [
@@ -247,7 +252,11 @@ def test_a_layer_of_the_user_s_own_is_checkpointed_and_the_model_left_out(labell
         (lambda path: (path / "config.json").write_text("{"), DataError, "damaged"),
         (lambda path: (path / "config.json").write_text("{}"), DataError, "not the config"),
         (lambda path: (path / "events.jsonl").write_text("{}\n"), DataError, "line 1"),
+        (lambda path: (path / "config.json").write_text('{"fallline": "run 1"}'), DataError, "not the config"),
+        (lambda path: (path / "config.json").write_bytes(b"\xff"), DataError, "damaged"),
+        (lambda path: change_config(path, extra=[1]), DataError, "not the config"),
         (lambda path: (path / "events.jsonl").write_text("[]\n"), DataError, "line 1"),
+        (lambda path: (path / "events.jsonl").write_bytes(b"\xff\n"), DataError, "line 1"),
     ],
 )
 def test_a_damaged_run_is_told_with_its_place(

@@ -62,11 +62,15 @@ def run(flags: FLAGS) -> None:
 def rows_of(name: str, preprocessing: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     """The columns and targets of a named set or a file, as the run knows them."""
     from fallline.data import sets
+    from fallline.data.dataset import listed
     from fallline.data.table import read_table
     from fallline.data.target import known_codes, quantities
 
     if name in sets.SETS:
         data = sets.load(name)
+        if (data.features, data.target) != (preprocessing.features, preprocessing.target):
+            raise UsageProblem(f"the data set {name!r} has other columns than those of the run: "
+                               f"{listed(preprocessing.features)} and the target {preprocessing.target!r}")  # fmt: skip
         return data.x, data.y
     table = read_table(name, target=preprocessing.target, features=preprocessing.features)
     if preprocessing.classes:

@@ -36,4 +36,9 @@ def open_run(folder: str) -> Trained:
     if run.model.input_shape != (len(preprocessing.features),):
         raise DataError(f"the run in {folder} does not hold together: its network takes {run.model.input_shape}, "
                         f"its preprocessing names {len(preprocessing.features)} columns")  # fmt: skip
-    return Trained(run.model, preprocessing, dict(run.extra.get("source") or {}))
+    classes = () if run.model.classes is None else run.model.classes
+    if len(preprocessing.classes) != len(classes):
+        raise DataError(f"the run in {folder} does not hold together: its network tells {len(classes)} classes apart, "
+                        f"its preprocessing names {len(preprocessing.classes)}")  # fmt: skip
+    source = run.extra.get("source")
+    return Trained(run.model, preprocessing, source if isinstance(source, dict) else {})

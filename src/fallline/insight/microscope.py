@@ -5,6 +5,7 @@ layer returns, and backpropagation is asked for the derivative at each of these 
 another way. How it reads as text is told in explanation.py.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -194,7 +195,7 @@ def parse(weight: Any) -> tuple[str, Index | None]:
     else:
         raise ArgumentTypeError(f'weight is "0.weight[3,4]" or ("0.weight", 3, 4), got {weight!r}')
     try:
-        index = tuple(int(part) for part in rest)
+        index = tuple(int(part) if isinstance(part, str) else operator.index(part) for part in rest)
     except (TypeError, ValueError):
         raise ArgumentError(f'weight is "0.weight[3,4]" or ("0.weight", 3, 4), got {weight!r}') from None
     return path, index or None

@@ -156,9 +156,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise MissingFileError(f"there is no run in {path}: it has no {CONFIG}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path / CONFIG} is damaged: {error}") from None
-    if not isinstance(config, dict) or config.get("fallline") != "run 1":
+    told = config if isinstance(config, dict) and config.get("fallline") == "run 1" else {}
+    if not isinstance(told.get("model"), dict) or not isinstance(told.get("extra") or {}, dict):
         raise DataError(f"{path / CONFIG} is not the config of a Fallline run")
-    return config
+    return told
 
 
 def mend(path: Path) -> None:
@@ -177,13 +178,13 @@ def read_events(path: Path) -> list[Event]:
     if not file.is_file():
         return []
     events: list[Event] = []
-    with open(file, encoding="utf-8") as lines:
+    with open(file, "rb") as lines:
         for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 break  # half written by a process that died
             try:
                 event = from_record(json.loads(line))
-            except (json.JSONDecodeError, DataError, TypeError, AttributeError) as error:
+            except (json.JSONDecodeError, UnicodeDecodeError, DataError, TypeError, AttributeError) as error:
                 raise DataError(f"{file}, line {number}: {error}") from None
             if isinstance(event, TrainingStarted):
                 events = before(events, event.first_epoch)
