@@ -81,3 +81,9 @@ def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, text: bytes) 
     path = tmp_path / "step-000000000001.safetensors"
     path.write_bytes(text)
     assert checkpoint.read(path) is None
+
+
+def test_whoever_may_read_other_files_may_read_these(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    path = checkpoint.write(tmp_path / "c", 7, example())
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode

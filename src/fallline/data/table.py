@@ -5,6 +5,7 @@ Numeric columns and class labels only. Knows nothing of training.
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -69,9 +70,9 @@ def wanted(
     records: Records, target: str | None, features: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[int], int | None]:
     """Names and places of the numeric columns, and the place of the target."""
-    header = records.header
+    header, times = records.header, Counter(records.header)
     asked = [*(features or ()), *([target] if target is not None else [])]
-    missing = [name for name in asked if name not in header]
+    missing = [name for name in asked if name not in times]
     if (features is None or missing) and all(map(is_number, header)):
         raise DataError(
             f"{records.place}: only numbers, where the names of the columns are expected\n"
@@ -89,7 +90,7 @@ def wanted(
         )
     place = {name: i for i, name in enumerate(header)}
     if len(place) < len(header):
-        twice = sorted({name for name in [*features, *asked] if header.count(name) > 1})
+        twice = sorted({name for name in [*features, *asked] if times[name] > 1})
         if twice:
             where = ", ".join(str(i) for i, name in enumerate(header, 1) if name == twice[0])
             raise DataError(

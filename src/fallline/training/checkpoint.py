@@ -49,8 +49,11 @@ def save_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, 
     whole = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
 
     def put(part: Path) -> None:
+        part.touch()
+        mode = part.stat().st_mode
         try:
             save_file(whole, part, dict(metadata))
+            part.chmod(mode)  # safetensors makes files that nobody else can read
         except SafetensorError as error:
             number = _SYSTEM.search(str(error))
             if number is None:
