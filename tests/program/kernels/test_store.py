@@ -1,5 +1,6 @@
 """The kernel cache: private, whole or not at all, healed when damaged, shared by processes, never stale."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,11 @@ def cache(tmp_path, monkeypatch):
     store.folder.cache_clear()
 
 
-def probe(count=1):
-    """Run the probe in processes of their own, all at once."""
+def probe(count=1, **more):
+    """Run the probe in processes of their own, all at once; more: for their environment."""
     command = [sys.executable, "-W", "error", "-c", PROBE.format(source=str(SOURCE))]
-    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(count)]
+    environment = {**os.environ, **more}
+    started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(count)]
     for process in started:
         _, error = process.communicate(timeout=120)
         assert process.returncode == 0, error
@@ -116,3 +118,7 @@ def test_the_folder_follows_from_the_sources_kernels_are_made_of(cache, monkeypa
 def test_processes_that_compile_the_same_kernels_at_once_agree(cache):
     probe(3)
     probe(1)
+
+
+def test_kernels_are_compiled_where_a_program_s_own_functions_are_not_to_be(cache):
+    probe(NUMBA_DISABLE_JIT="1")

@@ -14,6 +14,8 @@ import stat
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -79,8 +81,22 @@ def _import(name: str, path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Numba looks the module up by name when it loads cached code.
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with _compiling():
+        spec.loader.exec_module(module)
     return module
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Let Numba compile, also where NUMBA_DISABLE_JIT says that a program's own functions are to stay Python."""
+    from numba.core import config
+
+    before = config.DISABLE_JIT
+    config.DISABLE_JIT = 0
+    try:
+        yield
+    finally:
+        config.DISABLE_JIT = before
 
 
 def load(source: str) -> Any:
