@@ -81,3 +81,13 @@ def test_options_lists_what_declares_a_range() -> None:
 def test_short_leaves_out_what_is_as_usual() -> None:
     assert ranges.short(Record(3)) == "Record(3)"
     assert ranges.short(Record(3, mode="fast")) == "Record(3, mode='fast')"
+
+
+def test_a_record_with_an_array_is_told_too() -> None:
+    @dataclass
+    class Fixed:
+        weight: Any = None
+        scale: float = 1.0
+
+    assert ranges.short(Fixed(np.eye(1))) == "Fixed(weight=array([[1.]]))"
+    assert ranges.short(Fixed(np.ones(2), 2.0)) == "Fixed(weight=array([1., 1.]), scale=2.0)"

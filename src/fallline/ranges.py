@@ -118,6 +118,13 @@ def short(record: Any) -> str:
         value = getattr(record, field.name)
         if field.default is dataclasses.MISSING:
             parts.append(repr(value))
-        elif value is not field.default and value != field.default:
+        elif value is not field.default and not _equal(value, field.default):
             parts.append(f"{field.name}={value!r}")
     return f"{kind.__name__}({', '.join(parts)})"
+
+
+def _equal(value: Any, default: Any) -> bool:
+    try:
+        return bool(value == default)
+    except ValueError:  # an array, which compares element by element
+        return False

@@ -195,6 +195,8 @@ def test_a_users_layer_need_be_no_dataclass() -> None:
         def apply(self, params: object, x: object) -> object:
             return x * 2  # type: ignore[operator]
 
+    with pytest.raises(ArgumentTypeError, match=r"init returns {}, not \(params, shape\)"):
+        nn.Model.init(Own({}), 3)
     network = nn.Sequential(nn.Dense(1), Double(None))
     assert repr(network) == "Sequential(Dense(1), Double())"
     assert "Double()" in nn.Model.init(network, 3).summary()

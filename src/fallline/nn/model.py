@@ -15,7 +15,7 @@ from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
 from fallline.nn.intake import Problems, as_numbers, check_finite
-from fallline.nn.layer import Layer, with_batch
+from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.prediction import Predictor
 from fallline.nn.sequential import Sequential
@@ -69,7 +69,7 @@ class Model:
             rng = np.random.default_rng(seed)
         except (TypeError, ValueError):
             raise ArgumentError(f"seed is a whole number >= 0 or a NumPy Generator, got {seed!r}") from None
-        params, out = layer.init(rng, shape, precision)
+        params, out = started(layer, rng, shape, precision)
         layout = Layout.of(params)
         if not layout.size:
             raise ArgumentError(f"{layer!r} has no parameters: there is nothing to train\n  try: nn.Dense(1)")

@@ -64,7 +64,8 @@ def train(
     checkpoints: epochs between checkpoints in that folder; "auto" writes one every 15 seconds or so, and every one
         includes the place inside the epoch. None writes none.
     resume: True goes on in `out`, or starts where there is no run yet; a folder is one that must hold a run. It comes
-        to the same bits as if it had never stopped. Other data or settings are refused, but for epochs and threads.
+        to the same bits as if it had never stopped. Other data or settings are refused, but for epochs and threads;
+        functions of your own are known by their names alone.
     extra: anything JSON can hold that is to be kept with the model, such as its preprocessing.
 
     Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss
