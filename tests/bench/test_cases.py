@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fallline.bench import reference
-from fallline.bench.cases import CASES, LEARNING_RATE, Array, Case, Problem, problem, short
+from fallline.bench.cases import BEST, CASES, OTHERS, Array, Case, Problem, named, problem, short
 from fallline.bench.peers import COMPETITORS
 from fallline.bench.reference import loss_curve
 
@@ -18,8 +18,35 @@ def test_an_epoch_is_whole_batches(case: Case) -> None:
     assert case.rows % case.batch == 0
 
 
-def test_every_floor_is_about_a_competitor() -> None:
-    assert {name for case in CASES for name in case.floors} <= set(COMPETITORS)
+def test_every_floor_is_about_a_competitor_or_the_best_of_several() -> None:
+    about = {name for case in CASES for floors in case.floors.values() for name in floors}
+    assert about - {BEST} <= set(COMPETITORS) and set(OTHERS) <= set(COMPETITORS)
+    raced_on_several = {name for name, entry in COMPETITORS.items() if entry.always}
+    several = {name for case in CASES for name in case.floors_at(2) or ()}
+    assert several - {BEST} <= raced_on_several and set(OTHERS) <= raced_on_several
+
+
+def test_floors_hold_from_their_number_of_threads_on() -> None:
+    case = Case((1, 1), 1, 1, floors={2: {"PyTorch": 3}, 8: {"PyTorch": 4}})
+    assert case.floors_at(1) is None
+    assert [case.floors_at(n) for n in (2, 7, 8, 64)] == [
+        {"PyTorch": 3},
+        {"PyTorch": 3},
+        {"PyTorch": 4},
+        {"PyTorch": 4},
+    ]
+
+
+def test_parameters_and_operations_by_hand() -> None:
+    # 2-3-4: weights 6 + 12, biases 3 + 4. Products: forward 6 + 12, weights' gradients 6 + 12, hidden delta 12: 48
+    # multiply-adds a row, 96 operations.
+    case = Case((2, 3, 4), 10, 20)
+    assert case.parameters == 25 and case.flops == 960
+
+
+def test_an_autoencoders_targets_are_its_inputs() -> None:
+    given = problem(short(named("784-1000-500-250-30-250-500-1000-784 batch 128 squared error")))
+    assert given.y is given.x
 
 
 def test_case_names_differ() -> None:
@@ -35,6 +62,11 @@ def test_a_problem_is_the_same_every_time_and_float32() -> None:
     for a, b in zip(numbers(one), numbers(two)):
         np.testing.assert_array_equal(a, b)
     assert one.x.dtype == np.float32 and all(p.dtype == np.float32 for layer in one.params for p in layer)
+
+
+def test_more_steps_than_an_epoch_are_made_whole_epochs() -> None:
+    case = Case((1, 1), 10, 80)
+    assert [case.whole(steps) for steps in (0, 1, 7, 8, 9, 17)] == [1, 1, 7, 8, 16, 24]
 
 
 @pytest.mark.parametrize("steps", [1, 7, 8, 9, 64])
@@ -68,7 +100,7 @@ def test_the_references_step_is_down_the_measured_slope(activation: str, loss: s
                 p[i] = kept
                 squares += ((high - low) / (2 * h)) ** 2
     first, second = loss_curve(given, 2)
-    assert (first - second) / LEARNING_RATE == pytest.approx(squares, rel=2e-2)
+    assert (first - second) / case.learning_rate == pytest.approx(squares, rel=2e-2)
 
 
 def test_the_references_first_adam_step_is_the_learning_rate_for_every_parameter() -> None:
@@ -79,7 +111,7 @@ def test_the_references_first_adam_step_is_the_learning_rate_for_every_parameter
     delta = 2 * (z - adam.y) / z.size
     g = np.append((adam.x.T @ delta).ravel(), delta.sum())
     first, second = loss_curve(adam, 2)
-    assert (first - second) / LEARNING_RATE == pytest.approx(np.abs(g).sum(), rel=1e-2)
+    assert (first - second) / adam.case.learning_rate == pytest.approx(np.abs(g).sum(), rel=1e-2)
 
 
 def test_softmax_and_its_delta_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""The measurements without peers: probes answer from fresh processes, floors are judged rightly."""
+"""The measurements without peers: answers come from fresh processes, floors are judged rightly."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import sys
 
 import pytest
 
-from fallline.bench import costs
+from fallline.bench.apart import apart
+from fallline.bench.measure import missed, verdict
 from fallline.bench.probes import gradient, prediction, resident
 
 
 def test_more_than_the_ceiling_is_short_and_told() -> None:
-    assert costs.verdict(3.2, 3.2) == "met" and costs.missed("gradient", 3.2, 3.2) == []
-    assert costs.verdict(3.21, 3.2) == "SHORT"
-    assert costs.missed("gradient", 3.21, 3.2) == ["gradient: 3.21, floor 3.20"]
+    assert verdict(3.2, 3.2) == "met" and missed("gradient", 3.2, 3.2) == []
+    assert verdict(3.21, 3.2) == "SHORT"
+    assert missed("gradient", 3.21, 3.2) == ["gradient: 3.21, floor 3.20"]
 
 
 def test_the_gradient_probe_counts_its_parameters() -> None:
@@ -35,6 +36,11 @@ def test_the_peak_of_memory_holds_what_was_touched() -> None:
     assert resident("VmHWM") >= len(touched)
 
 
-def test_a_probe_answers_from_its_own_process() -> None:
-    found, seconds = costs.probe("first-step")
-    assert found == {} and seconds > 0
+def test_a_function_answers_from_its_own_process() -> None:
+    found, seconds = apart(resident, "VmRSS")
+    assert isinstance(found, int) and seconds > 0
+
+
+def test_the_end_of_a_process_comes_back_with_what_it_said() -> None:
+    with pytest.raises(RuntimeError, match="resident: StopIteration"):
+        apart(resident, "no such field")

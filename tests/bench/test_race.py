@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fallline.bench import race, reference
-from fallline.bench.cases import BETA1, CASES, LEARNING_RATE, Case, problem, short
-from fallline.bench.peers import Entry, SklearnFit
-from fallline.bench.race import CHECK_STEPS, Outcome, Process, Timing, WorkerFailed, disagreement
+from fallline.bench.cases import BETA1, CASES, Case, problem, short
+from fallline.bench.field import Field, WorkerFailed
+from fallline.bench.peers import COMPETITORS, Competitor, Entry, SklearnFit, SklearnPartialFit
+from fallline.bench.race import disagreement
 
 CASE = CASES[1]
 
 
 def curve(case: Case = CASE) -> np.ndarray:
-    return reference.loss_curve(problem(short(case)), CHECK_STEPS)
+    return reference.loss_curve(problem(short(case)), case.check_steps)
 
 
 def test_the_right_curve_is_accepted_by_step_and_by_epoch() -> None:
@@ -24,17 +26,22 @@ def test_the_right_curve_is_accepted_by_step_and_by_epoch() -> None:
     assert disagreement(CASE, curve().reshape(8, 8).mean(axis=1)) == ""
 
 
-@pytest.mark.parametrize(("name", "value"), [("LEARNING_RATE", 1.01 * LEARNING_RATE), ("BETA1", BETA1 - 0.01)])
-def test_a_step_wrong_by_one_percent_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: float) -> None:
-    monkeypatch.setattr(reference, name, value)
+def test_a_learning_rate_wrong_by_one_percent_is_refused() -> None:
+    wrong = curve(replace(CASE, learning_rate=1.01 * CASE.learning_rate))
+    assert "another loss curve" in disagreement(CASE, wrong)
+    assert "another loss curve" in disagreement(CASE, wrong.reshape(8, 8).mean(axis=1))
+
+
+def test_another_decay_of_the_first_moment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    race.curves(CASE)  # the right ones, kept
+    monkeypatch.setattr(reference, "BETA1", BETA1 - 0.01)
     wrong = curve()
-    monkeypatch.undo()
     assert "another loss curve" in disagreement(CASE, wrong)
     assert "another loss curve" in disagreement(CASE, wrong.reshape(8, 8).mean(axis=1))
 
 
 def test_a_curve_that_is_not_finite_or_of_another_length_is_refused() -> None:
-    assert "nan" in disagreement(CASE, np.where(np.arange(CHECK_STEPS) == 9, np.nan, curve()))
+    assert "nan" in disagreement(CASE, np.where(np.arange(CASE.check_steps) == 9, np.nan, curve()))
     assert disagreement(CASE, curve()[:-1]) == "gave 63 losses for 64 steps"
 
 
@@ -43,55 +50,61 @@ def test_rows_in_another_order_are_refused() -> None:
     given = problem(short(CASE))
     order = rng.permutation(len(given.x))
     given.x[:], given.y[:] = given.x[order], given.y[order]
-    assert disagreement(CASE, reference.loss_curve(given, CHECK_STEPS)) != ""
-
-
-def outcome(ours: list[float], theirs: list[float]) -> Outcome:
-    timings = {"Fallline": Timing(10, ours, ours), "PyTorch": Timing(5, theirs, theirs)}
-    return Outcome(CASE, timings)
-
-
-def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
-    # Steps of ours 1, 2, 4 and theirs 20, 30, 60: ratios 20, 15, 15. The ratio of medians would be the same 15,
-    # the ratio of totals 110/7 = 15.7.
-    raced = outcome([10.0, 20.0, 40.0], [100.0, 150.0, 300.0])
-    assert raced.ratio("PyTorch") == 15
-    assert raced.timings["PyTorch"].step == 30
-    assert raced.ratio("JAX scan") is None
-
-
-def test_a_ratio_below_its_floor_is_told() -> None:
-    assert outcome([10.0], [75.0]).shortfalls() == []
-    assert outcome([10.0], [74.0]).shortfalls() == ["30-64-64-2 batch 32: 14.80 times PyTorch, floor 15"]
+    assert disagreement(CASE, reference.loss_curve(given, CASE.check_steps)) != ""
 
 
 def test_what_is_not_installed_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(race.COMPETITORS, "imaginary", Entry("no_such_module", SklearnFit))
-    raced = race.race(CASES[0], ["imaginary"], tell=lambda line: None)
+    with Field(1) as field:
+        raced = race.race(CASES[0], ["imaginary"], field, tell=lambda line: None)
     assert raced.left_out == {"imaginary": "not installed"} and raced.timings == {}
 
 
 def test_a_library_is_checked_and_timed_in_its_own_process() -> None:
-    raced = race.race(CASES[0], ["sklearn fit"], rounds=2, seconds=0.001, tell=lambda line: None)
+    with Field(1) as field:
+        raced = race.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, tell=lambda line: None)
     timing = raced.timings["sklearn fit"]
     assert raced.left_out == {} and len(timing.seconds) == 2 and min(timing.seconds) > 0
+    assert raced.threads == timing.threads == 1
 
 
-def test_what_a_library_cannot_train_is_left_out_with_the_reason() -> None:
-    case = next(case for case in CASES if case.loss == "squared_error")
-    raced = race.race(case, ["sklearn fit"], tell=lambda line: None)
-    assert "another multiple" in raced.left_out["sklearn fit"]
+SQUARED = [
+    Case((6, 5, 4), 5, 40, "sigmoid", "squared_error", "gradient_descent"),
+    Case((6, 5, 6), 5, 40, loss="squared_error", target="x"),
+    Case((6, 5, 2), 5, 40),
+]
 
 
-def test_the_idlest_processor_is_one_we_may_use() -> None:
-    cpu = race.idlest_processor(0.01)
-    assert cpu is None or int(cpu) in os.sched_getaffinity(0)
+@pytest.mark.parametrize("case", SQUARED, ids=lambda case: case.name)
+@pytest.mark.parametrize("build", [SklearnFit, SklearnPartialFit, COMPETITORS["Fallline"].build])
+def test_other_ways_to_count_a_loss_come_to_the_same_steps(case: Case, build: type[Competitor]) -> None:
+    # scikit-learn halves squares and sums them over a row: another multiple of the loss, undone in rate and epsilon.
+    competitor = build(problem(case), 2)
+    competitor.start(case.check_steps)
+    assert disagreement(case, competitor.run()) == ""
 
 
-def test_a_workers_error_and_its_end_come_back_as_worker_failed() -> None:
-    with Process("sklearn fit") as worker:
-        with pytest.raises(WorkerFailed, match="KeyError"):
-            worker.ask("check", case="no such case", steps=1)
-        worker.process.kill()
-        with pytest.raises(WorkerFailed, match="ended"):
-            worker.ask("check", case=CASES[0].name, steps=1)
+class Asked:
+    """A process that says how long its steps take and keeps to the right curve, or does not."""
+
+    def __init__(self, step: float, right: bool = True) -> None:
+        self.step, self.right = step, right
+
+    def ask(self, do: str, **details: object) -> dict[str, object]:
+        if do == "check":
+            return {"curve": (curve() if self.right else 2 * curve()).tolist()}
+        return {"steps": 5, "step": self.step}
+
+
+@pytest.mark.parametrize(("several", "alone", "taken"), [(2.0, 1.0, 1), (1.0, 2.0, 4)])
+def test_one_thread_is_raced_where_it_is_quicker(several: float, alone: float, taken: int) -> None:
+    ways = {4: Asked(several), 1: Asked(alone)}
+    field = SimpleNamespace(threads=4, process=lambda name, threads: ways[threads])
+    worker, timing = race.prepared("PyTorch", CASE, field, 0.1)
+    assert worker is ways[taken] and timing.threads == taken
+
+
+def test_who_shows_another_curve_is_not_timed() -> None:
+    field = SimpleNamespace(threads=1, process=lambda name, threads: Asked(1.0, right=False))
+    with pytest.raises(WorkerFailed, match="another loss curve"):
+        race.prepared("PyTorch", CASE, field, 0.1)

@@ -1,53 +1,100 @@
-"""The report's texts: units, aligned tables, the verdicts, the page."""
+"""The report's texts: the verdicts at a glance, limits, the page, and the README's block."""
 
 from __future__ import annotations
 
 import pytest
 
 from fallline.bench import report
-from fallline.bench.cases import CASES
-from fallline.bench.race import Outcome, Timing
+from fallline.bench.cases import CASES, Case
+from fallline.bench.limits import least, peak
+from fallline.bench.results import Finding, Outcome, Rate, Rates, Results, Timing
+
+README = "before\n<!-- benchmarks: made by a command -->\nold\n<!-- /benchmarks -->\nafter\n"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1.5, "1.50 s"),
-        (12.34, "12.3 s"),
-        (0.00271, "2.71 ms"),
-        (158.6e-6, "159 us"),
-        (1.04e-6, "1.04 us"),
-        (5e-7, "0.50 us"),
-    ],
-)
-def test_a_time_has_three_digits_in_its_unit(value: float, text: str) -> None:
-    assert report.seconds(value) == text
-
-
-def test_a_table_lines_up() -> None:
-    assert report.table(("", "step"), [("PyTorch", "9 us"), ("us", "12 us")]).splitlines() == [
-        "|         |  step |",
-        "| ------- | ----: |",
-        "| PyTorch |  9 us |",
-        "| us      | 12 us |",
-    ]
+def results(ours: float = 10.0, torch: float = 75.0, threads: int = 1, rates: Rates | None = None) -> Results:
+    """Ten steps of ours in so many seconds, and five of PyTorch's."""
+    timings = {"PyTorch": Timing(5, [torch], [torch]), "Fallline": Timing(10, [ours], [0.95 * ours])}
+    raced = Outcome(CASES[1], threads, timings, {"JAX scan": "not installed"}, foreign=0.0)
+    return Results("a command", "a machine", 60.0, [raced], rates=rates)
 
 
 def test_a_race_shows_the_fastest_first_with_ratio_and_verdict() -> None:
-    timings = {"PyTorch": Timing(5, [70.0], [70.0]), "Fallline": Timing(10, [10.0], [9.5])}
-    text = report.race_table(Outcome(CASES[1], timings, {"JAX scan": "not installed"}))
+    text = report.race_table(results(torch=70.0).outcomes[0])
     ours, theirs = text.splitlines()[2:4]
     assert ours.startswith("| Fallline") and theirs.startswith("| PyTorch")
     assert "14.00" in theirs and "SHORT" in theirs and "SHORT" not in ours
-    assert "Left out: JAX scan: not installed." in text and "busy" not in text
+    assert "Left out: JAX scan: not installed." in text and "Something else" not in text
 
 
-def test_times_taken_on_a_shared_processor_are_marked() -> None:
-    text = report.race_table(Outcome(CASES[1], {"PyTorch": Timing(5, [70.0], [35.0])}))
-    assert "0.50" in text and "The machine was busy" in text
+def test_races_on_a_machine_that_was_not_quiet_are_marked() -> None:
+    found = results()
+    found.outcomes[0].foreign = 0.31
+    assert "Something else took 31% of the processors" in report.race_table(found.outcomes[0])
+    assert "31%" in report.reading(found)
 
 
-def test_the_page_says_where_it_was_made_and_what_falls_short() -> None:
-    page = report.page([], [("Memory", "text")], ["too slow"])
-    assert report.machine() in page and "## Memory\n\ntext" in page and "- too slow" in page
-    assert "Nothing." in report.page([], [], [])
+def test_a_glance_has_floor_and_verdict_and_the_readme_only_the_ratio() -> None:
+    assert "15.0x (floor 15)" in report.glance(results().outcomes) and "met" in report.glance(results().outcomes)
+    short = results(torch=70.0)
+    assert "14.0x (floor 15)" in report.glance(short.outcomes) and "SHORT" in report.glance(short.outcomes)
+    text = report.filled(README, short)
+    assert text.startswith("before\n<!-- benchmarks: made by a command -->\nOn one thread:\n\n| network")
+    assert "14.0x" in text and "floor 15" not in text and "old" not in text and "a machine" in text
+    assert text.endswith("<!-- /benchmarks -->\nafter\n") and report.filled(text, short) == text
+
+
+def test_a_readme_without_a_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="no place for benchmarks"):
+        report.filled("# A project", results())
+
+
+# A product of 1e9 operations a second, in one round 2e9; memory of 1e6 bytes a second and a cache of 1 MiB.
+RATES = Rates(1, Rate(CASES[1].name, 0.8e9, 0.9e9), (Rate("product", 1e9, 2e9),), 1e6, 1 << 20)
+
+
+def test_the_least_a_step_can_take_by_hand() -> None:
+    # 512-512 batch 1: products 2 * 512^2 forward and as much for the gradient = 2^20 operations. theta 512 * 513
+    # numbers, 4 bytes each, times 4 arrays are 4.2e6 bytes, more than the cache: seven arrays at 1e6 bytes a second.
+    found = Results("", "", rates=RATES)
+    bound = least(Case((512, 512), 1, 1), found)
+    assert peak(found) == 2e9 and bound.products == pytest.approx(2**20 / 2e9)
+    assert bound.memory == pytest.approx(7 * 4 * 512 * 513 / 1e6) and bound.step == bound.memory
+    assert least(Case((512, 512), 1, 1, optimizer="gradient_descent"), found).memory == 0
+    assert least(Case((8, 8), 1, 1), found).memory == 0
+
+
+def test_no_step_can_be_quicker_than_the_limit() -> None:
+    # Ours does 10 steps of 1056768 operations in 1 ms: 1.06e10 a second, more than any product was seen to do.
+    found = results(ours=1e-3, torch=1e-2, rates=RATES)
+    assert peak(found) == pytest.approx(10 * CASES[1].flops / 1e-3)
+    assert least(CASES[1], found).step == pytest.approx(1e-4) and "100%" in report.limits_table(found.outcomes, found)
+
+
+def test_a_missed_floor_is_held_against_the_limit() -> None:
+    # Ours is the limit itself, 1e-4 s a step, and PyTorch's 10 times that: the floor of 15 is beyond the machine.
+    (told, share) = report.shortfalls(results(ours=1e-3, torch=5e-3, rates=RATES))
+    assert "10.00 times PyTorch, floor 15" in told and "allow 10.0x at most, less than the floor" in told
+    assert "80% of the rate of product, floor 85%" in share
+    # Where the limit is far away, it explains nothing.
+    (told, _) = report.shortfalls(results(ours=10.0, torch=70.0, rates=RATES))
+    assert told.endswith("floor 15")
+
+
+def test_the_page_says_where_it_was_made_what_was_found_and_what_falls_short() -> None:
+    found = results(rates=RATES)
+    found.findings = [Finding("Memory", "how", ("", "peak"), (("one", "2 MiB"),), ("too much",), "a picture")]
+    text = report.page(found)
+    assert "a machine" in text and "`a command` in 1.0 minutes" in text
+    assert "## Memory\n\nhow\n\n|" in text and "```text\na picture\n```" in text and "- too much" in text
+    assert "Every floor is met." in report.page(results()) and "Nothing." in report.page(results())
+
+
+def test_what_was_not_measured_leaves_no_trace() -> None:
+    text = report.page(Results("a command", "a machine"))
+    assert "How near" not in text and "Nothing." in text
+
+
+def test_the_reading_counts_who_is_first() -> None:
+    assert "Fallline has the shortest step on 1 of 1 networks" in report.reading(results())
+    assert "Fallline has the shortest step on 0 of 1 networks" in report.reading(results(torch=1.0))

@@ -5,7 +5,7 @@ Knows NumPy only: every competitor, ours included, meets the same problem here a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -15,15 +15,22 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-LEARNING_RATE = 1e-3
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+
+
+# The name under which a floor stands that is about whoever of these is fastest.
+BEST = "the best of the others"
+OTHERS = ("JAX scan", "torch.compile", "sklearn fit")
+
+# For each number of threads from which on they hold: by the peer's name, how many times our step has to go into its.
+Floors = Mapping[int, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One dense network with its training: `activation` after each layer but the last, `loss` on the last.
 
-    floors: by the peer's name, how many times our step has to go into the peer's.
+    target: what y is made of: "teacher", or "x" for a network that gives back what it gets.
     """
 
     sizes: tuple[int, ...]
@@ -32,7 +39,9 @@ class Case:
     activation: str = "relu"
     loss: str = "cross_entropy"
     optimizer: str = "adam"
-    floors: dict[str, float] = field(default_factory=dict)
+    target: str = "teacher"
+    learning_rate: float = 1e-3
+    floors: Floors = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
@@ -46,15 +55,56 @@ class Case:
     def steps_per_epoch(self) -> int:
         return self.rows // self.batch
 
+    def whole(self, steps: int) -> int:
+        """So many steps, 1 at least; whole epochs if they are more than one."""
+        epoch = self.steps_per_epoch
+        return max(1, steps) if steps < epoch else -(-steps // epoch) * epoch
 
-# One thread each. Rows are those of the data people train such a network on, in whole batches.
+    @property
+    def parameters(self) -> int:
+        return sum(m * (n + 1) for n, m in pairwise(self.sizes))
+
+    @property
+    def flops(self) -> int:
+        """Of a step's matrix products: three for each layer, less the gradient of the data, which nobody needs."""
+        products = [n * m for n, m in pairwise(self.sizes)]
+        return 2 * self.batch * (3 * sum(products) - products[0])
+
+    @property
+    def check_steps(self) -> int:
+        """How many steps of loss curves are compared: whole short epochs, fewer where a step is long."""
+        return 64 if self.flops < 3e8 else 16
+
+    def floors_at(self, threads: int) -> Mapping[str, float] | None:
+        """The floors that hold for so many threads; None where the case is not for so few."""
+        held = [least for least in self.floors if least <= threads]
+        return self.floors[max(held)] if held else None
+
+
+# Rows are those of the data people train such a network on, in whole batches. Floors from two threads on are those of
+# the fastest trainer at every size; on one thread they are about what the steps cost besides their products.
 CASES: tuple[Case, ...] = (
-    Case((2, 8, 8, 2), 10, 1_000, floors={"PyTorch": 100, "JAX scan": 4}),
-    Case((30, 64, 64, 2), 32, 544, floors={"PyTorch": 15, "JAX scan": 1.4}),
-    Case((784, 100, 10), 10, 10_000, floors={"PyTorch": 5, "JAX scan": 1.8}),
-    Case((784, 30, 10), 10, 10_000, "sigmoid", "squared_error", "gradient_descent"),
-    Case((784, 512, 512, 10), 128, 12_800, floors={"PyTorch": 1}),
-)
+    Case((2, 8, 8, 2), 10, 1_000, floors={1: {"PyTorch": 100, "JAX scan": 4}, 2: {"PyTorch": 200, BEST: 6}}),
+    Case((30, 64, 64, 2), 32, 544, floors={1: {"PyTorch": 15, "JAX scan": 1.4}, 2: {"PyTorch": 20, BEST: 1.7}}),
+    Case((30, 256, 256, 256, 2), 256, 10_240, floors={2: {"PyTorch": 1.75, BEST: 1.25}}),
+    Case(
+        (784, 30, 10), 10, 10_000, "sigmoid", "squared_error", "gradient_descent",
+        floors={1: {}, 2: {"PyTorch": 15, BEST: 2}},
+    ),
+    Case((784, 100, 10), 10, 10_000, floors={1: {"PyTorch": 5, "JAX scan": 1.8}, 2: {"PyTorch": 6.5, BEST: 2.1}}),
+    Case((784, 512, 512, 10), 128, 12_800, floors={1: {"PyTorch": 1}, 2: {"PyTorch": 1.5, BEST: 1.1}}),
+    Case(
+        (784, 1000, 500, 250, 30, 250, 500, 1000, 784), 128, 6_400, loss="squared_error", target="x",
+        floors={2: {"PyTorch": 1.4, BEST: 1.1}},
+    ),
+    # At 1e-3 its losses jump about, and every rounding error with them.
+    Case((1024, 1024, 1024, 1024, 10), 256, 10_240, learning_rate=1e-4, floors={2: {"PyTorch": 1.15, BEST: 1.0}}),
+)  # fmt: skip
+
+
+def named(name: str) -> Case:
+    """The case of the table with this name."""
+    return next(case for case in CASES if case.name == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +146,7 @@ def problem(case: Case) -> Problem:
     for n, m in pairwise(case.sizes):
         weight = rng.standard_normal((n, m), np.float32) * np.float32(np.sqrt(2 / n))
         params.append((weight, np.zeros(m, np.float32)))
-    y = scores.argmax(axis=1) if case.loss == "cross_entropy" else np.tanh(scores)
+    y = x if case.target == "x" else scores.argmax(axis=1) if case.loss == "cross_entropy" else np.tanh(scores)
     return Problem(case, x, y, tuple(params))
 
 

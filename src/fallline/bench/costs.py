@@ -5,20 +5,13 @@ Each measurement is a line of MEASURES; what it measures runs in probes.py, in f
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
+from fallline.bench import probes
+from fallline.bench.apart import apart
 from fallline.bench.cases import CASES
-from fallline.bench.probes import PREDICTED, WIDTHS
-from fallline.bench.race import ONE_THREAD
-from fallline.bench.report import seconds
+from fallline.bench.measure import Found, Measure, missed, verdict
+from fallline.bench.text import seconds
 
 GRADIENT_RATIO = 3.2
 FIRST_STEP_SECONDS = 1.2
@@ -27,41 +20,12 @@ MEMORY_RATIO = 1.3
 ONE_ROW_SECONDS = 20e-6
 PRODUCT_SHARE = 0.8
 
-# Rows of a table, and a sentence for each floor that was missed.
-Found = tuple[list[tuple[str, ...]], list[str]]
 
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One measurement: what it says above its table, the table's head, and how to get the rows."""
-
-    heading: str
-    about: str
-    head: Sequence[str]
-    run: Callable[[], Found]
-
-
-def probe(*arguments: str) -> tuple[dict[str, Any], float]:
-    """A probe's answer from a fresh process, and the seconds from its start to its end."""
-    command = [sys.executable, "-m", "fallline.bench.probes", *arguments]
-    start = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout), time.perf_counter() - start
-
-
-def verdict(value: float, ceiling: float) -> str:
-    return "met" if value <= ceiling else "SHORT"
-
-
-def missed(what: str, value: float, ceiling: float, show: Callable[[float], str] = "{:.2f}".format) -> list[str]:
-    return [] if value <= ceiling else [f"{what}: {show(value)}, floor {show(ceiling)}"]
-
-
-def gradient_cost() -> Found:
+def gradient_cost(threads: int) -> Found:
     rows: list[tuple[str, ...]] = []
     short: list[str] = []
-    for width in WIDTHS:
-        found, _ = probe("gradient", str(width))
+    for width in probes.WIDTHS:
+        found, _ = apart(probes.gradient, width)
         ratio = found["ratio"]
         rows.append(
             (
@@ -73,43 +37,44 @@ def gradient_cost() -> Found:
             )
         )
         short += missed(f"value and gradient, {found['parameters']:,} parameters", ratio, GRADIENT_RATIO)
-    return rows, short
+    return Found(rows, short)
 
 
-def first_step() -> Found:
-    probe("first-step")  # fills the cache of compiled kernels
-    took = [probe("first-step")[1] for _ in range(5)]
+def first_step(threads: int) -> Found:
+    apart(probes.first_step)  # fills the cache of compiled kernels
+    took = [apart(probes.first_step)[1] for _ in range(5)]
     middle = median(took)
     row = ("30-64-64-2", seconds(middle), f"{seconds(min(took))} to {seconds(max(took))}", f"{FIRST_STEP_SECONDS} s")
-    return [(*row, verdict(middle, FIRST_STEP_SECONDS))], missed("first step", middle, FIRST_STEP_SECONDS, seconds)
+    short = missed("first step", middle, FIRST_STEP_SECONDS, seconds)
+    return Found([(*row, verdict(middle, FIRST_STEP_SECONDS))], short)
 
 
-def new_architecture() -> Found:
-    probe("new-architecture")
-    took = probe("new-architecture")[0]["seconds"]
+def new_architecture(threads: int) -> Found:
+    apart(probes.new_architecture)
+    took = apart(probes.new_architecture)[0]["seconds"]
     middle, ceiling = median(took), NEW_ARCHITECTURE_SECONDS
     row = (f"{len(took)} networks", seconds(middle), f"{seconds(min(took))} to {seconds(max(took))}", seconds(ceiling))
-    return [(*row, verdict(max(took), ceiling))], missed("a new architecture", max(took), ceiling, seconds)
+    return Found([(*row, verdict(max(took), ceiling))], missed("a new architecture", max(took), ceiling, seconds))
 
 
-def memory() -> Found:
+def memory(threads: int) -> Found:
     rows: list[tuple[str, ...]] = []
     short: list[str] = []
     for case in CASES:
-        found, _ = probe("memory", case.name)
+        found, _ = apart(probes.memory, case.name)
         ratio = found["peak"] / (found["announced"] + found["before"])
         sizes = (f"{found[key] / 2**20:.1f} MiB" for key in ("before", "announced", "peak"))
         rows.append((case.name, *sizes, f"{ratio:.2f}", verdict(ratio, MEMORY_RATIO)))
         short += missed(f"memory, {case.name}", ratio, MEMORY_RATIO)
-    return rows, short
+    return Found(rows, short)
 
 
-def prediction() -> Found:
+def prediction(threads: int) -> Found:
     rows: list[tuple[str, ...]] = []
     short: list[str] = []
-    for number, (sizes, count) in enumerate(PREDICTED):
+    for number, (sizes, count) in enumerate(probes.PREDICTED):
         name = "-".join(map(str, sizes))
-        found, _ = probe("prediction", str(number))
+        found, _ = apart(probes.prediction, sizes, count)
         # The one row's floor is set for the smaller network; the larger one multiplies a hundred times as much.
         floor = ONE_ROW_SECONDS if number == 0 else float("inf")
         met = found["one"] <= floor and found["share"] >= PRODUCT_SHARE
@@ -129,7 +94,7 @@ def prediction() -> Found:
         short += missed(f"one row predicted, {name}", found["one"], floor, seconds)
         if found["share"] < PRODUCT_SHARE:
             short.append(f"many rows predicted, {name}: {found['share']:.2f} of the products, floor {PRODUCT_SHARE}")
-    return rows, short
+    return Found(rows, short)
 
 
 MEASURES: tuple[Measure, ...] = (

@@ -5,12 +5,12 @@ The one file of the benchmark that knows the library. Its imports happen late, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from fallline.bench.cases import LEARNING_RATE, Array, Case, Problem
+from fallline.bench.cases import Array, Case, Problem
 
 
 def network(case: Case) -> Any:
@@ -27,14 +27,14 @@ def settings(case: Case) -> dict[str, Any]:
     import fallline as fl
 
     make = {"adam": fl.optim.Adam, "gradient_descent": fl.optim.GradientDescent}[case.optimizer]
-    return {"optimizer": make(LEARNING_RATE), "batch_size": case.batch}
+    return {"optimizer": make(case.learning_rate), "batch_size": case.batch}
 
 
 class Ours:
-    """Fallline on one thread: `fl.train`, its events read to the end."""
+    """Fallline: `fl.train`, its events read to the end."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, threads: int) -> None:
+        self.problem, self.threads = problem, threads
 
     def start(self, steps: int) -> None:
         import fallline as fl
@@ -46,7 +46,8 @@ class Ours:
             layer["weight"][...], layer["bias"][...] = weight, bias
         epochs, rows = self.problem.whole_epochs(steps)
         data = self.problem.x[:rows], self.problem.y[:rows]
-        self.events = fl.train(model, data, epochs=epochs, shuffle=False, **settings(case))
+        told = {**settings(case), "epochs": epochs, "shuffle": False, "threads": self.threads}
+        self.events = fl.train(model, data, **told)
         next(self.events)  # TrainingStarted: traced, planned and lowered; the peers' compiling is not timed either
 
     def run(self) -> Array:
@@ -63,7 +64,7 @@ def fit(problem: Problem) -> Any:
     return fl.fit(network(case), (problem.x, problem.y), loss=case.loss, epochs=1, **settings(case))
 
 
-def predictor(sizes: tuple[int, ...]) -> Callable[[Array], Array]:
+def predictor(sizes: Sequence[int]) -> Callable[[Array], Array]:
     """How a trained classifier of these layers predicts, on one thread, in a process that has trained."""
     import fallline as fl
 

@@ -1,9 +1,9 @@
-"""The competitors: each library's training of a dense network as its users would write it to be fast, one thread.
+"""The competitors: each library's training of a dense network as its users would write it to be fast.
 
 Imports each library only inside its class, which is only made where the library is installed.
-A competitor is built from a problem; `start(steps)` goes back to the first parameters, and `run()` trains that many
-steps and returns the loss of each (or, where its library keeps no more, of each epoch). Only `run` is timed, and what
-is checked is what is timed.
+A competitor is built from a problem and a number of threads; `start(steps)` goes back to the first parameters, and
+`run()` trains that many steps and returns the loss of each (or, where its library keeps no more, of each epoch). Only
+`run` is timed, and what is checked is what is timed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fallline.bench.cases import BETA1, BETA2, EPS, LEARNING_RATE, Array, Case, Problem
+from fallline.bench.cases import BETA1, BETA2, EPS, Array, Problem
 from fallline.bench.ours import Ours
 
 
@@ -31,10 +31,10 @@ class Competitor(Protocol):
 class TorchEager:
     """PyTorch: `nn.Sequential`, a fused optimizer, batches that are views of the data."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, threads: int) -> None:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         self.torch, self.problem, self.case = torch, problem, problem.case
         self.x, self.y = (torch.from_numpy(rows).split(self.case.batch) for rows in (problem.x, problem.y))
         self.model = self.network()
@@ -60,33 +60,42 @@ class TorchEager:
                 layer.weight.copy_(torch.from_numpy(w.T.copy()))
                 layer.bias.copy_(torch.from_numpy(b))
         make = {"adam": torch.optim.Adam, "gradient_descent": torch.optim.SGD}[self.case.optimizer]
-        self.optimizer = make(self.model.parameters(), lr=LEARNING_RATE, fused=True)
+        self.optimizer = make(self.model.parameters(), lr=self.case.learning_rate, fused=True)
 
     def run(self) -> Array:
         losses = []
         for count in self.problem.epochs(self.steps):
             for x, y in zip(self.x[:count], self.y[:count]):
-                loss = self.loss_of(x, y)
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                losses.append(loss.detach())
+                losses.append(self.step(x, y))
         curve: Array = self.torch.stack(losses).numpy()
         return curve
+
+    def step(self, x: Any, y: Any) -> Any:
+        """Train on one batch; returns its loss."""
+        loss = self.loss_of(x, y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
 
 
 class TorchCompile(TorchEager):
     """PyTorch with network and loss compiled; the backward pass comes compiled with them."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: Problem, threads: int) -> None:
+        super().__init__(problem, threads)
+        # It stops compiling a function that it has compiled for too many networks.
+        self.torch.compiler.reset()
         self.loss_of = self.torch.compile(self.forward)
 
 
 class JaxStep:
-    """JAX: one compiled call per step, with the state's buffers given back to it."""
+    """JAX: one compiled call per step, with the state's buffers given back to it.
 
-    def __init__(self, problem: Problem) -> None:
+    Its threads are those its process was started with: one for each processor it may use, or none by its flags.
+    """
+
+    def __init__(self, problem: Problem, threads: int) -> None:
         import jax
 
         self.jax, self.problem, self.case = jax, problem, problem.case
@@ -109,14 +118,14 @@ class JaxStep:
         params, first, second, count = state
         loss, g = self.value_and_grad(params, *batch)
         if self.case.optimizer == "gradient_descent":
-            params = tree.map(lambda p, g: p - LEARNING_RATE * g, params, g)
+            params = tree.map(lambda p, g: p - self.case.learning_rate * g, params, g)
             return (params, first, second, count), loss
         count = count + 1
         first = tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, first, g)
         second = tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, second, g)
         one, two = 1 - BETA1**count, 1 - BETA2**count
         params = tree.map(
-            lambda p, m, v: p - LEARNING_RATE * (m / one) / (jnp.sqrt(v / two) + EPS), params, first, second
+            lambda p, m, v: p - self.case.learning_rate * (m / one) / (jnp.sqrt(v / two) + EPS), params, first, second
         )
         return (params, first, second, count), loss
 
@@ -141,8 +150,8 @@ class JaxStep:
 class JaxScan(JaxStep):
     """JAX with the loop over all steps compiled too: `lax.scan` over the order, rows gathered inside."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: Problem, threads: int) -> None:
+        super().__init__(problem, threads)
         self.scan = self.jax.jit(self.all_steps, donate_argnums=0)
 
     def all_steps(self, state: Any, rows: Any, x: Any, y: Any) -> Any:
@@ -156,49 +165,74 @@ class JaxScan(JaxStep):
 
 
 class SklearnPartialFit:
-    """scikit-learn's MLP, one `partial_fit` per batch."""
+    """scikit-learn's MLP, one `partial_fit` per batch. The threads are its BLAS's."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, threads: int) -> None:
         self.problem, self.case = problem, problem.case
         self.x, self.y = problem.x, problem.y
-        if self.case.sizes[-1] == 2:
+        if self.classifies and self.case.sizes[-1] == 2:
             # With two classes it would train another network, of one logistic output; from class indicators it
             # makes two outputs, and `start` sets softmax over them.
             self.y = np.eye(2, dtype=np.int64)[self.y]
 
-    def start(self, steps: int) -> None:
-        from sklearn.neural_network import MLPClassifier
+    @property
+    def classifies(self) -> bool:
+        return self.case.loss == "cross_entropy"
 
-        self.steps, case = steps, self.case
-        self.model = MLPClassifier(
-            hidden_layer_sizes=case.sizes[1:-1],
-            activation="relu",
-            solver="adam",
-            alpha=0.0,
-            learning_rate_init=LEARNING_RATE,
-            beta_1=BETA1,
-            beta_2=BETA2,
+    @property
+    def loss_scale(self) -> float:
+        """How many times the case's loss its own is, as it steps: it halves squares and sums them over a row."""
+        return 1.0 if self.classifies else self.case.sizes[-1] / 2
+
+    def made(self) -> Any:
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+        case, scale = self.case, self.loss_scale
+        solvers: dict[str, dict[str, Any]] = {
             # It adds epsilon before correcting v for its bias; scaled like this it is ours at the first step, where
             # steps are the learning rate times the gradient's sign and tiny gradients make the difference.
-            epsilon=EPS * float(np.sqrt(1 - BETA2)),
+            "adam": {"learning_rate_init": self.case.learning_rate, "epsilon": scale * EPS * float(np.sqrt(1 - BETA2))},
+            "gradient_descent": {
+                "solver": "sgd",
+                "momentum": 0.0,
+                "learning_rate_init": self.case.learning_rate / scale,
+            },
+        }
+        return (MLPClassifier if self.classifies else MLPRegressor)(
+            hidden_layer_sizes=case.sizes[1:-1],
+            activation={"relu": "relu", "sigmoid": "logistic"}[case.activation],
+            alpha=0.0,
+            beta_1=BETA1,
+            beta_2=BETA2,
             batch_size=case.batch,
             shuffle=False,
             max_iter=1,
             n_iter_no_change=1_000_000_000,
+            **solvers[case.optimizer],
         )
-        self.model.partial_fit(self.x[: case.batch], self.y[: case.batch], classes=np.arange(case.sizes[-1]))
+
+    def start(self, steps: int) -> None:
+        self.steps, self.model = steps, self.made()
+        classes = {"classes": np.arange(self.case.sizes[-1])} if self.classifies else {}
+        self.model.partial_fit(self.x[: self.case.batch], self.y[: self.case.batch], **classes)
         self.model.coefs_ = [w.copy() for w, _ in self.problem.params]
         self.model.intercepts_ = [b.copy() for _, b in self.problem.params]
-        self.model.out_activation_ = "softmax"
+        if self.classifies:
+            self.model.out_activation_ = "softmax"
         self.model.loss_curve_ = []
         del self.model._optimizer  # it holds the moments and the arrays of the step just taken
+
+    @property
+    def curve(self) -> Array:
+        """What it says of the loss, as the case counts it: it reports half the mean of squares."""
+        return np.array(self.model.loss_curve_) * (1.0 if self.classifies else 2.0)
 
     def run(self) -> Array:
         batch = self.case.batch
         for count in self.problem.epochs(self.steps):
             for i in range(0, count * batch, batch):
                 self.model.partial_fit(self.x[i : i + batch], self.y[i : i + batch])
-        return np.array(self.model.loss_curve_)
+        return self.curve
 
 
 class SklearnFit(SklearnPartialFit):
@@ -210,33 +244,29 @@ class SklearnFit(SklearnPartialFit):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it stopped at max_iter is what was asked for
             self.model.fit(self.x[:rows], self.y[:rows])
-        return np.array(self.model.loss_curve_)
-
-
-def anything(case: Case) -> str:
-    return ""
-
-
-def sklearn_can(case: Case) -> str:
-    """Why scikit-learn's classifier cannot train a case; empty where it can."""
-    return "" if case.loss == "cross_entropy" else "its squared error is another multiple of the loss"
+        return self.curve
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the table: the module that has to be installed, how to build it, and what it cannot do."""
+    """A line of the table: the module that has to be installed, and how to build it.
+
+    alone_too: may be quicker on one thread than on several; then it is tried, and the quicker way raced.
+    always: raced on any number of threads; else only where everybody has one.
+    """
 
     needs: str
-    build: Callable[[Problem], Competitor]
-    cannot: Callable[[Case], str] = anything
+    build: Callable[[Problem, int], Competitor]
+    alone_too: bool = False
+    always: bool = True
 
 
 COMPETITORS: dict[str, Entry] = {
     "Fallline": Entry("fallline", Ours),
-    "PyTorch": Entry("torch", TorchEager),
+    "PyTorch": Entry("torch", TorchEager, alone_too=True),
     "torch.compile": Entry("torch", TorchCompile),
-    "JAX step": Entry("jax", JaxStep),
-    "JAX scan": Entry("jax", JaxScan),
-    "sklearn fit": Entry("sklearn", SklearnFit, sklearn_can),
-    "sklearn partial_fit": Entry("sklearn", SklearnPartialFit, sklearn_can),
+    "JAX step": Entry("jax", JaxStep, always=False),
+    "JAX scan": Entry("jax", JaxScan, alone_too=True),
+    "sklearn fit": Entry("sklearn", SklearnFit),
+    "sklearn partial_fit": Entry("sklearn", SklearnPartialFit, always=False),
 }

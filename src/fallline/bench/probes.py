@@ -1,22 +1,20 @@
-"""Measurements that need a process of their own: each prints one line of JSON and ends.
+"""What costs.py measures in fresh processes: what a gradient costs, how soon a first step is done, how much memory
+training takes, how fast a network predicts.
 
-What costs.py asks for: what a gradient costs, how soon a first step is done, how much memory training takes, how fast
-a network predicts.
+Arguments and answers are what JSON can hold.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from fallline.bench.cases import CASES, Array, Case, problem
+from fallline.bench.cases import Array, Case, named, problem
+from fallline.bench.measure import timed
 
 # Three layers of equal width, so that parameters grow with the square of the width: about 10^3, 10^4 ... 10^7.
 WIDTHS = (18, 57, 182, 577, 1825)
@@ -38,12 +36,6 @@ PRODUCT_ROWS = 1024
 ONE_ROW_CALLS = 1000
 
 
-def timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def gradient(width: int, rounds: int = 15) -> dict[str, Any]:
     """Value, and value with gradient, of a dense network's loss, both compiled, in turn: median seconds and ratio."""
     import fallline as fl
@@ -58,8 +50,8 @@ def gradient(width: int, rounds: int = 15) -> dict[str, Any]:
             x = np.maximum(x @ w + b, 0)
         return np.mean((x @ params[-1] + biases[-1] - y) ** 2)
 
-    forward = fl.compile(loss)
-    both = fl.compile(fl.value_and_grad(loss, argnums=(0, 1)))
+    forward = fl.compile(loss, threads=1)
+    both = fl.compile(fl.value_and_grad(loss, argnums=(0, 1)), threads=1)
     once = max(timed(lambda: both(params, biases, x, y)) for _ in range(2))
     inner = max(1, min(1000, int(0.02 / once)))
     values, gradients = [], []
@@ -94,14 +86,14 @@ def memory(name: str) -> dict[str, Any]:
     """Bytes: the interpreter with its libraries, kernels and data, the announced, and the peak of an epoch."""
     from fallline.bench.ours import announced_bytes, fit
 
-    given = problem(next(case for case in CASES if case.name == name))
+    given = problem(named(name))
     one_step((30, 64, 64, 2))
     before = resident("VmRSS")
     fit(given)
     return {"before": before, "announced": announced_bytes(given), "peak": resident("VmHWM")}
 
 
-def prediction(sizes: tuple[int, ...], rows: int, rounds: int = 7) -> dict[str, Any]:
+def prediction(sizes: Sequence[int], rows: int, rounds: int = 7) -> dict[str, Any]:
     """Median seconds, in turn, of one row's prediction, of many rows', and of their matrix products and nothing else.
 
     The products are NumPy's, block by block, into small arrays that stay in the cache.
@@ -147,15 +139,3 @@ def resident(field: str) -> int:
     """Bytes of memory, now (VmRSS) or at most so far (VmHWM). Linux only."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
-
-
-PROBES: dict[str, Callable[..., dict[str, Any]]] = {
-    "gradient": lambda width: gradient(int(width)),
-    "first-step": first_step,
-    "new-architecture": new_architecture,
-    "memory": memory,
-    "prediction": lambda number: prediction(*PREDICTED[int(number)]),
-}
-
-if __name__ == "__main__":
-    print(json.dumps(PROBES[sys.argv[1]](*sys.argv[2:])))

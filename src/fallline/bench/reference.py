@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fallline.bench.cases import BETA1, BETA2, EPS, LEARNING_RATE, Array, Problem
+from fallline.bench.cases import BETA1, BETA2, EPS, Array, Problem
 
 
 def loss_curve(problem: Problem, steps: int) -> Array:
@@ -33,12 +33,12 @@ def loss_curve(problem: Problem, steps: int) -> Array:
             delta = delta @ weights[i].T * slope(case.activation, values[i])
         for p, g, (m, v) in zip(weights + biases, d_weights + d_biases, moments):
             if case.optimizer == "gradient_descent":
-                p -= LEARNING_RATE * g
+                p -= case.learning_rate * g
                 continue
             m[:] = BETA1 * m + (1 - BETA1) * g
             v[:] = BETA2 * v + (1 - BETA2) * g * g
             m_hat, v_hat = m / (1 - BETA1 ** (step + 1)), v / (1 - BETA2 ** (step + 1))
-            p -= LEARNING_RATE * m_hat / (np.sqrt(v_hat) + EPS)
+            p -= case.learning_rate * m_hat / (np.sqrt(v_hat) + EPS)
     return curve
 
 

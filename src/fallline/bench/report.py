@@ -1,51 +1,36 @@
-"""Shows results: the tables, what falls short, and the page with machine, date and versions.
+"""Shows results: the tables, what falls short and how near the limit that is, the page, and the README's block.
 
 Knows the shape of the results and nothing of how they came about.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Iterable, Sequence
-from importlib import metadata
-from pathlib import Path
-from time import strftime
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 
-from fallline.bench.race import TOLERANCE, Outcome
+from fallline.bench.cases import BEST, OTHERS, named
+from fallline.bench.limits import STEP_FLOOR, least, peak
+from fallline.bench.race import TOLERANCE, WRONG
+from fallline.bench.results import OURS, Finding, Outcome, Rates, Results, Verdict
+from fallline.bench.text import listed, on, seconds, table, times
 
-# Processor seconds a second, below which a competitor had to wait for its processor.
-BUSY = 0.9
+# The share of the processors that something else may take without mention.
+QUIET = 0.05
 
-MEASURED_WITH = ("numpy", "scipy", "numba", "scikit-learn", "torch", "jax")
+# Limits that allow this many times a floor say nothing about why it was missed.
+FAR = 2.0
 
-
-def seconds(value: float) -> str:
-    """A time with three digits in the unit that suits it."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if value >= size or unit == "us":
-            return f"{value / size:.{max(0, 2 - len(str(int(value / size))) + 1)}f} {unit}"
-    raise AssertionError("the smallest unit takes everything")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up, so that it reads as well in a terminal; numbers to the right."""
-    lines = [list(head), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-
-    def row(cells: Sequence[str]) -> str:
-        first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(cells, widths)))
-        return "| " + " | ".join([first, *rest]) + " |"
-
-    rule = "| " + " | ".join("-" * w if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)) + " |"
-    return "\n".join([row(lines[0]), rule, *map(row, lines[1:])])
+# The place of the benchmarks in the README.
+BLOCK = re.compile(r"(<!-- benchmarks: [^>]* -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
 
 
 def race_table(outcome: Outcome) -> str:
     """One case: each competitor's step, its rounds' spread, its total, and how many of our steps go into its step."""
     rows = []
+    judged = {verdict.peer: verdict for verdict in outcome.verdicts}
     for name, timing in sorted(outcome.timings.items(), key=lambda item: item[1].step):
-        ratio, floor = outcome.ratio(name), outcome.case.floors.get(name)
+        ratio, verdict = outcome.ratio(name), judged.get(name)
         low, high = (f(timing.seconds) / timing.steps for f in (min, max))
         rows.append(
             (
@@ -53,60 +38,228 @@ def race_table(outcome: Outcome) -> str:
                 seconds(timing.step),
                 f"{seconds(low)} to {seconds(high)}",
                 f"{seconds(sum(timing.seconds))} / {timing.steps * len(timing.seconds):,}",
-                f"{timing.threads:.2f}",
+                str(timing.threads),
+                f"{timing.busy:.2f}",
                 "" if ratio is None else f"{ratio:.2f}",
-                "" if floor is None else f"{floor:g}",
-                "" if floor is None or ratio is None else "met" if ratio >= floor else "SHORT",
+                "" if verdict is None else f"{verdict.floor:g}",
+                "" if verdict is None else "met" if verdict.met else "SHORT",
             )
         )
-    head = ("", "step (median)", "least to most", "total / steps", "threads", "times ours", "floor", "verdict")
+    head = ("", "step (median)", "least to most", "total / steps", "threads", "busy", "times ours", "floor", "verdict")
     text = table(head, rows)
-    if any(timing.threads < BUSY for timing in outcome.timings.values()):
-        text += "\n\nThe machine was busy with something else as well: see the column of threads, and repeat this."
+    if outcome.foreign is not None and outcome.foreign > QUIET:
+        text += f"\n\nSomething else took {outcome.foreign:.0%} of the processors meanwhile: repeat this."
     for name, why in outcome.left_out.items():
         text += f"\n\nLeft out: {name}: {why}."
     return text
 
 
-def processor() -> str:
-    """The processor's name, with its family and model where the system tells them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    wide = "AVX-512" if "avx512f" in facts.get("flags", "") else "AVX2" if "avx2" in facts.get("flags", "") else ""
-    name = facts.get("model name", platform.machine())
-    parts = [name, f"family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else "", wide]
-    return ", ".join(part for part in parts if part)
+def glance(outcomes: Sequence[Outcome], floors: bool = True) -> str:
+    """A line for each case: our step, and how many of it go into PyTorch's and into that of the best of the others."""
+    rows = []
+    for outcome in outcomes:
+        verdicts = {verdict.peer: verdict for verdict in outcome.verdicts}
+        best = outcome.best_other
+        cells = [_ratio(outcome, name, verdicts.get(name or "") if floors else None) for name in ("PyTorch", best)]
+        ours = outcome.timings.get(OURS)
+        row = [outcome.case.name, seconds(ours.step) if ours else "", *cells, best or ""]
+        if floors:
+            row.append("" if not verdicts else "met" if all(v.met for v in verdicts.values()) else "SHORT")
+        rows.append(row)
+    head = ["network", "our step", "PyTorch", "best of the others", "which is"]
+    return table([*head, "verdict"] if floors else head, rows)
 
 
-def machine() -> str:
-    """Where and when, in two sentences: processor, cores, system, and the versions of what was measured."""
-    versions = [f"Python {platform.python_version()}"]
-    for name in MEASURED_WITH:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
+def _ratio(outcome: Outcome, name: str | None, verdict: Verdict | None) -> str:
+    ratio = None if name is None else outcome.ratio(name)
+    return "" if ratio is None else times(ratio) + (f" (floor {verdict.floor:g})" if verdict else "")
+
+
+def rates_table(rates: Rates) -> str:
+    """The whole step of the largest case beside products alone."""
+    shown = [replace(rates.step, what=f"whole step of {rates.step.what}")]
+    shown += sorted(rates.products, key=lambda rate: -rate.flops)
+    rows = [
+        (rate.what, f"{rate.flops / 1e9:.1f}", f"{rate.most / 1e9:.1f}", f"{rates.step.flops / rate.flops:.0%}")
+        for rate in shown
+    ]
+    return table(("float32", "GFLOP/s (median)", "most", "the step's share of it"), rows)
+
+
+def rates_shortfalls(results: Results) -> list[str]:
+    """Whether the largest step runs at its share of the products' rate."""
+    rates = results.rates
+    if rates is None or rates.step.flops >= STEP_FLOOR * rates.best.flops:
+        return []
+    share = rates.step.flops / rates.best.flops
+    text = (
+        f"{rates.step.what}, {on(rates.threads)}: {share:.0%} of the rate of {rates.best.what}, floor {STEP_FLOOR:.0%}"
+    )
+    bound = least(named(rates.step.what), results)
+    if bound.memory:
+        text += (
+            f" (its products take {seconds(bound.products)} at least and Adam's passes over memory "
+            f"{seconds(bound.memory)}: one after the other, {bound.products / bound.in_turn:.0%} is the most)"
+        )
+    return [text]
+
+
+def limits_table(outcomes: Sequence[Outcome], results: Results) -> str:
+    """For each case the least a step can take here, our step, and how far ahead that would be at most."""
+    rows = []
+    for outcome in outcomes:
+        ours = outcome.timings.get(OURS)
+        if ours is None:
             continue
-    place = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
-    return f"{strftime('%Y-%m-%d')}, {place}. {', '.join(versions)}."
+        bound = least(outcome.case, results)
+        ahead = (
+            times(outcome.timings[name].step / bound.step) if name in outcome.timings else ""
+            for name in ("PyTorch", outcome.best_other)
+        )
+        rows.append(
+            (
+                outcome.case.name,
+                f"{outcome.case.flops / 1e6:,.2f}",
+                seconds(bound.products),
+                seconds(bound.memory) if bound.memory else "",
+                seconds(ours.step),
+                f"{bound.step / ours.step:.0%}",
+                *ahead,
+            )
+        )
+    head = ("network", "MFLOP", "products", "memory", "our step", "reached", "PyTorch at most", "others at most")
+    return table(head, rows)
 
 
-def page(outcomes: Sequence[Outcome], costs: Sequence[tuple[str, str]], short: Sequence[str]) -> str:
-    """The whole page of results. costs: (heading, text) of the measurements without peers."""
+def argument(outcome: Outcome, verdict: Verdict, results: Results) -> str:
+    """A missed floor against what the machine's limits would allow; empty where they are far away."""
+    most = outcome.timings[verdict.peer].step / least(outcome.case, results).step
+    if most > FAR * verdict.floor:
+        return ""
+    limit = f" (products at {peak(results) / 1e9:.0f} GFLOP/s and memory allow {times(most)} at most"
+    return f"{limit}, less than the floor)" if most < verdict.floor else f"{limit})"
+
+
+def shortfalls(results: Results) -> list[str]:
+    """Every floor that was missed, with what the limits would have allowed."""
+    told = []
+    for outcome in results.outcomes:
+        known = results.rates is not None and results.rates.threads == outcome.threads
+        missed = [verdict for verdict in outcome.verdicts if not verdict.met]
+        for verdict, text in zip(missed, outcome.shortfalls):
+            told.append(text + (argument(outcome, verdict, results) if known else ""))
+    told += rates_shortfalls(results)
+    return [*told, *(line for finding in results.findings for line in finding.short)]
+
+
+def reading(results: Results) -> str:
+    """What the tables say, in words."""
+    parts = []
+    for threads in results.threads:
+        outcomes = [outcome for outcome in results.on(threads) if OURS in outcome.timings]
+        first = sum(min(o.timings, key=lambda name: o.timings[name].step) == OURS for o in outcomes)
+        text = f"On {on(threads)} Fallline has the shortest step on {first} of {len(outcomes)} networks."
+        for who, name in (("PyTorch", "PyTorch"), (f"the best of {listed(OTHERS)}", BEST)):
+            found = sorted((r, o.case.name) for o in outcomes if (r := o.ratio(name)) is not None)
+            if len(found) > 1:
+                (low, least_of), (high, most_of) = found[0], found[-1]
+                text += f" A step of {who} takes {times(low)} ({least_of}) to {times(high)} ({most_of}) as long."
+        parts.append(text)
+    if results.rates is not None:
+        near = [
+            (least(o.case, results).step / o.timings[OURS].step, o.case.name)
+            for o in results.on(results.rates.threads)
+            if OURS in o.timings
+        ]
+        if near:
+            share, name = max(near)
+            parts.append(
+                "Small networks are won by what is not there: no call from Python, no allocation, no dispatch for each "
+                "op. Large ones come to the same products for everybody, and only the rest can be saved: of our step "
+                f"on {name}, {share:.0%} is what nothing has done faster on this machine."
+            )
+    short = shortfalls(results)
+    parts.append(f"{len(short)} of the floors are missed; see the end." if short else "Every floor is met.")
+    busy = max((outcome.foreign or 0.0 for outcome in results.outcomes), default=0.0)
+    if busy > QUIET:
+        parts.append(f"The machine was not quiet: something else took up to {busy:.0%} of it during a race.")
+    return "\n\n".join(parts)
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding without its heading: how it was measured, its table, its picture."""
+    shown = [finding.about, table(finding.head, finding.rows) if finding.rows else "Could not be measured."]
+    return "\n\n".join([*shown, *([f"```text\n{finding.picture}\n```"] if finding.picture else [])])
+
+
+def page(results: Results) -> str:
+    """The whole page of results."""
     parts = [
         "# Benchmarks",
-        f"Made by `make bench`. {machine()}",
+        f"Made by `{results.command}` in {results.seconds / 60:.1f} minutes. {results.machine}",
+        "## In short",
+        reading(results),
+        *(f"On {on(threads)}:\n\n{glance(results.on(threads))}" for threads in results.threads),
+        "## How it is measured",
         "Every competitor trains the same network from the same parameters on the same batches, in float32, in a "
-        "process of its own kept to one processor. Before it is timed, its loss curve over 64 steps has to agree with "
-        f"one computed in double precision to {TOLERANCE:g} of the first loss; one that does not is not timed. "
-        "They take turns: each round runs all of them, one after the other. A step is the median over rounds; "
-        "`times ours` is the median of the rounds' own ratios. Adam with learning rate 0.001 unless said otherwise.",
+        "process of its own kept to as many processors as everybody has threads. Before it is timed, its loss curve "
+        "over 64 steps (16 of the large networks) has to agree with one computed in double precision to "
+        f"{TOLERANCE:.0%} of what a learning rate wrong by {WRONG - 1:.0%} does to it; one that does not is not timed. "
+        "They take turns: each round runs all of them, one after the other, and waits until a thread pool has gone "
+        "to sleep. A step is the median over rounds; `times ours` is the median of the rounds' own ratios. PyTorch "
+        "and JAX scan are tried on one thread too, and raced as they are quicker: see `threads`; `busy` counts the "
+        "threads that were at work, waiting in circles included. Libraries are as their users get them. Adam with "
+        "learning rate 0.001 unless said otherwise (0.0001 for the largest network).",
     ]
-    for outcome in outcomes:
-        parts += [f"## {outcome.case.name}", race_table(outcome)]
-    for heading, text in costs:
-        parts += [f"## {heading}", text]
-    parts += ["## Short of the floors", "\n".join(f"- {line}" for line in short) or "Nothing."]
+    for threads in results.threads:
+        parts.append(f"## On {on(threads)}")
+        for outcome in results.on(threads):
+            parts += [f"### {outcome.case.name}", race_table(outcome)]
+    if results.rates is not None:
+        parts += ["## How near the limit", *_limits(results, results.rates)]
+    for finding in results.findings:
+        parts += [f"## {finding.heading}", finding_text(finding)]
+    parts += ["## Short of the floors", "\n".join(f"- {line}" for line in shortfalls(results)) or "Nothing."]
     return "\n\n".join(parts) + "\n"
+
+
+def _limits(results: Results, rates: Rates) -> list[str]:
+    parts = [
+        f"On {on(rates.threads)}, measured in turn in one process. The floor for the step is {STEP_FLOOR:.0%} of the "
+        "fastest product.",
+        rates_table(rates),
+    ]
+    outcomes = results.on(rates.threads)
+    if not outcomes:
+        return parts
+    cache = f"{rates.cache / 2**20:.0f} MiB" if rates.cache else "of unknown size"
+    return [
+        *parts,
+        "The least a step can take here: its products at the most that anything has reached in a round, "
+        f"{peak(results) / 1e9:.0f} GFLOP/s, or what Adam reads and writes (seven numbers for each parameter) at "
+        f"{rates.memory / 1e9:.0f} GB/s where theta, gradient and moments do not fit the last cache ({cache}), "
+        "whichever is more. `reached` is its share of our step. `at most` is how far ahead of the others' steps it "
+        "would be: no floor above that can be reached with these products.",
+        limits_table(outcomes, results),
+    ]
+
+
+def block(results: Results) -> str:
+    """The README's: the networks on the most threads, where and when, and where the rest is."""
+    threads = max(results.threads)
+    return (
+        f"On {on(threads)}:\n\n{glance(results.on(threads), floors=False)}\n\n"
+        f"Made by `{results.command}`. {results.machine}\n"
+        "All of it, with floors, limits and how cost grows: [docs/benchmarks.md](docs/benchmarks.md).\n"
+    )
+
+
+def filled(readme: str, results: Results) -> str:
+    """A README with these results in their place. Errors: ValueError where it has none."""
+    check_place(readme)
+    return BLOCK.sub(lambda found: found.group(1) + block(results) + found.group(2), readme)
+
+
+def check_place(readme: str) -> None:
+    if not BLOCK.search(readme):
+        raise ValueError("it has no place for benchmarks: lines <!-- benchmarks: ... --> and <!-- /benchmarks -->")

@@ -1,4 +1,4 @@
-"""One competitor in a process of its own, one thread: answers commands, a line of JSON each, until its input ends.
+"""One competitor in a process of its own: answers commands, a line of JSON each, until its input ends.
 
 A process each keeps the libraries' thread pools and BLASes apart. What competitors print goes to standard error.
 """
@@ -14,64 +14,74 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-# Longer runs than this are not needed for a steady clock; shorter ones would time the first call's dust.
-GROWTH = 8
+# A turn of this many steps comes first: enough to tell a step's time, if they are not too long.
+FIRST_STEPS, SLOWEST = 256, 2e10  # steps; floating-point operations a second
+# Short turns hold a first call's dust, which must not be taken for the steps' time.
+GROWTH = 64
 
 
-def one_thread(cpu: int | None) -> None:
-    """Keep this process to one processor: some libraries start threads whatever their settings say."""
-    if cpu is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cpu})
+def keep_to(cpus: list[int]) -> None:
+    """Keep this process to some processors: some libraries start threads whatever their settings say."""
+    if cpus and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)
+
+
+def settle(most: float = 0.2) -> None:
+    """Wait until this process's threads have gone to sleep: pools go on in circles for a while after their work."""
+    end = time.perf_counter() + most
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(0.002)
+        if time.process_time() - before < 0.0005:
+            return
 
 
 class Worker:
     """The state between commands: the competitor of the case that was loaded last."""
 
-    def __init__(self, name: str) -> None:
-        from fallline.bench.cases import CASES
+    def __init__(self, name: str, threads: int) -> None:
         from fallline.bench.peers import COMPETITORS
 
-        self.entry = COMPETITORS[name]
-        self.cases = {case.name: case for case in CASES}
+        self.entry, self.threads = COMPETITORS[name], threads
 
     def check(self, case: str, steps: int) -> Answer:
         """The loss curve over a few short epochs from the first parameters."""
-        from fallline.bench.cases import problem, short
+        from fallline.bench.cases import named, problem, short
 
-        competitor = self.entry.build(problem(short(self.cases[case])))
+        competitor = self.entry.build(problem(short(named(case))), self.threads)
         competitor.start(steps)
         return {"curve": competitor.run().tolist()}
 
     def load(self, case: str, seconds: float) -> Answer:
-        """Get ready for timing: find how many steps, whole epochs when many, come to about `seconds`."""
-        from fallline.bench.cases import problem
+        """Get ready for timing: how many steps, whole epochs when many, come to about `seconds`, and one's seconds."""
+        from fallline.bench.cases import named, problem
 
-        chosen = self.cases[case]
-        self.competitor = self.entry.build(problem(chosen))
-        steps = min(32, chosen.steps_per_epoch)
+        chosen = named(case)
+        self.competitor = self.entry.build(problem(chosen), self.threads)
+        steps = chosen.whole(min(FIRST_STEPS, int(seconds * SLOWEST / chosen.flops)))
         while True:
-            self.time(steps)  # the first run of a length may compile
+            self.time(steps)  # the first turn of a length may compile
             took = self.time(steps)["seconds"]
             if took >= seconds / 2:
-                return {"steps": steps}
-            steps = int(steps * min(GROWTH, max(2.0, seconds / took)))
-            epochs = -(-steps // chosen.steps_per_epoch)
-            steps = steps if steps < chosen.steps_per_epoch else epochs * chosen.steps_per_epoch
+                return {"steps": steps, "step": took / steps}
+            steps = chosen.whole(int(steps * min(GROWTH, max(2.0, seconds / took))))
 
     def time(self, steps: int) -> Answer:
         """Seconds, and processor seconds, of so many steps from the first parameters; getting there is not counted."""
         self.competitor.start(steps)
+        settle()
         cpu, start = time.process_time(), time.perf_counter()
         curve = self.competitor.run()
         end, cpu_end = time.perf_counter(), time.process_time()
+        settle()
         return {"seconds": end - start, "cpu": cpu_end - cpu, "loss": float(curve[-1])}
 
 
-def serve(name: str, cpu: int | None) -> None:
+def serve(name: str, threads: int, cpus: list[int]) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    one_thread(cpu)
-    worker = Worker(name)
+    keep_to(cpus)
+    worker = Worker(name, threads)
     verbs: dict[str, Callable[..., Answer]] = {"check": worker.check, "load": worker.load, "time": worker.time}
     for line in sys.stdin:
         command = json.loads(line)
@@ -83,4 +93,4 @@ def serve(name: str, cpu: int | None) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else None)
+    serve(sys.argv[1], int(sys.argv[2]), [int(cpu) for cpu in sys.argv[3:]])

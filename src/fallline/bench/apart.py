@@ -1,0 +1,40 @@
+"""Runs a function of the benchmark in a fresh process: what it measures meets nothing that ran before.
+
+`apart` asks; the same file run as a program answers with a line of JSON and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from fallline.bench.field import environment
+
+
+def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tuple[Any, float]:
+    """What a function of a module returns, called with what JSON can hold, and the seconds of its process's life.
+
+    threads: what its libraries may use. Errors: RuntimeError with what the process said last.
+    """
+    asked = [function.__module__, function.__name__, json.dumps(arguments)]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *asked], env=environment(threads), capture_output=True, text=True
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(f"{function.__name__}: {done.stderr.strip().rpartition(chr(10))[2]}")
+    return json.loads(done.stdout.splitlines()[-1]), seconds
+
+
+def main(module: str, function: str, arguments: str) -> None:
+    print(json.dumps(getattr(import_module(module), function)(*json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
