@@ -13,6 +13,7 @@ import pytest
 
 import fallline as fl
 from fallline.training.interrupt import Interrupts
+from fallline.training.order import Order
 from fallline.training.stepper import Stepper
 
 NETWORK = fl.nn.mlp((4,), 3)
@@ -181,4 +182,52 @@ def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_befor
     assert stopped.ended is not None
     assert stopped.ended.step == 9
     more = fl.fit(NETWORK, labelled, resume=tmp_path, **settings)
+    assert more.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+def test_work_that_nobody_needs_any_more_is_not_waited_for() -> None:
+    began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        os.kill(os.getpid(), signal.SIGINT)
+        may_end.wait(30)
+        ended.set()
+
+    with Interrupts() as interrupts:
+        assert interrupts.unless_asked(lambda: None)
+        with pytest.raises(ZeroDivisionError):
+            interrupts.unless_asked(lambda: 1 // 0)
+        assert not interrupts.unless_asked(work)
+    assert began.is_set()
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(30)
+
+
+def test_an_order_that_takes_long_is_not_waited_for_and_a_resumed_run_makes_it_again(
+    labelled: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = {**SETTINGS, "validation": 0.3, "early_stopping": 30}
+    monkeypatch.setattr("fallline.training.order._MANY", 0)
+    monkeypatch.setattr("fallline.training.order._ROWS_AT_A_TIME", 1)
+    whole = fl.fit(NETWORK, labelled, **settings)
+    place, waiting = Order.place, threading.Event()
+
+    def slow(self: Order, epoch: int) -> int:
+        if epoch == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+            waiting.wait(30)
+        return place(self, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Order, "place", slow)
+        stopped = fl.fit(NETWORK, labelled, out=tmp_path, **settings)
+        waiting.set()
+    assert stopped.stop_reason == "interrupted"
+    assert len(stopped.epochs) == 5
+    more = fl.fit(NETWORK, labelled, resume=tmp_path, **settings)
+    assert more.history["loss"].tolist() == whole.history["loss"].tolist()
+    assert more.history["epoch"].tolist() == list(range(40))
+    assert more.best_epoch == whole.best_epoch
     assert more.model.theta.tobytes() == whole.model.theta.tobytes()

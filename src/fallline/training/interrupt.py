@@ -3,12 +3,15 @@
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
+
+# Time between two looks whether somebody has asked.
+_LOOK_SECONDS = 0.05
 
 T = TypeVar("T")
 
@@ -51,6 +54,30 @@ class Interrupts:
                     with suppress(KeyboardInterrupt):
                         wait([working])
                 raise
+
+    def unless_asked(self, work: Callable[[], object]) -> bool:
+        """Do work that takes long and that nobody needs once training is stopped; whether it was waited for.
+
+        Left to itself after Ctrl-C, it goes on in its thread, since nothing can stop it there.
+        """
+        if not self._ours:
+            work()
+            return True
+        done: Future[object] = Future()
+
+        def and_tell() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # raised again where it is waited for
+                done.set_exception(error)
+
+        threading.Thread(target=and_tell, daemon=True, name="fallline-aside").start()
+        while not self.asked and not wait([done], _LOOK_SECONDS).done:
+            pass
+        if not done.done():
+            return False
+        done.result()
+        return True
 
     def __enter__(self) -> "Interrupts":
         self._depth += 1

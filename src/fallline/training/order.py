@@ -3,6 +3,8 @@
 So a resumed run, or one cut into other pieces, sees the same rows in the same order. Knows nothing of models.
 """
 
+from threading import Lock
+
 import numpy as np
 
 from fallline.graph.op import Array
@@ -12,6 +14,8 @@ PURPOSES = ("initial parameters", "validation rows", "order", "ensemble members"
 
 # Making a generator costs as much as shuffling 800 rows, so short epochs are shuffled several at a time.
 _ROWS_AT_A_TIME = 16_384
+# So many rows are shuffled in about a tenth of a second.
+_MANY = 2_000_000
 
 
 def stream(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
@@ -35,13 +39,21 @@ class Order:
         # Filled when the first epoch is placed.
         self.buffer = np.empty(self.epochs_per_block * len(rows), np.int64) if shuffle else np.ascontiguousarray(rows)
         self._filled: int | None = None
+        self._lock = Lock()
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether an epoch's order is not there in an instant."""
+        return self.shuffle and len(self.rows) > _MANY
 
     def place(self, epoch: int) -> int:
         """Fill the buffer with the block that holds an epoch, if it does not yet; returns where the epoch starts."""
         block, within = divmod(epoch, self.epochs_per_block)
-        if self.shuffle and block != self._filled:
-            view = self.buffer.reshape(self.epochs_per_block, len(self.rows))
-            view[...] = self.rows
-            stream(self.seed, "order", block).permuted(view, axis=1, out=view)
-            self._filled = block
+        with self._lock:  # an order that nobody waited for may still be on its way into the buffer
+            if self.shuffle and block != self._filled:
+                self._filled = None
+                view = self.buffer.reshape(self.epochs_per_block, len(self.rows))
+                view[...] = self.rows
+                stream(self.seed, "order", block).permuted(view, axis=1, out=view)
+                self._filled = block
         return within * len(self.rows)

@@ -213,7 +213,7 @@ class Training(Iterator[Event]):
                 self._shown = time.perf_counter()
             if folder is not None and folder.checkpoint_is_due():
                 yield from self._checkpoint(folder)
-        if not self._measured():
+        if not (self._measured() and self._shuffled()):
             return "interrupted"
         steps, took = stepper.epoch_step - first, stepper.seconds - seconds
         event = self._epoch_ended(self._spent - before, steps / took if took > 0 else 0.0)
@@ -222,6 +222,13 @@ class Training(Iterator[Event]):
         if folder is not None and folder.checkpoint_is_due(stepper.epoch):
             yield from self._checkpoint(folder)
         return "interrupted" if asked.asked else None
+
+    def _shuffled(self) -> bool:
+        """Make the order of the next epoch, if making it takes long; False if that was not waited for."""
+        order, epoch = self._stepper.order, self._stepper.epoch + 1
+        if epoch >= self.job.epochs or not order.takes_long:
+            return True
+        return self.interrupts.unless_asked(lambda: order.place(epoch))
 
     def _measured(self) -> bool:
         """Measure the validation rows, if there are any; whether that came to its end."""
