@@ -316,7 +316,7 @@ def test_a_full_disk_is_told_and_loses_neither_what_was_learnt_nor_the_last_chec
     with monkeypatch.context() as patch:
         full_after(patch, 2)
         with pytest.raises(
-            SavingError, match=r"No space left on device\n  training ended in epoch 3.*\n  try: room"
+            SavingError, match=r"No space left on device\n  training ended in epoch 3.*\n  try: resume=True"
         ) as told:
             fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
     assert isinstance(told.value, OSError)

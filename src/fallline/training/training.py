@@ -94,8 +94,8 @@ class Training(Iterator[Event]):
         text = f"{error.filename or folder.path}: {error.strerror or error}"
         if self._stepper.step:
             text += f"\n  training ended in epoch {self._stepper.epoch}, at step {self._stepper.step}"
-        if folder.has_checkpoint:
-            text += "\n  try: room on the disk, then resume=True, which goes on from the last checkpoint"
+            if folder.has_checkpoint:
+                text += "\n  try: resume=True once it can be written again; that goes on from the last checkpoint"
         unsaved = SavingError(text)
         unsaved.run = self.run
         return unsaved
