@@ -169,6 +169,20 @@ def test_a_half_written_last_line_of_events_is_left_out_and_mended(labelled: Any
     assert fl.load_run(tmp_path).history["epoch"].tolist() == list(range(5))
 
 
+def test_what_a_process_killed_while_it_wrote_has_left_is_removed(labelled: Any, tmp_path: Path) -> None:
+    fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
+    left = [
+        tmp_path / ".model.safetensors.0123abcd.part",
+        tmp_path / "checkpoints" / ".step-1.safetensors.89ef4567.part",
+    ]
+    mine = tmp_path / ".notes.part"
+    for path in (*left, mine):
+        path.write_text("cut o")
+    fl.fit(NETWORK, labelled, resume=tmp_path, **{**SETTINGS, "epochs": 5})
+    assert not any(path.exists() for path in left)
+    assert mine.exists()
+
+
 KILLED = """
 import os, signal, sys
 import numpy as np

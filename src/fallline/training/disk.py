@@ -5,6 +5,7 @@ Knows nothing of what is written.
 
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fallline.errors import ArgumentError
+
+
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -30,6 +34,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files of writes that a dying process has cut off; only for a folder nobody else writes."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from fallline.nn.model import Model
 from fallline.training import checkpoint
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import differences
-from fallline.training.disk import locked, write_json
+from fallline.training.disk import locked, remove_parts, write_json
 from fallline.training.events import (
     Diverged,
     EpochEnded,
@@ -91,6 +91,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path):
             self._check(self.path)  # once more, now that nobody else can change it
+            for folder in (self.path, self.path / CHECKPOINTS):
+                remove_parts(folder)
             if self._resume and (self.path / CONFIG).is_file():
                 self.found, self.damaged = checkpoint.newest(self.path / CHECKPOINTS)
                 self.events = [] if self.found is None else before(read_events(self.path), self.found.values["epoch"])
