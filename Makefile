@@ -24,8 +24,7 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 	$(BIN)/pytest -q tests/test_architecture.py
 
 bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
-	$(BIN)/python -m fallline.bench --write docs/benchmarks.md
-	$(BIN)/python tools/docs.py
+	$(BIN)/python -m fallline.bench --write docs/benchmarks.md --readme README.md
 
 peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and JAX (large)
 	$(BIN)/pip install -q -e '.[bench]'

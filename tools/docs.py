@@ -1,24 +1,18 @@
-"""Writes what follows from sources and measurements: docs/ops.md, and the README's table of benchmarks.
+"""Writes what follows from sources and measurements: docs/ops.md, docs/benchmarks.md, the README's table of benchmarks.
 
-Run by `make docs`, and by `make bench` after it has measured; what it writes is never edited by hand.
+Run by `make docs`; what it writes is never edited by hand. `make bench` measures, and writes the last two itself.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-BENCHMARKS = DOCS / "benchmarks.md"
-# The place of the benchmarks in the README.
-BLOCK = re.compile(r"(<!-- benchmarks: [^>]* -->\n).*?(<!-- /benchmarks -->)", re.DOTALL)
-
-
-# Columns of the tables that compare training steps, as fallline.bench.report writes them.
-STEP, RATIO = "step (median)", "times ours"
+# What `make bench` measured last; the page of benchmarks and the README's table are made of it.
+MEASURED = DOCS / "benchmarks.json"
 
 
 def ops_page() -> str:
@@ -45,44 +39,23 @@ def ops_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def rows_of(section: str) -> list[dict[str, str]]:
-    """The first table of a section, a dict a row; the column without a name is called by the empty string."""
-    lines = [line.strip()[1:-1].split("|") for line in section.splitlines() if line.startswith("|")]
-    table = [[cell.strip() for cell in line] for line in lines]
-    return [dict(zip(table[0], row, strict=False)) for row in table[2:]] if table else []
+def benchmarks_page() -> str:
+    """The page of benchmarks as they were last measured."""
+    from fallline.bench import report, results
 
-
-def benchmarks_block(page: str) -> str:
-    """The page of benchmarks as one table: our step, and how many of it go into each competitor's.
-
-    Errors: ValueError for a page without a table with our step and how many go into the others'.
-    """
-    races, peers = [], []
-    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
-        rows = {row.get("", ""): row for row in rows_of("|" + section.partition("\n|")[2])}
-        if {STEP, RATIO} <= rows.get("Fallline", {}).keys():  # other tables compare other things than a step
-            races.append((section.splitlines()[0], rows))
-            peers += [name for name in rows if name != "Fallline" and name not in peers]
-    if not races:
-        raise ValueError("docs/benchmarks.md has no table with our step and how many of it go into the others'")
-    head = ["network", "our step", *peers]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for name, rows in races:
-        ratios = [rows[peer][RATIO] + " x" if rows.get(peer, {}).get(RATIO) else "" for peer in peers]
-        lines.append([name, rows["Fallline"][STEP], *ratios])
-    made = re.search(r"^Made by .*$", page, re.MULTILINE)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{made.group() if made else ''} All of it: [docs/benchmarks.md](docs/benchmarks.md).\n"
+    return report.page(results.read(MEASURED))
 
 
 def readme(text: str) -> str:
-    """The README with the benchmarks as they were last measured."""
-    unmeasured = "Not measured here yet: `make peers bench` fills this in.\n"
-    block = benchmarks_block(BENCHMARKS.read_text(encoding="utf-8")) if BENCHMARKS.exists() else unmeasured
-    return BLOCK.sub(lambda found: found.group(1) + block + found.group(2), text)
+    """The README with the benchmarks as they were last measured, or as it is where none were."""
+    from fallline.bench import report, results
+
+    return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 
 
 PAGES: dict[str, Callable[[], str]] = {"ops.md": ops_page}
+if MEASURED.exists():
+    PAGES["benchmarks.md"] = benchmarks_page
 
 
 def main() -> int:

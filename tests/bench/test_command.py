@@ -38,7 +38,7 @@ def test_wrong_arguments_are_told_before_anything_is_measured(
 
 def kept() -> Results:
     timings = {"Fallline": Timing(10, [1.0], [1.0]), "PyTorch": Timing(10, [20.0], [20.0])}
-    return Results("a command", "a machine", 60.0, [Outcome(CASES[1], 1, timings)])
+    return Results("a command", "a machine", "versions", 60.0, [Outcome(CASES[1], 1, timings)])
 
 
 def test_page_and_readme_are_made_from_kept_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

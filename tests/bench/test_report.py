@@ -16,7 +16,7 @@ def results(ours: float = 10.0, torch: float = 75.0, threads: int = 1, rates: Ra
     """Ten steps of ours in so many seconds, and five of PyTorch's."""
     timings = {"PyTorch": Timing(5, [torch], [torch]), "Fallline": Timing(10, [ours], [0.95 * ours])}
     raced = Outcome(CASES[1], threads, timings, {"JAX scan": "not installed"}, foreign=0.0)
-    return Results("a command", "a machine", 60.0, [raced], rates=rates)
+    return Results("a command", "a machine", "versions", 60.0, [raced], rates=rates)
 
 
 def test_a_race_shows_the_fastest_first_with_ratio_and_verdict() -> None:
@@ -85,7 +85,7 @@ def test_the_page_says_where_it_was_made_what_was_found_and_what_falls_short() -
     found = results(rates=RATES)
     found.findings = [Finding("Memory", "how", ("", "peak"), (("one", "2 MiB"),), ("too much",), "a picture")]
     text = report.page(found)
-    assert "a machine" in text and "`a command` in 1.0 minutes" in text
+    assert "a machine\n\nversions\n\n##" in text and "`a command` in 1.0 minutes" in text
     assert "## Memory\n\nhow\n\n|" in text and "```text\na picture\n```" in text and "- too much" in text
     assert "Every floor is met." in report.page(results()) and "Nothing." in report.page(results())
 

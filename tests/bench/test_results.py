@@ -51,7 +51,7 @@ def everything() -> Results:
     finding = Finding("Starts", "about", ("", "median"), (("one", "1 s"),), ("too slow",), "picture")
     raced = outcome(2, ours=[10.0], torch=[75.0])
     raced.left_out, raced.foreign = {"JAX scan": "not installed"}, 0.25
-    return Results("a command", "a machine", 12.5, [raced, outcome(ours=[10.0])], [finding], rates)
+    return Results("a command", "a machine", "versions", 12.5, [raced, outcome(ours=[10.0])], [finding], rates)
 
 
 def test_results_come_back_from_json() -> None:

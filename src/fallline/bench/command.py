@@ -16,7 +16,7 @@ from pathlib import Path
 from fallline.bench import costs, fresh, growth, limits, many, report, results
 from fallline.bench.cases import CASES, Case
 from fallline.bench.field import Field
-from fallline.bench.machine import machine
+from fallline.bench.machine import libraries, machine
 from fallline.bench.measure import Measure
 from fallline.bench.peers import COMPETITORS
 from fallline.bench.race import installed, race
@@ -108,7 +108,7 @@ def chosen(asked: argparse.Namespace) -> list[Case]:
 def measured(asked: argparse.Namespace, command: str) -> Results:
     """Everything that was asked for, shown as it comes."""
     begun = time.perf_counter()
-    found = Results(command, machine())
+    found = Results(command, machine(), libraries())
     counts = list(dict.fromkeys(asked.threads or (cores(), 1)))
     absent = [name for name, why in installed(COMPETITORS).items() if why]
     if absent and not asked.no_races:

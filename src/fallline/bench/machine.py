@@ -54,12 +54,16 @@ def blas() -> str:
 
 
 def machine() -> str:
-    """Where and when, in a few sentences: processor, cores, system, and the versions of what was measured."""
+    """When and where, in a sentence: date, processor, cores, system."""
+    return f"{strftime('%Y-%m-%d')}, {processor()}, {os.cpu_count()} cores, {platform.system()}."
+
+
+def libraries() -> str:
+    """The versions of what was measured, and what is to be known of them."""
     versions = [f"Python {platform.python_version()}"]
     for name in MEASURED_WITH:
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    place = f"{processor()}, {os.cpu_count()} cores, {platform.system()}"
-    return f"{strftime('%Y-%m-%d')}, {place}. {', '.join(versions)}. {blas()}".strip()
+    return f"{', '.join(versions)}. {blas()}".strip()

@@ -197,6 +197,7 @@ def page(results: Results) -> str:
     parts = [
         "# Benchmarks",
         f"Made by `{results.command}` in {results.seconds / 60:.1f} minutes. {results.machine}",
+        *filter(None, [results.libraries]),
         "## In short",
         reading(results),
         *(f"On {on(threads)}:\n\n{glance(results.on(threads))}" for threads in results.threads),

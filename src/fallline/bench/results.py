@@ -149,10 +149,14 @@ class Rates:
 
 @dataclass(slots=True)
 class Results:
-    """A whole run. command: how it was asked for. machine: where and when. seconds: how long all of it took."""
+    """A whole run.
+
+    command: how it was asked for. machine: when and where. libraries: what was measured. seconds: how long it took.
+    """
 
     command: str
     machine: str
+    libraries: str = ""
     seconds: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
