@@ -15,7 +15,6 @@ from typing import Any
 
 from fallline.errors import ArgumentError
 
-
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 
 
