@@ -174,6 +174,7 @@ def test_what_a_process_killed_while_it_wrote_has_left_is_removed(labelled: Any,
     left = [
         tmp_path / ".model.safetensors.0123abcd.part",
         tmp_path / "checkpoints" / ".step-1.safetensors.89ef4567.part",
+        tmp_path / "checkpoints" / ".tmpJ2ZrqN",
     ]
     mine = tmp_path / ".notes.part"
     for path in (*left, mine):

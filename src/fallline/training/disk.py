@@ -15,7 +15,8 @@ from typing import Any
 
 from fallline.errors import ArgumentError
 
-_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+# Our own temporary files, and those that safetensors makes beside them.
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.tmp\w{6}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
