@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,11 @@ def test_ctrl_c_ends_in_good_order_and_the_run_can_go_on(tmp_path: Path) -> None
         assert process.stdout is not None
         for text in process.stdout:
             if text.startswith("steps "):
-                break  # training has begun
+                break
+        # A run without a single epoch behind it would have nothing to be resumed from.
+        events = tmp_path / "run" / "events.jsonl"
+        while '"epoch_ended"' not in (events.read_text() if events.exists() else ""):
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
