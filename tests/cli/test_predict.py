@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,31 @@ def test_a_file_that_cannot_be_answered_is_told_and_nothing_is_written(trained: 
     assert "Traceback" not in done.err
     assert sorted(path.name for path in Path().iterdir()) == before
     assert Path("new.csv").read_text() == text
+
+
+def test_predictions_of_a_float64_network_lose_no_digit(shell: Shell, line: Path) -> None:
+    shell("train line.csv --target price --hidden none --epochs 3 --dtype float64 --out slope")
+    done = shell("predict slope line.csv")
+    run = fl.load_run("slope")
+    preprocessing = from_config(run.extra["preprocessing"])
+    x = read_table("line.csv", features=["size"]).x
+    expected = preprocessing.quantities(run.model.predict(preprocessing.inputs(x)))
+    assert [float(text) for text in done.out.split()[1:]] == expected.tolist()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made otherwise there")
+def test_answers_go_through_links_and_into_pipes_and_replace_neither(trained: Shell) -> None:
+    Path("elsewhere.csv").write_text("before")
+    Path("link.csv").symlink_to("elsewhere.csv")
+    assert trained("predict kinds flowers.csv --out link.csv").code == 0
+    assert Path("link.csv").is_symlink()
+    assert len(read("elsewhere.csv")) == 60
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(Path("pipe").read_text)
+        assert trained("predict kinds flowers.csv --out pipe").code == 0
+        assert reading.result(30) == Path("elsewhere.csv").read_text()
+    assert Path("pipe").is_fifo()
 
 
 def test_runs_that_cannot_answer_are_told(trained: Shell, line: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fallline.errors import ArgumentError
+from fallline.errors import ArgumentError, ExistingFileError
 from fallline.training.disk import locked, write_atomically, write_json
 
 SRC = Path(__file__).parents[2] / "src"
@@ -34,6 +34,19 @@ def test_a_file_gets_the_permissions_of_any_other(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": 1})
     (tmp_path / "plain").write_text("")
     assert (tmp_path / "a.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made otherwise there")
+def test_a_link_stays_a_link_and_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for text in ("new", "newer"):
+        write_atomically(tmp_path / "link", lambda part, text=text: part.write_text(text))
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "file").read_text() == text
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ExistingFileError, match="is no file"):
+        write_atomically(tmp_path / "pipe", lambda part: part.write_text("x"))
+    assert sorted(os.listdir(tmp_path)) == ["file", "link", "pipe"]
 
 
 def test_json_refuses_nan(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def run(flags: FLAGS) -> None:
     header, columns = ["prediction"], [answers(trained.model.predict(x), preprocessing)]
     if flags.probabilities:
         header += [f"probability_{name}" for name in preprocessing.classes]
-        columns += [map(number_text, column) for column in trained.model.predict_proba(x).T]
+        columns += [texts(column, column.dtype) for column in trained.model.predict_proba(x).T]
     rows = list(zip(*columns, strict=True))
     if flags.out is None:
         write(sys.stdout, header, rows)
@@ -62,7 +62,11 @@ def run(flags: FLAGS) -> None:
         with part.open("w", encoding="utf-8", newline="") as file:
             write(file, header, rows)
 
-    write_atomically(path, put)
+    # A device or a pipe is written to as it is; a file is whole or not there.
+    if path.exists() and not path.is_file():
+        put(path)
+    else:
+        write_atomically(path, put)
     screen.say(f"{len(rows)} predictions of {preprocessing.target!r} written to {path}")
 
 
@@ -80,12 +84,13 @@ def answers(y_hat: NDArray[Any], preprocessing: Any) -> Iterator[str]:
     """Predictions as a file holds them: class names, or quantities in the target's own units."""
     if preprocessing.classes:
         return (preprocessing.classes[int(code)] for code in y_hat)
-    return map(number_text, preprocessing.quantities(y_hat))
+    return texts(preprocessing.quantities(y_hat), y_hat.dtype)
 
 
-def number_text(value: Any) -> str:
-    """Nine significant digits: what a float32 can hold."""
-    return f"{float(np.float64(value)):.9g}"
+def texts(values: NDArray[Any], dtype: Any) -> Iterator[str]:
+    """Numbers with as many digits as those of this dtype hold: nine of float32, all of float64."""
+    numbers = values.astype(np.float64).tolist()
+    return (f"{value:.9g}" for value in numbers) if dtype == np.float32 else map(repr, numbers)
 
 
 def write(file: TextIO, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fallline.errors import ArgumentError
+from fallline.errors import ArgumentError, ExistingFileError
 
 # Our own temporary files, and those that safetensors makes beside them.
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.tmp\w{6}")
@@ -23,7 +23,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, and put it in place once it is on the disk.
 
     A reader, or a process that starts after a crash, finds the old file or the new one, never a part of it.
+    A link stays one; what is no file, such as /dev/null, is refused with ExistingFileError, as it would be replaced.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        raise ExistingFileError(f"{path} is no file, and must not be replaced by one")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         write(part)
