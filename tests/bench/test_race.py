@@ -13,6 +13,7 @@ from fallline.bench.cases import BETA1, CASES, Case, problem, short
 from fallline.bench.field import Field, WorkerFailed
 from fallline.bench.peers import COMPETITORS, Competitor, Entry, SklearnFit, SklearnPartialFit
 from fallline.bench.race import disagreement
+from fallline.bench.results import Outcome
 
 CASE = CASES[1]
 
@@ -85,26 +86,64 @@ def test_other_ways_to_count_a_loss_come_to_the_same_steps(case: Case, build: ty
 
 
 class Asked:
-    """A process that says how long its steps take and keeps to the right curve, or does not."""
+    """A process that says how long its steps take and keeps to the right curve, or does not; may fail at a turn."""
 
-    def __init__(self, step: float, right: bool = True) -> None:
-        self.step, self.right = step, right
+    def __init__(self, step: float, *, warm: float = 1.0, right: bool = True, fails: bool = False) -> None:
+        self.step, self.warm, self.right, self.fails = step, warm, right, fails
 
     def ask(self, do: str, **details: object) -> dict[str, object]:
         if do == "check":
             return {"curve": (curve() if self.right else 2 * curve()).tolist()}
-        return {"steps": 5, "step": self.step}
+        if do == "load":
+            return {"steps": 5, "step": self.warm * self.step}
+        if self.fails:
+            raise WorkerFailed("out of memory")
+        return {"seconds": 5 * self.step, "cpu": 5 * self.step}
 
 
-@pytest.mark.parametrize(("several", "alone", "taken"), [(2.0, 1.0, 1), (1.0, 2.0, 4)])
-def test_one_thread_is_raced_where_it_is_quicker(several: float, alone: float, taken: int) -> None:
-    ways = {4: Asked(several), 1: Asked(alone)}
-    field = SimpleNamespace(threads=4, process=lambda name, threads: ways[threads])
-    worker, timing = race.prepared("PyTorch", CASE, field, 0.1)
-    assert worker is ways[taken] and timing.threads == taken
+def field_of(**ways: Asked) -> SimpleNamespace:
+    """Four threads, on which only PyTorch runs: `four` and `one` are its two ways."""
+    by_threads = {4: ways["four"], 1: ways["one"]}
+    return SimpleNamespace(
+        threads=4, cpus=[0], process=lambda name, threads: by_threads[threads], elsewhere=lambda: None
+    )
+
+
+@pytest.fixture
+def pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may race whether it is installed or not."""
+    monkeypatch.setattr(race, "installed", lambda names: dict.fromkeys(names, ""))
+
+
+def raced(**ways: Asked) -> Outcome:
+    return race.race(CASE, ["PyTorch"], field_of(**ways), rounds=3, tell=lambda line: None)
+
+
+@pytest.mark.usefixtures("pytorch")
+@pytest.mark.parametrize(("four", "one", "counts"), [(2.0, 1.0, 1), (1.0, 2.0, 4)])
+def test_the_quicker_of_both_ways_counts_by_its_rounds_not_by_its_warming_up(
+    four: float, one: float, counts: int
+) -> None:
+    outcome = raced(four=Asked(four, warm=1 / four), one=Asked(one, warm=1 / one))
+    assert outcome.timings["PyTorch"].threads == counts and outcome.timings["PyTorch"].step == 1.0
+
+
+@pytest.mark.usefixtures("pytorch")
+def test_a_way_that_is_hopelessly_slow_is_not_raced() -> None:
+    assert [way.timing.threads for way in race.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)] == [
+        4
+    ]
+
+
+@pytest.mark.usefixtures("pytorch")
+def test_who_fails_one_way_counts_the_other_and_who_fails_both_is_left_out() -> None:
+    outcome = raced(four=Asked(1.0, fails=True), one=Asked(2.0))
+    assert outcome.timings["PyTorch"].threads == 1 and outcome.left_out == {}
+    outcome = raced(four=Asked(1.0, fails=True), one=Asked(2.0, fails=True))
+    assert outcome.timings == {} and outcome.left_out == {"PyTorch": "out of memory"}
 
 
 def test_who_shows_another_curve_is_not_timed() -> None:
-    field = SimpleNamespace(threads=1, process=lambda name, threads: Asked(1.0, right=False))
+    wrong = Asked(1.0, right=False)
     with pytest.raises(WorkerFailed, match="another loss curve"):
-        race.prepared("PyTorch", CASE, field, 0.1)
+        race.prepared("PyTorch", CASE, field_of(four=wrong, one=wrong), 0.1)

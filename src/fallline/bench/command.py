@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--threads", type=int, nargs="+", metavar="N",
                       help="threads for everybody; several are raced one after the other (default: all cores that "
                       "this process may use, then one)")  # fmt: skip
-    made.add_argument("--rounds", type=int, default=11, help="how often each competitor has its turn (default 11)")
+    made.add_argument("--rounds", type=int, default=9, help="how often each competitor has its turn (default 9)")
     made.add_argument("--seconds", type=float, default=0.12, help="about how long a turn lasts (default 0.12)")
     made.add_argument("--no-costs", action="store_true", help="leave out all that is no race of training steps")
     made.add_argument("--no-races", action="store_true", help="leave out the comparison with peers")

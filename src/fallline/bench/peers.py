@@ -251,7 +251,7 @@ class SklearnFit(SklearnPartialFit):
 class Entry:
     """A line of the table: the module that has to be installed, and how to build it.
 
-    alone_too: may be quicker on one thread than on several; then it is tried, and the quicker way raced.
+    alone_too: may be quicker on one thread than on several; then it races both ways, and the quicker one counts.
     always: raced on any number of threads; else only where everybody has one.
     """
 

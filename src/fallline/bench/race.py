@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +22,9 @@ from fallline.bench.results import Outcome, Timing
 # A competitor's curve may be off by so much of what a learning rate that is wrong by 1 % does to the losses. Sums of
 # float32 in another order come to a tenth of that at most over the networks here, and mostly to a thousandth.
 WRONG, TOLERANCE = 1.01, 1 / 3
+
+# A way to run that takes this many times as long as another while warming up is not raced.
+HOPELESS = 4.0
 
 
 @cache
@@ -51,13 +54,22 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     return {n: "" if importlib.util.find_spec(COMPETITORS[n].needs) else "not installed" for n in names}
 
 
+@dataclass(slots=True)
+class Way:
+    """One way for a competitor to run: its process, on so many threads, and its rounds."""
+
+    name: str
+    worker: Process
+    timing: Timing
+
+
 def race(
     case: Case,
     names: Iterable[str],
     field: Field,
     *,
-    rounds: int = 11,
-    seconds: float = 0.15,
+    rounds: int = 9,
+    seconds: float = 0.12,
     tell: Callable[[str], None] = print,
 ) -> Outcome:
     """One case: check, warm up and time the competitors in turn.
@@ -66,12 +78,12 @@ def race(
     seconds: about how long a competitor's part of a round takes.
     """
     outcome = Outcome(case, field.threads)
-    workers: dict[str, Process] = {}
+    ways: list[Way] = []
     for name, why in installed(names).items():
         if not why:
             tell(f"  {name}: checking, warming up")
             try:
-                workers[name], outcome.timings[name] = prepared(name, case, field, seconds)
+                ways += prepared(name, case, field, seconds)
             except WorkerFailed as failure:
                 why = str(failure)
         if why:
@@ -79,18 +91,19 @@ def race(
             tell(f"  {name}: left out: {why}")
     begun, elsewhere = time.perf_counter(), field.elsewhere()
     for r in range(rounds):
-        running = list(outcome.timings)
-        turn = r % max(1, len(running))
-        for name in running[turn:] + running[:turn]:
-            timing = outcome.timings[name]
+        turn = r % max(1, len(ways))
+        for way in ways[turn:] + ways[:turn]:
             try:
-                answer = workers[name].ask("time", steps=timing.steps)
+                answer = way.worker.ask("time", steps=way.timing.steps)
             except WorkerFailed as failure:
-                outcome.left_out[name] = str(failure)
-                del outcome.timings[name]
+                ways.remove(way)
+                if way.name not in (other.name for other in ways):
+                    outcome.left_out[way.name] = str(failure)
                 continue
-            timing.seconds.append(answer["seconds"])
-            timing.cpu.append(answer["cpu"])
+            way.timing.seconds.append(answer["seconds"])
+            way.timing.cpu.append(answer["cpu"])
+    for way in sorted(ways, key=lambda way: way.timing.step):
+        outcome.timings.setdefault(way.name, way.timing)
     ended = field.elsewhere()
     if elsewhere is not None and ended is not None:
         processors = len(field.cpus or usable())
@@ -98,16 +111,16 @@ def race(
     return outcome
 
 
-def prepared(name: str, case: Case, field: Field, seconds: float) -> tuple[Process, Timing]:
-    """Check one competitor and get it ready, on one thread if that is quicker. Errors: WorkerFailed."""
-    ways: list[tuple[float, Process, Timing]] = []
+def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Way]:
+    """Check one competitor and get it ready, on one thread too where that may be quicker. Errors: WorkerFailed."""
+    found: list[tuple[float, Way]] = []
     alone = COMPETITORS[name].alone_too and field.threads > 1
     for threads in (field.threads, 1) if alone else (field.threads,):
         worker = field.process(name, threads)
         why = disagreement(case, np.array(worker.ask("check", case=case.name, steps=case.check_steps)["curve"]))
         if why:
             raise WorkerFailed(why)
-        found = worker.ask("load", case=case.name, seconds=seconds)
-        ways.append((found["step"], worker, Timing(found["steps"], threads=threads)))
-    _, worker, timing = min(ways, key=lambda way: way[0])
-    return worker, timing
+        ready = worker.ask("load", case=case.name, seconds=seconds)
+        found.append((ready["step"], Way(name, worker, Timing(ready["steps"], threads=threads))))
+    least = min(step for step, _ in found)
+    return [way for step, way in found if step <= HOPELESS * least]

@@ -208,7 +208,7 @@ def page(results: Results) -> str:
         f"{TOLERANCE:.0%} of what a learning rate wrong by {WRONG - 1:.0%} does to it; one that does not is not timed. "
         "They take turns: each round runs all of them, one after the other, and waits until a thread pool has gone "
         "to sleep. A step is the median over rounds; `times ours` is the median of the rounds' own ratios. PyTorch "
-        "and JAX scan are tried on one thread too, and raced as they are quicker: see `threads`; `busy` counts the "
+        "and JAX scan race on one thread too, and count as what was quicker: see `threads`; `busy` counts the "
         "threads that were at work, waiting in circles included. Libraries are as their users get them. Adam with "
         "learning rate 0.001 unless said otherwise (0.0001 for the largest network).",
     ]
