@@ -109,6 +109,24 @@ def test_a_folder_of_other_things_is_refused_even_with_overwrite(labelled: Any, 
     assert (tmp_path / "model.safetensors").read_text() == "of somebody else"
 
 
+def test_the_folder_of_another_program_with_a_config_is_not_overwritten(labelled: Any, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    others = [tmp_path / "config.json", tmp_path / "model.safetensors", tmp_path / "checkpoints" / "best.bin"]
+    for path in others:
+        path.write_text('{"architecture": "of somebody else"}')
+    with pytest.raises(ExistingFileError, match="not the config of a Fallline run, so nothing there is overwritten"):
+        fl.fit(NETWORK, labelled, out=tmp_path, overwrite=True, **SETTINGS)
+    assert {path.read_text() for path in others} == {'{"architecture": "of somebody else"}'}
+
+
+def test_overwriting_leaves_copies_of_checkpoints_alone(labelled: Any, tmp_path: Path) -> None:
+    fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
+    copy = tmp_path / "checkpoints" / "the good one.safetensors"
+    copy.write_bytes(checkpoint.found(tmp_path / "checkpoints")[0].read_bytes())
+    fl.fit(NETWORK, labelled, out=tmp_path, overwrite=True, checkpoints=None, **SETTINGS)
+    assert list((tmp_path / "checkpoints").iterdir()) == [copy]
+
+
 def test_resuming_another_training_is_refused_with_what_differs(labelled: Any, tmp_path: Path) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
     x, y = labelled

@@ -5,10 +5,9 @@ Whatever moment a process dies at, what is there can be read. Knows the run's st
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -84,6 +83,11 @@ class RunFolder:
             raise ExistingFileError(
                 f"{path} holds a run already\n  try: another folder; overwrite=True to replace it, resume=True to go on"
             )
+        else:
+            try:
+                read_config(path)
+            except DataError as error:  # many a program has a config.json, and what lies beside it is not ours
+                raise ExistingFileError(f"{error}, so nothing there is overwritten\n  try: a new folder") from None
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -110,7 +114,10 @@ class RunFolder:
         # The config goes first: without it, what is left is no run.
         for name in (CONFIG, EVENTS, MODEL):
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        for path in checkpoint.found(self.path / CHECKPOINTS):
+            path.unlink()
+        with suppress(OSError):  # somebody else's files are in it
+            (self.path / CHECKPOINTS).rmdir()
 
     def log(self, event: Event) -> None:
         """One more line of events.jsonl. Signs of life are written once a second at most: days of them would add up."""
