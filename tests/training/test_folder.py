@@ -321,6 +321,8 @@ def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MissingFileError):
         fl.load_model(tmp_path / "nothing.safetensors")
+    with pytest.raises(MissingFileError, match="no run in"):
+        fl.load_run(Path(__file__))
     save_file({"theta": np.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match="without a Fallline model"):
         fl.load_model(tmp_path / "other.safetensors")

@@ -161,7 +161,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """A run folder's config.json."""
     try:
         config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(f"there is no run in {path}: it has no {CONFIG}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path / CONFIG} is damaged: {error}") from None
