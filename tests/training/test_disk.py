@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -61,6 +62,20 @@ def test_a_held_folder_is_refused_with_the_holder_s_number(tmp_path: Path) -> No
     with locked(tmp_path):  # and is free again
         pass
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_system_without_locks_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def unknown(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with locked(tmp_path):
+        (tmp_path / "a").touch()
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_a_lock_file_left_behind_by_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 Knows nothing of what is written.
 """
 
+import errno
 import json
 import os
 import re
@@ -81,8 +82,9 @@ else:
     def _try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
+        except OSError as error:
+            # Some network file systems know no locks at all; a run there is better than none.
+            return error.errno not in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
         return True
 
 
