@@ -20,7 +20,8 @@ from unittest.mock import patch
 import numpy as np
 
 import fallline as fl
-from fallline.bench.report import machine, seconds, table
+from fallline.bench.machine import machine
+from fallline.bench.text import seconds, table
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.passes.simplify import simplify

@@ -22,7 +22,7 @@ from fallline.graph.declare import (
 APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
 
 
-@elementwise(grad=lambda g, y, a, b: (g, g), numpy=(np.add,), identity=0, commutes=True)
+@elementwise(grad=lambda g, y, a, b: (g, g), numpy=(np.add,), sum=True, identity=0, commutes=True)
 def add(a, b):
     """Sum of two."""
     return a + b

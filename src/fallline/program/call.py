@@ -12,10 +12,9 @@ import numpy as np
 from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
-from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lanes import checked
-from fallline.program.lower import lower
+from fallline.program.lower import lower, ready
 from fallline.program.machine import Program
 
 
@@ -52,7 +51,7 @@ class Call:
         ]
         with self.lock:
             if self.program is None:
-                self.program = Program(lower(simplify(self.graph)), arrays, threads=self.threads, hand_out=True)
+                self.program = Program(lower(ready(self.graph)), arrays, threads=self.threads, hand_out=True)
             else:
                 self.program.renew()
                 for number, array in enumerate(arrays):

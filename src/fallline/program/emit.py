@@ -22,10 +22,13 @@ from fallline.program.layout import Ref, Shape, collapse, row_major
 
 STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
-# A block of b that a product packs: 512 rows, and as many columns as any processor's tile is wide (64 float32).
-PANEL_ROWS, PANEL_COLUMNS = 512, 64
-# Packing a plain b pays from these on (measured: 256 x 1024 x 1024 runs at 158 GFLOP/s without, at 225 with).
-PACK_ROWS, PACK_ELEMENTS = 32, 1 << 18
+# What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
+# the widest tile of any processor.
+PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 512, 1 << 18, 192
+TILE_ROWS, TILE_COLUMNS = 6, 64
+# Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
+# A turned a: columns that share the strips, elements.
+PACK_B, PACK_A = (64, 1 << 15), (192, 1 << 16)
 INLINE_LOOPS = 3  # loops of a chain kernel
 
 
@@ -192,49 +195,91 @@ def straight(ref: Ref) -> bool:
     return sc == 1 or sr == 1 or rows == 1 or columns == 1
 
 
-def panel_size(n: int, k: int) -> int:
-    """Elements of scratch memory for one packed block of b."""
-    return min(k, PANEL_ROWS) * PANEL_COLUMNS
+def repeats_a_row(start: Ref) -> bool:
+    """Is this one row for all rows of one product, as its kernel reads a start?"""
+    return all(s == 0 for n, s in zip(start.shape[:-1], start.strides[:-1], strict=True) if n > 1) and (
+        start.strides[-1] == 1 or start.shape[-1] == 1
+    )
 
 
-def packs(b: Ref, m: int) -> bool:
-    """Is b read through packed blocks? Always where its columns lie in one piece; else where enough rows of a share
-    the block and b's own rows are so far apart that they would compete for the same cache lines."""
+def packs_b(b: Ref, m: int) -> bool:
+    """Is b read through packed panels? Always where its columns lie in one piece; else where that pays."""
     if b.strides[-1] != 1 and b.shape[-1] != 1:
         return True
-    return m >= PACK_ROWS and b.shape[-2] * b.shape[-1] > PACK_ELEMENTS
+    return m >= PACK_B[0] and b.shape[-2] * b.shape[-1] > PACK_B[1]
+
+
+def packs_a(a: Ref, n: int) -> bool:
+    """Is a read through packed strips? Where its columns lie in one piece, so that each element of a row is far from
+    the next one, and it is large."""
+    m, k = a.shape[-2:]
+    return a.strides[-2] == 1 and a.strides[-1] != 1 and n >= PACK_A[0] and m * k > PACK_A[1]
+
+
+def by_columns(m: int, n: int, panels: int, strips: int) -> bool:
+    """Is a product shared out by columns of b? By rows of a, every lane packs all of b, which few rows do not repay."""
+    return panels > 0 and strips == 0 and n >= 4 * TILE_COLUMNS and m <= PANEL_DEPTH
+
+
+def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
+    """Elements of scratch memory for the panels of b and the strips of a; 0 for what is not packed."""
+    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
+    depth, rows = min(k, PANEL_DEPTH), min(m, PANEL_ROWS)
+    return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) if packs_a(a, n) else 0
+
+
+def panel_columns(b: Ref) -> int:
+    """Columns of b that are packed at once: whole tiles, no more than fit a part of the second-level cache."""
+    k, n = b.shape[-2:]
+    most = max(1, PANEL_BYTES // (min(k, PANEL_DEPTH) * b.dtype.itemsize * TILE_COLUMNS))
+    return min(most, -(-n // TILE_COLUMNS)) * TILE_COLUMNS
 
 
 def product(
-    out: Ref, a: Ref, b: Ref, panel: Ref | None, batch: tuple[int, int, int, int], where: Where, onto: bool = False
+    out: Ref,
+    a: Ref,
+    b: Ref,
+    panel: Ref | None,
+    batch: tuple[int, int, int, int],
+    where: Where,
+    start: Ref | None = None,
 ) -> Instruction:
-    """out = a @ b, or out + a @ b; batch: number of matrices and the stride of each operand from one to the next."""
+    """out = a @ b, or start + a @ b; batch: number of matrices and the stride of each operand from one to the next.
+
+    panel: scratch memory of as many elements as `panel_sizes` says, None for none. start: out itself,
+    or one row repeated to out's shape.
+    """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)
     count, cs, as_, bs = batch
-    sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
     # One product's own batch axes are already merged into one, by `batch`.
     c3 = out.viewed((count, m, n), (cs, n, 1))
     a3 = a.viewed((count, m, k), (as_, *a.strides[-2:]))
     b3 = b.viewed((count, k, n), (bs, *b.strides[-2:]))
     if out.dtype.kind != "f":
+        if start is not None:
+            raise ProgramError("a product of whole numbers starts from nothing; add to it afterwards")
+        sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
         source = wrap.source_of("product", "plain", (name,) * 3, len(sizes), "REORDERED")
         return Instruction("product", source, (c3, a3, b3), 1, sizes, False, where)
-    # Without packing the panel is never touched; its place in the row still needs an address.
-    operands = (c3, a3, b3, panel or b3)
-    scratch = None if panel is None else 3
-    by_rows = Split(4, m, (1, 1, None, None)) if m > 1 else None
-    split = Split(0, count, (0, 0, 0, None)) if count > 1 else by_rows
+    # Unused, these places in the row still need an address.
+    s3, ss, lds = b3, 0, 0
+    if start is not None:
+        ss, lds = (cs, n) if start == out else (0, 0)
+        s3 = start.viewed((count, m, n), (ss, lds, 1))
+    panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
+    b_columns = b.strides[-1] if n > 1 else 1
     words = (
-        *batch,
-        m,
-        n,
-        k,
-        *a.strides[-2:],
-        b.strides[-2],
-        b.strides[-1] if n > 1 else 1,
-        int(panel is not None),
-        int(onto),
-    )
+        *batch, ss, m, n, k, *a.strides[-2:], b.strides[-2], b_columns, n, lds, int(start is not None),
+        panel_columns(b) if panels else 0, panels if strips else -1,
+    )  # fmt: skip
+    operands = (c3, a3, b3, s3, panel or b3)
+    scratch = None if panel is None else 4
+    if count > 1:
+        split = Split(0, count, (0, 0, 0, None if start is None else 0, None))
+    elif by_columns(m, n, panels, strips):
+        split = Split(6, n, (2, None, 2, None if start is None else 2, None), TILE_COLUMNS)
+    else:
+        split = Split(5, m, (1, 1, None, None if start is None else 1, None), TILE_ROWS) if m > 1 else None
     work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

@@ -38,11 +38,18 @@ class Split:
     """How an instruction falls into independent parts: the loop in word `word`, of `size` turns, cut anywhere.
 
     axes: for each operand the axis of it that this loop runs along; None where every part needs all of the operand.
+    grain: cuts between parts lie at multiples of it, where a kernel does that many turns at once.
     """
 
     word: int
     size: int
     axes: tuple[int | None, ...]
+    grain: int = 1
+
+    def edges(self, count: int) -> list[int]:
+        """Where `count` parts of about the same size begin and end; some may be empty."""
+        blocks = -(-self.size // self.grain)
+        return [min(blocks * i // count * self.grain, self.size) for i in range(count + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,7 @@ class Instruction:
         count = 1 if self.split is None else min(self.split.size, math.ceil(self.work / most))
         if self.split is None or count < 2:
             return (self,)
-        edges = [self.split.size * i // count for i in range(count + 1)]
-        return tuple(self.part(low, high, 0) for low, high in pairwise(edges))
+        return tuple(self.part(low, high, 0) for low, high in pairwise(self.split.edges(count)) if low < high)
 
     def moved(self, buffers: dict[int, int]) -> "Instruction":
         """The same with some buffers replaced by others."""

@@ -63,8 +63,7 @@ def parts(instruction: Instruction, lanes: int) -> list[Instruction | None]:
     split = instruction.split
     if split is None or instruction.work < SMALL:
         return [instruction, *[None] * (lanes - 1)]
-    edges = [split.size * i // lanes for i in range(lanes + 1)]
-    return [instruction.part(a, b, i) if b > a else None for i, (a, b) in enumerate(pairwise(edges))]
+    return [instruction.part(a, b, i) if b > a else None for i, (a, b) in enumerate(pairwise(split.edges(lanes)))]
 
 
 def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, span: Callable[[Ref], Span]) -> Schedule:

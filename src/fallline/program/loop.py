@@ -16,10 +16,9 @@ from fallline.graph.node import Graph
 from fallline.graph.op import Array, Kind
 from fallline.passes.onto import subtract_in_place
 from fallline.passes.recompute import keep_less
-from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lanes import checked
-from fallline.program.lower import Lowered, lower
+from fallline.program.lower import Lowered, lower, ready
 from fallline.program.machine import Program
 from fallline.program.state import carry
 
@@ -132,7 +131,7 @@ def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool 
 
     recompute: what only the way back from the watched output reads again is computed twice instead of kept.
     """
-    graph = simplify(graph)
+    graph = ready(graph)
     # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)

@@ -14,6 +14,8 @@ from fallline.errors import ProgramError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
+from fallline.passes.simplify import simplify
+from fallline.passes.start import start_from_rows
 from fallline.program import emit
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
@@ -203,16 +205,20 @@ class Lowering:
         out = self.target(node)
         (a, as_), (b, bs) = operands
         count = int(np.prod(node.shape[:-2], dtype=np.int64))
-        onto = len(node.inputs) > 2
-        if onto:  # the copy falls away where the start already lies in the result's place
-            self.put(emit.copy(out, self.ref(node.inputs[0]), where))
-        if a.shape[-1] == 0 and not onto:
+        start = self.ref(node.inputs[0]).broadcast(node.shape) if len(node.inputs) > 2 else None
+        # Rows that are all the same are read where they lie; the copy of others falls away where they lie in the
+        # result's place already.
+        if start is not None and (a.shape[-1] == 0 or not emit.repeats_a_row(start)):
+            self.put(emit.copy(out, start, where))
+            start = out
+        if a.shape[-1] == 0 and start is None:
             self.put(emit.fill(out, where))
         elif a.shape[-1]:
-            packs = emit.packs(b, a.shape[-2]) and node.dtype.kind == "f"
-            panel = self.new((emit.panel_size(b.shape[-1], b.shape[-2]),), node.dtype) if packs else None
+            panel = None
+            if node.dtype.kind == "f" and any(sizes := emit.panel_sizes(a, b)):
+                panel = self.new((sum(sizes),), node.dtype)
             batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
-            self.put(emit.product(out, a, b, panel, batch_words, where, onto))
+            self.put(emit.product(out, a, b, panel, batch_words, where, start))
         self.refs[node] = out
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
@@ -318,6 +324,11 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
 def machine_dtype(value: Array) -> Array:
     """A constant of a whole-number type that kernels lack, as int64."""
     return value.astype(np.int64) if value.dtype.kind in "iu" and str(value.dtype) not in DTYPES else value
+
+
+def ready(graph: Graph) -> Graph:
+    """The same results from the nodes that are quickest to run: what to lower."""
+    return start_from_rows(simplify(graph))
 
 
 def lower(

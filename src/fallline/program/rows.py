@@ -11,10 +11,9 @@ import numpy as np
 from fallline.errors import ProgramError
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
-from fallline.passes.simplify import simplify
 from fallline.program import emit
 from fallline.program.instructions import STATUS
-from fallline.program.lower import lower
+from fallline.program.lower import lower, ready
 from fallline.program.machine import OUT_OF_RANGE, Program
 from fallline.program.state import carry
 
@@ -43,7 +42,7 @@ class RowProgram:
 
         into, *_, source = graph.inputs
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
-        lowered = carry(lower(simplify(graph)), 1)
+        lowered = carry(lower(ready(graph)), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]

@@ -1,7 +1,7 @@
-"""Matrix products: tiles over blocks that fit the caches, with blocks of b packed (and turned) where that pays.
+"""Matrix products: tiles over blocks that fit the caches, with blocks of both sides packed where that pays.
 
-c = a @ b for a batch of matrices; a over any strides, b with its rows or its columns in one piece, c contiguous.
-The order of every sum follows from the sizes alone, so the bits do too.
+c = start + a @ b for a batch of matrices; a over any strides, b with its rows or its columns in one piece, rows of c
+and of the start in one piece. The order of every sum follows from the sizes alone, so the bits do too.
 """
 
 from typing import Any
@@ -10,103 +10,177 @@ from numba import njit
 
 from fallline.program.kernels.memory import pointer_to
 from fallline.program.kernels.scalars import REORDERED
-from fallline.program.kernels.tile import LANES, REGISTER, SCALAR, VECTORS, WIDE, tile, transposed_square
+from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS, WIDE, row_copy, tile, transposed_square
 
-# Rows of b in one block: with the columns of a tile they fill a part of the second-level cache.
+# The order of a sum follows from this alone: so many terms are added up, then the next so many onto them.
 DEPTH = 512
-PANEL_BYTES = DEPTH * WIDE * REGISTER
+# Rows of a that are packed at once.
+BLOCK_ROWS = 192
+STRIP = ROWS[0]
 
 
-def _column_block(dtype: str, vectors: int) -> Any:
-    """All rows of c over one block of columns."""
+def _strips(dtype: str, vectors: int, whole: bool) -> Any:
+    """All rows of c over the columns of one tile. step: bytes of a from one strip of rows to the next."""
     item = SCALAR[dtype][2]
-    six, four, two, one = (tile(dtype, rows, vectors) for rows in (6, 4, 2, 1))
+    six, four, two, one = (tile(dtype, rows, vectors, whole) for rows in ROWS)
 
-    @njit(error_model="numpy", inline="always")
-    def block(c, ldc, a, ai, ap, b, ldb, k, last, more, m):
+    @njit(error_model="numpy")
+    def strips(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m):
         i = 0
         while i + 6 <= m:
-            six(c + i * ldc * item, ldc, a + i * ai * item, ai, ap, b, ldb, k, last, more)
+            six(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            c += 6 * ldc * item
+            s += 6 * lds * item
+            a += step
             i += 6
         if i + 4 <= m:
-            four(c + i * ldc * item, ldc, a + i * ai * item, ai, ap, b, ldb, k, last, more)
+            four(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            c += 4 * ldc * item
+            s += 4 * lds * item
+            a += 4 * ai * item
             i += 4
         if i + 2 <= m:
-            two(c + i * ldc * item, ldc, a + i * ai * item, ai, ap, b, ldb, k, last, more)
+            two(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            c += 2 * ldc * item
+            s += 2 * lds * item
+            a += 2 * ai * item
             i += 2
         if i < m:
-            one(c + i * ldc * item, ldc, a + i * ai * item, ai, ap, b, ldb, k, last, more)
+            one(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
 
-    return block
+    return strips
 
 
-def _pack(dtype: str) -> Any:
-    """Rows of b, `depth` x `columns`, laid next to each other, `width` apart; bp or bj is 1."""
-    item, lanes = SCALAR[dtype][2], LANES[dtype]
-    square, pointer = transposed_square(dtype), pointer_to(dtype)
+def _columns(dtype: str, vectors: int) -> Any:
+    """The same, by tiles without a mask where the last register is full and a mask would cost something."""
+    lanes = LANES[dtype]
+    masked = _strips(dtype, vectors, False)
+    if not BY_SIGN:
+        return masked
+    whole = _strips(dtype, vectors, True)
 
     @njit(error_model="numpy", inline="always")
-    def pack(panel, width, b, bp, bj, depth, columns):
-        to, source = pointer(panel), pointer(b)
-        if bj == 1:
-            for p in range(depth):
-                for j in range(columns):
-                    to[p * width + j] = source[p * bp + j]
-            return
+    def columns(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m):
+        if last == lanes:
+            whole(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m)
+        else:
+            masked(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m)
+
+    return columns
+
+
+def _pack_b(dtype: str) -> Any:
+    """depth x columns of b as panels one tile wide, one after the other; bp or bj is 1."""
+    item, lanes = SCALAR[dtype][2], LANES[dtype]
+    square, row, pointer = transposed_square(dtype), row_copy(dtype, WIDE), pointer_to(dtype)
+    width = WIDE * lanes
+
+    @njit(error_model="numpy")
+    def pack(panel, b, bp, bj, depth, columns):
+        # Registers move the most of it: whole rows, or squares that are turned on the way. Rows of two panels at once,
+        # since rows of b that are a power of two apart push one another out of the cache.
         j = 0
+        while bj == 1 and j + width <= columns:
+            last = min(j + 2 * width, columns // width * width)
+            for p in range(depth):
+                for jj in range(j, last, width):
+                    row(panel + (jj * depth + p * width) * item, b + (p * bp + jj) * item)
+            j = last
         while j < columns:
-            p = 0
-            if j + lanes <= columns:
-                while p + lanes <= depth:
-                    square(panel + (p * width + j) * item, width, b + (j * bj + p * bp) * item, bj)
-                    p += lanes
-            for jj in range(j, min(j + lanes, columns)):
-                for pp in range(p, depth):
-                    to[pp * width + jj] = source[pp * bp + jj * bj]
-            j += lanes
+            to, source, wide = panel + j * depth * item, b + j * bj * item, min(width, columns - j)
+            deep, broad = 0, 0
+            if bj != 1:
+                deep, broad = depth // lanes * lanes, wide // lanes * lanes
+                for jj in range(0, broad, lanes):
+                    for p in range(0, deep, lanes):
+                        square(to + (p * width + jj) * item, width, source + (jj * bj + p * bp) * item, bj)
+            into, values = pointer(to), pointer(source)
+            for p in range(depth):
+                for jj in range(broad if p < deep else 0, wide):
+                    into[p * width + jj] = values[p * bp + jj * bj]
+            j += width
+
+    return pack
+
+
+def _pack_a(dtype: str) -> Any:
+    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side."""
+    pointer = pointer_to(dtype)
+
+    @njit(error_model="numpy")
+    def pack(strips, a, ai, ap, rows, depth):
+        to, source = pointer(strips), pointer(a)
+        whole = rows // STRIP * STRIP
+        for p in range(depth):
+            for i in range(0, whole, STRIP):
+                for r in range(STRIP):
+                    to[i * depth + p * STRIP + r] = source[(i + r) * ai + p * ap]
+            for i in range(whole, rows):
+                to[whole * depth + p * STRIP + i - whole] = source[i * ai + p * ap]
 
     return pack
 
 
 def _product(dtype: str) -> Any:
     item, lanes = SCALAR[dtype][2], LANES[dtype]
-    blocks = {vectors: _column_block(dtype, vectors) for vectors in VECTORS}
-    widest, two, one = blocks[WIDE], blocks[2], blocks[1]
-    pack = _pack(dtype)
+    by_width = {vectors: _columns(dtype, vectors) for vectors in VECTORS}
+    widest, two, one = by_width[WIDE], by_width[2], by_width[1]
+    pack_a, pack_b = _pack_a(dtype), _pack_b(dtype)
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, packed, onto):
+    def compute(
+        c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns, strips_at
+    ):
         for t in range(batch):
-            ct, at, bt = c + t * cs * item, a + t * as_ * item, b + t * bs * item
-            p = 0
-            while p < k:
+            at, bt, ct, st = a + t * as_ * item, b + t * bs * item, c + t * cs * item, start + t * ss * item
+            if begun == 0:
+                st = 0
+            stride = lds
+            for p in range(0, k, DEPTH):
                 depth = min(DEPTH, k - p)
-                more = 1 if p > 0 or onto != 0 else 0
+                if p > 0:
+                    st, stride = ct, ldc
                 j = 0
                 while j < n:
-                    columns = min(width, n - j)
-                    here, ldb = bt + (p * bp + j * bj) * item, bp
-                    if packed:
-                        pack(panel, width, here, bp, bj, depth, columns)
-                        here, ldb = panel, width
-                    from_a, to, done = at + p * ap * item, ct + j * item, 0
-                    while done < columns:
-                        left = (columns - done + lanes - 1) // lanes
-                        place, source = to + done * item, here + done * item
-                        if left >= WIDE:
-                            last = columns - done - (WIDE - 1) * lanes
-                            widest(place, n, from_a, ai, ap, source, ldb, depth, last, more, m)
-                            done += WIDE * lanes
-                        elif left >= 2:
-                            last = min(lanes, columns - done - lanes)
-                            two(place, n, from_a, ai, ap, source, ldb, depth, last, more, m)
-                            done += 2 * lanes
-                        else:
-                            one(place, n, from_a, ai, ap, source, ldb, depth, columns - done, more, m)
-                            done += lanes
-                    j += width
-                p += DEPTH
+                    columns = n
+                    # What a tile reads of a panel stays in a near cache while it goes over the rows of a.
+                    if panel_columns != 0:
+                        columns = min(panel_columns, n - j)
+                        pack_b(panel, bt + (p * bp + j * bj) * item, bp, bj, depth, columns)
+                    i = 0
+                    while i < m:
+                        rows, strips, step, si, sp = m - i, at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
+                        if strips_at >= 0:
+                            rows, source = min(BLOCK_ROWS, rows), strips
+                            strips = panel + strips_at * item
+                            pack_a(strips, source, ai, ap, rows, depth)
+                            step, si, sp = STRIP * depth * item, 1, STRIP
+                        jj = 0
+                        while jj < columns:
+                            left = columns - jj
+                            to = ct + (i * ldc + j + jj) * item
+                            begin = 0 if st == 0 else st + (i * stride + j + jj) * item
+                            if panel_columns != 0:
+                                # A narrower tile at the end still finds rows one tile wide.
+                                source = panel + (jj // width * width * depth + jj % width) * item
+                                ldb = width
+                            else:
+                                source, ldb = bt + (p * bp + j + jj) * item, bp
+                            if left > (WIDE - 1) * lanes:
+                                last = min(lanes, left - (WIDE - 1) * lanes)
+                                widest(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                jj += width
+                            elif left > lanes:
+                                last = min(lanes, left - lanes)
+                                two(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                jj += 2 * lanes
+                            else:
+                                last = min(lanes, left)
+                                one(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                jj += lanes
+                        i += rows
+                    j += columns
 
     return compute
 

@@ -27,6 +27,9 @@ def _registers() -> tuple[int, int]:
 
 
 REGISTER, WIDE = _registers()
+# AVX has masked loads and stores that look at the sign of each lane, and no registers for masks: a mask takes one of the
+# sixteen. So there the last vector of a tile is masked only where it has to be.
+BY_SIGN = REGISTER == 32
 LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
 ROWS = (6, 4, 2, 1)
 VECTORS = tuple(v for v in (4, 2, 1) if v <= WIDE)
@@ -37,85 +40,113 @@ def suffix(dtype: str) -> str:
     return f"v{LANES[dtype]}f{8 * SCALAR[dtype][2]}"
 
 
-def _masked(builder: Any, what: str, vector: Any, dtype: str, args: list[Any]) -> Any:
-    """llvm.masked.load or .store; elements behind the mask are not touched."""
+def first(builder: Any, count: Any, dtype: str) -> Any:
+    """A mask with its first `count` lanes set: of the kind that this processor's masked loads take."""
     lanes = LANES[dtype]
-    name = f"llvm.masked.{what}.{suffix(dtype)}.p0"
-    mask = ir.VectorType(ir.IntType(1), lanes)
-    pointer, i32 = vector.as_pointer(), ir.IntType(32)
-    kind = (
-        ir.FunctionType(vector, [pointer, i32, mask, vector])
-        if what == "load"
-        else ir.FunctionType(ir.VoidType(), [vector, pointer, i32, mask])
-    )
+    word = ir.VectorType(ir.IntType(8 * SCALAR[dtype][2]), lanes)
+    places = ir.Constant(word, list(range(lanes)))
+    mask = builder.icmp_signed("<", places, splat(builder, builder.trunc(count, word.element), word))
+    return builder.sext(mask, word) if BY_SIGN else mask
+
+
+def _masked(builder: Any, what: str, dtype: str, pointer: Any, mask: Any, value: Any = None) -> Any:
+    """Load or store the lanes that a mask from `first` sets; the others' memory is not touched."""
+    item, lanes, vector = SCALAR[dtype][2], LANES[dtype], ir.VectorType(SCALAR[dtype][0], LANES[dtype])
+    none = ir.VoidType()
+    if BY_SIGN:
+        # LLVM makes these of its own masked loads too, but turns the mask round again at each.
+        name = f"llvm.x86.avx.mask{what}.{'ps' if item == 4 else 'pd'}.256"
+        place = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        args = [place, mask] if what == "load" else [place, mask, value]
+    else:
+        name = f"llvm.masked.{what}.{suffix(dtype)}.p0"
+        align = ir.Constant(ir.IntType(32), item)
+        zero = ir.Constant(vector, [0.0] * lanes)
+        args = [pointer, align, mask, zero] if what == "load" else [value, pointer, align, mask]
+    kind = ir.FunctionType(vector if what == "load" else none, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
 @cache
-def tile(dtype: str, rows: int, vectors: int) -> Any:
-    """tile(c, ldc, a, ai, ap, b, ldb, k, last, more): c[i, j] = sum_p a[i ai + p ap] b[p ldb + j] for one tile.
+def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
+    """tile(c, ldc, s, lds, a, ai, ap, b, ldb, k, last): c[i, j] = s[i, j] + sum_p a[i ai + p ap] b[p ldb + j].
 
-    Addresses in bytes, strides in elements; `last` is the number of columns in the last vector; with `more` the sums
-    start from what c holds.
+    For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns, all of them if it is whole.
+    Addresses in bytes, strides in elements, k > 0; s may be 0, for sums that start from nothing.
     """
     llvm_scalar, _, item = SCALAR[dtype]
     lanes = LANES[dtype]
     vector = ir.VectorType(llvm_scalar, lanes)
 
     @intrinsic
-    def compute(context: Any, c: Any, ldc: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any, last: Any,
-                more: Any) -> Any:  # fmt: skip
+    def compute(context: Any, c: Any, ldc: Any, s: Any, lds: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any,
+                last: Any) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            c, ldc, a, ai, ap, b, ldb, k, last, more = args
-            zero = ir.Constant(vector, [0.0] * lanes)
-            places = ir.Constant(ir.VectorType(WORD, lanes), list(range(lanes)))
-            mask = builder.icmp_signed("<", places, splat(builder, last, ir.VectorType(WORD, lanes)))
-            sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows)]
-            align = ir.Constant(ir.IntType(32), item)
-            multiply_add = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix(dtype)}"
-            )
+            c, ldc, s, lds, a, ai, ap, b, ldb, k, last = args
+            zero, one = ir.Constant(vector, [0.0] * lanes), ir.Constant(WORD, 1)
+            mask = None if whole else first(builder, last, dtype)
+            name = f"llvm.fma.{suffix(dtype)}"
+            kind = ir.FunctionType(vector, [vector] * 3)
+            multiply_add = cgutils.get_or_insert_function(builder.module, kind, name)
 
-            def at(base: Any, element: Any) -> Any:
-                address = builder.add(base, builder.mul(element, ir.Constant(WORD, item)))
-                return builder.inttoptr(address, vector.as_pointer())
+            def size(elements: Any) -> Any:
+                return builder.mul(elements, ir.Constant(WORD, item))
 
-            def column(v: int) -> Any:
-                return ir.Constant(WORD, v * lanes)
-
-            def held(i: int, v: int) -> Any:
-                return at(c, builder.add(builder.mul(ldc, ir.Constant(WORD, i)), column(v)))
+            def at(base: Any, step: Any, i: int, v: int = 0) -> Any:
+                place = builder.add(base, builder.mul(step, ir.Constant(WORD, i))) if i else base
+                place = builder.add(place, ir.Constant(WORD, v * lanes * item)) if v else place
+                return builder.inttoptr(place, vector.as_pointer())
 
             def read(pointer: Any, v: int) -> Any:
-                if v == vectors - 1:
-                    return _masked(builder, "load", vector, dtype, [pointer, align, mask, zero])
+                if mask is not None and v == vectors - 1:
+                    return _masked(builder, "load", dtype, pointer, mask)
                 return builder.load(pointer, align=item)
 
-            with builder.if_then(builder.icmp_signed("!=", more, ir.Constant(WORD, 0))):
-                for i in range(rows):
-                    for v in range(vectors):
-                        builder.store(read(held(i, v), v), sums[i][v])
-            with cgutils.for_range(builder, k, intp=WORD) as loop:
-                p = loop.index
-                start = builder.mul(p, ldb)
-                columns = [read(at(b, builder.add(start, column(v))), v) for v in range(vectors)]
-                for i in range(rows):
-                    element = builder.add(builder.mul(p, ap), builder.mul(ai, ir.Constant(WORD, i)))
-                    scalar = builder.load(builder.bitcast(at(a, element), llvm_scalar.as_pointer()), align=item)
-                    factor = splat(builder, scalar, vector)
-                    for v in range(vectors):
-                        total = builder.load(sums[i][v])
-                        builder.store(builder.call(multiply_add, [factor, columns[v], total]), sums[i][v])
+            steps = [size(stride) for stride in (ldc, lds, ai, ap, ldb)]
+            ldc, lds, ai, ap, ldb = steps
+            before = builder.block
+            with builder.if_then(builder.icmp_signed("!=", s, ir.Constant(WORD, 0))):
+                given = [read(at(s, lds, i, v), v) for i in range(rows) for v in range(vectors)]
+                inside = builder.block
+            begun = []
+            for value in given:
+                start = builder.phi(vector)
+                start.add_incoming(zero, before)
+                start.add_incoming(value, inside)
+                begun.append(start)
+            entered = builder.block
+            loop = builder.append_basic_block("k")
+            done = builder.append_basic_block("k.end")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            left, pa, pb = (builder.phi(WORD) for _ in range(3))
+            sums = [builder.phi(vector) for _ in begun]
+            columns = [read(at(pb, ldb, 0, v), v) for v in range(vectors)]
+            totals = []
+            for i in range(rows):
+                scalar = builder.load(builder.bitcast(at(pa, ai, i), llvm_scalar.as_pointer()), align=item)
+                factor = splat(builder, scalar, vector)
+                for v in range(vectors):
+                    totals.append(builder.call(multiply_add, [factor, columns[v], sums[i * vectors + v]]))
+            rest = builder.sub(left, one)
+            for phi, first_value, value in [
+                (left, k, rest), (pa, a, builder.add(pa, ap)), (pb, b, builder.add(pb, ldb)),
+                *zip(sums, begun, totals, strict=True),
+            ]:  # fmt: skip
+                phi.add_incoming(first_value, entered)
+                phi.add_incoming(value, builder.block)
+            builder.cbranch(builder.icmp_signed(">", rest, ir.Constant(WORD, 0)), loop, done)
+            builder.position_at_end(done)
             for i in range(rows):
                 for v in range(vectors):
-                    total = builder.load(sums[i][v])
-                    if v == vectors - 1:
-                        _masked(builder, "store", vector, dtype, [total, held(i, v), align, mask])
+                    total, place = totals[i * vectors + v], at(c, ldc, i, v)
+                    if mask is not None and v == vectors - 1:
+                        _masked(builder, "store", dtype, place, mask, total)
                     else:
-                        builder.store(total, held(i, v), align=item)
+                        builder.store(total, place, align=item)
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 10), codegen
+        return types.void(*[types.intp] * 11), codegen
 
     return compute
 
@@ -126,6 +157,30 @@ def splat(builder: Any, scalar: Any, vector: Any) -> Any:
     first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
     lanes = ir.VectorType(ir.IntType(32), vector.count)
     return builder.shuffle_vector(first, empty, ir.Constant(lanes, [0] * vector.count))
+
+
+@cache
+def row_copy(dtype: str, vectors: int) -> Any:
+    """row_copy(to, source): so many registers' width of elements, from address to address."""
+    llvm_scalar, _, item = SCALAR[dtype]
+    lanes = LANES[dtype]
+    vector = ir.VectorType(llvm_scalar, lanes)
+
+    @intrinsic
+    def copy(context: Any, to: Any, source: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            def at(base: Any, v: int) -> Any:
+                return builder.inttoptr(builder.add(base, ir.Constant(WORD, v * lanes * item)), vector.as_pointer())
+
+            to, source = args
+            values = [builder.load(at(source, v), align=item) for v in range(vectors)]
+            for v, value in enumerate(values):
+                builder.store(value, at(to, v), align=item)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.intp), codegen
+
+    return copy
 
 
 @cache
