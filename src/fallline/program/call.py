@@ -14,7 +14,7 @@ from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
 from fallline.program import reference
 from fallline.program.lanes import checked
-from fallline.program.lower import lower, ready
+from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 
 
@@ -51,7 +51,7 @@ class Call:
         ]
         with self.lock:
             if self.program is None:
-                self.program = Program(lower(ready(self.graph)), arrays, threads=self.threads, hand_out=True)
+                self.program = Program(lower(prepared(self.graph)), arrays, threads=self.threads, hand_out=True)
             else:
                 self.program.renew()
                 for number, array in enumerate(arrays):

@@ -24,10 +24,11 @@ STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
 # What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
 # the widest tile of any processor.
-PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 512, 1 << 18, 192
+PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 512, 1 << 18, 1024
 TILE_ROWS, TILE_COLUMNS = 6, 64
+SLACK = 64  # elements: packing may write a register past the end
 # Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
-# A turned a: columns that share the strips, elements.
+# a: columns that share the strips, elements.
 PACK_B, PACK_A = (64, 1 << 15), (192, 1 << 16)
 INLINE_LOOPS = 3  # loops of a chain kernel
 
@@ -210,22 +211,21 @@ def packs_b(b: Ref, m: int) -> bool:
 
 
 def packs_a(a: Ref, n: int) -> bool:
-    """Is a read through packed strips? Where its columns lie in one piece, so that each element of a row is far from
-    the next one, and it is large."""
+    """Is a read through packed strips? Where it is large and many columns share them."""
     m, k = a.shape[-2:]
-    return a.strides[-2] == 1 and a.strides[-1] != 1 and n >= PACK_A[0] and m * k > PACK_A[1]
+    return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1]
 
 
-def by_columns(m: int, n: int, panels: int, strips: int) -> bool:
+def by_columns(m: int, n: int, panels: int) -> bool:
     """Is a product shared out by columns of b? By rows of a, every lane packs all of b, which few rows do not repay."""
-    return panels > 0 and strips == 0 and n >= 4 * TILE_COLUMNS and m <= PANEL_DEPTH
+    return panels > 0 and n >= 4 * TILE_COLUMNS and m <= PANEL_DEPTH
 
 
 def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
     """Elements of scratch memory for the panels of b and the strips of a; 0 for what is not packed."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     depth, rows = min(k, PANEL_DEPTH), min(m, PANEL_ROWS)
-    return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) if packs_a(a, n) else 0
+    return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) + SLACK if packs_a(a, n) else 0
 
 
 def panel_columns(b: Ref) -> int:
@@ -277,7 +277,7 @@ def product(
     scratch = None if panel is None else 4
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if start is None else 0, None))
-    elif by_columns(m, n, panels, strips):
+    elif by_columns(m, n, panels):
         split = Split(6, n, (2, None, 2, None if start is None else 2, None), TILE_COLUMNS)
     else:
         split = Split(5, m, (1, 1, None, None if start is None else 1, None), TILE_ROWS) if m > 1 else None

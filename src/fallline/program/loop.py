@@ -18,7 +18,7 @@ from fallline.passes.onto import subtract_in_place
 from fallline.passes.recompute import keep_less
 from fallline.program import reference
 from fallline.program.lanes import checked
-from fallline.program.lower import Lowered, lower, ready
+from fallline.program.lower import Lowered, lower, prepared
 from fallline.program.machine import Program
 from fallline.program.state import carry
 
@@ -131,7 +131,7 @@ def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool 
 
     recompute: what only the way back from the watched output reads again is computed twice instead of kept.
     """
-    graph = ready(graph)
+    graph = prepared(graph)
     # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)

@@ -326,7 +326,7 @@ def machine_dtype(value: Array) -> Array:
     return value.astype(np.int64) if value.dtype.kind in "iu" and str(value.dtype) not in DTYPES else value
 
 
-def ready(graph: Graph) -> Graph:
+def prepared(graph: Graph) -> Graph:
     """The same results from the nodes that are quickest to run: what to lower."""
     return start_from_rows(simplify(graph))
 

@@ -13,7 +13,7 @@ from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.program import emit
 from fallline.program.instructions import STATUS
-from fallline.program.lower import lower, ready
+from fallline.program.lower import lower, prepared
 from fallline.program.machine import OUT_OF_RANGE, Program
 from fallline.program.state import carry
 
@@ -42,7 +42,7 @@ class RowProgram:
 
         into, *_, source = graph.inputs
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
-        lowered = carry(lower(ready(graph)), 1)
+        lowered = carry(lower(prepared(graph)), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]

@@ -15,7 +15,7 @@ from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS,
 # The order of a sum follows from this alone: so many terms are added up, then the next so many onto them.
 DEPTH = 512
 # Rows of a that are packed at once.
-BLOCK_ROWS = 192
+BLOCK_ROWS = 1024
 STRIP = ROWS[0]
 
 
@@ -104,19 +104,34 @@ def _pack_b(dtype: str) -> Any:
 
 
 def _pack_a(dtype: str) -> Any:
-    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side."""
-    pointer = pointer_to(dtype)
+    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side.
+
+    Writes up to one register past the end.
+    """
+    item, lanes = SCALAR[dtype][2], LANES[dtype]
+    square, pointer = transposed_square(dtype), pointer_to(dtype)
 
     @njit(error_model="numpy")
     def pack(strips, a, ai, ap, rows, depth):
         to, source = pointer(strips), pointer(a)
-        whole = rows // STRIP * STRIP
-        for p in range(depth):
-            for i in range(0, whole, STRIP):
-                for r in range(STRIP):
-                    to[i * depth + p * STRIP + r] = source[(i + r) * ai + p * ap]
-            for i in range(whole, rows):
-                to[whole * depth + p * STRIP + i - whole] = source[i * ai + p * ap]
+        i = 0
+        if ai == 1:
+            i = rows // STRIP * STRIP
+            for p in range(depth):
+                for j in range(0, i, STRIP):
+                    for r in range(STRIP):
+                        to[j * depth + p * STRIP + r] = source[p * ap + j + r]
+        while i < rows:
+            p = 0
+            if ap == 1 and i + lanes <= rows:
+                # Where a square has more rows than a strip, what is too much of each is written over by the next.
+                while p + lanes <= depth:
+                    square(strips + (i * depth + p * STRIP) * item, STRIP, a + (i * ai + p) * item, ai)
+                    p += lanes
+            for q in range(depth):
+                for r in range(lanes if q < p else 0, min(STRIP, rows - i)):
+                    to[i * depth + q * STRIP + r] = source[(i + r) * ai + q * ap]
+            i += STRIP
 
     return pack
 
@@ -133,40 +148,37 @@ def _product(dtype: str) -> Any:
         c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns, strips_at
     ):
         for t in range(batch):
-            at, bt, ct, st = a + t * as_ * item, b + t * bs * item, c + t * cs * item, start + t * ss * item
-            if begun == 0:
-                st = 0
-            stride = lds
-            for p in range(0, k, DEPTH):
-                depth = min(DEPTH, k - p)
-                if p > 0:
-                    st, stride = ct, ldc
-                j = 0
-                while j < n:
-                    columns = n
-                    # What a tile reads of a panel stays in a near cache while it goes over the rows of a.
-                    if panel_columns != 0:
-                        columns = min(panel_columns, n - j)
-                        pack_b(panel, bt + (p * bp + j * bj) * item, bp, bj, depth, columns)
-                    i = 0
-                    while i < m:
-                        rows, strips, step, si, sp = m - i, at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
-                        if strips_at >= 0:
-                            rows, source = min(BLOCK_ROWS, rows), strips
-                            strips = panel + strips_at * item
-                            pack_a(strips, source, ai, ap, rows, depth)
-                            step, si, sp = STRIP * depth * item, 1, STRIP
+            at, bt, ct = a + t * as_ * item, b + t * bs * item, c + t * cs * item
+            i = 0
+            while i < m:
+                rows = m - i
+                if strips_at >= 0:
+                    rows = min(BLOCK_ROWS, rows)
+                st, stride = (start + t * ss * item if begun != 0 else 0), lds
+                for p in range(0, k, DEPTH):
+                    depth = min(DEPTH, k - p)
+                    if p > 0:
+                        st, stride = ct, ldc
+                    strips, step, si, sp = at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
+                    if strips_at >= 0:
+                        pack_a(panel + strips_at * item, strips, ai, ap, rows, depth)
+                        strips, step, si, sp = panel + strips_at * item, STRIP * depth * item, 1, STRIP
+                    j = 0
+                    while j < n:
+                        # What a tile reads of b stays in a near cache while it goes over the rows of a.
+                        columns = n
+                        if panel_columns != 0:
+                            columns = min(panel_columns, n - j)
+                            pack_b(panel, bt + (p * bp + j * bj) * item, bp, bj, depth, columns)
                         jj = 0
                         while jj < columns:
                             left = columns - jj
                             to = ct + (i * ldc + j + jj) * item
                             begin = 0 if st == 0 else st + (i * stride + j + jj) * item
-                            if panel_columns != 0:
-                                # A narrower tile at the end still finds rows one tile wide.
-                                source = panel + (jj // width * width * depth + jj % width) * item
-                                ldb = width
-                            else:
-                                source, ldb = bt + (p * bp + j + jj) * item, bp
+                            # A narrower tile at the end still finds rows of a panel one tile wide.
+                            source, ldb = panel + (jj // width * width * depth + jj % width) * item, width
+                            if panel_columns == 0:
+                                source, ldb = bt + (p * bp + jj) * item, bp
                             if left > (WIDE - 1) * lanes:
                                 last = min(lanes, left - (WIDE - 1) * lanes)
                                 widest(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
@@ -179,8 +191,8 @@ def _product(dtype: str) -> Any:
                                 last = min(lanes, left)
                                 one(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
                                 jj += lanes
-                        i += rows
-                    j += columns
+                        j += columns
+                i += rows
 
     return compute
 
