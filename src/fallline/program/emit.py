@@ -5,6 +5,7 @@ are put down in the shape of the kernel's loops, and where a loop may be cut int
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -31,6 +32,8 @@ SLACK = 64  # elements: packing may write a register past the end
 # a: columns that share the strips, elements.
 PACK_B, PACK_A = (64, 1 << 15), (192, 1 << 16)
 INLINE_LOOPS = 3  # loops of a chain kernel
+# The inner loop of a chain is the longest one where it would be shorter than this, and all elements are in the cache.
+SHORT_LOOP, IN_CACHE = 8, 4096
 
 
 def pad(values: Shape, length: int, filler: int) -> Shape:
@@ -42,7 +45,14 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
     sizes, strides = collapse(shape, [ref.strides for ref in operands])
     if len(sizes) > INLINE_LOOPS:
         return None
-    return pad(sizes, INLINE_LOOPS, 1), [pad(s, INLINE_LOOPS, 0) for s in strides]
+    sizes, strides = pad(sizes, INLINE_LOOPS, 1), [pad(s, INLINE_LOOPS, 0) for s in strides]
+    longest = max(sizes)
+    if sizes[-1] < SHORT_LOOP and longest > sizes[-1] and math.prod(sizes) <= IN_CACHE:
+        # Any order visits the same elements, and a short loop inside a long one is mostly begun and ended.
+        at = sizes.index(longest)
+        order = [i for i in range(INLINE_LOOPS) if i != at] + [at]
+        sizes, strides = tuple(sizes[i] for i in order), [tuple(s[i] for i in order) for s in strides]
+    return sizes, strides
 
 
 def chain(

@@ -49,7 +49,8 @@ def gather(out, x, index, status, outer, size, inner, count, zero):
             if at < 0:
                 return
             p, q = (o * count + k) * inner, (o * size + at) * inner
-            for j in range(inner):
+            out[p] = x[q]  # no loop, where an element is all there is
+            for j in range(1, inner):
                 out[p + j] = x[q + j]
 
 

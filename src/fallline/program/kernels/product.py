@@ -17,6 +17,9 @@ DEPTH = 512
 # Rows of a that are packed at once.
 BLOCK_ROWS = 1024
 STRIP = ROWS[0]
+# Few rows read so little of b at a time that it comes from far away again for each tile, unless a block of so many
+# elements is done with before the next.
+FEW, NEAR = 32, 6144
 
 
 def _strips(dtype: str, vectors: int, whole: bool) -> Any:
@@ -147,6 +150,9 @@ def _product(dtype: str) -> Any:
     def compute(
         c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns, strips_at
     ):
+        block = DEPTH
+        if panel_columns == 0 and m <= FEW:
+            block = min(DEPTH, max(32, NEAR // n))
         for t in range(batch):
             at, bt, ct = a + t * as_ * item, b + t * bs * item, c + t * cs * item
             i = 0
@@ -155,8 +161,8 @@ def _product(dtype: str) -> Any:
                 if strips_at >= 0:
                     rows = min(BLOCK_ROWS, rows)
                 st, stride = (start + t * ss * item if begun != 0 else 0), lds
-                for p in range(0, k, DEPTH):
-                    depth = min(DEPTH, k - p)
+                for p in range(0, k, block):
+                    depth = min(block, k - p)
                     if p > 0:
                         st, stride = ct, ldc
                     strips, step, si, sp = at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap

@@ -49,22 +49,61 @@ def first(builder: Any, count: Any, dtype: str) -> Any:
     return builder.sext(mask, word) if BY_SIGN else mask
 
 
-def _masked(builder: Any, what: str, dtype: str, pointer: Any, mask: Any, value: Any = None) -> Any:
-    """Load or store the lanes that a mask from `first` sets; the others' memory is not touched."""
-    item, lanes, vector = SCALAR[dtype][2], LANES[dtype], ir.VectorType(SCALAR[dtype][0], LANES[dtype])
-    none = ir.VoidType()
+def _load_first(builder: Any, dtype: str, pointer: Any, mask: Any) -> Any:
+    """The lanes that a mask from `first` sets, the others 0; the others' memory is not touched."""
+    item, vector = SCALAR[dtype][2], ir.VectorType(SCALAR[dtype][0], LANES[dtype])
     if BY_SIGN:
-        # LLVM makes these of its own masked loads too, but turns the mask round again at each.
-        name = f"llvm.x86.avx.mask{what}.{'ps' if item == 4 else 'pd'}.256"
-        place = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        args = [place, mask] if what == "load" else [place, mask, value]
+        # LLVM makes this of its own masked load too, but turns the mask round again at each.
+        name = f"llvm.x86.avx.maskload.{'ps' if item == 4 else 'pd'}.256"
+        args = [builder.bitcast(pointer, ir.IntType(8).as_pointer()), mask]
     else:
-        name = f"llvm.masked.{what}.{suffix(dtype)}.p0"
-        align = ir.Constant(ir.IntType(32), item)
-        zero = ir.Constant(vector, [0.0] * lanes)
-        args = [pointer, align, mask, zero] if what == "load" else [value, pointer, align, mask]
-    kind = ir.FunctionType(vector if what == "load" else none, [arg.type for arg in args])
+        name = f"llvm.masked.load.{suffix(dtype)}.p0"
+        align, zero = ir.Constant(ir.IntType(32), item), ir.Constant(vector, [0.0] * vector.count)
+        args = [pointer, align, mask, zero]
+    kind = ir.FunctionType(vector, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _store_first(builder: Any, dtype: str, values: list[Any], places: list[Any], count: Any, mask: Any) -> None:
+    """Store the first `count` lanes of each value, as `mask` from `first` says too; fewer than all where BY_SIGN."""
+    scalar, _, item = SCALAR[dtype]
+    if not BY_SIGN:
+        name, align = f"llvm.masked.store.{suffix(dtype)}.p0", ir.Constant(ir.IntType(32), item)
+        for value, place in zip(values, places, strict=True):
+            args = [value, place, align, mask]
+            kind = ir.FunctionType(ir.VoidType(), [arg.type for arg in args])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+        return
+    # AMD's masked stores take a dozen cycles each. Instead: a half if it is full, then a quarter ...
+    size = LANES[dtype] // 2
+    places = [builder.ptrtoint(place, WORD) for place in places]
+    while size:
+        full = builder.icmp_signed("!=", builder.and_(count, ir.Constant(WORD, size)), ir.Constant(WORD, 0))
+        before, rest = builder.block, []
+        with builder.if_then(full):
+            for value, place in zip(values, places, strict=True):
+                low = _lanes(builder, value, range(size))
+                target = builder.inttoptr(place, ir.VectorType(scalar, size).as_pointer())
+                builder.store(low, target, align=item)
+                high = [*range(size, value.type.count), *range(size)]
+                rest.append((_lanes(builder, value, high), builder.add(place, ir.Constant(WORD, size * item))))
+            inside = builder.block
+        moved = []
+        for value, place, (later, behind) in zip(values, places, rest, strict=True):
+            for old, new in ((value, later), (place, behind)):
+                either = builder.phi(old.type)
+                either.add_incoming(old, before)
+                either.add_incoming(new, inside)
+                moved.append(either)
+        values, places = moved[::2], moved[1::2]
+        size //= 2
+
+
+def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
+    """Some lanes of a vector as another one."""
+    numbers = list(numbers)
+    picked = ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
+    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), picked)
 
 
 @cache
@@ -99,7 +138,7 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
 
             def read(pointer: Any, v: int) -> Any:
                 if mask is not None and v == vectors - 1:
-                    return _masked(builder, "load", dtype, pointer, mask)
+                    return _load_first(builder, dtype, pointer, mask)
                 return builder.load(pointer, align=item)
 
             steps = [size(stride) for stride in (ldc, lds, ai, ap, ldb)]
@@ -137,13 +176,12 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
                 phi.add_incoming(value, builder.block)
             builder.cbranch(builder.icmp_signed(">", rest, ir.Constant(WORD, 0)), loop, done)
             builder.position_at_end(done)
-            for i in range(rows):
-                for v in range(vectors):
-                    total, place = totals[i * vectors + v], at(c, ldc, i, v)
-                    if mask is not None and v == vectors - 1:
-                        _masked(builder, "store", dtype, place, mask, total)
-                    else:
-                        builder.store(total, place, align=item)
+            places = [at(c, ldc, i, v) for i in range(rows) for v in range(vectors)]
+            ends = [] if whole else range(vectors - 1, rows * vectors, vectors)
+            for i in set(range(rows * vectors)).difference(ends):
+                builder.store(totals[i], places[i], align=item)
+            if not whole:
+                _store_first(builder, dtype, [totals[i] for i in ends], [places[i] for i in ends], last, mask)
             return context.get_dummy_value()
 
         return types.void(*[types.intp] * 11), codegen
