@@ -25,7 +25,7 @@ STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
 # What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
 # the widest tile of any processor.
-PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 512, 1 << 18, 1024
+PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 1024
 TILE_ROWS, TILE_COLUMNS = 6, 64
 SLACK = 64  # elements: packing may write a register past the end
 # Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.

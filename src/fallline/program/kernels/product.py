@@ -13,7 +13,7 @@ from fallline.program.kernels.scalars import REORDERED
 from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS, WIDE, row_copy, tile, transposed_square
 
 # The order of a sum follows from this alone: so many terms are added up, then the next so many onto them.
-DEPTH = 512
+DEPTH = 384
 # Rows of a that are packed at once.
 BLOCK_ROWS = 1024
 STRIP = ROWS[0]
