@@ -16,7 +16,13 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_without_a_measurement_the_defaults_hold(cache):
-    assert costs.current() == costs.Costs()
+    assert costs.current() == costs.usual()
+
+
+@pytest.mark.parametrize(("register", "times"), [(64, 1), (32, 2), (16, 4)])
+def test_products_are_taken_for_slower_where_registers_are_narrower(monkeypatch, register, times):
+    monkeypatch.setattr("fallline.program.kernels.tile.REGISTER", register)
+    assert costs.usual() == costs.Costs(product=times * costs.Costs().product)
 
 
 def test_what_is_kept_is_found(cache):
@@ -28,12 +34,12 @@ def test_what_is_kept_is_found(cache):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"fold": 1}', "null"])
 def test_a_damaged_file_is_as_none(cache, text):
     (cache / "costs.json").write_text(text)
-    assert costs.current() == costs.Costs()
+    assert costs.current() == costs.usual()
 
 
 def test_senseless_costs_are_not_used(cache):
     costs.keep(costs.Costs(chain_byte=-1.0))
-    assert costs.current() == costs.Costs()
+    assert costs.current() == costs.usual()
 
 
 def test_the_command_measures_and_keeps(monkeypatch, capsys, tmp_path):
@@ -42,6 +48,6 @@ def test_the_command_measures_and_keeps(monkeypatch, capsys, tmp_path):
     assert command.main(["--calibrate"]) == 0
     found = costs.current()
     costs.current.cache_clear()
-    assert found != costs.Costs()
+    assert found != costs.usual()
     told = capsys.readouterr().out
     assert all(name in told for name in ("meeting", "product", "costs.json"))

@@ -42,7 +42,7 @@ def product_and_row(node: Node, users: dict[Node, int]) -> tuple[Node, Node] | N
         return None
     for product, row in (node.inputs, node.inputs[::-1]):
         plain = product.op.kind is Kind.CONTRACTION and len(product.inputs) == 2 and product.dtype.kind == "f"
-        if plain and users[product] == 1 and product.shape == node.shape and row.shape[-1:] == node.shape[-1:]:
-            if all(n == 1 for n in row.shape[:-1]):
-                return product, row
+        is_row = row.shape[-1:] == node.shape[-1:] and all(n == 1 for n in row.shape[:-1])
+        if plain and is_row and users[product] == 1 and product.shape == node.shape:
+            return product, row
     return None

@@ -285,11 +285,12 @@ def product(
     )  # fmt: skip
     operands = (c3, a3, b3, s3, panel or b3)
     scratch = None if panel is None else 4
+    split = None
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if start is None else 0, None))
     elif by_columns(m, n, panels):
         split = Split(6, n, (2, None, 2, None if start is None else 2, None), TILE_COLUMNS)
-    else:
-        split = Split(5, m, (1, 1, None, None if start is None else 1, None), TILE_ROWS) if m > 1 else None
+    elif m > 1:
+        split = Split(5, m, (1, 1, None, None if start is None else 1, None), TILE_ROWS)
     work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

@@ -1,16 +1,8 @@
 """Ctrl-C as a question asked between machine calls, instead of an exception anywhere. Knows nothing of training."""
 
+import importlib.util
 import signal
 import threading
-
-try:
-    # What `signal` wraps. Its enums take ten microseconds to tell that a handler is none of theirs, which is as long as
-    # a small network takes for ten steps, and an epoch can be a hundred.
-    from _signal import getsignal as handler_of
-    from _signal import signal as handle
-except ImportError:
-    from signal import getsignal as handler_of
-    from signal import signal as handle
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -20,6 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 _CTRL_C = int(signal.SIGINT)
+# What `signal` wraps, where there is such a module. Its enums take ten microseconds to tell that a handler is none of
+# theirs, as long as a small network takes for ten steps, and an epoch can be a hundred.
+_plain: Any = importlib.import_module("_signal") if importlib.util.find_spec("_signal") else signal
 # Time between two looks whether somebody has asked.
 _LOOK_SECONDS = 0.05
 
@@ -92,9 +87,9 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         self._depth += 1
         if self._depth == 1 and threading.current_thread() is threading.main_thread():
-            self._ours = handler_of(_CTRL_C) is signal.default_int_handler
+            self._ours = _plain.getsignal(_CTRL_C) is signal.default_int_handler
             if self._ours:
-                handle(_CTRL_C, self._note)
+                _plain.signal(_CTRL_C, self._note)
         return self
 
     def __exit__(
@@ -102,7 +97,7 @@ class Interrupts:
     ) -> None:
         self._depth -= 1
         if self._depth == 0 and self._ours:
-            handle(_CTRL_C, signal.default_int_handler)
+            _plain.signal(_CTRL_C, signal.default_int_handler)
             self._ours = False
 
     def _note(self, number: int, frame: FrameType | None) -> Any:

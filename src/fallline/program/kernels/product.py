@@ -147,9 +147,8 @@ def _product(dtype: str) -> Any:
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
-    def compute(
-        c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns, strips_at
-    ):
+    def compute(c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns,
+                strips_at):  # fmt: skip
         block = DEPTH
         if panel_columns == 0 and m <= FEW:
             block = min(DEPTH, max(32, NEAR // n))

@@ -27,8 +27,8 @@ def _registers() -> tuple[int, int]:
 
 
 REGISTER, WIDE = _registers()
-# AVX has masked loads and stores that look at the sign of each lane, and no registers for masks: a mask takes one of the
-# sixteen. So there the last vector of a tile is masked only where it has to be.
+# AVX has masked loads that look at the sign of each lane, and no registers for masks: a mask takes one of the sixteen.
+# So there the last vector of a tile is masked only where it has to be.
 BY_SIGN = REGISTER == 32
 LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
 ROWS = (6, 4, 2, 1)
@@ -110,7 +110,7 @@ def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
 def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
     """tile(c, ldc, s, lds, a, ai, ap, b, ldb, k, last): c[i, j] = s[i, j] + sum_p a[i ai + p ap] b[p ldb + j].
 
-    For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns, all of them if it is whole.
+    For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns: all, if it is whole.
     Addresses in bytes, strides in elements, k > 0; s may be 0, for sums that start from nothing.
     """
     llvm_scalar, _, item = SCALAR[dtype]
