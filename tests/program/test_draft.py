@@ -82,3 +82,8 @@ def test_the_estimate_grows_with_the_work_and_lanes_shorten_it(rows):
     assert alone.lanes == 1
     assert several.nanoseconds <= alone.nanoseconds
     assert (several.lanes > 1) == (rows == 4096)
+
+
+def test_lanes_that_are_not_used_take_no_memory():
+    made, _ = network(100, (30, 40, 30), np.float32)
+    assert draft(made, threads=64).size == draft(made).size

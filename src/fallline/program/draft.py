@@ -73,20 +73,27 @@ def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: b
     cut = [instruction.moved(home).slices(lanes.PATIENCE) for instruction in lowered.instructions]
     instructions = tuple(chain.from_iterable(cut))
     watch_end = sum(map(len, cut[: lowered.watch_end or len(cut)]))
-    buffers = with_scratch(instructions, buffers, threads)
     outside = frozenset(i for i in pinned if hand_out and buffers[i].place is Place.OUTPUT)
-    planned = plan(instructions, buffers, keep, outside)
-    places, size = placed(buffers, planned, outside)
 
-    def span(ref: Ref) -> tuple[int, int]:
-        low, high = ref.extent()
-        return places[ref.buffer] + low * ref.dtype.itemsize, places[ref.buffer] + high * ref.dtype.itemsize
+    def shared(most: int) -> Draft:
+        """For at most so many lanes, each with scratch memory of its own."""
+        held = with_scratch(instructions, buffers, most)
+        planned = plan(instructions, held, keep, outside)
+        places, size = placed(held, planned, outside)
 
-    return Draft(
-        instructions, buffers, lowered.outputs, watch_end, commit(instructions, buffers), home, planned, outside,
-        places, size,
-        lanes.best(instructions, threads, watch_end, span),
-    )  # fmt: skip
+        def span(ref: Ref) -> tuple[int, int]:
+            low, high = ref.extent()
+            return places[ref.buffer] + low * ref.dtype.itemsize, places[ref.buffer] + high * ref.dtype.itemsize
+
+        schedule = lanes.best(instructions, most, watch_end, span)
+        return Draft(
+            instructions, held, lowered.outputs, watch_end, commit(instructions, held), home, planned, outside, places,
+            size, schedule,
+        )  # fmt: skip
+
+    made = shared(threads)
+    # Lanes that are not worth waking need no memory.
+    return made if made.lanes == threads else shared(made.lanes)
 
 
 def commit(instructions: Iterable[Instruction | None], buffers: Sequence[Buffer]) -> int:

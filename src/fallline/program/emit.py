@@ -25,8 +25,9 @@ STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
 # What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
 # the widest tile of any processor.
-PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 1024
+PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 512
 TILE_ROWS, TILE_COLUMNS = 6, 64
+FEW_ROWS = 4 * TILE_ROWS
 SLACK = 64  # elements: packing may write a register past the end
 # Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
 # a: columns that share the strips, elements.
@@ -206,11 +207,10 @@ def straight(ref: Ref) -> bool:
     return sc == 1 or sr == 1 or rows == 1 or columns == 1
 
 
-def repeats_a_row(start: Ref) -> bool:
-    """Is this one row for all rows of one product, as its kernel reads a start?"""
-    return all(s == 0 for n, s in zip(start.shape[:-1], start.strides[:-1], strict=True) if n > 1) and (
-        start.strides[-1] == 1 or start.shape[-1] == 1
-    )
+def repeats_a_row(x: Ref) -> bool:
+    """Is this one row in one piece, for all rows of a product?"""
+    once = all(s == 0 for n, s in zip(x.shape[:-1], x.strides[:-1], strict=True) if n > 1)
+    return once and (x.strides[-1] == 1 or x.shape[-1] == 1)
 
 
 def packs_b(b: Ref, m: int) -> bool:
@@ -227,8 +227,9 @@ def packs_a(a: Ref, n: int) -> bool:
 
 
 def by_columns(m: int, n: int, panels: int) -> bool:
-    """Is a product shared out by columns of b? By rows of a, every lane packs all of b, which few rows do not repay."""
-    return panels > 0 and n >= 4 * TILE_COLUMNS and m <= PANEL_DEPTH
+    """Is a product shared out by columns of b? By rows of a, every lane packs all of b, which few rows do not repay;
+    and very few are one lane's."""
+    return n >= 4 * TILE_COLUMNS and m <= (PANEL_DEPTH if panels > 0 else FEW_ROWS)
 
 
 def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
@@ -252,12 +253,13 @@ def product(
     panel: Ref | None,
     batch: tuple[int, int, int, int],
     where: Where,
-    start: Ref | None = None,
+    onto: bool = False,
+    row: Ref | None = None,
 ) -> Instruction:
-    """out = a @ b, or start + a @ b; batch: number of matrices and the stride of each operand from one to the next.
+    """out = a @ b, or out + a @ b, or a @ b + row; batch: number of matrices and the stride of each operand from one to the next.
 
-    panel: scratch memory of as many elements as `panel_sizes` says, None for none. start: out itself,
-    or one row repeated to out's shape.
+    panel: scratch memory of as many elements as `panel_sizes` says, None for none. row: repeated
+    to out's shape.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)
@@ -267,30 +269,28 @@ def product(
     a3 = a.viewed((count, m, k), (as_, *a.strides[-2:]))
     b3 = b.viewed((count, k, n), (bs, *b.strides[-2:]))
     if out.dtype.kind != "f":
-        if start is not None:
-            raise ProgramError("a product of whole numbers starts from nothing; add to it afterwards")
+        if onto or row is not None:
+            raise ProgramError("a product of whole numbers is added to nothing; add it afterwards")
         sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
         source = wrap.source_of("product", "plain", (name,) * 3, len(sizes), "REORDERED")
         return Instruction("product", source, (c3, a3, b3), 1, sizes, False, where)
     # Unused, these places in the row still need an address.
-    s3, ss, lds = b3, 0, 0
-    if start is not None:
-        ss, lds = (cs, n) if start == out else (0, 0)
-        s3 = start.viewed((count, m, n), (ss, lds, 1))
+    row3 = b3 if row is None else row.viewed((count, m, n), (0, 0, 1))
     panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
     b_columns = b.strides[-1] if n > 1 else 1
     words = (
-        *batch, ss, m, n, k, *a.strides[-2:], b.strides[-2], b_columns, n, lds, int(start is not None),
+        *batch, m, n, k, *a.strides[-2:], b.strides[-2], b_columns, n, int(onto), int(row is not None),
         panel_columns(b) if panels else 0, panels if strips else -1,
     )  # fmt: skip
-    operands = (c3, a3, b3, s3, panel or b3)
+    operands = (c3, a3, b3, row3, panel or b3)
     scratch = None if panel is None else 4
     split = None
     if count > 1:
-        split = Split(0, count, (0, 0, 0, None if start is None else 0, None))
+        split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
     elif by_columns(m, n, panels):
-        split = Split(6, n, (2, None, 2, None if start is None else 2, None), TILE_COLUMNS)
+        split = Split(5, n, (2, None, 2, None if row is None else 2, None), TILE_COLUMNS)
     elif m > 1:
-        split = Split(5, m, (1, 1, None, None if start is None else 1, None), TILE_ROWS)
+        grain = TILE_ROWS if m > FEW_ROWS else 1
+        split = Split(4, m, (1, 1, None, None if row is None else 1, None), grain)
     work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

@@ -15,7 +15,7 @@ from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
 from fallline.passes.simplify import simplify
-from fallline.passes.start import start_from_rows
+from fallline.passes.rows import rows_into_products
 from fallline.program import emit
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
@@ -205,20 +205,21 @@ class Lowering:
         out = self.target(node)
         (a, as_), (b, bs) = operands
         count = int(np.prod(node.shape[:-2], dtype=np.int64))
-        start = self.ref(node.inputs[0]).broadcast(node.shape) if len(node.inputs) > 2 else None
-        # Rows that are all the same are read where they lie; the copy of others falls away where they lie in the
-        # result's place already.
-        if start is not None and (a.shape[-1] == 0 or not emit.repeats_a_row(start)):
-            self.put(emit.copy(out, start, where))
-            start = out
-        if a.shape[-1] == 0 and start is None:
+        onto, row = len(node.inputs) > 2, None
+        if onto:
+            start = self.ref(node.inputs[0]).broadcast(node.shape)
+            if node.inputs[0].op.facts.get("repeats") and a.shape[-1] and emit.repeats_a_row(start):
+                onto, row = False, start
+            else:  # the copy falls away where the start already lies in the result's place
+                self.put(emit.copy(out, start, where))
+        if a.shape[-1] == 0 and not onto:
             self.put(emit.fill(out, where))
         elif a.shape[-1]:
             panel = None
             if node.dtype.kind == "f" and any(sizes := emit.panel_sizes(a, b)):
                 panel = self.new((sum(sizes),), node.dtype)
             batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
-            self.put(emit.product(out, a, b, panel, batch_words, where, start))
+            self.put(emit.product(out, a, b, panel, batch_words, where, onto, row))
         self.refs[node] = out
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
@@ -328,7 +329,7 @@ def machine_dtype(value: Array) -> Array:
 
 def prepared(graph: Graph) -> Graph:
     """The same results from the nodes that are quickest to run: what to lower."""
-    return start_from_rows(simplify(graph))
+    return rows_into_products(simplify(graph))
 
 
 def lower(

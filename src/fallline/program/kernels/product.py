@@ -1,7 +1,8 @@
 """Matrix products: tiles over blocks that fit the caches, with blocks of both sides packed where that pays.
 
-c = start + a @ b for a batch of matrices; a over any strides, b with its rows or its columns in one piece, rows of c
-and of the start in one piece. The order of every sum follows from the sizes alone, so the bits do too.
+c = a @ b for a batch of matrices, added to c or with a row added to it; a over any strides, b with its rows or its
+columns in one piece, rows of c in one piece. A sum is in the order of its terms however it is cut into blocks, and so
+the same to the last bit.
 """
 
 from typing import Any
@@ -12,10 +13,10 @@ from fallline.program.kernels.memory import pointer_to
 from fallline.program.kernels.scalars import REORDERED
 from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS, WIDE, row_copy, tile, transposed_square
 
-# The order of a sum follows from this alone: so many terms are added up, then the next so many onto them.
+# So many terms are added up, then the next so many onto what lies in c.
 DEPTH = 384
 # Rows of a that are packed at once.
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 512
 STRIP = ROWS[0]
 # Few rows read so little of b at a time that it comes from far away again for each tile, unless a block of so many
 # elements is done with before the next.
@@ -28,28 +29,25 @@ def _strips(dtype: str, vectors: int, whole: bool) -> Any:
     six, four, two, one = (tile(dtype, rows, vectors, whole) for rows in ROWS)
 
     @njit(error_model="numpy")
-    def strips(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m):
+    def strips(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m):
         i = 0
         while i + 6 <= m:
-            six(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            six(c, ldc, more, row, a, ai, ap, b, ldb, k, last)
             c += 6 * ldc * item
-            s += 6 * lds * item
             a += step
             i += 6
         if i + 4 <= m:
-            four(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            four(c, ldc, more, row, a, ai, ap, b, ldb, k, last)
             c += 4 * ldc * item
-            s += 4 * lds * item
             a += 4 * ai * item
             i += 4
         if i + 2 <= m:
-            two(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            two(c, ldc, more, row, a, ai, ap, b, ldb, k, last)
             c += 2 * ldc * item
-            s += 2 * lds * item
             a += 2 * ai * item
             i += 2
         if i < m:
-            one(c, ldc, s, lds, a, ai, ap, b, ldb, k, last)
+            one(c, ldc, more, row, a, ai, ap, b, ldb, k, last)
 
     return strips
 
@@ -63,11 +61,11 @@ def _columns(dtype: str, vectors: int) -> Any:
     whole = _strips(dtype, vectors, True)
 
     @njit(error_model="numpy", inline="always")
-    def columns(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m):
+    def columns(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m):
         if last == lanes:
-            whole(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m)
+            whole(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
         else:
-            masked(c, ldc, s, lds, a, step, ai, ap, b, ldb, k, last, m)
+            masked(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
 
     return columns
 
@@ -147,7 +145,7 @@ def _product(dtype: str) -> Any:
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, start, panel, batch, cs, as_, bs, ss, m, n, k, ai, ap, bp, bj, ldc, lds, begun, panel_columns,
+    def compute(c, a, b, row, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, ldc, onto, adds_row, panel_columns,
                 strips_at):  # fmt: skip
         block = DEPTH
         if panel_columns == 0 and m <= FEW:
@@ -159,11 +157,10 @@ def _product(dtype: str) -> Any:
                 rows = m - i
                 if strips_at >= 0:
                     rows = min(BLOCK_ROWS, rows)
-                st, stride = (start + t * ss * item if begun != 0 else 0), lds
                 for p in range(0, k, block):
                     depth = min(block, k - p)
-                    if p > 0:
-                        st, stride = ct, ldc
+                    more = 1 if p > 0 or onto != 0 else 0
+                    added = row if adds_row != 0 and p + block >= k else 0
                     strips, step, si, sp = at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
                     if strips_at >= 0:
                         pack_a(panel + strips_at * item, strips, ai, ap, rows, depth)
@@ -179,22 +176,22 @@ def _product(dtype: str) -> Any:
                         while jj < columns:
                             left = columns - jj
                             to = ct + (i * ldc + j + jj) * item
-                            begin = 0 if st == 0 else st + (i * stride + j + jj) * item
+                            here = added + (j + jj) * item if added != 0 else 0
                             # A narrower tile at the end still finds rows of a panel one tile wide.
                             source, ldb = panel + (jj // width * width * depth + jj % width) * item, width
                             if panel_columns == 0:
                                 source, ldb = bt + (p * bp + jj) * item, bp
                             if left > (WIDE - 1) * lanes:
                                 last = min(lanes, left - (WIDE - 1) * lanes)
-                                widest(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                widest(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
                                 jj += width
                             elif left > lanes:
                                 last = min(lanes, left - lanes)
-                                two(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                two(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
                                 jj += 2 * lanes
                             else:
                                 last = min(lanes, left)
-                                one(to, ldc, begin, stride, strips, step, si, sp, source, ldb, depth, last, rows)
+                                one(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
                                 jj += lanes
                         j += columns
                 i += rows

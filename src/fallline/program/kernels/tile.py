@@ -108,21 +108,22 @@ def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
 
 @cache
 def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
-    """tile(c, ldc, s, lds, a, ai, ap, b, ldb, k, last): c[i, j] = s[i, j] + sum_p a[i ai + p ap] b[p ldb + j].
+    """tile(c, ldc, more, row, a, ai, ap, b, ldb, k, last): c[i, j] = sum_p a[i ai + p ap] b[p ldb + j].
 
     For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns: all, if it is whole.
-    Addresses in bytes, strides in elements, k > 0; s may be 0, for sums that start from nothing.
+    With `more` the sums go on from what c holds; row[j] is added at the end where row is an address and not 0.
+    Addresses in bytes, strides in elements, k > 0.
     """
     llvm_scalar, _, item = SCALAR[dtype]
     lanes = LANES[dtype]
     vector = ir.VectorType(llvm_scalar, lanes)
 
     @intrinsic
-    def compute(context: Any, c: Any, ldc: Any, s: Any, lds: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any,
+    def compute(context: Any, c: Any, ldc: Any, more: Any, row: Any, a: Any, ai: Any, ap: Any, b: Any, ldb: Any, k: Any,
                 last: Any) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            c, ldc, s, lds, a, ai, ap, b, ldb, k, last = args
-            zero, one = ir.Constant(vector, [0.0] * lanes), ir.Constant(WORD, 1)
+            c, ldc, more, row, a, ai, ap, b, ldb, k, last = args
+            zero, one, none = ir.Constant(vector, [0.0] * lanes), ir.Constant(WORD, 1), ir.Constant(WORD, 0)
             mask = None if whole else first(builder, last, dtype)
             name = f"llvm.fma.{suffix(dtype)}"
             kind = ir.FunctionType(vector, [vector] * 3)
@@ -141,18 +142,18 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
                     return _load_first(builder, dtype, pointer, mask)
                 return builder.load(pointer, align=item)
 
-            steps = [size(stride) for stride in (ldc, lds, ai, ap, ldb)]
-            ldc, lds, ai, ap, ldb = steps
+            def either(value: Any, inside: Any, other: Any, outside: Any) -> Any:
+                phi = builder.phi(vector)
+                phi.add_incoming(value, inside)
+                phi.add_incoming(other, outside)
+                return phi
+
+            ldc, ai, ap, ldb = (size(stride) for stride in (ldc, ai, ap, ldb))
             before = builder.block
-            with builder.if_then(builder.icmp_signed("!=", s, ir.Constant(WORD, 0))):
-                given = [read(at(s, lds, i, v), v) for i in range(rows) for v in range(vectors)]
+            with builder.if_then(builder.icmp_signed("!=", more, none)):
+                held = [read(at(c, ldc, i, v), v) for i in range(rows) for v in range(vectors)]
                 inside = builder.block
-            begun = []
-            for value in given:
-                start = builder.phi(vector)
-                start.add_incoming(zero, before)
-                start.add_incoming(value, inside)
-                begun.append(start)
+            begun = [either(value, inside, zero, before) for value in held]
             entered = builder.block
             loop = builder.append_basic_block("k")
             done = builder.append_basic_block("k.end")
@@ -174,8 +175,13 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
             ]:  # fmt: skip
                 phi.add_incoming(first_value, entered)
                 phi.add_incoming(value, builder.block)
-            builder.cbranch(builder.icmp_signed(">", rest, ir.Constant(WORD, 0)), loop, done)
+            builder.cbranch(builder.icmp_signed(">", rest, none), loop, done)
             builder.position_at_end(done)
+            with builder.if_then(builder.icmp_signed("!=", row, none)):
+                added = [read(at(row, none, 0, v), v) for v in range(vectors)]
+                plus = [builder.fadd(total, added[i % vectors]) for i, total in enumerate(totals)]
+                inside = builder.block
+            totals = [either(value, inside, other, done) for value, other in zip(plus, totals, strict=True)]
             places = [at(c, ldc, i, v) for i in range(rows) for v in range(vectors)]
             ends = [] if whole else range(vectors - 1, rows * vectors, vectors)
             for i in set(range(rows * vectors)).difference(ends):

@@ -27,8 +27,8 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
 
 
 def product_source(dtype: str) -> str:
-    """A kernel for a product of this dtype; its row: addresses of c, a, b, the start and the panel, then the words."""
-    arguments = ", ".join(f"w[{i}]" for i in range(22))
+    """A kernel for a product of this dtype; its row: addresses of c, a, b, the row and the panel, then the words."""
+    arguments = ", ".join(f"w[{i}]" for i in range(21))
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",

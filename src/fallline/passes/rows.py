@@ -1,4 +1,4 @@
-"""A product plus a row is a product whose sums start from that row: a layer's bias costs no pass of its own.
+"""A product plus a row is a product that adds the row to its sums: a layer's bias costs no pass of its own.
 
     a @ b + row   becomes   contract_onto(row, a, b)
 
@@ -12,10 +12,10 @@ from fallline.ops.contract import contract_onto
 from fallline.ops.reduce import broadcast_to
 
 
-def start_from_rows(graph: Graph) -> Graph:
-    """The same graph with every row that is added to a product made the start of the product's sums.
+def rows_into_products(graph: Graph) -> Graph:
+    """The same graph with every row that is added to a product added by the product itself.
 
-    Numbers may differ from the original by the rounding of one addition.
+    The machine adds it last, so its results are those of the original.
     """
     nodes = graph.nodes()
     users: dict[Node, int] = dict.fromkeys(graph.outputs, 1)

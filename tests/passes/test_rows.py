@@ -1,4 +1,4 @@
-"""Sums that start from a bias: the same results, one instruction less for each layer, and nothing else touched."""
+"""A bias added by its product: the same results, one instruction less for each layer, and nothing else touched."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.graph.verify import verify
 from fallline.passes.simplify import simplify
-from fallline.passes.start import start_from_rows
+from fallline.passes.rows import rows_into_products
 from fallline.program import reference
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
@@ -21,7 +21,7 @@ def graph_of(function, *arrays):
     return simplify(trace(function, [new_input(a.shape, a.dtype) for a in arrays])[0])
 
 
-def started(graph):
+def merged(graph):
     return [node for node in graph.nodes() if node.op.name == "contract_onto"]
 
 
@@ -43,9 +43,9 @@ def test_a_product_plus_a_row_is_the_same_number(m, k, n, turned, first, lead, d
         return np.tanh(b + product if first else product + b)
 
     graph = graph_of(layer, x, w, b)
-    changed = start_from_rows(graph)
+    changed = rows_into_products(graph)
     verify(changed)
-    assert len(started(changed)) == 1
+    assert len(merged(changed)) == 1
     tolerance = 1e-5 if dtype == "float32" else 1e-13
     program = Program(lower(changed), [x, w, b])
     program.run()
@@ -54,7 +54,7 @@ def test_a_product_plus_a_row_is_the_same_number(m, k, n, turned, first, lead, d
 
 
 def test_by_hand():
-    # [1 2] @ [[3], [4]] = 11, and 0.5 before it.
+    # [1 2] @ [[3], [4]] = 11, and 0.5 more.
     x, w, b = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5])
     program = Program(lower(prepared(graph_of(lambda x, w, b: x @ w + b, x, w, b))), [x, w, b])
     program.run()
@@ -78,15 +78,23 @@ LEFT_ALONE = {
 def test_what_is_left_alone(case):
     function, arrays = case
     graph = graph_of(function, *arrays)
-    changed = start_from_rows(graph)
-    assert not started(changed)
+    changed = rows_into_products(graph)
+    assert not merged(changed)
     for a, b in zip(reference.run(graph, arrays), reference.run(changed, arrays), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_batch_of_products_starts_from_one_row():
+def test_a_batch_of_products_adds_one_row():
     x, w = RNG.standard_normal((2, 4, 3)), RNG.standard_normal((2, 3, 5))
     graph = graph_of(lambda x, w, b: x @ w + b, x, w, B)
-    program = Program(lower(start_from_rows(graph)), [x, w, B])
+    program = Program(lower(rows_into_products(graph)), [x, w, B])
     program.run()
     np.testing.assert_allclose(program.value(program.outputs[0]), x @ w + B, rtol=1e-13, atol=1e-13)
+
+
+def test_a_large_row_swallows_no_terms():
+    # float32 near a million has steps of 1/16: each of the thousand terms alone would be rounded away or up.
+    x, w, b = np.full((2, 1000), 0.1, np.float32), np.full((1000, 3), 0.1, np.float32), np.full(3, 1e6, np.float32)
+    program = Program(lower(prepared(graph_of(lambda x, w, b: x @ w + b, x, w, b))), [x, w, b])
+    program.run()
+    np.testing.assert_allclose(program.value(program.outputs[0]), 1000010.0, rtol=0, atol=0.1)
