@@ -159,9 +159,42 @@ def test_lanes_by_default_are_the_cores_this_process_may_use():
 
 def test_the_default_is_bounded_by_affinity_and_container_and_is_one_inside_a_pool(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(6)), raising=False)
-    monkeypatch.setattr(lanes, "_container_limit", lambda: None)
+    monkeypatch.setattr(lanes, "cores_allowed", lambda *places: [])
     assert lanes.available() == 6
-    monkeypatch.setattr(lanes, "_container_limit", lambda: 4)
+    monkeypatch.setattr(lanes, "cores_allowed", lambda *places: [5, 4, 8])
     assert lanes.available() == 4
     monkeypatch.setattr("multiprocessing.parent_process", lambda: object())
     assert lanes.available() == 1
+
+
+GROUPS = {
+    "version 2": ("0::/", {"cpu.max": "250000 100000"}, [2]),
+    "no limit": ("0::/", {"cpu.max": "max 100000"}, []),
+    "less than one core": ("0::/", {"cpu.max": "50000 100000"}, [1]),
+    "a group and one around it": (
+        "0::/jobs/mine",
+        {"jobs/cpu.max": "300000 100000", "jobs/mine/cpu.max": "max 100000", "cpu.max": "800000 100000"},
+        [3, 8],
+    ),
+    "a path of the host, seen from a container": ("0::/host/deep", {"cpu.max": "400000 100000"}, [4]),
+    "version 1": (
+        "4:memory:/m\n2:cpu,cpuacct:/job",
+        {"cpu,cpuacct/job/cpu.cfs_quota_us": "200000\n", "cpu,cpuacct/job/cpu.cfs_period_us": "100000\n"}, [2],
+    ),
+    "version 1, no limit": ("1:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, []),
+    "both versions": ("1:name=systemd:/\n0::/", {"unified/cpu.max": "100000 100000"}, [1]),
+    "damaged": ("nonsense\n0::/", {"cpu.max": "many few"}, []),
+    "a period of nothing": ("0::/", {"cpu.max": "1 0"}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GROUPS.values(), ids=GROUPS)
+def test_cores_that_control_groups_allow(case, tmp_path):
+    member, files, cores = case
+    (tmp_path / "member").write_text(member)
+    for name, text in files.items():
+        path = tmp_path / "groups" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert lanes.cores_allowed(tmp_path / "member", tmp_path / "groups") == cores
+    assert lanes.cores_allowed(tmp_path / "missing", tmp_path / "groups") == []

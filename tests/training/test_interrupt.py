@@ -231,3 +231,26 @@ def test_an_order_that_takes_long_is_not_waited_for_and_a_resumed_run_makes_it_a
     assert more.history["epoch"].tolist() == list(range(40))
     assert more.best_epoch == whole.best_epoch
     assert more.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+def test_making_the_first_order_is_not_waited_for_either(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fallline.training.order._MANY", 0)
+    place, going_on = Order.place, threading.Event()
+
+    def slow(self: Order, epoch: int) -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        going_on.wait(30)
+        return place(self, epoch)
+
+    monkeypatch.setattr(Order, "place", slow)
+    run = fl.fit(NETWORK, labelled, **SETTINGS)  # nothing was placed while it was set up: that would wait here
+    going_on.set()
+    assert run.stop_reason == "interrupted"
+    assert run.ended is not None and run.ended.step == 0
+    assert np.isfinite(run.model.theta).all()
+
+
+def test_an_order_made_late_is_the_same(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = fl.fit(NETWORK, labelled, **SETTINGS)
+    monkeypatch.setattr("fallline.training.order._MANY", 0)
+    assert fl.fit(NETWORK, labelled, **SETTINGS).model.theta.tobytes() == usual.model.theta.tobytes()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.errors import ArgumentError
 from fallline.training import folder, training
 from fallline.training.events import CheckpointSaved, EpochEnded, Progress, TrainingEnded, TrainingStarted
 
@@ -163,3 +164,8 @@ def test_soft_labels_are_counted_by_their_largest(labelled: Any) -> None:
     run = fl.fit(NETWORK, (x, soft), validation=(x, soft), **SETTINGS)
     hits = np.argmax(run.model.predict_proba(x), axis=1) == y
     assert run.history["validation_accuracy"][-1] == pytest.approx(np.mean(hits))
+
+
+def test_a_setting_that_there_is_not_is_told_with_the_nearest(labelled: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"'epoch'.*epochs"):
+        fl.fit(fl.nn.mlp((4,), 3), labelled, loss="cross_entropy", epoch=1)

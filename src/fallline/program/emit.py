@@ -256,10 +256,10 @@ def product(
     onto: bool = False,
     row: Ref | None = None,
 ) -> Instruction:
-    """out = a @ b, or out + a @ b, or a @ b + row; batch: number of matrices and the stride of each operand from one to the next.
+    """out = a @ b, or out + a @ b, or a @ b + row.
 
-    panel: scratch memory of as many elements as `panel_sizes` says, None for none. row: repeated
-    to out's shape.
+    batch: number of matrices and the stride of each operand from one to the next.
+    panel: scratch memory of as many elements as `panel_sizes` says, None for none. row: repeated to out's shape.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)

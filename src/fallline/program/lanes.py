@@ -234,16 +234,44 @@ def available() -> int:
     if multiprocessing.parent_process() is not None or multiprocessing.current_process().name.startswith("Loky"):
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _container_limit() or cores, MOST_LANES))
+    return max(1, min([cores, MOST_LANES, *cores_allowed(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]))
 
 
-def _container_limit() -> int | None:
-    """Whole cores that a Linux container may use, from its control group; None where there is no limit."""
+def cores_allowed(membership: Path, root: Path) -> list[int]:
+    """Whole cores that each Linux control group around this process lets it use, 1 at least; groups without a limit
+    are left out.
+
+    membership: lines of `number:controllers:path`, no controllers in version 2. root: where the groups are mounted.
+    Source: Linux, Documentation/admin-guide: cgroup-v2, and cgroup-v1 with scheduler/sched-bwc.
+    """
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return []
+    found = []
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for base in (root / controllers, root / "cpu") if controllers else (root, root / "unified"):
+            # Inside a container the path may be the host's; then the groups are those at the root.
+            group = base / path.lstrip("/")
+            for folder in (group, *(p for p in group.parents if p == base or base in p.parents)):
+                limit = _cores_of(folder)
+                if limit is not None:
+                    found.append(limit)
+    return found
+
+
+def _cores_of(group: Path) -> int | None:
+    """What one control group allows; None where that is no limit, or there is no such group."""
+    try:
+        if (group / "cpu.max").exists():
+            quota, period = (group / "cpu.max").read_text().split()
+        else:
+            quota, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+        return None if quota in ("max", "-1") else max(1, int(quota) // int(period))
+    except (OSError, ValueError, ZeroDivisionError):
         return None
-    return None if quota == "max" else max(1, int(quota) // int(period))
 
 
 def checked(threads: int | None) -> int:

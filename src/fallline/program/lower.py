@@ -14,8 +14,8 @@ from fallline.errors import ProgramError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
-from fallline.passes.simplify import simplify
 from fallline.passes.rows import rows_into_products
+from fallline.passes.simplify import simplify
 from fallline.program import emit
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place

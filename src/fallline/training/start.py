@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
+from fallline.errors import unknown
 from fallline.nn.loss import Loss
 from fallline.optim import Optimizer
 from fallline.training.prepare import prepare
@@ -96,6 +98,10 @@ def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) 
         run = fl.fit(nn.mlp((64,), 10), (x, y), loss="cross_entropy", validation=0.2, early_stopping=True)
         run.model.predict(x), run.history["loss"], run.summary()
     """
+    known = [field.name for field in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise unknown("setting", name, [*known, "ensemble"])
     if ensemble is not None:
         from fallline.training.ensemble import fit_ensemble
 

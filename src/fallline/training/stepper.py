@@ -134,7 +134,10 @@ class Stepper:
         self._before, self._before_loss = self.theta.copy(), math.nan
         self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
         self.seconds = self.rate = 0.0
-        self._stand_at(0, 0)
+        # An order that takes long to make is made when it is needed, where Ctrl-C is heard.
+        self.epoch, self.epoch_step, self._is_placed = 0, 0, False
+        if not order.takes_long:
+            self._stand_at(0, 0)
 
     @property
     def lanes(self) -> int:
@@ -163,7 +166,7 @@ class Stepper:
 
     def _stand_at(self, epoch: int, epoch_step: int) -> None:
         """Be at a step, with the row order that belongs to it; theta and sums stay as they are."""
-        self.epoch, self.epoch_step = epoch, epoch_step
+        self.epoch, self.epoch_step, self._is_placed = epoch, epoch_step, True
         self._cursor[...] = self.order.place(epoch) + epoch_step * self.batch_size
 
     def next_epoch(self) -> None:
@@ -204,6 +207,8 @@ class Stepper:
     def _run(self, limit: int) -> int:
         if self.epoch_is_done:
             raise ProgramError("a step was asked for after the last of its epoch")
+        if not self._is_placed:
+            self._stand_at(self.epoch, self.epoch_step)
         steps, own = (self._main, self.full - self.epoch_step) if self.epoch_step < self.full else (self._last, 1)
         assert steps is not None  # an epoch that is not done after its whole batches has a rest
         done = steps.run(min(limit, own), self._asked)

@@ -195,6 +195,8 @@ class Training(Iterator[Event]):
             return "finished"
         if self._best.has_waited_enough:
             return "early_stopping"
+        if not self._shuffled(stepper.epoch):
+            return "interrupted"
         before, seconds = self._spent, stepper.seconds
         first = stepper.epoch_step
         while not stepper.epoch_is_done:
@@ -213,7 +215,7 @@ class Training(Iterator[Event]):
                 self._shown = time.perf_counter()
             if folder is not None and folder.checkpoint_is_due():
                 yield from self._checkpoint(folder)
-        if not (self._measured() and self._shuffled()):
+        if not (self._measured() and self._shuffled(stepper.epoch + 1)):
             return "interrupted"
         steps, took = stepper.epoch_step - first, stepper.seconds - seconds
         event = self._epoch_ended(self._spent - before, steps / took if took > 0 else 0.0)
@@ -223,9 +225,9 @@ class Training(Iterator[Event]):
             yield from self._checkpoint(folder)
         return "interrupted" if asked.asked else None
 
-    def _shuffled(self) -> bool:
-        """Make the order of the next epoch, if making it takes long; False if that was not waited for."""
-        order, epoch = self._stepper.order, self._stepper.epoch + 1
+    def _shuffled(self, epoch: int) -> bool:
+        """Make the order of an epoch, if making it takes long; False if that was not waited for."""
+        order = self._stepper.order
         if epoch >= self.job.epochs or not order.takes_long:
             return True
         return self.interrupts.unless_asked(lambda: order.place(epoch))

@@ -1,6 +1,8 @@
 """The kernel cache: private, whole or not at all, healed when damaged, shared by processes, never stale."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +124,16 @@ def test_processes_that_compile_the_same_kernels_at_once_agree(cache):
 
 def test_kernels_are_compiled_where_a_program_s_own_functions_are_not_to_be(cache):
     probe(NUMBA_DISABLE_JIT="1")
+
+
+def test_ctrl_c_that_a_callback_swallows_is_raised_when_compiling_ends():
+    with pytest.raises(KeyboardInterrupt), store._compiling(), contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_compiling_is_raised_at_once():
+    with pytest.raises(KeyboardInterrupt), store._compiling():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("went on")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

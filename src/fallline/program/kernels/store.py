@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import stat
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 _loaded: dict[str, ModuleType] = {}  # addresses do not keep code alive; this does
@@ -94,9 +95,36 @@ def _compiling() -> Iterator[None]:
     before = config.DISABLE_JIT
     config.DISABLE_JIT = 0
     try:
-        yield
+        with _heard():
+            yield
     finally:
         config.DISABLE_JIT = before
+
+
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Raise at the end what Ctrl-C has raised meanwhile, if it got lost.
+
+    LLVM calls back into Python, and an exception that comes up in a callback is printed and forgotten.
+    """
+    ours = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not ours:
+        yield
+        return
+    times = 0
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal times
+        times += 1
+        ours(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    if times:
+        raise KeyboardInterrupt
 
 
 def load(source: str) -> Any:
