@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
@@ -237,6 +238,7 @@ def available() -> int:
     return max(1, min([cores, MOST_LANES, *cores_allowed(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]))
 
 
+@cache  # a training that starts would wait a millisecond for it
 def cores_allowed(membership: Path, root: Path) -> list[int]:
     """Whole cores that each Linux control group around this process lets it use, 1 at least; groups without a limit
     are left out.
@@ -248,17 +250,15 @@ def cores_allowed(membership: Path, root: Path) -> list[int]:
         lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
     except OSError:
         return []
-    found = []
+    found: list[int] = []
     for _, controllers, path in (line for line in lines if len(line) == 3):
         if controllers and "cpu" not in controllers.split(","):
             continue
         for base in (root / controllers, root / "cpu") if controllers else (root, root / "unified"):
             # Inside a container the path may be the host's; then the groups are those at the root.
             group = base / path.lstrip("/")
-            for folder in (group, *(p for p in group.parents if p == base or base in p.parents)):
-                limit = _cores_of(folder)
-                if limit is not None:
-                    found.append(limit)
+            around = (folder for folder in (group, *group.parents) if folder.is_relative_to(base))
+            found += [limit for limit in map(_cores_of, around) if limit is not None]
     return found
 
 
