@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ def usual() -> Costs:
     from fallline.program.kernels.tile import REGISTER
 
     return Costs(product=Costs().product * 64 / REGISTER)  # measured with 32 bytes: 0.0054
+
+
+def tile_columns(dtype: Any) -> int:
+    """How many columns of a product the kernels of this processor compute at once."""
+    from fallline.program.kernels.tile import LANES, WIDE
+
+    return WIDE * LANES[str(dtype)]
 
 
 def keep(costs: Costs) -> Path:

@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from fallline.program import lanes
-from fallline.program.instructions import Buffer, Instruction, Place
+from fallline.program.instructions import CALL, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
 from fallline.program.plan import Plan, plan, rounded, share_in_place
-
-# Nanoseconds of an instruction besides its work.
-CALL = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +93,10 @@ def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: b
     return made if made.lanes == threads else shared(made.lanes)
 
 
-def commit(instructions: Iterable[Instruction | None], buffers: Sequence[Buffer]) -> int:
+def commit(instructions: Iterable[lanes.Row], buffers: Sequence[Buffer]) -> int:
     """The place of the first instruction that writes into an array of the caller; behind the last if none does."""
     count = 0
-    for instruction in instructions:
+    for instruction in map(lanes.done_by, instructions):
         if instruction is not None and any(buffers[ref.buffer].place is Place.INPUT for ref in instruction.written):
             break
         count += 1

@@ -288,7 +288,7 @@ def product(
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
     elif by_columns(m, n, panels):
-        split = Split(5, n, (2, None, 2, None if row is None else 2, None), TILE_COLUMNS)
+        split = Split(5, n, (2, None, 2, None if row is None else 2, None), costs.tile_columns(out.dtype))
     elif m > 1:
         grain = TILE_ROWS if m > FEW_ROWS else 1
         split = Split(4, m, (1, 1, None, None if row is None else 1, None), grain)

@@ -9,6 +9,10 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.program.layout import Ref
 
 
+# Nanoseconds of an instruction besides its work.
+CALL = 5.0
+
+
 class Place(enum.Enum):
     """Where a buffer's memory comes from."""
 

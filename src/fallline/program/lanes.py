@@ -2,7 +2,9 @@
 elements exactly as the whole would, so how many lanes there are never enters the arithmetic.
 
 Lanes wait for one another only where memory says so: before an instruction that touches what another lane has
-written, or writes what another has touched, since they last met. Knows addresses and instructions, no kernel.
+written, or writes what another has touched, since they last met. The ends of long instructions are done by whichever
+lane is free first, since one core may be slower than another, or busy with something else. Knows addresses and
+instructions, no kernel.
 """
 
 import math
@@ -10,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy as np
 
 from fallline.errors import ArgumentError
 from fallline.program.costs import current
-from fallline.program.instructions import Instruction
+from fallline.program.instructions import CALL, Instruction
 from fallline.program.layout import Ref
 
 # Nanoseconds of work from which on it is shared out at all.
@@ -30,6 +32,9 @@ SMALL = 150.0
 GAIN, SHORT = 0.85, 100_000.0
 
 MOST_LANES = 64
+# Nanoseconds of work from which on a part of it is left to whichever lane is free first; which share of it, and in how
+# many pieces where lanes are many.
+LONG, LEFT, PIECES = 100_000.0, 1 / 8, 8
 # Nanoseconds that a long step goes on for without looking whether it is to stop.
 PATIENCE = 2e7
 
@@ -48,65 +53,112 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """For each lane its instructions in order, None standing for a meeting of all; nanoseconds: the estimate."""
+class Offer:
+    """An instruction that the first lane to come to it does; in every lane's table under the same number, from 1 on.
 
-    lanes: tuple[tuple[Instruction | None, ...], ...]
+    Only the scratch memory is the lane's own.
+    """
+
+    instruction: Instruction
+    number: int
+
+
+Row = Instruction | Offer | None  # None: a meeting of all lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """For each lane its rows in order; nanoseconds: the estimate."""
+
+    lanes: tuple[tuple[Row, ...], ...]
     nanoseconds: float
+
+    @property
+    def offers(self) -> int:
+        """How many offers there are; the same ones in every lane."""
+        return sum(isinstance(row, Offer) for row in self.lanes[0])
+
+
+def done_by(row: Row) -> Instruction | None:
+    """The instruction of a row, whoever does it."""
+    return row.instruction if isinstance(row, Offer) else row
 
 
 def meets(spans: Sequence[Span], others: Sequence[Span]) -> bool:
     return any(low < high2 and low2 < high for low, high in spans for low2, high2 in others)
 
 
-def parts(instruction: Instruction, lanes: int) -> list[Instruction | None]:
-    """What each lane does of an instruction; small or undividable ones are the first lane's."""
+def parts(instruction: Instruction, lanes: int) -> tuple[list[Instruction | None], list[tuple[int, int]]]:
+    """What each lane does of an instruction, and turns of its loop that are for whoever is free.
+
+    Small or undividable instructions are the first lane's.
+    """
     split = instruction.split
     if split is None or instruction.work < SMALL:
-        return [instruction, *[None] * (lanes - 1)]
-    return [instruction.part(a, b, i) if b > a else None for i, (a, b) in enumerate(pairwise(split.edges(lanes)))]
+        return [instruction, *[None] * (lanes - 1)], []
+    size, once = split.size, lanes * split.grain
+    kept = int(size * (1 - LEFT)) // once * once
+    left: list[tuple[int, int]] = []
+    if instruction.work >= LONG and kept > 0:
+        pieces = max(min(lanes, PIECES), -(-(size - kept) * lanes // kept))  # none larger than what a lane has done
+        edges = replace(split, size=size - kept).edges(pieces)
+        left = [(kept + a, kept + b) for a, b in pairwise(edges) if b > a]
+    else:
+        kept = size
+    own = pairwise(replace(split, size=kept).edges(lanes))
+    return [instruction.part(a, b, lane) if b > a else None for lane, (a, b) in enumerate(own)], left
 
 
 def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, span: Callable[[Ref], Span]) -> Schedule:
     """Share instructions out over lanes. They meet after the watched value, at the end of every step, and to ask."""
-    tables: list[list[Instruction | None]] = [[] for _ in range(lanes)]
-    touched = [Touched() for _ in range(lanes)]
-    since = [0.0] * lanes
-    total = 0.0
+    tables: list[list[Row]] = [[] for _ in range(lanes)]
+    touched, since = _nothing(lanes), [0.0] * lanes
+    total, offers = 0.0, 0
 
     def meet() -> None:
         nonlocal total, touched, since
         for table in tables:
             table.append(None)
-        touched = [Touched() for _ in range(lanes)]
         total += max(since) + current().meeting
-        since = [0.0] * lanes
+        touched, since = _nothing(lanes), [0.0] * lanes
 
     for number, instruction in enumerate(instructions):
         if max(since) > PATIENCE:
             meet()
-        shares = parts(instruction, lanes)
+        own, left = parts(instruction, lanes)
+        offered = [[instruction.part(a, b, lane) for a, b in left] for lane in range(lanes)]
+        # What is done by nobody knows whom counts as a lane more, which no lane is.
+        done = [*([] if share is None else [share] for share in own), [part for of_lane in offered for part in of_lane]]
         spans = [
-            Touched() if share is None
-            else Touched([span(ref) for ref in share.operands], [span(ref) for ref in written_by(share)])
-            for share in shares
+            Touched([span(ref) for one in some for ref in one.operands],
+                    [span(ref) for one in some for ref in written_by(one)])
+            for some in done
         ]  # fmt: skip
         if any(
             meets(mine.written, theirs.read) or meets(mine.read, theirs.written)
             for lane, mine in enumerate(spans)
             for other, theirs in enumerate(touched)
-            if other != lane
+            if other != lane or lane == lanes
         ):
             meet()
-        for lane, share in enumerate(shares):
+        for mine, new in zip(touched, spans, strict=True):
+            mine.read += new.read
+            mine.written += new.written
+        for lane, share in enumerate(own):
             if share is not None:
                 tables[lane].append(share)
-                touched[lane].read += spans[lane].read
-                touched[lane].written += spans[lane].written
-                since[lane] += share.work + 5.0
+                since[lane] += share.work + CALL
+            tables[lane] += [Offer(part, offers + i + 1) for i, part in enumerate(offered[lane])]
+            since[lane] += sum(part.work + CALL for part in offered[lane]) / lanes
+        offers += len(left)
         if number in (watch_end - 1, len(instructions) - 1):
             meet()
     return Schedule(tuple(tuple(table) for table in tables), total)
+
+
+def _nothing(lanes: int) -> list[Touched]:
+    """What each lane, and whoever was free, has touched at a meeting."""
+    return [Touched() for _ in range(lanes + 1)]
 
 
 def written_by(instruction: Instruction) -> list[Ref]:
@@ -119,7 +171,7 @@ def best(
     instructions: Sequence[Instruction], most: int, watch_end: int, span: Callable[[Ref], Span]
 ) -> Schedule | None:
     """The quickest schedule for at most so many lanes by the estimates; None where one lane does best."""
-    alone = sum(instruction.work + 5.0 for instruction in instructions)
+    alone = sum(instruction.work + CALL for instruction in instructions)
     # A lane that waits gives its core away by a call that only POSIX systems have.
     if os.name != "posix" or most < 2 or alone < SHORT:
         return None

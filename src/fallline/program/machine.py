@@ -118,7 +118,7 @@ class Program:
         from fallline.program.kernels.wrap import LANE_RUNNER, LONG_RUNNER, RUNNER
 
         per_lane = self.schedule.lanes if self.schedule else (self.instructions,)
-        every = [ins for lane in per_lane for ins in lane if ins is not None]
+        every = [ins for lane in per_lane for ins in map(lanes.done_by, lane) if ins is not None]
         if self.schedule:
             verify(every, self.buffers)
         self.is_long = self.draft.nanoseconds > lanes.PATIENCE
@@ -131,21 +131,23 @@ class Program:
         asking = self._meetings_before_commit(per_lane)
         at = 0
         for lane in per_lane:
-            table = np.zeros((len(lane), 2), np.int64)
+            table = np.zeros((len(lane), 3), np.int64)
             met = 0
-            for i, instruction in enumerate(lane):
+            for i, row in enumerate(lane):
+                instruction = lanes.done_by(row)
                 if instruction is None:
                     met += 1
                     table[i, 1] = met <= asking
                     continue
                 kernel = store.load(instruction.source)
                 self.kernels.append(kernel)
-                table[i] = kernel.address, self.rows.ctypes.data + at * WORD
+                offer = row.number if isinstance(row, lanes.Offer) else 0
+                table[i] = kernel.address, self.rows.ctypes.data + at * WORD, offer
                 at = self._write_row(at, instruction)
             self.tables.append(table)
         self.lock = threading.Lock()
 
-    def _meetings_before_commit(self, per_lane: Sequence[Sequence[Instruction | None]]) -> int:
+    def _meetings_before_commit(self, per_lane: Sequence[Sequence[lanes.Row]]) -> int:
         """How many meetings of the lanes there are before any of them changes an array of the caller."""
         return min(lane[: commit(lane, self.buffers)].count(None) for lane in per_lane)
 
@@ -263,7 +265,8 @@ class Program:
     def _run_lanes(self, steps: int, asked: int) -> int:
         count = len(self.tables)
         # Words of this run alone: a lane that was given up may still look at those of the run before.
-        meetings = aligned_bytes(2 * ALIGNMENT).view(np.int64)
+        offers = self.schedule.offers if self.schedule else 0
+        meetings = aligned_bytes((2 + offers) * ALIGNMENT).view(np.int64)
         shared = meetings.ctypes.data
 
         def work(lane: int) -> int:

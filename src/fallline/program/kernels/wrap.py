@@ -111,9 +111,10 @@ def kernel(table, status, words, moves, into, source, steps):
 """
 
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
-# and lets all go on with one decision. `shared` holds two words, arrivals and (meetings held * 2 + stop). A meeting
-# with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it is asked
-# to: `asked` is the address of a word that somebody else may set at any time.
+# and lets all go on with one decision. A row with a number is an offer, which all lanes come to and the first one takes.
+# `shared` holds words 64 bytes apart: arrivals, (meetings held * 2 + stop), and how often lanes came to each offer.
+# A meeting with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it
+# is asked to: `asked` is the address of a word that somebody else may set at any time.
 # A waiting lane spins, since the others are only nanoseconds behind, but gives its core away if it waits for long:
 # on a busy machine they may not be running at all.
 LANE_RUNNER = """
@@ -131,7 +132,8 @@ def kernel(table, status, shared, lanes, steps, asked):
     for step in range(steps):
         for i in range(table.shape[0]):
             if table[i, 0] != 0:
-                call_kernel(table[i, 0], table[i, 1])
+                if table[i, 2] == 0 or add_atomic(shared + 64 * (1 + table[i, 2]), 1) == lanes * step:
+                    call_kernel(table[i, 0], table[i, 1])
                 continue
             meeting += 1
             if add_atomic(shared, 1) == lanes * meeting - 1:
