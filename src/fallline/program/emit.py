@@ -223,7 +223,8 @@ def packs_b(b: Ref, m: int) -> bool:
 def packs_a(a: Ref, n: int) -> bool:
     """Is a read through packed strips? Where it is large and many columns share them."""
     m, k = a.shape[-2:]
-    return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1]
+    # Rows of a strip's few columns lie on a page each, of which a processor knows few at a time.
+    return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1] // (1 if a.strides[-1] == 1 else 2)
 
 
 def by_columns(m: int, n: int, panels: int) -> bool:
@@ -278,8 +279,10 @@ def product(
     row3 = b3 if row is None else row.viewed((count, m, n), (0, 0, 1))
     panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
     b_columns = b.strides[-1] if n > 1 else 1
+    # A stride of which there is one turn may be any, and kernels do best with rows or columns of a in one piece.
+    a_strides = (1 if m == 1 else a.strides[-2], 1 if k == 1 else a.strides[-1])
     words = (
-        *batch, m, n, k, *a.strides[-2:], b.strides[-2], b_columns, n, int(onto), int(row is not None),
+        *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(onto), int(row is not None),
         panel_columns(b) if panels else 0, panels if strips else -1,
     )  # fmt: skip
     operands = (c3, a3, b3, row3, panel or b3)

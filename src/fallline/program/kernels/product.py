@@ -23,10 +23,10 @@ STRIP = ROWS[0]
 FEW, NEAR = 32, 6144
 
 
-def _strips(dtype: str, vectors: int, whole: bool) -> Any:
+def _strips(dtype: str, vectors: int, whole: bool, form: str = "any") -> Any:
     """All rows of c over the columns of one tile. step: bytes of a from one strip of rows to the next."""
     item = SCALAR[dtype][2]
-    six, four, two, one = (tile(dtype, rows, vectors, whole) for rows in ROWS)
+    six, four, two, one = (tile(dtype, rows, vectors, whole, form) for rows in ROWS)
 
     @njit(error_model="numpy")
     def strips(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m):
@@ -58,12 +58,17 @@ def _columns(dtype: str, vectors: int) -> Any:
     masked = _strips(dtype, vectors, False)
     if not BY_SIGN:
         return masked
-    whole = _strips(dtype, vectors, True)
+    if vectors == WIDE:
+        by_rows, by_columns = (_strips(dtype, vectors, True, form) for form in ("rows", "columns"))
+    else:
+        by_rows = by_columns = _strips(dtype, vectors, True)
 
     @njit(error_model="numpy", inline="always")
     def columns(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m):
-        if last == lanes:
-            whole(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
+        if last == lanes and ap == 1:
+            by_rows(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
+        elif last == lanes and ai == 1:
+            by_columns(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
         else:
             masked(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m)
 
@@ -141,6 +146,7 @@ def _product(dtype: str) -> Any:
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     by_width = {vectors: _columns(dtype, vectors) for vectors in VECTORS}
     widest, two, one = by_width[WIDE], by_width[2], by_width[1]
+    packing = tile(dtype, STRIP, WIDE, True, packs=True)
     pack_a, pack_b = _pack_a(dtype), _pack_b(dtype)
     width = WIDE * lanes
 
@@ -168,14 +174,21 @@ def _product(dtype: str) -> Any:
                     j = 0
                     while j < n:
                         # What a tile reads of b stays in a near cache while it goes over the rows of a.
-                        columns = n
+                        columns, done = n, 0
                         if panel_columns != 0:
-                            columns = min(panel_columns, n - j)
-                            pack_b(panel, bt + (p * bp + j * bj) * item, bp, bj, depth, columns)
+                            columns, source = min(panel_columns, n - j), bt + (p * bp + j * bj) * item
+                            if bj == 1 and columns >= width and rows >= STRIP:
+                                # The first rows' tile packs what the others read.
+                                columns, done = width, STRIP
+                                to, here = ct + (i * ldc + j) * item, added + j * item if added != 0 else 0
+                                packing(to, ldc, more, here, strips, si, sp, source, bp, depth, panel)
+                            else:
+                                pack_b(panel, source, bp, bj, depth, columns)
+                        behind = strips + done // STRIP * step
                         jj = 0
                         while jj < columns:
                             left = columns - jj
-                            to = ct + (i * ldc + j + jj) * item
+                            to = ct + ((i + done) * ldc + j + jj) * item
                             here = added + (j + jj) * item if added != 0 else 0
                             # A narrower tile at the end still finds rows of a panel one tile wide.
                             source, ldb = panel + (jj // width * width * depth + jj % width) * item, width
@@ -183,15 +196,15 @@ def _product(dtype: str) -> Any:
                                 source, ldb = bt + (p * bp + jj) * item, bp
                             if left > (WIDE - 1) * lanes:
                                 last = min(lanes, left - (WIDE - 1) * lanes)
-                                widest(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
+                                widest(to, ldc, more, here, behind, step, si, sp, source, ldb, depth, last, rows - done)
                                 jj += width
                             elif left > lanes:
                                 last = min(lanes, left - lanes)
-                                two(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
+                                two(to, ldc, more, here, behind, step, si, sp, source, ldb, depth, last, rows - done)
                                 jj += 2 * lanes
                             else:
                                 last = min(lanes, left)
-                                one(to, ldc, more, here, strips, step, si, sp, source, ldb, depth, last, rows)
+                                one(to, ldc, more, here, behind, step, si, sp, source, ldb, depth, last, rows - done)
                                 jj += lanes
                         j += columns
                 i += rows

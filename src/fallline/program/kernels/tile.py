@@ -27,11 +27,13 @@ def _registers() -> tuple[int, int]:
 
 
 REGISTER, WIDE = _registers()
+LINE = 64  # bytes of a cache line
 # AVX has masked loads that look at the sign of each lane, and no registers for masks: a mask takes one of the sixteen.
 # So there the last vector of a tile is masked only where it has to be.
 BY_SIGN = REGISTER == 32
 LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
 ROWS = (6, 4, 2, 1)
+HALF = 3  # rows
 VECTORS = tuple(v for v in (4, 2, 1) if v <= WIDE)
 
 
@@ -99,6 +101,20 @@ def _store_first(builder: Any, dtype: str, values: list[Any], places: list[Any],
         size //= 2
 
 
+def _opaque(builder: Any, value: Any) -> Any:
+    """The same word, of which the compiler knows no more than its value."""
+    return builder.asm(ir.FunctionType(WORD, [WORD]), "", "=r,0", [value], False)
+
+
+def _prefetch(builder: Any, address: Any) -> None:
+    """Ask for the cache line at an address, wherever that is, into the second-level cache."""
+    word = ir.IntType(32)
+    read, soon, data = ir.Constant(word, 0), ir.Constant(word, 2), ir.Constant(word, 1)
+    args = [builder.inttoptr(address, ir.IntType(8).as_pointer()), read, soon, data]
+    kind = ir.FunctionType(ir.VoidType(), [arg.type for arg in args])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), args)
+
+
 def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
     """Some lanes of a vector as another one."""
     numbers = list(numbers)
@@ -107,12 +123,16 @@ def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
 
 
 @cache
-def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
+def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", packs: bool = False) -> Any:
     """tile(c, ldc, more, row, a, ai, ap, b, ldb, k, last): c[i, j] = sum_p a[i ai + p ap] b[p ldb + j].
 
     For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns: all, if it is whole.
     With `more` the sums go on from what c holds; row[j] is added at the end where row is an address and not 0.
     Addresses in bytes, strides in elements, k > 0.
+    form: what is known of a: "rows" lie in one piece, ap is 1; "columns" do, ai is 1. Then most addresses are parts of
+    instructions and need none of their own, which counts where two threads share a core.
+    packs: for a whole tile; instead of `last` an address to which the columns of b are copied on the way, one row of
+    the tile behind another. Storing waits for nothing, so that costs less than a copy beforehand.
     """
     llvm_scalar, _, item = SCALAR[dtype]
     lanes = LANES[dtype]
@@ -123,6 +143,7 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
                 last: Any) -> Any:  # fmt: skip
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             c, ldc, more, row, a, ai, ap, b, ldb, k, last = args
+            panel = last
             zero, one, none = ir.Constant(vector, [0.0] * lanes), ir.Constant(WORD, 1), ir.Constant(WORD, 0)
             mask = None if whole else first(builder, last, dtype)
             name = f"llvm.fma.{suffix(dtype)}"
@@ -148,35 +169,72 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool) -> Any:
                 phi.add_incoming(other, outside)
                 return phi
 
+            ai = one if form == "columns" else ai
+            ap = one if form == "rows" else ap
             ldc, ai, ap, ldb = (size(stride) for stride in (ldc, ai, ap, ldb))
             before = builder.block
             with builder.if_then(builder.icmp_signed("!=", more, none)):
                 held = [read(at(c, ldc, i, v), v) for i in range(rows) for v in range(vectors)]
                 inside = builder.block
             begun = [either(value, inside, zero, before) for value in held]
-            entered = builder.block
-            loop = builder.append_basic_block("k")
-            done = builder.append_basic_block("k.end")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            left, pa, pb = (builder.phi(WORD) for _ in range(3))
-            sums = [builder.phi(vector) for _ in begun]
-            columns = [read(at(pb, ldb, 0, v), v) for v in range(vectors)]
-            totals = []
-            for i in range(rows):
-                scalar = builder.load(builder.bitcast(at(pa, ai, i), llvm_scalar.as_pointer()), align=item)
-                factor = splat(builder, scalar, vector)
-                for v in range(vectors):
-                    totals.append(builder.call(multiply_add, [factor, columns[v], sums[i * vectors + v]]))
-            rest = builder.sub(left, one)
-            for phi, first_value, value in [
-                (left, k, rest), (pa, a, builder.add(pa, ap)), (pb, b, builder.add(pb, ldb)),
-                *zip(sums, begun, totals, strict=True),
-            ]:  # fmt: skip
-                phi.add_incoming(first_value, entered)
-                phi.add_incoming(value, builder.block)
-            builder.cbranch(builder.icmp_signed(">", rest, none), loop, done)
-            builder.position_at_end(done)
+
+            def term(pa: Any, lower: Any, pb: Any, to: Any, sums: list[Any]) -> list[Any]:
+                """The sums with one term more."""
+                columns = [read(at(pb, ldb, 0, v), v) for v in range(vectors)]
+                if packs:
+                    for v, column in enumerate(columns):
+                        builder.store(column, at(to, none, 0, v), align=item)
+                    # The next tile's columns of this row: by then they have come near.
+                    for v in range(1, vectors + 1):
+                        if v * REGISTER % LINE == 0:
+                            _prefetch(builder, builder.add(pb, ir.Constant(WORD, (vectors + v) * REGISTER - 1)))
+                totals = []
+                for i in range(rows):
+                    base, step = pa if i < HALF else lower, [none, ai, twice][i % HALF]
+                    place = builder.inttoptr(builder.add(base, step), llvm_scalar.as_pointer())
+                    scalar = builder.load(place, align=item)
+                    factor = splat(builder, scalar, vector)
+                    for v in range(vectors):
+                        totals.append(builder.call(multiply_add, [factor, columns[v], sums[i * vectors + v]]))
+                return totals
+
+            def turns(count: Any, terms: int, state: list[Any]) -> list[Any]:
+                """So many turns of a loop, each of so many terms.
+
+                state: addresses in a, in its lower half, in b and in the panel; sums.
+                """
+                entered = builder.block
+                loop, done = builder.append_basic_block("k"), builder.append_basic_block("k.end")
+                builder.cbranch(builder.icmp_signed(">", count, none), loop, done)
+                builder.position_at_end(loop)
+                left, *now = [builder.phi(value.type) for value in (count, *state)]
+                pa, lower, pb, to, *sums = now
+                for _ in range(terms):
+                    sums = term(pa, lower, pb, to, sums)
+                    pa, lower, pb = builder.add(pa, ap), builder.add(lower, ap), builder.add(pb, ldb)
+                    to = builder.add(to, ir.Constant(WORD, vectors * REGISTER))
+                after = [builder.sub(left, one), pa, lower, pb, to, *sums]
+                for phi, before, value in zip((left, *now), (count, *state), after, strict=True):
+                    phi.add_incoming(before, entered)
+                    phi.add_incoming(value, loop)
+                builder.cbranch(builder.icmp_signed(">", after[0], none), loop, done)
+                builder.position_at_end(done)
+                ended = [builder.phi(value.type) for value in state]
+                for phi, before, value in zip(ended, state, after[1:], strict=True):
+                    phi.add_incoming(before, entered)
+                    phi.add_incoming(value, loop)
+                return ended
+
+            # Left to itself, the compiler computes each address from the one before it: a third of the instructions.
+            twice, lower = (builder.mul(ai, ir.Constant(WORD, n)) for n in (2, HALF))
+            if form != "columns":
+                twice, lower = (_opaque(builder, value) for value in (twice, lower))
+            state = [a, builder.add(a, lower), b, panel, *begun]
+            if form != "any":
+                state = turns(builder.ashr(k, one), 2, state)
+                k = builder.and_(k, one)
+            totals = turns(k, 1, state)[4:]
+            done = builder.block
             with builder.if_then(builder.icmp_signed("!=", row, none)):
                 added = [read(at(row, none, 0, v), v) for v in range(vectors)]
                 plus = [builder.fadd(total, added[i % vectors]) for i, total in enumerate(totals)]
