@@ -12,13 +12,17 @@ from fallline.errors import ArgumentError, ProgramError
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program import lanes
+from fallline.program.instructions import Instruction, Split
+from fallline.program.layout import Ref
 from fallline.program.loop import build
 from fallline.training.step import training_step
 
 
 def always(patch):
-    """Use as many lanes as allowed, and cut everything that can be cut, however little there is to gain."""
+    """Use as many lanes as allowed, cut everything that can be cut, however little there is to gain, and leave parts of
+    it to whoever is free."""
     patch.setattr(lanes, "SMALL", 0.0)
+    patch.setattr(lanes, "LONG", 0.0)
     patch.setattr(
         lanes, "best", lambda ins, most, end, span: lanes.schedule(ins, most, end, span) if most > 1 else None
     )
@@ -145,6 +149,30 @@ def test_small_work_stays_on_one_lane_and_large_is_shared():
 
     assert schedule(10, 8) is None
     assert schedule(256, 512) is not None
+
+
+@settings(max_examples=60)
+@given(size=st.integers(1, 300), grain=st.sampled_from([1, 6, 16]), count=st.integers(2, 64), long=st.booleans())
+def test_parts_cover_every_turn_once_and_none_is_larger_than_another_lane_has_done(size, grain, count, long):
+    whole = Instruction("test", "", (Ref(0, 0, (size,), (1,), np.dtype(np.float32)),), 1, (size,),
+                        split=Split(0, size, (0,), grain), work=2 * lanes.LONG if long else lanes.LONG / 2)  # fmt: skip
+    own, left = lanes.parts(whole, count)
+    spans = [(part.operands[0].offset, part.words[0]) for part in own if part is not None] + [(a, b - a) for a, b in left]
+    turns = [turn for start, n in spans for turn in range(start, start + n)]
+    assert sorted(turns) == list(range(size))
+    assert all(start % grain == 0 for start, _ in spans)
+    if left:
+        assert long
+        assert max(b - a for a, b in left) <= min(part.words[0] for part in own if part is not None) + grain
+
+
+def test_an_offer_is_taken_once_a_step():
+    loop = laned(lambda t: (t * 2 + 1,), [np.zeros(64)], [], 2)
+    program = loop.program
+    assert program.schedule.offers > 0
+    assert program.schedule.offers == sum(isinstance(row, lanes.Offer) for row in program.schedule.lanes[1])
+    assert loop.run(40) == 40
+    np.testing.assert_array_equal(loop.state[0], 2.0**40 - 1)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 10**6, 1.5, True, "2"])

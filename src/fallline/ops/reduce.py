@@ -45,6 +45,7 @@ _FOLDS = examples(
     adds=True,
     empty=0,
     of_one="itself",
+    of_two="add",
 )
 def sum_(x, *, axes, keepdims=False):
     """Sum over axes."""
@@ -57,13 +58,13 @@ def _extreme_rule(g, y, x, *, axes, keepdims=False):
     return (spread(g, x, axes) * hit / spread(sum_(hit, axes=axes), x, axes),)
 
 
-@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself")
+@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself", of_two="maximum")
 def max_(x, *, axes, keepdims=False):
     """Greatest element over axes; ties share the gradient equally."""
     return np.max(x, axis=axes, keepdims=keepdims)
 
 
-@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself")
+@reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself", of_two="minimum")
 def min_(x, *, axes, keepdims=False):
     """Smallest element over axes; ties share the gradient equally."""
     return np.min(x, axis=axes, keepdims=keepdims)

@@ -71,7 +71,7 @@ def chain(
         steps,
         tuple((r, str(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
     )
-    words = (*sizes, *(s for stride in strides for s in stride))
+    words = (*sizes, *(s for stride in strides for s in stride), 0)
     name = "+".join(step.op for step in steps)
     operands = tuple(ref.viewed(sizes, s) for ref, s in zip([*outputs, *inputs], strides, strict=True))
     split = along(sizes, (0,) * len(operands))

@@ -6,6 +6,7 @@ Asks for the kind of an op, never for its name. Knows nothing of addresses (mach
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fallline.errors import ProgramError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
+from fallline.passes.columns import by_columns
 from fallline.passes.rows import rows_into_products
 from fallline.passes.simplify import simplify
 from fallline.program import emit
@@ -273,12 +275,17 @@ class Lowering:
                 continue
             out = self.targets.setdefault(node, self.new(node.shape, node.dtype))
             for part, window in zip(node.inputs, self.windows(node, out), strict=True):
-                while part.op.kind is Kind.VIEW and "without_copy" in part.op.facts and window.contiguous:
+                while part.op.kind is Kind.VIEW and "without_copy" in part.op.facts:
                     part = part.inputs[0]
-                    window = window.viewed(part.shape, row_major(part.shape))
+                    seen = as_strided_view(window, partial(np.reshape, shape=part.shape, copy=False))
+                    if seen is None:
+                        break
+                    window = seen
                 made_here = part.op.kind not in (Kind.SOURCE, Kind.VIEW)
-                if window.contiguous and made_here and part not in self.targets and part.shape == window.shape:
-                    self.targets[part] = window.viewed(part.shape, row_major(part.shape))
+                # Elementwise chains write by any strides; others have their result in one piece.
+                placed = window.contiguous or part.op.kind in (Kind.ELEMENTWISE, Kind.CAST)
+                if placed and made_here and part not in self.targets and part.shape == window.shape:
+                    self.targets[part] = window
 
     def run(self) -> Lowered:
         nodes = self.graph.nodes()
@@ -329,7 +336,9 @@ def machine_dtype(value: Array) -> Array:
 
 def prepared(graph: Graph) -> Graph:
     """The same results from the nodes that are quickest to run: what to lower."""
-    return rows_into_products(simplify(graph))
+    graph = simplify(graph)
+    apart = by_columns(graph)
+    return rows_into_products(graph if apart is graph else simplify(apart))
 
 
 def lower(

@@ -44,9 +44,10 @@ def _index(pattern: str, stride: str) -> str:
 
 def source_of(chain: Chain) -> str:
     """The kernel's text. Argument row: addresses of outputs and inputs, sizes d0 d1 n, then per operand its strides
-    along d0, d1 and the inner axis."""
+    along d0, d1 and the inner axis; a 0 at the end."""
     outputs, inputs = len(chain.outputs), len(chain.inputs)
     total = outputs + inputs
+    patterns = [p for *_, p in chain.outputs] + [p for _, p in chain.inputs]
     dtypes = sorted({dtype for dtype, _ in chain.inputs})
     lines = [
         "import numpy as np",
@@ -67,7 +68,9 @@ def source_of(chain: Chain) -> str:
     sizes = [_ITEM[dtype] for _, dtype, _ in chain.outputs] + [_ITEM[dtype] for dtype, _ in chain.inputs]
     for i, name in enumerate(names):
         at = total + 3 + 3 * i
-        lines.append(f"    {name}, {name}_0, {name}_1, {name}_2 = w[{i}], w[{at}], w[{at + 1}], w[{at + 2}]")
+        # A stride that is no sum makes the compiler write vector code for a stride of 1 only, which this is not.
+        inner = f"w[{at + 2}] + w[{4 * total + 3}]" if patterns[i] == "s" else f"w[{at + 2}]"
+        lines.append(f"    {name}, {name}_0, {name}_1, {name}_2 = w[{i}], w[{at}], w[{at + 1}], {inner}")
     lines += ["    for i in range(d0):", "        for j in range(d1):"]
     for name, item in zip(names, sizes, strict=True):
         lines.append(f"            p{name} = {name} + (i * {name}_0 + j * {name}_1) * {item}")
