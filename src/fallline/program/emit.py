@@ -28,6 +28,8 @@ COPY_LOOPS = 6  # as many as kernels/move.py has
 PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 512
 TILE_ROWS, TILE_COLUMNS = 6, 64
 FEW_ROWS = 4 * TILE_ROWS
+# A product that is nothing but tiles: so few terms, so few elements of b (kernels/product.py).
+SMALL_DEPTH, NEAR = 256, 6144
 SLACK = 64  # elements: packing may write a register past the end
 # Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
 # a: columns that share the strips, elements.
@@ -279,11 +281,12 @@ def product(
     row3 = b3 if row is None else row.viewed((count, m, n), (0, 0, 1))
     panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
     b_columns = b.strides[-1] if n > 1 else 1
+    small = count == 1 and panels == 0 and strips == 0 and k <= SMALL_DEPTH and k * n <= NEAR
     # A stride of which there is one turn may be any, and kernels do best with rows or columns of a in one piece.
     a_strides = (1 if m == 1 else a.strides[-2], 1 if k == 1 else a.strides[-1])
     words = (
         *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(onto), int(row is not None),
-        panel_columns(b) if panels else 0, panels if strips else -1,
+        panel_columns(b) if panels else 0, panels if strips else -1, int(small),
     )  # fmt: skip
     operands = (c3, a3, b3, row3, panel or b3)
     scratch = None if panel is None else 4

@@ -29,16 +29,21 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
 def product_source(dtype: str) -> str:
     """A kernel for a product of this dtype; its row: addresses of c, a, b, the row and the panel, then the words."""
     arguments = ", ".join(f"w[{i}]" for i in range(21))
+    # c, a, b, the row where there is one, m, n, k, ai, ap, bp, ldc, onto
+    few = "w[0], w[1], w[2], w[3] * w[18], w[9], w[10], w[11], w[12], w[13], w[14], w[16], w[17]"
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
-        f"from fallline.program.kernels.product import product_{dtype}",
+        f"from fallline.program.kernels.product import product_{dtype}, small_{dtype}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
         "", "",
         "@cfunc(SIGNATURE, cache=True, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
-        f"    product_{dtype}({arguments})",
+        "    if w[21] != 0:",
+        f"        small_{dtype}({few})",
+        "    else:",
+        f"        product_{dtype}({arguments})",
         "",
     ])  # fmt: skip
 
