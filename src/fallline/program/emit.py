@@ -281,7 +281,7 @@ def product(
     row3 = b3 if row is None else row.viewed((count, m, n), (0, 0, 1))
     panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
     b_columns = b.strides[-1] if n > 1 else 1
-    small = count == 1 and panels == 0 and strips == 0 and k <= SMALL_DEPTH and k * n <= NEAR
+    small = count == 1 and strips == 0 and k <= SMALL_DEPTH and k * n <= NEAR
     # A stride of which there is one turn may be any, and kernels do best with rows or columns of a in one piece.
     a_strides = (1 if m == 1 else a.strides[-2], 1 if k == 1 else a.strides[-1])
     words = (

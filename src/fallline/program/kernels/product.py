@@ -77,6 +77,7 @@ def _columns(dtype: str, vectors: int) -> Any:
     return columns
 
 
+@cache
 def _pack_b(dtype: str) -> Any:
     """depth x columns of b as panels one tile wide, one after the other; bp or bj is 1."""
     item, lanes = SCALAR[dtype][2], LANES[dtype]
@@ -215,19 +216,23 @@ def _product(dtype: str) -> Any:
 
 
 def _small(dtype: str) -> Any:
-    """One product of which nothing is packed and all terms are added at once: only the loop over its columns is left,
-    which for the smallest halves the time."""
+    """One product of which b is packed as a whole, if at all, and all terms are added at once: only the loop over its
+    columns is left, which for the smallest halves the time."""
+    pack_b = _pack_b(dtype)
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     columns = {vectors: _columns(dtype, vectors) for vectors in VECTORS}
     widest, two, one = columns[WIDE], columns[2], columns[1]
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, row, m, n, k, ai, ap, ldb, ldc, onto):
-        step = STRIP * ai * item
+    def compute(c, a, b, row, panel, m, n, k, ai, ap, ldb, bj, ldc, onto, packs):
+        step, next_columns = STRIP * ai * item, WIDE * lanes * item
+        if packs != 0:
+            pack_b(panel, b, ldb, bj, k, n)
+            b, ldb, next_columns = panel, WIDE * lanes, next_columns * k
         while n > (WIDE - 1) * lanes:
             widest(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, min(lanes, n - (WIDE - 1) * lanes), m)
             c += WIDE * lanes * item
-            b += WIDE * lanes * item
+            b += next_columns
             row += WIDE * lanes * item if row != 0 else 0
             n -= WIDE * lanes
         while n > lanes:

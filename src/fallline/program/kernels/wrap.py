@@ -29,8 +29,8 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
 def product_source(dtype: str) -> str:
     """A kernel for a product of this dtype; its row: addresses of c, a, b, the row and the panel, then the words."""
     arguments = ", ".join(f"w[{i}]" for i in range(21))
-    # c, a, b, the row where there is one, m, n, k, ai, ap, bp, ldc, onto
-    few = "w[0], w[1], w[2], w[3] * w[18], w[9], w[10], w[11], w[12], w[13], w[14], w[16], w[17]"
+    # The row where there is one; nothing about batches, and of the panels only whether there are any.
+    few = "w[0], w[1], w[2], w[3] * w[18], w[4], " + ", ".join(f"w[{i}]" for i in range(9, 18)) + ", w[19]"
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
