@@ -16,6 +16,9 @@ Answer = dict[str, Any]
 
 # A turn of this many steps comes first: enough to tell a step's time, if they are not too long.
 FIRST_STEPS, SLOWEST = 256, 2e10  # steps; floating-point operations a second
+# No turn has fewer, however long they are: memory that is touched for the first time and what is done once for every
+# training would be taken for the steps' time.
+LEAST_STEPS = 16
 # Short turns hold a first call's dust, which must not be taken for the steps' time.
 GROWTH = 64
 
@@ -58,7 +61,7 @@ class Worker:
 
         chosen = named(case)
         self.competitor = self.entry.build(problem(chosen), self.threads)
-        steps = chosen.whole(min(FIRST_STEPS, int(seconds * SLOWEST / chosen.flops)))
+        steps = chosen.whole(max(LEAST_STEPS, min(FIRST_STEPS, int(seconds * SLOWEST / chosen.flops))))
         while True:
             self.time(steps)  # the first turn of a length may compile
             took = self.time(steps)["seconds"]
