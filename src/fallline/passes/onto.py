@@ -1,14 +1,21 @@
-"""Plain gradient descent without a gradient: where new state is old state minus a rate times joined parts, each part is
+"""New state made part by part, as soon as each part of the gradient is there: nothing as long as theta is written and
+read again.
+
+Plain gradient descent needs no gradient: where new state is old state minus a rate times joined parts, each part is
 subtracted where it lies, and a part that is a matrix product is added by the product itself.
 
     theta - rate * join(x' d, ...)   becomes   join(theta_1 + x' (-rate d), ...)
 
-Saves writing and reading a vector as long as theta. Asks for kinds and facts, never for names.
+Other optimizers take each part of a large gradient while it is in a cache, and its memory is free for the next.
+
+    f(theta, join(g_1, ...))         becomes   join(f(theta_1, g_1), ...)
+
+Asks for kinds and facts, never for names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
-from fallline.graph.node import Graph, Node, reachable
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract_onto
@@ -25,7 +32,7 @@ def subtract_in_place(graph: Graph, count: int) -> Graph:
                 outputs[i] = moved(graph.inputs[i], *step)
             rates.append(step[0])
     changed = Graph(graph.inputs, tuple(outputs))
-    return at_once(changed, {*graph.nodes()}, rates) if rates else graph
+    return at_once(changed, {*graph.nodes()}, rates)[0] if rates else graph
 
 
 def descent(new: Node, old: Node) -> tuple[Node, Node] | None:
@@ -66,8 +73,91 @@ def moved(old: Node, rate: Node, parts: Node) -> Node:
     return result
 
 
-def at_once(graph: Graph, known: set[Node], rates: Sequence[Node]) -> Graph:
-    """The same graph, its nodes that were not known before put where all they need is there, not at the end.
+# A gradient of so many elements does not stay in a cache until the optimizer comes; parts are joined until they have
+# so many, since every part has an instruction of its own.
+LARGE, PART = 1 << 19, 1 << 16
+
+
+def update_by_parts(graph: Graph, count: int) -> tuple[Graph, dict[Node, int]]:
+    """The same graph with its first `count` outputs made part by part of a large gradient where all that is done with
+    it is elementwise; and for each node of such a part the part's number, from 1 on. A graph without comes back as it is.
+    """
+    nodes = graph.nodes()
+    for joined in nodes:
+        if joined.op.kind is Kind.JOIN and "axis" in joined.attrs and len(joined.shape) == 1 and joined.size >= LARGE:
+            work = elementwise_from(joined, nodes, {*graph.outputs[count:]})
+            parts = grouped(joined.inputs)
+            if work and len(parts) > 1:
+                return _by_parts(graph, joined, work, parts)
+    return graph, {}
+
+
+def elementwise_from(joined: Node, nodes: Sequence[Node], others: Set[Node]) -> list[Node]:
+    """What is computed from a vector, and what that needs besides, in order, if each of it is as long and elementwise;
+    else nothing.
+
+    others: outputs that are needed whole.
+    """
+    found: set[Node] = set()
+    for node in nodes:
+        if any(x is joined or x in found for x in node.inputs):
+            found.add(node)
+    wanted = list(found)
+    while wanted:
+        node = wanted.pop()
+        if node.op.kind not in (Kind.ELEMENTWISE, Kind.CAST) or node.shape != joined.shape or node in others:
+            return []
+        for x in node.inputs:
+            source = x is joined or x.size == 1 or (x.op in (INPUT, CONSTANT) and x.shape == joined.shape)
+            if x not in found and not source:
+                found.add(x)
+                wanted.append(x)
+    return [] if joined in others else [node for node in nodes if node in found]
+
+
+def grouped(parts: Sequence[Node]) -> list[list[Node]]:
+    """Parts that follow one another, together at least so large; the last ones belong to those before."""
+    groups: list[list[Node]] = [[]]
+    for part in parts:
+        if sum(p.size for p in groups[-1]) >= PART:
+            groups.append([])
+        groups[-1].append(part)
+    if len(groups) > 1 and sum(p.size for p in groups[-1]) < PART:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return groups
+
+
+def _by_parts(
+    graph: Graph, joined: Node, work: Sequence[Node], parts: Sequence[Sequence[Node]]
+) -> tuple[Graph, dict[Node, int]]:
+    made: list[dict[Node, Node]] = []
+    start = 0
+    for group in parts:
+        with made_at(joined.where):
+            part = group[0] if len(group) == 1 else join(*group, axis=0)
+        stop = start + part.size
+        here = {joined: part}
+        for node in work:
+            with made_at(node.where):
+                inputs = [here[x] if x in here else x if x.size == 1 else cut(x, 0, start, stop) for x in node.inputs]
+                here[node] = Node(node.op, tuple(inputs), node.attrs, part.shape, node.dtype, node.where)
+        made.append(here)
+        start = stop
+    outputs = []
+    for output in graph.outputs:
+        with made_at(output.where):
+            outputs.append(join(*(here[output] for here in made), axis=0) if output in made[0] else output)
+    numbers = {here[node]: i for i, here in enumerate(made, 1) for node in work}
+    single = [x for node in work for x in node.inputs if x.size == 1]
+    # Views cost nothing, and a part is mostly one of a product: it is there when the product is.
+    known = {node for node in graph.nodes() if node.op.kind is not Kind.VIEW}
+    changed, new = at_once(Graph(graph.inputs, tuple(outputs)), known, single)
+    return changed, {new[node]: number for node, number in numbers.items() if node in new}
+
+
+def at_once(graph: Graph, known: set[Node], rates: Sequence[Node]) -> tuple[Graph, Mapping[Node, Node]]:
+    """The same graph, its nodes that were not known before put where all they need is there, not at the end; and the
+    new nodes of the old ones.
 
     So a product is added as soon as its factors are there, while they are in cache, and nothing is kept for it.
     """
@@ -92,4 +182,4 @@ def at_once(graph: Graph, known: set[Node], rates: Sequence[Node]) -> Graph:
     for node in [*graph.inputs, *sorted(hoisted, key=lambda node: node.serial), *nodes]:
         if node not in new:
             put(node)
-    return Graph(graph.inputs, tuple(new[output] for output in graph.outputs))
+    return Graph(graph.inputs, tuple(new[output] for output in graph.outputs)), new

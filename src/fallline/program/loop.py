@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from fallline.errors import GraphError, unknown
-from fallline.graph.node import Graph
+from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array, Kind
-from fallline.passes.onto import subtract_in_place
+from fallline.passes.onto import subtract_in_place, update_by_parts
 from fallline.passes.recompute import keep_less
 from fallline.program import reference
 from fallline.program.lanes import checked
@@ -133,10 +133,13 @@ def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool 
     """
     graph = prepared(graph)
     # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
+    parts: dict[Node, int] = {}
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)
+        if not recompute:
+            graph, parts = update_by_parts(graph, count)
     loss = None if watch is None else graph.outputs[watch]
-    made = lower(graph, loss)
+    made = lower(graph, loss, parts)
     again = keep_less(graph, loss, count) if recompute and loss is not None else None
     if again is not None:
         # The same chains, and the same of their values written: what is fused rounds less often, so each bit depends

@@ -298,8 +298,14 @@ class Lowering:
         # What only becomes new state comes last, so that it may overwrite the old.
         last = [n for n in nodes if n in self.kept and n not in self.users and n is not self.watch and n.inputs]
         moved = set(last)
-        for node in [*(n for n in nodes if n not in moved), *last]:
+        order = [*(n for n in nodes if n not in moved), *last]
+        # A group's chain is closed after its last node, not when somebody asks: its inputs' memory is wanted.
+        ends = {(node.shape, self.groups[node]): node for node in order if node in self.groups}
+        for node in order:
             self.one(node)
+            key = node.shape, self.groups.get(node, 0)
+            if ends.get(key) is node and key in self.chains:
+                self.close(self.chains[key])
         for chain in list(self.chains.values()):
             self.close(chain)
         outputs = tuple(self.ref(node) for node in self.graph.outputs)
