@@ -1,4 +1,4 @@
-"""Plain descent straight into theta: the same step as before, no gradient vector, and nothing kept for the end."""
+"""New state part by part: the same step as before, no gradient vector, and nothing kept for the end."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline import nn, optim
-from fallline.graph.node import Graph
+from fallline.graph.node import Graph, new_input
 from fallline.graph.verify import verify
-from fallline.passes.onto import subtract_in_place
+from fallline.passes import onto
+from fallline.passes.onto import subtract_in_place, update_by_parts
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.draft import draft
-from fallline.program.loop import lowered
+from fallline.program.loop import build, lowered
 from fallline.training.step import training_step
 
 
@@ -93,3 +94,96 @@ def test_a_rate_that_follows_from_the_products_is_waited_for():
     assert products(changed)
     for a, b in zip(reference.run(following, values), reference.run(changed, values), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def in_parts(patch):
+    """Let any gradient count as large, and take it apart as far as it goes."""
+    patch.setattr(onto, "LARGE", 1)
+    patch.setattr(onto, "PART", 1)
+
+
+OPTIMIZERS = {
+    "adam": optim.Adam(0.1), "momentum": optim.Momentum(0.1), "adamw": optim.AdamW(0.1, weight_decay=0.1),
+    "rmsprop": optim.RMSProp(0.1), "decayed": optim.GradientDescent(0.1, weight_decay=0.1),
+}  # fmt: skip
+
+
+@settings(max_examples=20)
+@given(
+    widths=st.lists(st.integers(1, 6), min_size=2, max_size=5),
+    batch=st.integers(1, 5),
+    name=st.sampled_from(sorted(OPTIMIZERS)),
+)
+def test_a_step_taken_part_by_part_is_the_step(widths, batch, name):
+    with pytest.MonkeyPatch.context() as patch:
+        in_parts(patch)
+        graph, values, count = step(widths, batch, OPTIMIZERS[name])
+        simple = simplify(graph)
+        changed, parts = update_by_parts(simple, count)
+        assert changed is not simple
+        assert len(set(parts.values())) == 2 * (len(widths) - 1)
+        verify(changed)
+        for a, b in zip(reference.run(graph, values), reference.run(changed, values), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_machine_takes_the_same_steps_part_by_part(threads):
+    def after(steps):
+        graph, values, count = step([5, 7, 6, 3], 4, optim.Adam(0.05), whole=True)
+        state, data = [np.array(value) for value in values[:count]], values[count:]
+        loop = build(graph, state, data, watch=len(graph.outputs) - 1, threads=threads)
+        assert loop.run(steps) == steps
+        return loop
+
+    whole = after(5)
+    with pytest.MonkeyPatch.context() as patch:
+        in_parts(patch)
+        parted = after(5)
+    assert len(parted.program.instructions) > len(whole.program.instructions)
+    for a, b in zip(parted.state, whole.state, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+def test_a_part_is_taken_before_the_next_layer_down_and_its_memory_is_free():
+    graph, _, count = step([64] * 9, 4, optim.Adam(0.1))
+    loss = len(graph.outputs) - 1
+    whole = draft(lowered(graph, count, loss))
+    with pytest.MonkeyPatch.context() as patch:
+        in_parts(patch)
+        patch.setattr(onto, "PART", 64 * 64)
+        parted = draft(lowered(graph, count, loss))
+    gradient = 8 * 8 * (64 * 64 + 64)  # bytes of eight layers
+    assert whole.plan.size > gradient
+    assert parted.plan.size < gradient / 2
+    assert not [ins for ins in parted.instructions if ins.name == "copy" and ins.operands[0].size > 1]
+
+
+@pytest.mark.parametrize("optimizer", [optim.Adam(0.1, clip_norm=1.0), optim.GradientDescent(0.1, clip_norm=1.0)])
+def test_a_gradient_that_is_needed_whole_stays_whole(optimizer):
+    with pytest.MonkeyPatch.context() as patch:
+        in_parts(patch)
+        graph, _, count = step([3, 5, 2], optimizer=optimizer)
+        simple = simplify(graph)
+        assert update_by_parts(simple, count) == (simple, {})
+
+
+def test_small_gradients_and_those_that_are_results_stay_whole():
+    graph, _, count = step([3, 5, 2], optimizer=optim.Adam(0.1))
+    simple = simplify(graph)
+    assert update_by_parts(simple, count) == (simple, {})
+    with pytest.MonkeyPatch.context() as patch:
+        in_parts(patch)
+        (joined,) = [node for node in simple.nodes() if node.op.name == "join"]
+        shown = Graph(simple.inputs, (*simple.outputs, joined))
+        assert update_by_parts(shown, count) == (shown, {})
+
+
+@given(sizes=st.lists(st.integers(1, 50), min_size=1, max_size=9), least=st.integers(1, 80))
+def test_parts_are_joined_until_they_are_large_enough(sizes, least):
+    parts = [new_input((size,), np.float64) for size in sizes]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onto, "PART", least)
+        groups = onto.grouped(parts)
+    assert [id(part) for group in groups for part in group] == [id(part) for part in parts]
+    assert len(groups) == 1 or all(sum(part.size for part in group) >= least for group in groups)

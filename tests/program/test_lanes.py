@@ -157,7 +157,9 @@ def test_parts_cover_every_turn_once_and_none_is_larger_than_another_lane_has_do
     whole = Instruction("test", "", (Ref(0, 0, (size,), (1,), np.dtype(np.float32)),), 1, (size,),
                         split=Split(0, size, (0,), grain), work=2 * lanes.LONG if long else lanes.LONG / 2)  # fmt: skip
     own, left = lanes.parts(whole, count)
-    spans = [(part.operands[0].offset, part.words[0]) for part in own if part is not None] + [(a, b - a) for a, b in left]
+    spans = [(part.operands[0].offset, part.words[0]) for part in own if part is not None] + [
+        (a, b - a) for a, b in left
+    ]
     turns = [turn for start, n in spans for turn in range(start, start + n)]
     assert sorted(turns) == list(range(size))
     assert all(start % grain == 0 for start, _ in spans)

@@ -79,8 +79,8 @@ LARGE, PART = 1 << 19, 1 << 16
 
 
 def update_by_parts(graph: Graph, count: int) -> tuple[Graph, dict[Node, int]]:
-    """The same graph with its first `count` outputs made part by part of a large gradient where all that is done with
-    it is elementwise; and for each node of such a part the part's number, from 1 on. A graph without comes back as it is.
+    """The same graph with its first `count` outputs made part by part of a large gradient, where all that is done with
+    it is elementwise; and for each node of such a part the part's number, from 1 on. Any other graph as it is.
     """
     nodes = graph.nodes()
     for joined in nodes:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from fallline.graph.where import NOWHERE, Where
 from fallline.program.layout import Ref
 
-
 # Nanoseconds of an instruction besides its work.
 CALL = 5.0
 

@@ -116,7 +116,7 @@ def kernel(table, status, words, moves, into, source, steps):
 """
 
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
-# and lets all go on with one decision. A row with a number is an offer, which all lanes come to and the first one takes.
+# and lets all go on with one decision. A row with a number is an offer: all lanes come to it, the first one takes it.
 # `shared` holds words 64 bytes apart: arrivals, (meetings held * 2 + stop), and how often lanes came to each offer.
 # A meeting with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it
 # is asked to: `asked` is the address of a word that somebody else may set at any time.
