@@ -26,8 +26,8 @@ from fallline.training.step import OPTIMIZER, training_step
 # A call that takes longer is not waited for when training is asked to stop.
 _LONG_SECONDS = 0.1
 
-# Time between copies of the state: at least this, and so long that copying takes at most a fiftieth of it.
-_COPY_SECONDS, _COPY_SHARE = 0.02, 1 / 50
+# Time between copies of the state: at least this, and so long that copying takes at most a hundredth of it.
+_COPY_SECONDS, _COPY_SHARE = 0.02, 1 / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,10 @@ class Stepper:
         self.tail, self._gave_up = tail, False
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
+        begun = time.perf_counter()
         self._copy = _Copy({name: array.copy() for name, array in self.state.items()}, 0)
+        self._copy.taken = time.perf_counter()
+        self._copy.cost = self._copy.taken - begun
         self.seconds = self.rate = 0.0
         # An order that takes long to make is made when it is needed, where Ctrl-C is heard.
         self.epoch, self.epoch_step, self._is_placed = 0, 0, False

@@ -137,3 +137,37 @@ def test_ctrl_c_while_compiling_is_raised_at_once():
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+PRODUCT = """
+import sys
+import numpy as np
+from fallline.graph.node import new_input
+from fallline.graph.trace import trace
+from fallline.program.lower import lower, prepared
+from fallline.program.machine import Program
+
+rng = np.random.default_rng(0)
+for dtype in sys.argv[1:]:
+    for m, k, n in [(897, 64, 32), (7, 3, 10), (70, 300, 130)]:
+        for turned in (False, True):
+            a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((n, k) if turned else (k, n)).astype(dtype)
+            inputs = [new_input(array.shape, array.dtype) for array in (a, b)]
+            graph, _ = trace(lambda a, b: a @ (b.T if turned else b), inputs)
+            program = Program(lower(prepared(graph)), [a, b])
+            program.run()
+            tolerance = 1e-3 if dtype == "float32" else 1e-10
+            np.testing.assert_allclose(program.value(program.outputs[0]), a @ (b.T if turned else b), atol=tolerance)
+"""
+
+
+def test_kernels_compiled_in_different_processes_do_not_take_one_anothers_functions(tmp_path):
+    def run(*dtypes):
+        # Names hold flags in the order of a set, so only one order of hashing shows it at every run.
+        environment = os.environ | {"FALLLINE_CACHE": str(tmp_path), "PYTHONHASHSEED": "0"}
+        subprocess.run([sys.executable, "-c", PRODUCT, *dtypes], env=environment, check=True)
+
+    run("float32")
+    run("float64")
+    run("float32", "float64")
+    run("float64", "float32")

@@ -11,7 +11,7 @@ from typing import Any
 from numba import njit
 
 from fallline.program.kernels.memory import pointer_to
-from fallline.program.kernels.scalars import REORDERED
+from fallline.program.kernels.scalars import REORDERED, named
 from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS, WIDE, row_copy, tile, transposed_square
 
 # So many terms are added up, then the next so many onto what lies in c.
@@ -31,6 +31,7 @@ def _strips(dtype: str, vectors: int, whole: bool, form: str = "any") -> Any:
     six, four, two, one = (tile(dtype, rows, vectors, whole, form) for rows in ROWS)
 
     @njit(error_model="numpy")
+    @named(dtype, vectors, whole, form)
     def strips(c, ldc, more, row, a, step, ai, ap, b, ldb, k, last, m):
         i = 0
         while i + 6 <= m:
@@ -85,7 +86,8 @@ def _pack_b(dtype: str) -> Any:
     width = WIDE * lanes
 
     @njit(error_model="numpy")
-    def pack(panel, b, bp, bj, depth, columns):
+    @named(dtype)
+    def pack_b(panel, b, bp, bj, depth, columns):
         # Registers move the most of it: whole rows, or squares that are turned on the way. Rows of two panels at once,
         # since rows of b that are a power of two apart push one another out of the cache.
         j = 0
@@ -109,7 +111,7 @@ def _pack_b(dtype: str) -> Any:
                     into[p * width + jj] = values[p * bp + jj * bj]
             j += width
 
-    return pack
+    return pack_b
 
 
 def _pack_a(dtype: str) -> Any:
@@ -121,7 +123,8 @@ def _pack_a(dtype: str) -> Any:
     square, pointer = transposed_square(dtype), pointer_to(dtype)
 
     @njit(error_model="numpy")
-    def pack(strips, a, ai, ap, rows, depth):
+    @named(dtype)
+    def pack_a(strips, a, ai, ap, rows, depth):
         to, source = pointer(strips), pointer(a)
         i = 0
         if ai == 1:
@@ -142,7 +145,7 @@ def _pack_a(dtype: str) -> Any:
                     to[i * depth + q * STRIP + r] = source[(i + r) * ai + q * ap]
             i += STRIP
 
-    return pack
+    return pack_a
 
 
 def _product(dtype: str) -> Any:
@@ -229,7 +232,13 @@ def _small(dtype: str) -> Any:
         if packs != 0:
             pack_b(panel, b, ldb, bj, k, n)
             b, ldb, next_columns = panel, WIDE * lanes, next_columns * k
+        # Where a mask would cost something, the last tile takes some columns again rather than be narrower.
+        again = n if BY_SIGN and onto == 0 and packs == 0 else 0
         while n > (WIDE - 1) * lanes:
+            if n < WIDE * lanes <= again:
+                back = (WIDE * lanes - n) * item
+                c, b, n = c - back, b - back, WIDE * lanes
+                row -= back if row != 0 else 0
             widest(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, min(lanes, n - (WIDE - 1) * lanes), m)
             c += WIDE * lanes * item
             b += next_columns
@@ -242,6 +251,10 @@ def _small(dtype: str) -> Any:
             row += 2 * lanes * item if row != 0 else 0
             n -= 2 * lanes
         if n > 0:
+            if n < lanes <= again:
+                back = (lanes - n) * item
+                c, b, n = c - back, b - back, lanes
+                row -= back if row != 0 else 0
             one(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, n, m)
 
     return compute

@@ -21,6 +21,20 @@ _TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "int3
           "bool": np.bool_}  # fmt: skip
 
 
+def named(*what: Any) -> Any:
+    """A decorator that puts what a function was made for into its name.
+
+    Compiled code that is left standing as a call of its own is found by that name, and its types. Kernels that were
+    compiled in different processes, and are loaded into one, would take one another's functions of the same name.
+    """
+
+    def rename(function: Any) -> Any:
+        function.__qualname__ += "_" + "_".join(map(str, what))
+        return function
+
+    return rename
+
+
 SHORT = 100  # bytes of bytecode
 
 
