@@ -24,11 +24,11 @@ SHAPES = ((256, 1024, 1024), (1024, 1024, 1024), (2048, 2048, 2048))
 LARGEST = max(CASES, key=lambda case: case.flops)
 STEP_FLOOR = 0.85
 
-STEPS = 4
+STEPS = 16
 TURN_FLOPS = 8e9  # of a turn of products: some hundredths of a second
 CHAIN = 1 << 24  # numbers in an array that no cache holds
-# Arrays as long as theta that Adam reads and writes: theta, the gradient and two moments; all but the gradient.
-ADAM_ARRAYS, STATE_ARRAYS = 7, 4
+# Arrays as long as theta that Adam reads and writes: theta and two moments; a gradient may stay in a cache.
+ADAM_ARRAYS, STATE_ARRAYS = 6, 4
 
 
 # Results of a turn are held until it ends.

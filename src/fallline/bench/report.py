@@ -237,7 +237,7 @@ def _limits(results: Results, rates: Rates) -> list[str]:
     return [
         *parts,
         "The least a step can take here: its products at the most that anything has reached in a round, "
-        f"{peak(results) / 1e9:.0f} GFLOP/s, or what Adam reads and writes (seven numbers for each parameter) at "
+        f"{peak(results) / 1e9:.0f} GFLOP/s, or what Adam reads and writes (six numbers for each parameter) at "
         f"{rates.memory / 1e9:.0f} GB/s where theta, gradient and moments do not fit the last cache ({cache}), "
         "whichever is more. `reached` is its share of our step. `at most` is how far ahead of the others' steps it "
         "would be: no floor above that can be reached with these products.",

@@ -151,7 +151,7 @@ rng = np.random.default_rng(0)
 for dtype in sys.argv[1:]:
     for m, k, n in [(897, 64, 32), (7, 3, 10), (70, 300, 130)]:
         for turned in (False, True):
-            a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((n, k) if turned else (k, n)).astype(dtype)
+            a, b = (rng.standard_normal(s).astype(dtype) for s in ((m, k), (n, k) if turned else (k, n)))
             inputs = [new_input(array.shape, array.dtype) for array in (a, b)]
             graph, _ = trace(lambda a, b: a @ (b.T if turned else b), inputs)
             program = Program(lower(prepared(graph)), [a, b])
