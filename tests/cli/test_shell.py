@@ -82,6 +82,8 @@ BAD_LINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "train iris --validation 1": (2, ("--validation has to be a number >= 0 and < 1",)),
     "train iris --test 1.5": (2, ("--test has to be",)),
     "train iris --threads 0": (2, ("--threads has to be a whole number >= 1",)),
+    "train iris --threads 1000": (2, ("--threads is a whole number from 1 to", "on this machine, got 1000")),
+    "race iris --seed 0,1 --threads 1000": (2, ("--threads is a whole number from 1 to", "got 1000")),
     "train iris --seed -1": (2, ("--seed has to be",)),
     "train iris --dtype float16": (2, ("--dtype has to be 'float32' | 'float64'",)),
     "train iris --activation rellu": (2, ("--activation", "did you mean 'relu'")),

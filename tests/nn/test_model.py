@@ -299,3 +299,16 @@ def test_arguments_that_make_no_model(call: Any, error: type[Exception], says: s
 
 def test_a_list_of_layers_is_a_network() -> None:
     assert Model.init([nn.Dense(2), "tanh", nn.Dense(1)], (3,)).network == nn.mlp((2,), 1, "tanh")
+
+
+@pytest.mark.parametrize(("loss", "columns"), [("cross_entropy", 3), ("binary_cross_entropy", 1)])
+def test_outputs_that_are_nan_name_no_class(loss: str, columns: int) -> None:
+    x, y = np.zeros((6, 2)), np.arange(6) % max(2, columns)
+    model = fl.fit([nn.Dense(columns)], (x, y), loss=loss, epochs=1).model
+    rows = np.ones((4, 2))
+    model.predict(rows)
+    model.theta[...] = np.nan
+    for n, first in ((4, 0), (1, 0)):
+        with pytest.raises(DataError, match=f"outputs for row {first} are NaN"):
+            model.predict(rows[:n])
+    assert np.isnan(model.outputs(rows)).all()

@@ -125,6 +125,7 @@ def test_a_model_is_planned_as_it_is_and_stays_so(data: Any) -> None:
         ((10,), {}, "shape of data is that of x"),
         (784, {}, "shape of data is that of x"),
         ((0, 4), {}, "shape of data is that of x"),
+        ((-10, 4), {}, "shape of data is that of x"),
         ((10, 4), {"loss": lambda output, y: np.mean(output * y)}, r"try: data=\(x, y\)"),
         ((10, 4), {"validation": (np.zeros((2, 4)), np.zeros(2))}, "validation is a share"),
         ((10, 4), {"optimizer": "adma"}, "did you mean 'adam'"),

@@ -66,6 +66,7 @@ def run(flags: Any) -> None:
     from fallline.cli import standings
     from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
 
+    train.check_threads(flags.threads)
     singles = combinations(flags)
     race = standings.travel(flags, singles, varied(singles))
     standings.show(race)

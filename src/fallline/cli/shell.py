@@ -39,8 +39,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # What is left in the buffer must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_output_go()
         return READER_GONE
     except SystemExit as end:  # argparse, in a command that reads its own arguments
         return end.code if isinstance(end.code, int) else OK if end.code is None else FAILED
@@ -58,6 +57,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
             text = as_typed(text, flags)
         say_error(text)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            let_output_go()
         return code
 
 
@@ -135,6 +138,12 @@ def show_version(asked: bool) -> None:
 
         print(f"fallline {fallline.__version__}")
         raise typer.Exit(OK)
+
+
+def let_output_go() -> None:
+    """What is left in the output's buffer goes nowhere: it must not be tried again, and fail again, at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def told(error: Exception) -> tuple[str, int]:

@@ -10,9 +10,11 @@ kept is the one with the lowest validation loss.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, as_typed, flag
 from fallline.data.dataset import TEST_SHARE
 from fallline.data.target import TASKS
+from fallline.errors import ArgumentError
 from fallline.nn import ACTIVATIONS, LOSSES, CrossEntropy, Softmax
 from fallline.optim import OPTIMIZERS, SCHEDULES, Optimizer
 from fallline.ranges import Range, options
@@ -116,10 +118,21 @@ def with_defaults(flags: FLAGS) -> FLAGS:
     return flags
 
 
+def check_threads(threads: int | None) -> None:
+    """Raise UsageProblem for more threads than make sense on this machine."""
+    from fallline.program.lanes import checked
+
+    try:
+        checked(threads)
+    except ArgumentError as error:
+        raise UsageProblem(f"--{error}".replace(", or None,", ",")) from None
+
+
 def run(flags: FLAGS) -> None:
     from fallline.cli import journey, outcome
     from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
 
+    check_threads(flags.threads)
     plan = journey.plan(with_defaults(flags), epochs_for, watched_of)
     ended = journey.travel(plan)
     outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fallline.config import from_config, to_config
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
@@ -140,9 +140,19 @@ class Model:
         return self._through(_as_they_are, x, threads)
 
     def predict(self, x: Any, *, threads: int | None = None) -> Array:
-        """The class label of each row, or numbers in the form the targets had; arguments as for `outputs`."""
+        """The class label of each row, or numbers in the form the targets had; arguments as for `outputs`.
+
+        Errors: as for `outputs`, and DataError where the outputs are NaN, which name no class.
+        """
         y = self._through(_decided, x, threads)
-        return y if self.classes is None else np.asarray(self.classes[y])
+        if self.classes is None:
+            return y
+        if len(y) and (y[0] if len(y) == 1 else y.min()) < 0:
+            raise DataError(
+                f"the outputs for row {int(np.argmax(y < 0))} are NaN, so they name no class\n"
+                "  try: smaller numbers in x; np.isfinite(model.theta).all() tells whether the model is whole"
+            )
+        return np.asarray(self.classes[y])
 
     def predict_proba(self, x: Any, *, threads: int | None = None) -> Array:
         """The probability of each class, (N, K) in the order of `classes`; arguments as for `outputs`."""
@@ -247,10 +257,11 @@ def _as_they_are(model: Model, z: Any) -> Any:
 
 
 def _decided(model: Model, z: Any) -> Any:
-    """The place of each row's label among the classes, or numbers in the form the targets had."""
+    """The place of each row's label among the classes, -1 where it has none, or numbers in the form the targets had."""
     if model.classes is not None:
         # Probabilities rise with logits, so the comparison is the same and nothing rounds.
-        return (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else np.argmax(z, axis=1)
+        place = (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else np.argmax(z, axis=1)
+        return np.where(np.isnan(np.max(z, axis=1)), -1, place)
     y = z if model.loss.link is None else model.loss.link(z)
     return y[:, 0] if model.flat and y.ndim == 2 and y.shape[1] == 1 else y
 

@@ -108,6 +108,7 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     sizes = tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
     if len(sizes) < 2 or min(sizes) < 1:
         problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
+        problems.raise_if_any()
     if _share_is_given_rows(settings.validation):
         problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
     x = _formal(sizes, dtype)
