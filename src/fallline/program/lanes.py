@@ -29,7 +29,7 @@ from fallline.program.layout import Ref
 SMALL = 150.0
 # A run on several lanes has to be this much faster than on one to be worth waking threads for, and a step this long:
 # lanes of short steps meet so often that one core busy with something else costs more than there is to gain.
-GAIN, SHORT = 0.85, 100_000.0
+GAIN, SHORT = 0.7, 50_000.0
 
 MOST_LANES = 64
 # Nanoseconds of work from which on a part of it is left to whichever lane is free first; which share of it, and in how
