@@ -78,7 +78,18 @@ def test_a_missed_floor_is_held_against_the_limit() -> None:
     assert "80% of the rate of product, floor 85%" in share
     # Where the limit is far away, it explains nothing.
     (told, _) = report.shortfalls(results(ours=10.0, torch=70.0, rates=RATES))
-    assert told.endswith("floor 15")
+    assert told.endswith("floor 15; by the quickest turn of each 14.00")
+
+
+def test_a_missed_floor_is_told_by_the_quickest_turns_too_and_how_many_cores_there_were() -> None:
+    # Ten steps of ours take 2 s, and 1 in the quickest turn; five of PyTorch's 10 and 9. Of 2 threads 1.5 were at work.
+    found = results()
+    ours, torch = (found.outcomes[0].timings[name] for name in ("Fallline", "PyTorch"))
+    ours.seconds, ours.cpu, ours.threads = [1.0, 2.0, 3.0], [3.0, 3.0, 3.0], 2
+    torch.seconds, torch.cpu = [10.0, 9.0, 10.0], [10.0, 9.0, 10.0]
+    (told,) = report.shortfalls(found)
+    assert "9.00 times PyTorch" in told
+    assert told.endswith("by the quickest turn of each 18.00, and our 2 threads had 1.50 cores")
 
 
 def test_the_page_says_where_it_was_made_what_was_found_and_what_falls_short() -> None:

@@ -140,6 +140,15 @@ def argument(outcome: Outcome, verdict: Verdict, results: Results) -> str:
     return f"{limit}, less than the floor)" if most < verdict.floor else f"{limit})"
 
 
+def quickest(outcome: Outcome, verdict: Verdict) -> str:
+    """A missed floor by the quickest turn of each, in which the least else went on; and what cores our threads had."""
+    ours, theirs = outcome.timings[OURS], outcome.timings[verdict.peer]
+    ratio = min(theirs.seconds) / theirs.steps / (min(ours.seconds) / ours.steps)
+    few = 1.01 < ours.busy < 0.95 * ours.threads
+    cores = f", and our {ours.threads} threads had {ours.busy:.2f} cores" if few else ""
+    return f"; by the quickest turn of each {ratio:.2f}{cores}"
+
+
 def shortfalls(results: Results) -> list[str]:
     """Every floor that was missed, with what the limits would have allowed."""
     told = []
@@ -147,7 +156,7 @@ def shortfalls(results: Results) -> list[str]:
         known = results.rates is not None and results.rates.threads == outcome.threads
         missed = [verdict for verdict in outcome.verdicts if not verdict.met]
         for verdict, text in zip(missed, outcome.shortfalls):
-            told.append(text + (argument(outcome, verdict, results) if known else ""))
+            told.append(text + quickest(outcome, verdict) + (argument(outcome, verdict, results) if known else ""))
     told += rates_shortfalls(results)
     return [*told, *(line for finding in results.findings for line in finding.short)]
 
