@@ -12,6 +12,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError
+from fallline.passes import onto
 from fallline.program import lanes
 
 NETWORK = fl.nn.mlp((24,) * 12, 3, "tanh")
@@ -26,6 +27,18 @@ def test_a_run_that_recomputes_equals_one_that_keeps(labelled: Any, arithmetic: 
     assert kept.model.theta.tobytes() == again.model.theta.tobytes()
     assert arithmetic(kept.history) == arithmetic(again.history)
     assert again.config["recompute"] is True
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_a_run_that_takes_its_gradient_by_parts_equals_one_that_recomputes(
+    labelled: Any, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    again = fl.fit(NETWORK, labelled, recompute=True, optimizer=optimizer, **SETTINGS)
+    monkeypatch.setattr(onto, "LARGE", 1)
+    monkeypatch.setattr(onto, "PART", 100)
+    for threads in (1, 2):
+        parted = fl.fit(NETWORK, labelled, optimizer=optimizer, threads=threads, **SETTINGS)
+        assert parted.model.theta.tobytes() == again.model.theta.tobytes()
 
 
 def test_recomputing_on_several_lanes_gives_the_same_bits(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:

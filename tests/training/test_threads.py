@@ -27,6 +27,8 @@ SETTINGS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def every_lane_at_work(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Use as many lanes as allowed, and cut everything that can be cut, however little there is to gain."""
+    gc.collect()
+    lanes.rest()  # those that an earlier test has left
     monkeypatch.setattr(lanes, "SMALL", 0.0)
     monkeypatch.setattr(lanes, "available", lambda: 2)
     monkeypatch.setattr(lanes, "best", lambda ins, most, *rest: lanes.schedule(ins, most, *rest) if most > 1 else None)

@@ -149,9 +149,10 @@ def _by_parts(
             outputs.append(join(*(here[output] for here in made), axis=0) if output in made[0] else output)
     numbers = {here[node]: i for i, here in enumerate(made, 1) for node in work}
     single = [x for node in work for x in node.inputs if x.size == 1]
-    # Views cost nothing, and a part is mostly one of a product: it is there when the product is.
-    known = {node for node in graph.nodes() if node.op.kind is not Kind.VIEW}
-    changed, new = at_once(Graph(graph.inputs, tuple(outputs)), known, single)
+    # A part that shows a product is there when the product is. Other views stay where they are: asking for what they
+    # show ends its chain, and where chains end decides about the last bit.
+    shown = {part for group in parts for part in group if product_of(part) is not None}
+    changed, new = at_once(Graph(graph.inputs, tuple(outputs)), {*graph.nodes()} - shown, single)
     return changed, {new[node]: number for node, number in numbers.items() if node in new}
 
 
