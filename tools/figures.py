@@ -133,9 +133,9 @@ def compiling() -> Iterator[tuple[str, ...]]:
         took = []
         with tempfile.TemporaryDirectory() as folder, patch.object(store, "folder", lambda f=folder: Path(f)):
             for _ in range(2):
-                with patch.dict(store._loaded, clear=True):
+                with patch.dict(store._addresses, clear=True):
                     start = time.perf_counter()
-                    store.load(source)
+                    store.address(source)
                     took.append(time.perf_counter() - start)
         yield name, *map(seconds, took)
 

@@ -21,7 +21,7 @@ def test_without_a_measurement_the_defaults_hold(cache):
 
 @pytest.mark.parametrize(("register", "times"), [(64, 1), (32, 2), (16, 4)])
 def test_products_are_taken_for_slower_where_registers_are_narrower(monkeypatch, register, times):
-    monkeypatch.setattr("fallline.program.kernels.tile.REGISTER", register)
+    monkeypatch.setattr("fallline.program.kernels.registers.REGISTER", register)
     assert costs.usual() == costs.Costs(product=times * costs.Costs().product)
 
 

@@ -104,18 +104,18 @@ def test_programs_with_lanes_run_at_the_same_time_in_several_threads():
 @pytest.mark.parametrize("broken", [0, 1, 2])
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 def test_a_lane_that_dies_ends_the_run_for_all_and_the_next_run_is_whole(broken, error):
-    class Tables(list):
+    class Broken(list):
         def __getitem__(self, lane):
             if lane == broken:
                 raise error
             return super().__getitem__(lane)
 
     loop = laned(lambda t, x: (t + x,), [np.zeros(64)], [np.ones(64)], 3)
-    whole = loop.program.tables
-    loop.program.tables = Tables(whole)
+    whole = loop.program.entries
+    loop.program.entries = Broken(whole)
     with pytest.raises(error):
         loop.run(1000)
-    loop.program.tables, loop.state[0][...] = whole, 0
+    loop.program.entries, loop.state[0][...] = whole, 0
     assert loop.run(1000) == 1000
     np.testing.assert_array_equal(loop.state[0], 1000)
 

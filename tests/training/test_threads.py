@@ -142,7 +142,7 @@ def test_a_lane_that_dies_ends_the_training_with_its_error_and_the_last_state(
     training = fl.train(NETWORK, labelled, threads=3, out=tmp_path, checkpoints=1, **SETTINGS)
     program = training._stepper._main.program  # type: ignore[attr-defined]
 
-    class Tables(list[Any]):
+    class Broken(list[Any]):
         def __getitem__(self, lane: Any) -> Any:
             if lane == 2:
                 raise MemoryError
@@ -151,7 +151,7 @@ def test_a_lane_that_dies_ends_the_training_with_its_error_and_the_last_state(
     with pytest.raises(MemoryError):
         for event in training:
             if isinstance(event, fl.events.CheckpointSaved) and event.epoch == 2:
-                program.tables = Tables(program.tables)
+                program.entries = Broken(program.entries)
     assert running_lanes() == []
     assert len(training.run.epochs) == 2
     assert fl.fit(NETWORK, labelled, resume=tmp_path, **SETTINGS).model.theta.tobytes() == whole.model.theta.tobytes()

@@ -42,15 +42,12 @@ def gradient_cost(threads: int) -> Found:
 
 def first_step(threads: int) -> Found:
     apart(probes.first_step)  # fills the cache of compiled kernels
-    took, bare = zip(*((apart(probes.first_step)[1], apart(probes.one_function)[1]) for _ in range(5)))
-    middle, least = median(took), median(bare)
+    took = [apart(probes.first_step)[1] for _ in range(5)]
+    middle = median(took)
     row = ("30-64-64-2", seconds(middle), f"{seconds(min(took))} to {seconds(max(took))}", f"{FIRST_STEP_SECONDS} s")
-    without = ("one compiled function", seconds(least), f"{seconds(min(bare))} to {seconds(max(bare))}")
-    short = [
-        f"{line} (of which {seconds(least)} go until Numba has loaded one compiled function)"
-        for line in missed("first step", middle, FIRST_STEP_SECONDS, seconds)
-    ]
-    return Found([(*row, verdict(middle, FIRST_STEP_SECONDS)), (*without, "", "")], short)
+    return Found(
+        [(*row, verdict(middle, FIRST_STEP_SECONDS))], missed("first step", middle, FIRST_STEP_SECONDS, seconds)
+    )
 
 
 def new_architecture(threads: int) -> Found:
@@ -111,8 +108,7 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure(
         "From a fresh process to the first finished step",
-        "Start of Python to the end of a process that trains for one step, kernels in the cache; median of five, in "
-        "turn with a process in which Numba loads one compiled function, the machine's loop, and that is all.",
+        "Start of Python to the end of a process that trains for one step, kernels in the cache; median of five.",
         ("network", "median", "least to most", "floor", "verdict"),
         first_step,
     ),

@@ -76,14 +76,6 @@ def first_step() -> dict[str, Any]:
     return {}
 
 
-def one_function() -> dict[str, Any]:
-    """What no process that computes with compiled code goes without; the time is taken outside."""
-    from fallline.program.kernels import store, wrap
-
-    store.load(wrap.RUNNER)
-    return {}
-
-
 def new_architecture() -> dict[str, Any]:
     """Seconds from the layers' making to one finished step, for architectures this process has not met."""
     one_step((30, 64, 64, 2))

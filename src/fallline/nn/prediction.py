@@ -1,8 +1,9 @@
 """Rows through a network: on the machine where that pays, in plain NumPy where it does not. Knows no model.
 
 The rule: a process that has not loaded the machine (it has not trained or compiled anything yet) computes in NumPy,
-since loading takes half a second, until it is asked for LARGE work. From then on, and in a process that has trained,
-every prediction runs on the machine. What the machine cannot run is computed in NumPy always.
+since loading takes a tenth of a second, and seconds where a kernel is not in the cache yet, until it is asked for LARGE
+work. From then on, and in a process that has trained, every prediction runs on the machine. What the machine cannot run
+is computed in NumPy always.
 The two agree to rounding. On the machine, a row's result is the same to the last bit whatever rows stand beside it; in
 NumPy, which picks other products for other shapes, it is the same to rounding.
 """
@@ -21,9 +22,9 @@ from fallline.transforms.rowwise import Rowwise, checked, ready
 BLOCK = 1 << 16
 FEWEST, MOST = 64, 4096  # rows in a block
 
-# Rows times the numbers that leave the layers for one, at which NumPy needs about as long as loading the machine takes:
-# each pass over a layer's numbers costs it 2 to 3 ns a number more, while products differ little.
-LARGE = 1 << 28
+# Rows times the numbers that leave the layers for one, from which on the machine is quicker even if it has to be loaded
+# first, which takes a tenth of a second: each pass over a layer's numbers costs NumPy 2 to 3 ns a number more.
+LARGE = 1 << 26
 
 
 class Predictor:

@@ -48,14 +48,14 @@ def current() -> Costs:
 
 def usual() -> Costs:
     """The defaults for this processor: products take twice as long with registers half as wide."""
-    from fallline.program.kernels.tile import REGISTER
+    from fallline.program.kernels.registers import REGISTER
 
     return Costs(product=Costs().product * 64 / REGISTER)  # measured with 32 bytes: 0.0054
 
 
 def tile_columns(dtype: Any) -> int:
     """How many columns of a product the kernels of this processor compute at once."""
-    from fallline.program.kernels.tile import LANES, WIDE
+    from fallline.program.kernels.registers import LANES, WIDE
 
     return WIDE * LANES[str(dtype)]
 

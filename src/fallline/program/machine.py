@@ -50,6 +50,11 @@ def aligned_bytes(nbytes: int) -> Array:
     return raw[start : start + nbytes]
 
 
+def entries(tables: Sequence[Array]) -> list[tuple[int, int]]:
+    """The address of each table's first row, and how many there are: what a runner takes."""
+    return [(int(table.ctypes.data), len(table)) for table in tables]
+
+
 class Program:
     """A verified table of kernel calls with its memory.
 
@@ -122,9 +127,8 @@ class Program:
         if self.schedule:
             verify(every, self.buffers)
         self.is_long = self.draft.nanoseconds > lanes.PATIENCE
-        self.runner = store.load(LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER)
+        self.runner = store.function(LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER)
         self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
-        self.kernels = []  # addresses do not keep code alive
         self.fixups: dict[int, list[tuple[int, int]]] = {}
         self.own: list[int] = []  # places in the rows that point into the arena
         self.tables = []
@@ -139,12 +143,11 @@ class Program:
                     met += 1
                     table[i, 1] = met <= asking
                     continue
-                kernel = store.load(instruction.source)
-                self.kernels.append(kernel)
                 offer = row.number if isinstance(row, lanes.Offer) else 0
-                table[i] = kernel.address, self.rows.ctypes.data + at * WORD, offer
+                table[i] = store.address(instruction.source), self.rows.ctypes.data + at * WORD, offer
                 at = self._write_row(at, instruction)
             self.tables.append(table)
+        self.entries = entries(self.tables)
         self.lock = threading.Lock()
 
     def _meetings_before_commit(self, per_lane: Sequence[Sequence[lanes.Row]]) -> int:
@@ -184,6 +187,7 @@ class Program:
         other.tables = [table.copy() for table in self.tables]
         for table in other.tables:
             table[table[:, 0] != 0, 1] += other.rows.ctypes.data - self.rows.ctypes.data
+        other.entries = entries(other.tables)
         other.arrays = list(self.arrays)
         for number, array in enumerate(arrays):
             other.rebind(number, array)
@@ -251,7 +255,7 @@ class Program:
         word = self.addresses[STATUS] + NEVER_ASKED * WORD if asked is None else int(asked.ctypes.data)
         with self.lock:
             self.status[:] = 0
-            done = int(self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word))
+            done = self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word)
             self.gave_up = done < steps and self.status[0] == 0
         if self.status[0] == OUT_OF_RANGE:
             raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
@@ -259,8 +263,7 @@ class Program:
 
     def _run_alone(self, steps: int, asked: int) -> int:
         more = (self.draft.commit, asked) if self.is_long else ()
-        done: int = self.runner(self.tables[0], self.watch_end, self.addresses[STATUS], steps, *more)
-        return done
+        return self.runner(*self.entries[0], self.watch_end, self.addresses[STATUS], steps, *more)
 
     def _run_lanes(self, steps: int, asked: int) -> int:
         count = len(self.tables)
@@ -270,8 +273,7 @@ class Program:
         shared = meetings.ctypes.data
 
         def work(lane: int) -> int:
-            done: int = self.runner(self.tables[lane], self.addresses[STATUS], shared, count, steps, asked)
-            return done
+            return self.runner(*self.entries[lane], self.addresses[STATUS], shared, count, steps, asked)
 
         def give_up() -> None:
             meetings[ALIGNMENT // WORD] = lanes.GIVEN_UP

@@ -90,25 +90,27 @@ def timed(program: Program, block: int, rewind: Callable[[], None], seconds: flo
     from fallline.program.kernels import store
     from fallline.program.kernels.wrap import CLOCKED_RUNNER
 
-    runner, now = store.load(CLOCKED_RUNNER), np.zeros(2, np.int64)
-
-    def run(table: Array, steps: int) -> Array:
-        times = np.zeros((steps, len(table)), np.int64)
-        program.status[:] = 0
-        done = runner(table, program.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
-        return times[:done]
-
+    runner = store.function(CLOCKED_RUNNER)
     with program.lock:
         blocks: list[Array] = []
         end = time.perf_counter() + seconds
         while len(blocks) < 2 or time.perf_counter() < end:
             rewind()
-            blocks.append(run(program.tables[0], min(block, BLOCK)))
+            blocks.append(_clocked(runner, program, min(block, BLOCK)))
     times = np.concatenate(blocks[1:])
     if not len(times):
         raise ProgramError("the watched value is not finite, so there is no step to time")
     took = np.maximum(_typical(times) - _look(runner), 0.0) * 1e-9
     return tuple(Timed(ins, float(s)) for ins, s in zip(program.instructions, took, strict=True))
+
+
+def _clocked(runner: Callable[..., int], program: Program, steps: int) -> Array:
+    """Nanoseconds of every instruction, a line for each step that was done."""
+    (table, rows), status = program.entries[0], program.addresses[STATUS]
+    times, now = np.zeros((steps, rows), np.int64), np.zeros(2, np.int64)
+    program.status[:] = 0
+    done = runner(table, rows, status, times.ctypes.data, steps, time.CLOCK_MONOTONIC, now.ctypes.data)
+    return times[:done]
 
 
 def _typical(times: Array) -> Array:
@@ -121,11 +123,10 @@ def _typical(times: Array) -> Array:
     return typical
 
 
-def _look(runner: Any) -> float:
+def _look(runner: Callable[..., int]) -> float:
     """Nanoseconds that two looks at the clock add to what they enclose."""
     short = _program(lambda x: x + 1, [np.zeros(1)])
-    times, now = np.zeros((1000, 1), np.int64), np.zeros(2, np.int64)
-    runner(short.tables[0], short.addresses[STATUS], times, time.CLOCK_MONOTONIC, now.ctypes.data)
+    times = _clocked(runner, short, 1000)
     begun = time.perf_counter_ns()
     short.run(10_000)
     return max(0.0, float(_typical(times)[0]) - (time.perf_counter_ns() - begun) / 10_000)

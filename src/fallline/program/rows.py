@@ -22,7 +22,7 @@ TURN = 2_000_000.0
 
 
 def ready() -> bool:
-    """Whether this process has the machine loaded; the first program of a process takes about half a second."""
+    """Whether this process has the machine loaded; the first program of a process takes a tenth of a second or more."""
     from fallline.program.kernels import store
 
     return store.loaded()
@@ -47,7 +47,7 @@ class RowProgram:
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]
         self._program = program = Program(lowered, [y, *held, x], writable=1)
-        self._runner = store.load(ROW_RUNNER)
+        self._runner = store.function(ROW_RUNNER)
         self.rows, self.x_dtype = len(x), x.dtype
         # Blocks that may follow one another before somebody looks.
         self.turn = max(1, int(TURN / sum(instruction.work + 5.0 for instruction in program.instructions)))
@@ -57,8 +57,8 @@ class RowProgram:
             for place, offset in program.fixups.get(program.inputs[number], ())
         ]
         self._moves = np.array(moves, np.int64).reshape(-1, 4)
-        self._watched, self._unwatched = program.tables[0], program.tables[0][:-1]
-        self._status, self._words = program.addresses[STATUS], program.rows.ctypes.data
+        self._table, self._length = program.entries[0]
+        self._fixed = program.addresses[STATUS], program.rows.ctypes.data, self._moves.ctypes.data, len(self._moves)
 
     def result(self, n: int) -> Array:
         """Room for n rows of y."""
@@ -83,8 +83,8 @@ class RowProgram:
                     f"array of {array.dtype}{list(array.shape)}"
                 )
             places.append(array.ctypes.data + start * (end.nbytes // self.rows))
-        table = self._watched if watch else self._unwatched
-        done: int = self._runner(table, self._status, self._words, self._moves, *places, blocks)
+        # The watch is the last row.
+        done = self._runner(self._table, self._length if watch else self._length - 1, *self._fixed, *places, blocks)
         if done < blocks and self._program.status[0] == OUT_OF_RANGE:
             raise ProgramError("a position computed from the rows is outside the array it is read from")
         return done == blocks

@@ -1,10 +1,9 @@
 """A job in JSON: everything needed to repeat it, and digests that tell other data or another start apart."""
 
-import functools
 import hashlib
-import importlib.metadata
 import platform
 import re
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -49,7 +48,8 @@ def described(job: Job) -> dict[str, Any]:
         "data": data_of(job.train, job.common),
         "validation": validation,
         "extra": dict(settings.extra or {}),
-        "versions": {name: version(name) for name in ("fallline", "numpy")} | {"python": platform.python_version()},
+        "versions": {name: sys.modules[name].__version__ for name in ("fallline", "numpy")}
+        | {"python": platform.python_version()},
     }
 
 
@@ -59,14 +59,6 @@ def form(value: Any) -> Any:
         return value.to_config() if hasattr(value, "to_config") else to_config(value)
     except ArgumentError:
         return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
-
-
-@functools.cache
-def version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def data_of(rows: Rows, common: Common) -> dict[str, Any]:

@@ -81,10 +81,11 @@ import sys
 from unittest.mock import patch
 import numba
 import numpy as np
+from llvmlite.binding import FeatureMap
 numba.njit(lambda: 1)()  # Numba itself goes on knowing what this processor can do
-with patch("llvmlite.binding.get_host_cpu_features", lambda: dict.fromkeys(sys.argv[1].split(), True)):
-    from fallline.program.kernels import tile
-assert tile.REGISTER == int(sys.argv[2]), tile.REGISTER
+with patch("llvmlite.binding.get_host_cpu_features", lambda: FeatureMap(dict.fromkeys(sys.argv[1].split(), True))):
+    from fallline.program.kernels import registers
+assert registers.REGISTER == int(sys.argv[2]), registers.REGISTER
 import fallline as fl
 rng = np.random.default_rng(0)
 for m, k, n in [(1, 1, 1), (7, 5, 3), (13, 9, 17), (6, 40, 64), (70, 400, 201), (200, 400, 330)]:

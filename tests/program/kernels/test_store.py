@@ -1,16 +1,19 @@
 """The kernel cache: private, whole or not at all, healed when damaged, shared by processes, never stale."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import llvmlite.binding as llvm
+import numpy as np
 import pytest
 
 import fallline
-from fallline.program.kernels import store, wrap
+from fallline.program.kernels import build, store, wrap
 
 SOURCE = Path(fallline.__file__).parents[1]
 PROBE = """
@@ -27,7 +30,7 @@ assert np.allclose(fl.compile(lambda x: np.sum(np.tanh(x) * x))(x), np.sum(np.ta
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FALLLINE_CACHE", str(tmp_path))
     store.folder.cache_clear()
-    monkeypatch.setattr(store, "_loaded", {})
+    monkeypatch.setattr(store, "_addresses", {})
     yield tmp_path
     store.folder.cache_clear()
 
@@ -45,26 +48,82 @@ def probe(count=1, **more):
 FILL = wrap.source_of("move", "fill", ("float32",), 1)
 
 
-def test_a_kernel_is_kept_and_found_again(cache):
-    store.load(FILL)
-    files = sorted(store.folder().rglob("*.nbc"))
-    assert files
-    before = [f.stat().st_mtime_ns for f in files]
-    store._loaded.clear()
-    store.load(FILL)
-    assert sorted(store.folder().rglob("*.nbc")) == files
-    assert [f.stat().st_mtime_ns for f in files] == before
+def ones_filled(address):
+    """Call the kernel FILL at an address on an array of ones."""
+    array = np.ones(7, np.float32)
+    row = np.array([array.ctypes.data, 5], np.int64)
+    ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)(row.ctypes.data)
+    return array.tolist()
+
+
+@pytest.fixture
+def kept(cache):
+    """The file of the kernel FILL; this process has forgotten that it loaded it."""
+    store.address(FILL)
+    store._addresses.clear()
+    (file,) = store.folder().glob("*.kernel")
+    return file
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    monkeypatch.setattr(store, "build", lambda source: pytest.fail("compiled again"))
+
+
+def test_a_kernel_is_kept_and_found_again(kept, no_compiler):
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
     assert store.folder().stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in store.folder().iterdir()] == [kept.name]
 
 
-@pytest.mark.parametrize("damage", [b"", b"rubbish", None])
-def test_a_damaged_cache_is_thrown_away_and_made_anew(cache, damage):
-    store.load(FILL)
-    for file in [*store.folder().rglob("*.nbc"), *store.folder().rglob("*.nbi")]:
-        content = file.read_bytes()
-        file.write_bytes(content[: len(content) // 2] if damage is None else damage)
-    store._loaded.clear()
-    assert store.load(FILL).address
+def of(content):
+    """A file as it would be written, with something else for object code."""
+    return store._packed(content, ())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"rubbish",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        # What another program wrote with a right digest is no object code either.
+        lambda content: of(b""),
+        lambda content: of(b"rubbish"),
+        lambda content: of(content[33 : len(content) // 2]),
+    ],
+)
+def test_a_damaged_file_is_compiled_anew(kept, damage):
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+    assert len(kept.read_bytes()) == len(whole)
+
+
+def test_code_with_a_name_that_nobody_has_is_compiled_anew(kept):
+    text = "declare void @of_nobody() define void @kernel(i64 %row) { call void @of_nobody() ret void }"
+    code = build._target_machine().emit_object(llvm.parse_assembly(text))
+    kept.write_bytes(store._packed(code, ("of_nobody",)))
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+
+
+def test_where_nothing_can_be_linked_numba_does_it(cache, monkeypatch):
+    def link(*what):
+        raise RuntimeError("not here")
+
+    monkeypatch.setattr(store, "link", link)
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+    assert not list(store.folder().iterdir())
+
+
+def test_a_folder_that_takes_no_more_is_told(cache, monkeypatch):
+    def full(*what, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.tempfile, "mkstemp", full)
+    with pytest.warns(UserWarning, match="the next process compiles it again.*No space left"):
+        assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
 
 
 def test_a_folder_others_may_write_to_is_not_used(cache, tmp_path):
@@ -127,13 +186,13 @@ def test_kernels_are_compiled_where_a_program_s_own_functions_are_not_to_be(cach
 
 
 def test_ctrl_c_that_a_callback_swallows_is_raised_when_compiling_ends():
-    with pytest.raises(KeyboardInterrupt), store._compiling(), contextlib.suppress(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), build._compiling(), contextlib.suppress(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_ctrl_c_while_compiling_is_raised_at_once():
-    with pytest.raises(KeyboardInterrupt), store._compiling():
+    with pytest.raises(KeyboardInterrupt), build._compiling():
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -59,7 +59,7 @@ def source_of(chain: Chain) -> str:
         *(f'store{i} = storer("{dtype}", {i}, {outputs})' for i, (_, dtype, _) in enumerate(chain.outputs)),
         *(f'op{i} = scalar("{step.op}", "{step.dtype}")' for i, step in enumerate(chain.steps) if not step.source),
         "", "",
-        "@cfunc(SIGNATURE, cache=True, **EXACT)",
+        "@cfunc(SIGNATURE, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
         f"    d0, d1, n = w[{total}], w[{total + 1}], w[{total + 2}]",

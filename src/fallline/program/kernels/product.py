@@ -11,8 +11,9 @@ from typing import Any
 from numba import njit
 
 from fallline.program.kernels.memory import pointer_to
+from fallline.program.kernels.registers import LANES, WIDE
 from fallline.program.kernels.scalars import REORDERED, named
-from fallline.program.kernels.tile import BY_SIGN, LANES, ROWS, SCALAR, VECTORS, WIDE, row_copy, tile, transposed_square
+from fallline.program.kernels.tile import BY_SIGN, ROWS, SCALAR, VECTORS, row_copy, tile, transposed_square
 
 # So many terms are added up, then the next so many onto what lies in c.
 DEPTH = 384

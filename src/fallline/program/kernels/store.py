@@ -1,28 +1,31 @@
-"""Compiled kernels by content: source text -> a file in a private cache folder -> an imported module -> an address.
+"""Compiled kernels by content: source text -> object code in a private cache folder -> an address.
 
-Numba keeps the machine code beside the file. Its cache does not notice an edit in a function that lives in another
-file, so the folder's name holds a hash of every source a kernel is made from, and of the versions.
+The folder's name holds a hash of every source a kernel is made from, and of the versions and the processor that decide
+what is made of it, so what is found there is never out of date.
 """
 
 import atexit
+import ctypes
 import getpass
 import hashlib
 import importlib.util
 import os
 import shutil
-import signal
 import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import FrameType, ModuleType
 from typing import Any
 
-_loaded: dict[str, ModuleType] = {}  # addresses do not keep code alive; this does
+from fallline.program.kernels.build import ENTRY, build
+from fallline.program.kernels.link import link
+
+_addresses: dict[str, int] = {}
+_kept: list[Any] = []  # kernels that only Numba could load: their code lives as long as they do
 _lock = threading.RLock()
 
 
@@ -40,17 +43,31 @@ def _private(folder: Path) -> bool:
     )
 
 
+def _version_of_numba() -> str:
+    """Without importing it, which takes longer than everything else that a cached kernel needs."""
+    spec = importlib.util.find_spec("numba")
+    assert spec is not None and spec.origin is not None
+    stated = Path(spec.origin).with_name("_version.py")
+    if stated.exists():
+        return stated.read_text()
+    from importlib.metadata import version
+
+    return version("numba")
+
+
 @cache
 def folder() -> Path:
     """The cache folder of this version: $FALLLINE_CACHE, else the user's cache folder, else a temporary one."""
     import llvmlite
-    import numba
     import numpy as np
+
+    from fallline.program.kernels.registers import target
 
     package = Path(__file__).resolve().parents[2]
     sources = sorted([*(package / "program" / "kernels").glob("*.py"), *(package / "ops").glob("*.py")])
+    versions = sys.version, _version_of_numba(), llvmlite.__version__, np.__version__, *target()
     digest = hashlib.sha256()
-    for part in (sys.version, numba.__version__, llvmlite.__version__, np.__version__, *map(Path.read_text, sources)):
+    for part in (*versions, *map(Path.read_text, sources)):
         digest.update(part.encode())
     name = digest.hexdigest()[:16]
     roots = [os.environ.get("FALLLINE_CACHE"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
@@ -66,95 +83,81 @@ def folder() -> Path:
     return Path(last)
 
 
-def _write(path: Path, source: str) -> None:
-    """Whole or not at all; an equal file is left alone, since a new date would make the compiled code stale."""
-    if path.exists() and path.read_text() == source:
-        return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as file:
-        file.write(source)
-    os.replace(temporary, path)
-
-
-def _import(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Numba looks the module up by name when it loads cached code.
-    sys.modules[name] = module
-    with _compiling():
-        spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _compiling() -> Iterator[None]:
-    """Let Numba compile, also where NUMBA_DISABLE_JIT says that a program's own functions are to stay Python."""
-    from numba.core import config
-
-    before = config.DISABLE_JIT
-    config.DISABLE_JIT = 0
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, so that processes may write the same kernel at once."""
+    temporary = None
     try:
-        with _heard():
-            yield
-    finally:
-        config.DISABLE_JIT = before
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        warnings.warn(f"compiled code cannot be kept, so the next process compiles it again: {error}", stacklevel=2)
 
 
-@contextmanager
-def _heard() -> Iterator[None]:
-    """Raise at the end what Ctrl-C has raised meanwhile, if it got lost.
+def _packed(code: bytes, imports: tuple[str, ...]) -> bytes:
+    """What a file holds: a digest of the rest, a line of names, object code."""
+    content = " ".join(imports).encode() + b"\n" + code
+    return hashlib.sha256(content).digest() + content
 
-    LLVM calls back into Python, and an exception that comes up in a callback is printed and forgotten.
-    """
-    ours = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not ours:
-        yield
-        return
-    times = 0
 
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal times
-        times += 1
-        ours(number, frame)
-
-    signal.signal(signal.SIGINT, note)
+def _found(path: Path) -> int | None:
+    """The address of what a file holds; None where there is none, or it is not what was written."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, ours)
-    if times:
-        raise KeyboardInterrupt
+        digest, content = (whole := path.read_bytes())[:32], whole[32:]
+    except OSError:
+        return None
+    # The linker trusts what it is given: a file cut short by a crash or a full disk must not come to it.
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    names, _, code = content.partition(b"\n")
+    try:
+        return link(code, names.decode().split(), ENTRY)
+    except RuntimeError:
+        return None
 
 
-def load(source: str) -> Any:
-    """The compiled `kernel` of this source text."""
-    name = "fallline_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:20]
+def _made(path: Path, source: str) -> int:
+    """The address of a kernel that is compiled now, and kept for later processes."""
+    code, imports, kernel = build(source)
+    try:
+        address = link(code, imports, ENTRY)
+    except RuntimeError:
+        # Where LLVM's linker cannot do it, Numba's can: slower to start, since it cannot be kept.
+        _kept.append(kernel)
+        return int(kernel.address)
+    _write(path, _packed(code, imports))
+    return address
+
+
+def address(source: str) -> int:
+    """Where the compiled `kernel` of this source text lies, for the life of this process."""
+    name = hashlib.sha256(source.encode()).hexdigest()[:20]
     with _lock:
-        if name not in _loaded:
-            path = folder() / f"{name}.py"
-            _write(path, source)
-            try:
-                _loaded[name] = _import(name, path)
-            except Exception:
-                # A cache cut short by a crash or a full disk fails in many ways: throw it away and compile anew.
-                # What is wrong with the source itself fails again, and is raised then.
-                _forget(name)
-                _write(path, source)
-                _loaded[name] = _import(name, path)
-        return _loaded[name].kernel
+        if name not in _addresses:
+            path = folder() / f"{name}.kernel"
+            found = _found(path)
+            _addresses[name] = _made(path, source) if found is None else found
+        return _addresses[name]
+
+
+def function(source: str) -> Callable[..., int]:
+    """The same to be called: every argument is a word, and so is the result. Other threads run meanwhile."""
+    arguments = source.partition(f"def {ENTRY}(")[2].partition(")")[0].count(",") + 1
+    called: Callable[..., int] = _words(arguments)(address(source))
+    return called
+
+
+@cache
+def _words(arguments: int) -> Any:
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arguments)
 
 
 def loaded() -> bool:
     """Whether this process has compiled kernels at hand, so that a next program starts in milliseconds."""
-    return bool(_loaded)
-
-
-def _forget(name: str) -> None:
-    for path in folder().glob(f"{name}*"):
-        path.unlink(missing_ok=True)
-    for path in (folder() / "__pycache__").glob(f"{name}*"):
-        path.unlink(missing_ok=True)
+    return bool(_addresses)
 
 
 def clear() -> None:

@@ -8,30 +8,21 @@ Source of the scheme: Goto & van de Geijn 2008, Anatomy of high-performance matr
 from functools import cache
 from typing import Any
 
-import llvmlite.binding as llvm
 import llvmlite.ir as ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fallline.program.kernels.registers import LANES, REGISTER, WIDE
+
 WORD = ir.IntType(64)
 SCALAR = {"float32": (ir.FloatType(), types.float32, 4), "float64": (ir.DoubleType(), types.float64, 8)}
 
 
-def _registers() -> tuple[int, int]:
-    """Bytes in a vector register of this processor, and how many of them stand side by side in a tile."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 4  # 6 x 4 sums, 4 columns and a factor: 29 of 32 registers
-    return (32, 2) if features.get("avx2") else (16, 4)  # 6 x 2 of 16 registers; 6 x 4 of 32 (Arm)
-
-
-REGISTER, WIDE = _registers()
 LINE = 64  # bytes of a cache line
 # AVX has masked loads that look at the sign of each lane, and no registers for masks: a mask takes one of the sixteen.
 # So there the last vector of a tile is masked only where it has to be.
 BY_SIGN = REGISTER == 32
-LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
 ROWS = (6, 4, 2, 1)
 HALF = 3  # rows
 VECTORS = tuple(v for v in (4, 2, 1) if v <= WIDE)

@@ -3,6 +3,8 @@
 Imports no Numba itself; the sources it writes do.
 """
 
+from textwrap import dedent, indent
+
 
 def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, flags: str = "EXACT") -> str:
     """A kernel that calls `function(*pointers, *words, zero)`; its row holds the addresses, then the words."""
@@ -18,7 +20,7 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
         "",
         *(f'p{i} = pointer_to("{dtype}")' for i, dtype in enumerate(dtypes)),
         "", "",
-        f"@cfunc(SIGNATURE, cache=True, **{flags})",
+        f"@cfunc(SIGNATURE, **{flags})",
         "def kernel(row):",
         "    w = word_pointer(row)",
         f"    {function}({', '.join([*pointers, *integers, zero])})",
@@ -37,7 +39,7 @@ def product_source(dtype: str) -> str:
         f"from fallline.program.kernels.product import product_{dtype}, small_{dtype}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
         "", "",
-        "@cfunc(SIGNATURE, cache=True, **EXACT)",
+        "@cfunc(SIGNATURE, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
         "    if w[21] != 0:",
@@ -48,72 +50,75 @@ def product_source(dtype: str) -> str:
     ])  # fmt: skip
 
 
-# The compiled heart of the machine. One row of the table is (address of a kernel, address of its argument row); a
-# kernel stops the machine by writing the status. Like every kernel it lives in the cache folder, so that an edit of
-# what it calls is never missed.
-RUNNER = """
-from numba import njit, types
-from fallline.program.kernels.memory import call_kernel, word_pointer
+def _runner(arguments: str, body: str, imports: str = "call_kernel, word_pointer", outside: str = "") -> str:
+    """A function that the machine calls: every argument is a word, a number or an address, and so is its result."""
+    count = arguments.count(",") + 1
+    return (
+        "from numba import cfunc, types\n"
+        f"from fallline.program.kernels.memory import {imports}\n"
+        "from fallline.program.kernels.scalars import EXACT\n\n"
+        f"{outside}\n\n"
+        f"@cfunc(types.int64({', '.join(['types.int64'] * count)}), **EXACT)\n"
+        f"def kernel({arguments}):\n{indent(dedent(body).strip(), '    ')}\n"
+    )
 
 
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64)], cache=True, nogil=True)
-def kernel(table, watch_end, status, steps):
-    words = word_pointer(status)
+# The compiled heart of the machine. A table has a line of three words for each row: the address of a kernel, that of
+# its argument row, and a number that lanes use. A kernel stops the machine by writing the status. Like every kernel
+# these live in the cache folder, so that an edit of what they call is never missed.
+RUNNER = _runner(
+    "table, rows, watch_end, status, steps",
+    """
+    line, words = word_pointer(table), word_pointer(status)
     for step in range(steps):
         for i in range(watch_end):
-            call_kernel(table[i, 0], table[i, 1])
+            call_kernel(line[3 * i], line[3 * i + 1])
         if words[0] != 0:
             return step
-        for i in range(watch_end, table.shape[0]):
-            call_kernel(table[i, 0], table[i, 1])
+        for i in range(watch_end, rows):
+            call_kernel(line[3 * i], line[3 * i + 1])
         if words[0] != 0:
             return step
     return steps
-"""
+    """,
+)
 
 # The same for steps so long that they are given up when they are asked to, at any row before `commit`, the first that
 # changes what outlives the step. `asked` is the address of a word that somebody else may set at any time.
-LONG_RUNNER = """
-from numba import njit, types
-from fallline.program.kernels.memory import call_kernel, load_atomic, word_pointer
-
-
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64, types.int64)], cache=True,
-      nogil=True)
-def kernel(table, watch_end, status, steps, commit, asked):
-    words = word_pointer(status)
+LONG_RUNNER = _runner(
+    "table, rows, watch_end, status, steps, commit, asked",
+    """
+    line, words = word_pointer(table), word_pointer(status)
     for step in range(steps):
-        for i in range(table.shape[0]):
+        for i in range(rows):
             if (i <= commit and load_atomic(asked) != 0) or (i == watch_end and words[0] != 0):
                 return step
-            call_kernel(table[i, 0], table[i, 1])
+            call_kernel(line[3 * i], line[3 * i + 1])
         if words[0] != 0:
             return step
     return steps
-"""
+    """,
+    "call_kernel, load_atomic, word_pointer",
+)
 
 # The same step over successive blocks of rows, which lie where two addresses and the step say. A line of `moves` is:
 # a place among the program's words, which of the two addresses it follows, bytes to add to it, and bytes for each step.
-ROW_RUNNER = """
-from numba import njit, types
-from fallline.program.kernels.memory import call_kernel, word_pointer
-
-
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64[:, ::1], types.int64, types.int64,
-                   types.int64)], cache=True, nogil=True)
-def kernel(table, status, words, moves, into, source, steps):
-    stop, row = word_pointer(status), word_pointer(words)
+ROW_RUNNER = _runner(
+    "table, rows, status, words, moves, count, into, source, steps",
+    """
+    line, move, stop, row = word_pointer(table), word_pointer(moves), word_pointer(status), word_pointer(words)
     stop[0] = 0
     for step in range(steps):
-        for i in range(moves.shape[0]):
-            start = into if moves[i, 1] == 0 else source
-            row[moves[i, 0]] = start + moves[i, 2] + step * moves[i, 3]
-        for i in range(table.shape[0]):
-            call_kernel(table[i, 0], table[i, 1])
+        for i in range(count):
+            start = into if move[4 * i + 1] == 0 else source
+            row[move[4 * i]] = start + move[4 * i + 2] + step * move[4 * i + 3]
+        for i in range(rows):
+            call_kernel(line[3 * i], line[3 * i + 1])
         if stop[0] != 0:
             return step
     return steps
-"""
+    """,
+)
 
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
 # and lets all go on with one decision. A row with a number is an offer: all lanes come to it, the first one takes it.
@@ -122,27 +127,21 @@ def kernel(table, status, words, moves, into, source, steps):
 # is asked to: `asked` is the address of a word that somebody else may set at any time.
 # A waiting lane spins, since the others are only nanoseconds behind, but gives its core away if it waits for long:
 # on a busy machine they may not be running at all.
-LANE_RUNNER = """
-from numba import njit, types
-from fallline.program.kernels.memory import add_atomic, call_kernel, load_atomic, store_atomic, word_pointer
-
-give_way = types.ExternalFunction("sched_yield", types.int32())
-
-
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64, types.int64, types.int64, types.int64)], cache=True,
-      nogil=True)
-def kernel(table, status, shared, lanes, steps, asked):
-    words = word_pointer(status)
+LANE_RUNNER = _runner(
+    "table, rows, status, shared, lanes, steps, asked",
+    """
+    line, words = word_pointer(table), word_pointer(status)
     meeting = 0
     for step in range(steps):
-        for i in range(table.shape[0]):
-            if table[i, 0] != 0:
-                if table[i, 2] == 0 or add_atomic(shared + 64 * (1 + table[i, 2]), 1) == lanes * step:
-                    call_kernel(table[i, 0], table[i, 1])
+        for i in range(rows):
+            kernel, operands, offer = line[3 * i], line[3 * i + 1], line[3 * i + 2]
+            if kernel != 0:
+                if offer == 0 or add_atomic(shared + 64 * (1 + offer), 1) == lanes * step:
+                    call_kernel(kernel, operands)
                 continue
             meeting += 1
             if add_atomic(shared, 1) == lanes * meeting - 1:
-                stop = words[0] != 0 or (table[i, 1] != 0 and load_atomic(asked) != 0)
+                stop = words[0] != 0 or (operands != 0 and load_atomic(asked) != 0)
                 store_atomic(shared + 64, 2 * meeting + (1 if stop else 0))
             waited = 0
             seen = load_atomic(shared + 64)
@@ -154,29 +153,27 @@ def kernel(table, status, shared, lanes, steps, asked):
             if seen & 1:
                 return step
     return steps
-"""
+    """,
+    "add_atomic, call_kernel, load_atomic, store_atomic, word_pointer",
+    'give_way = types.ExternalFunction("sched_yield", types.int32())',
+)
 
-# One step with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
+# Steps with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
 # which clock of the system; `now` is where it puts seconds and nanoseconds.
-CLOCKED_RUNNER = """
-from numba import njit, types
-from fallline.program.kernels.memory import call_kernel, word_pointer
-
-read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))
-
-
-@njit([types.int64(types.int64[:, ::1], types.int64, types.int64[:, ::1], types.int32, types.int64)], cache=True,
-      nogil=True)
-def kernel(table, status, times, clock, now):
-    words, time = word_pointer(status), word_pointer(now)
-    for step in range(times.shape[0]):
-        for i in range(table.shape[0]):
+CLOCKED_RUNNER = _runner(
+    "table, rows, status, times, steps, clock, now",
+    """
+    line, words, time, took = word_pointer(table), word_pointer(status), word_pointer(now), word_pointer(times)
+    for step in range(steps):
+        for i in range(rows):
             read_clock(clock, now)
             before = time[0] * 1000000000 + time[1]
-            call_kernel(table[i, 0], table[i, 1])
+            call_kernel(line[3 * i], line[3 * i + 1])
             read_clock(clock, now)
-            times[step, i] = time[0] * 1000000000 + time[1] - before
+            took[step * rows + i] = time[0] * 1000000000 + time[1] - before
         if words[0] != 0:
             return step
-    return times.shape[0]
-"""
+    return steps
+    """,
+    outside='read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))',
+)

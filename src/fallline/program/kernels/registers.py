@@ -1,0 +1,24 @@
+"""The processor that kernels are compiled for, and its vector registers. Knows LLVM, not Numba: it is read at every
+start, and Numba takes longer to import than everything else together."""
+
+import os
+
+import llvmlite.binding as llvm
+
+
+def target() -> tuple[str, str]:
+    """Name and features of the processor that kernels are compiled for: this one, or what Numba's settings say."""
+    name, features = (os.environ.get(f"NUMBA_CPU_{what}") for what in ("NAME", "FEATURES"))
+    return name or llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten() if features is None else features
+
+
+def _registers() -> tuple[int, int]:
+    """Bytes in a vector register of this processor, and how many of them stand side by side in a tile."""
+    features = target()[1].split(",")
+    if "+avx512f" in features:
+        return 64, 4  # 6 x 4 sums, 4 columns and a factor: 29 of 32 registers
+    return (32, 2) if "+avx2" in features else (16, 4)  # 6 x 2 of 16 registers; 6 x 4 of 32 (Arm)
+
+
+REGISTER, WIDE = _registers()
+LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
