@@ -229,10 +229,10 @@ def packs_a(a: Ref, n: int) -> bool:
     return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1] // (1 if a.strides[-1] == 1 else 2)
 
 
-def by_columns(m: int, n: int, panels: int) -> bool:
-    """Is a product shared out by columns of b? By rows of a, every lane packs all of b, which few rows do not repay;
-    and very few are one lane's."""
-    return n >= 4 * TILE_COLUMNS and m <= (PANEL_DEPTH if panels > 0 else FEW_ROWS)
+def by_columns(m: int, n: int, panels: int, tile: int) -> bool:
+    """Is a product shared out by columns of b? By rows of a, every lane reads all of b, and packs it where that pays,
+    which few rows do not repay. tile: columns that are computed at once."""
+    return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS if panels > 0 else m <= FEW_ROWS and n >= 4 * tile
 
 
 def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
@@ -293,10 +293,10 @@ def product(
     split = None
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
-    elif by_columns(m, n, panels):
-        split = Split(5, n, (2, None, 2, None if row is None else 2, None), costs.tile_columns(out.dtype))
+    elif by_columns(m, n, panels, tile := costs.tile_columns(out.dtype)):
+        split = Split(5, n, (2, None, 2, None if row is None else 2, None), tile)
     elif m > 1:
-        grain = TILE_ROWS if m > FEW_ROWS else 1
+        grain = TILE_ROWS if m > FEW_ROWS else 2  # a single row costs as much as two
         split = Split(4, m, (1, 1, None, None if row is None else 1, None), grain)
     work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
     return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)
