@@ -27,7 +27,7 @@ COPY_LOOPS = 6  # as many as kernels/move.py has
 # the widest tile of any processor.
 PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 512
 TILE_ROWS, TILE_COLUMNS = 6, 64
-FEW_ROWS = 4 * TILE_ROWS
+FEW_ROWS = 32  # as in kernels/product.py
 # A product that is nothing but tiles: so few terms, so few elements of b (kernels/product.py).
 SMALL_DEPTH, NEAR = 256, 6144
 SLACK = 64  # elements: packing may write a register past the end
@@ -230,8 +230,8 @@ def packs_a(a: Ref, n: int) -> bool:
 
 
 def by_columns(m: int, n: int, panels: int, tile: int) -> bool:
-    """Is a product shared out by columns of b? By rows of a, every lane reads all of b, and packs it where that pays,
-    which few rows do not repay. tile: columns that are computed at once."""
+    """Is a product shared out by columns of b, where a is not packed? By rows of a, every lane reads all of b, and packs
+    it where that pays, which few rows do not repay. tile: columns that are computed at once."""
     return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS if panels > 0 else m <= FEW_ROWS and n >= 4 * tile
 
 
@@ -293,7 +293,7 @@ def product(
     split = None
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
-    elif by_columns(m, n, panels, tile := costs.tile_columns(out.dtype)):
+    elif not strips and by_columns(m, n, panels, tile := costs.tile_columns(out.dtype)):
         split = Split(5, n, (2, None, 2, None if row is None else 2, None), tile)
     elif m > 1:
         grain = TILE_ROWS if m > FEW_ROWS else 2  # a single row costs as much as two
