@@ -230,7 +230,7 @@ def packs_a(a: Ref, n: int) -> bool:
 
 
 def by_columns(m: int, n: int, panels: int, tile: int) -> bool:
-    """Is a product shared out by columns of b, where a is not packed? By rows of a, every lane reads all of b, and packs
+    """Is a product that does not pack a shared out by columns of b? By rows of a, every lane reads all of b, and packs
     it where that pays, which few rows do not repay. tile: columns that are computed at once."""
     return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS if panels > 0 else m <= FEW_ROWS and n >= 4 * tile
 
