@@ -40,17 +40,12 @@ def here() -> Where:
     forced = _forced.get()
     if forced is not None:
         return forced
-    frame, part = sys._getframe(1), _part.get()
-    last = NOWHERE
-    while frame is not None:
+    frame = sys._getframe(1)
+    while True:
         name = frame.f_code.co_filename
-        if not name.startswith(_OWN) and _SCIPY not in name:
-            return Where(name, frame.f_lineno, part)
-        last = Where(name, frame.f_lineno, part)
-        if frame.f_back is None:
-            break
+        if frame.f_back is None or (not name.startswith(_OWN) and _SCIPY not in name):
+            return Where(name, frame.f_lineno, _part.get())
         frame = frame.f_back
-    return last
 
 
 def scipy_function() -> str | None:

@@ -107,6 +107,8 @@ class Instruction:
 
     def moved(self, buffers: dict[int, int]) -> "Instruction":
         """The same with some buffers replaced by others."""
+        if not any(ref.buffer in buffers for ref in self.operands):
+            return self
         operands = tuple(replace(ref, buffer=buffers.get(ref.buffer, ref.buffer)) for ref in self.operands)
         return replace(self, operands=operands)
 

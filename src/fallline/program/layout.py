@@ -5,7 +5,7 @@ Offsets and strides count elements. Knows nothing of graphs or kernels.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Ref:
         return self.offset + sum(min(r, 0) for r in reach), self.offset + sum(max(r, 0) for r in reach) + 1
 
     def viewed(self, shape: Shape, strides: Shape, offset: int = 0) -> "Ref":
-        return replace(self, offset=self.offset + offset, shape=shape, strides=strides)
+        return Ref(self.buffer, self.offset + offset, shape, strides, self.dtype)
 
     def broadcast(self, shape: Shape) -> "Ref":
         """The same elements repeated to a shape: repeated axes get stride 0."""
