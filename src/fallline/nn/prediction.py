@@ -39,6 +39,7 @@ class Predictor:
         self.block = min(max(BLOCK // max(1, *widths), FEWEST), MOST)
         self.large = LARGE // max(1, sum(widths[1:]))  # rows
         whole = theta.flags.c_contiguous and theta.flags.aligned
+        self.ready = False  # whether this process was seen to have the machine loaded
         self.machine = Rowwise(function, theta, shape, theta.dtype, self.block) if whole else None
 
     def __call__(self, x: Array, threads: int | None = None) -> Array:
@@ -47,14 +48,15 @@ class Predictor:
         Errors: DataError for NaN, infinity and what is too large for the dtype, with its place; ArgumentError for a
         senseless number of threads.
         """
-        if threads is not None:
-            checked(threads)
-        if self.machine is not None and (len(x) >= self.large or ready()):
+        if self.machine is not None and (self.ready or len(x) >= self.large or ready()):
+            self.ready = True
             try:
                 return self.machine(x, self.check, threads=threads)
             except ProgramError:
                 # NumPy gives the same result, only later; what it cannot do either, it says in its own words.
                 self.machine = None
+        if threads is not None:
+            checked(threads)
         self.check(x)
         return self.plain(x)
 

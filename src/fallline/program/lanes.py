@@ -333,9 +333,9 @@ def checked(threads: int | None) -> int:
     """
     if threads is None:
         return available()
-    whole = isinstance(threads, int | np.integer) and not isinstance(threads, bool)
-    if whole and threads == 1:
+    if type(threads) is int and threads == 1:
         return 1  # without asking the system, which takes longer than a row's prediction
+    whole = isinstance(threads, int | np.integer) and not isinstance(threads, bool)
     limit = min(MOST_LANES, 4 * (os.cpu_count() or 1))
     if not whole or not 1 <= threads <= limit:
         raise ArgumentError(f"threads is a whole number from 1 to {limit} on this machine, or None, got {threads!r}")

@@ -50,7 +50,7 @@ class RowProgram:
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]
         self._program = program = Program(lowered, [y, *held, x], writable=1)
         self._runner = store.function(ROW_RUNNER)
-        self.rows, self.x_dtype = len(x), x.dtype
+        self.rows, self.x_dtype, self._row = len(x), x.dtype, y.shape[1:]
         # Blocks that may follow one another before somebody looks.
         self.turn = max(1, int(TURN / sum(instruction.work + 5.0 for instruction in program.instructions)))
         moves = [
@@ -68,8 +68,7 @@ class RowProgram:
 
     def result(self, n: int) -> Array:
         """Room for n rows of y."""
-        y = self._ends[0]
-        return np.empty((n, *y.shape[1:]), y.dtype)
+        return np.empty((n, *self._row), self._ends[0].dtype)
 
     def run(self, y: Array, x: Array, start: int, blocks: int, watch: bool = True) -> bool:
         """Fill rows start .. start + blocks * rows of y from the same rows of x.

@@ -55,9 +55,10 @@ class Rowwise:
         """
         most = threads if threads is None else checked(threads)
         n = len(x)
-        rows = next(size for size in self.sizes if size <= n)
-        in_place = x.flags.c_contiguous and x.flags.aligned and x.dtype in READ
-        key = x.dtype if in_place else self.dtype, rows
+        rows = next(filter(n.__ge__, self.sizes))
+        flags, dtype = x.flags, x.dtype
+        in_place = flags.c_contiguous and flags.aligned and (dtype is self.dtype or dtype in READ)
+        key = dtype if in_place else self.dtype, rows
         program = self._borrow(key)
         try:
             task = Task(program.result(n), x, in_place, doubt)
