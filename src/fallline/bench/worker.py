@@ -29,13 +29,14 @@ def keep_to(cpus: list[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def settle(most: float = 0.2) -> None:
-    """Wait until this process's threads have gone to sleep: pools go on in circles for a while after their work."""
+def settle(most: float = 1.0) -> None:
+    """Wait until this process's threads have gone to sleep: pools go on in circles after their work, OpenBLAS's for a
+    tenth of a second, and whoever comes next would have a core less."""
     end = time.perf_counter() + most
     while time.perf_counter() < end:
         before = time.process_time()
-        time.sleep(0.002)
-        if time.process_time() - before < 0.0005:
+        time.sleep(0.02)  # the time of other threads counts in steps of some milliseconds
+        if time.process_time() - before < 0.002:
             return
 
 
