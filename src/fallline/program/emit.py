@@ -229,10 +229,13 @@ def packs_a(a: Ref, n: int) -> bool:
     return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1] // (1 if a.strides[-1] == 1 else 2)
 
 
-def by_columns(m: int, n: int, panels: int, tile: int) -> bool:
-    """Is a product that does not pack a shared out by columns of b? By rows of a, every lane reads all of b, and packs
-    it where that pays, which few rows do not repay. tile: columns that are computed at once."""
-    return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS if panels > 0 else m <= FEW_ROWS and n >= 4 * tile
+def by_columns(m: int, n: int, panels: int, strips: int, tile: int) -> bool:
+    """Is a product shared out by columns of b? By rows of a, every lane reads all of b, and packs it where that pays
+    (panels), which few rows do not repay. By columns, every lane packs all of a where that pays (strips), which is the
+    smaller part where b is wider than a is high. tile: columns that are computed at once."""
+    if panels == 0:
+        return m <= FEW_ROWS and n >= 4 * tile
+    return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS and (strips == 0 or n > m)
 
 
 def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
@@ -293,7 +296,7 @@ def product(
     split = None
     if count > 1:
         split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
-    elif not strips and by_columns(m, n, panels, tile := costs.tile_columns(out.dtype)):
+    elif by_columns(m, n, panels, strips, tile := costs.tile_columns(out.dtype)):
         split = Split(5, n, (2, None, 2, None if row is None else 2, None), tile)
     elif m > 1:
         grain = TILE_ROWS if m > FEW_ROWS else 2  # a single row costs as much as two
