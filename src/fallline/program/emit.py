@@ -31,6 +31,7 @@ FEW_ROWS = 32  # as in kernels/product.py
 # A product that is nothing but tiles: so few terms, so few elements of b (kernels/product.py).
 SMALL_DEPTH, NEAR = 256, 6144
 SLACK = 64  # elements: packing may write a register past the end
+PACKED = -2  # as in kernels/product.py
 # Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
 # a: columns that share the strips, elements.
 PACK_B, PACK_A = (64, 1 << 15), (192, 1 << 16)
@@ -245,6 +246,29 @@ def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
     return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) + SLACK if packs_a(a, n) else 0
 
 
+def packs_ahead(a: Ref, b: Ref, count: int) -> bool:
+    """Is a packed by an instruction of its own? Sharing a product out by columns, every lane would pack all of it."""
+    panels, strips = panel_sizes(a, b)
+    tile = costs.tile_columns(a.dtype)
+    return strips > 0 and count == 1 and by_columns(a.shape[-2], b.shape[-1], panels, strips, tile)
+
+
+def strips_size(a: Ref) -> int:
+    """Elements that all of a takes as strips."""
+    return (a.shape[-2] + TILE_ROWS - 1) * a.shape[-1]
+
+
+def pack(out: Ref, a: Ref, where: Where) -> Instruction:
+    """All of a as strips of rows, as a product's tiles read them; out has `strips_size` elements."""
+    m, k = a.shape[-2:]
+    # A strip of fewer rows has its terms as far apart as any, so a row's window reaches as far as a strip.
+    operands = out.viewed((m, TILE_ROWS * k), (k, 1)), a.viewed((m, k), a.strides[-2:])
+    words = (*a.strides[-2:], m, k)
+    work = 2 * m * k * costs.current().move
+    split = Split(2, m, (0, 0), TILE_ROWS)
+    return Instruction("pack", wrap.pack_source(str(a.dtype)), operands, 1, words, False, where, split, work)
+
+
 def panel_columns(b: Ref) -> int:
     """Columns of b that are packed at once: whole tiles, no more than fit a part of the second-level cache."""
     k, n = b.shape[-2:]
@@ -261,11 +285,13 @@ def product(
     where: Where,
     onto: bool = False,
     row: Ref | None = None,
+    packed: Ref | None = None,
 ) -> Instruction:
     """out = a @ b, or out + a @ b, or a @ b + row.
 
     batch: number of matrices and the stride of each operand from one to the next.
     panel: scratch memory of as many elements as `panel_sizes` says, None for none. row: repeated to out's shape.
+    packed: what `pack` has made of a, which needs no scratch memory for strips then.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)
@@ -287,9 +313,13 @@ def product(
     small = count == 1 and strips == 0 and k <= SMALL_DEPTH and k * n <= NEAR
     # A stride of which there is one turn may be any, and kernels do best with rows or columns of a in one piece.
     a_strides = (1 if m == 1 else a.strides[-2], 1 if k == 1 else a.strides[-1])
+    strips_at = panels if strips else -1
+    if packed is not None:  # from a row to the next, in whole strips, and from a term to the next
+        a_strides, strips_at = (k, TILE_ROWS), PACKED
+        a3 = packed.viewed((1, -(-m // TILE_ROWS), TILE_ROWS * k), (0, TILE_ROWS * k, 1))
     words = (
         *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(onto), int(row is not None),
-        panel_columns(b) if panels else 0, panels if strips else -1, int(small),
+        panel_columns(b) if panels else 0, strips_at, int(small),
     )  # fmt: skip
     operands = (c3, a3, b3, row3, panel or b3)
     scratch = None if panel is None else 4

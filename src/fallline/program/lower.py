@@ -217,11 +217,15 @@ class Lowering:
         if a.shape[-1] == 0 and not onto:
             self.put(emit.fill(out, where))
         elif a.shape[-1]:
-            panel = None
-            if node.dtype.kind == "f" and any(sizes := emit.panel_sizes(a, b)):
-                panel = self.new((sum(sizes),), node.dtype)
+            panel, packed = None, None
+            panels, strips = emit.panel_sizes(a, b) if node.dtype.kind == "f" else (0, 0)
+            if strips and emit.packs_ahead(a, b, count):
+                packed, strips = self.new((emit.strips_size(a),), node.dtype), 0
+                self.put(emit.pack(packed, a, where))
+            if panels or strips:
+                panel = self.new((panels + strips,), node.dtype)
             batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
-            self.put(emit.product(out, a, b, panel, batch_words, where, onto, row))
+            self.put(emit.product(out, a, b, panel, batch_words, where, onto, row, packed))
         self.refs[node] = out
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:

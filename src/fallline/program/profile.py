@@ -3,6 +3,7 @@
 Everything is measured on one core, at the moment it is asked for. Knows no layers and no training.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,8 +37,7 @@ def flops_of(instruction: Instruction) -> int:
     """Operations on numbers: a multiply-add is two, any other, tanh as well as +, is one for each element."""
     kind, operands = kind_of(instruction), instruction.operands
     if kind == "product":
-        (c, a), n = operands[:2], operands[0].shape[-1]
-        return 2 * a.size * n if c.size else 0
+        return 2 * operands[0].size * operands[2].shape[-2]
     if kind == "elementwise":
         return operands[0].size * (instruction.name.count("+") + 1)
     return operands[1].size if kind in ("fold", "scan") else 0
@@ -56,7 +56,9 @@ def bytes_of(instruction: Instruction) -> int:
 
 
 def _distinct(ref: Ref) -> int:
-    return int(np.prod([n for n, s in zip(ref.shape, ref.strides, strict=True) if s or n == 0], dtype=np.int64))
+    low, high = ref.extent()  # windows of a row each may overlap
+    count = math.prod(n for n, s in zip(ref.shape, ref.strides, strict=True) if s or n == 0)
+    return min(count, high - low)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def by_purpose(made: Draft, source: Lowered) -> dict[str, int]:
     gradient = {r.buffer for node, r in source.values.items() if node.where.part == GRADIENT}
     gradient = {made.home.get(number, number) for number in gradient}
     scratch = {ins.operands[ins.scratch].buffer for ins in made.instructions if ins.scratch is not None}
+    scratch |= {ins.operands[0].buffer for ins in made.instructions if ins.name == "pack"}
     values = made.covered(number for number in made.plan.offsets if number not in scratch)
     return {
         "gradient": made.covered(gradient),

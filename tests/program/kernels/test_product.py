@@ -19,7 +19,7 @@ D, R = product.DEPTH, product.BLOCK_ROWS
 
 def test_what_is_planned_for_packing_is_what_the_kernel_packs():
     assert (emit.PANEL_DEPTH, emit.PANEL_ROWS) == (product.DEPTH, product.BLOCK_ROWS)
-    assert emit.TILE_ROWS == product.STRIP
+    assert (emit.TILE_ROWS, emit.PACKED, emit.FEW_ROWS) == (product.STRIP, product.PACKED, product.FEW)
     for dtype, count in product.LANES.items():
         width = product.WIDE * count
         assert emit.TILE_COLUMNS % width == 0
@@ -59,7 +59,7 @@ def test_around_the_edges_of_blocks(sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("sizes", [(70, D + 9, 330), (R + 9, 80, 300), (5, 40, 700)], ids=str)
+@pytest.mark.parametrize("sizes", [(70, D + 9, 330), (179, D + 9, 330), (R + 9, 80, 300), (5, 40, 700)], ids=str)
 def test_shares_by_rows_or_by_columns_give_the_bits_of_the_whole(sizes, dtype):
     m, k, n = sizes
     rng = np.random.default_rng(1)
@@ -67,6 +67,7 @@ def test_shares_by_rows_or_by_columns_give_the_bits_of_the_whole(sizes, dtype):
     alone = program_of(lambda x, y, r: x @ y + r, arrays)
     alone.run()
     assert alone.instructions[-1].split.axes[0] == (1 if m > R else 2)
+    assert [one.name for one in alone.instructions][:-1] == ["pack"] * (m * k > emit.PACK_A[1] and m < n)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lanes, "SMALL", 0.0)
         patch.setattr(lanes, "best", lambda ins, most, end, span: lanes.schedule(ins, most, end, span))

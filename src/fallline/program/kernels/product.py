@@ -20,6 +20,8 @@ DEPTH = 384
 # Rows of a that are packed at once.
 BLOCK_ROWS = 512
 STRIP = ROWS[0]
+# In place of where strips lie: a holds strips, all its columns in each, made by `pack`.
+PACKED = -2
 # Few rows read so little of b at a time that it comes from far away again for each tile, unless a block of so many
 # elements is done with before the next.
 FEW, NEAR = 32, 6144
@@ -116,10 +118,7 @@ def _pack_b(dtype: str) -> Any:
 
 
 def _pack_a(dtype: str) -> Any:
-    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side.
-
-    Writes up to one register past the end.
-    """
+    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side."""
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     square, pointer = transposed_square(dtype), pointer_to(dtype)
 
@@ -137,8 +136,9 @@ def _pack_a(dtype: str) -> Any:
         while i < rows:
             p = 0
             if ap == 1 and i + lanes <= rows:
-                # Where a square has more rows than a strip, what is too much of each is written over by the next.
-                while p + lanes <= depth:
+                # Where a square has more rows than a strip, what is too much of each is written over by the next; what
+                # comes after the last strip may be another lane's.
+                while p + lanes <= (depth if i + STRIP < rows else depth - lanes):
                     square(strips + (i * depth + p * STRIP) * item, STRIP, a + (i * ai + p) * item, ai)
                     p += lanes
             for q in range(depth):
@@ -175,7 +175,9 @@ def _product(dtype: str) -> Any:
                     more = 1 if p > 0 or onto != 0 else 0
                     added = row if adds_row != 0 and p + block >= k else 0
                     strips, step, si, sp = at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
-                    if strips_at >= 0:
+                    if strips_at == PACKED:
+                        si = 1
+                    elif strips_at >= 0:
                         pack_a(panel + strips_at * item, strips, ai, ap, rows, depth)
                         strips, step, si, sp = panel + strips_at * item, STRIP * depth * item, 1, STRIP
                     j = 0
@@ -263,6 +265,7 @@ def _small(dtype: str) -> Any:
 
 product_float32, small_float32 = _product("float32"), _small("float32")
 product_float64, small_float64 = _product("float64"), _small("float64")
+pack_float32, pack_float64 = _pack_a("float32"), _pack_a("float64")
 
 
 @njit(fastmath=REORDERED["fastmath"], error_model="numpy")

@@ -50,6 +50,22 @@ def product_source(dtype: str) -> str:
     ])  # fmt: skip
 
 
+def pack_source(dtype: str) -> str:
+    """A kernel that packs the left side of a product as strips; its row: addresses of both, then the words."""
+    return "\n".join([
+        "from numba import cfunc",
+        "from fallline.program.kernels.memory import word_pointer",
+        f"from fallline.program.kernels.product import pack_{dtype}",
+        "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
+        "", "",
+        "@cfunc(SIGNATURE, **EXACT)",
+        "def kernel(row):",
+        "    w = word_pointer(row)",
+        f"    pack_{dtype}(w[0], w[1], w[2], w[3], w[4], w[5])",
+        "",
+    ])  # fmt: skip
+
+
 def _runner(arguments: str, body: str, imports: str = "call_kernel, word_pointer", outside: str = "") -> str:
     """A function that the machine calls: every argument is a word, a number or an address, and so is its result."""
     count = arguments.count(",") + 1
