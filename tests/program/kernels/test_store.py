@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import fallline
+from fallline.errors import ProgramError
 from fallline.program.kernels import build, store, wrap
 
 SOURCE = Path(fallline.__file__).parents[1]
@@ -77,8 +79,8 @@ def test_a_kernel_is_kept_and_found_again(kept, no_compiler):
 
 
 def of(content):
-    """A file as it would be written, with something else for object code."""
-    return store._packed(content, ())
+    """FILL's file as it would be written, with something else for object code."""
+    return store._packed(hashlib.sha256(FILL.encode()).hexdigest()[:20], content, ())
 
 
 @pytest.mark.parametrize(
@@ -101,11 +103,70 @@ def test_a_damaged_file_is_compiled_anew(kept, damage):
     assert len(kept.read_bytes()) == len(whole)
 
 
+def test_another_kernel_s_file_is_not_taken_for_this_one(kept):
+    store.address(wrap.source_of("move", "fill", ("float64",), 1))
+    (other,) = {*store.folder().glob("*.kernel")} - {kept}
+    kept.write_bytes(other.read_bytes())
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+
+
 def test_code_with_a_name_that_nobody_has_is_compiled_anew(kept):
     text = "declare void @of_nobody() define void @kernel(i64 %row) { call void @of_nobody() ret void }"
     code = build._target_machine().emit_object(llvm.parse_assembly(text))
-    kept.write_bytes(store._packed(code, ("of_nobody",)))
+    kept.write_bytes(store._packed(kept.stem, code, ("of_nobody",)))
     assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+
+
+HOLDER = """
+import sys
+import numpy as np
+import fallline as fl
+from fallline.graph.declare import REAL, elementwise
+table = np.linspace(0, 1, 200_001) * float(sys.argv[1])  # too large for Numba to copy into the code
+
+@elementwise(grad=lambda g, y, x: (g,), domain=REAL)
+def looked_up(x):
+    \"\"\"A place in a table.\"\"\"
+    return table[int(abs(x) * 100_000)]
+
+found = fl.compile(lambda x: looked_up(x))(np.array([-1.0, 0.5]))
+np.testing.assert_allclose(found, table[[100_000, 50_000]])
+"""
+
+
+def test_code_that_holds_addresses_of_a_process_is_not_kept_for_the_next(cache):
+    for factor in ("1", "3"):
+        command = [sys.executable, "-c", HOLDER, factor]
+        done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("body", ['raise ValueError("negative", w[0])', "print(w[0])"])
+def saying(what):
+    """A kernel that says something where its first word is negative, and else adds one to it."""
+    lines = [
+        "def kernel(row):",
+        "    w = word_pointer(row)",
+        "    if w[0] < 0:",
+        f"        {what}",
+        "    w[0] += 1",
+        "",
+    ]
+    return FILL[: FILL.index("def kernel")] + "\n".join(lines)
+
+
+@pytest.mark.parametrize("what", ['raise ValueError("negative", w[0])', "print(w[0])"])
+def test_what_needs_the_interpreter_is_told(cache, what):
+    with pytest.raises(ProgramError, match="constant text"):
+        store.address(saying(what))
+
+
+def test_an_exception_with_a_constant_text_may_stay(cache):
+    for _ in range(2):  # compiled, and from the cache
+        row = np.array([5], np.int64)
+        ctypes.CFUNCTYPE(None, ctypes.c_int64)(store.address(saying('raise ValueError("negative")')))(row.ctypes.data)
+        assert row[0] == 6
+        store._addresses.clear()
 
 
 def test_where_nothing_can_be_linked_numba_does_it(cache, monkeypatch):

@@ -7,22 +7,51 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+
+from fallline.errors import ProgramError
 
 ENTRY = "kernel"
 
 
-def build(source: str) -> tuple[bytes, tuple[str, ...], Any]:
-    """Object code with the symbol `kernel`, the names it takes from elsewhere, and the kernel as Numba loaded it."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A kernel that was compiled.
+
+    code: object code with the symbol `kernel`. imports: names it takes from elsewhere. kernel: as Numba loaded it.
+    lasts: whether another process may use the code too; it may not where it holds addresses of this one.
+    """
+
+    code: bytes
+    imports: tuple[str, ...]
+    kernel: Any
+    lasts: bool
+
+
+def build(source: str) -> Built:
+    """Compile the `kernel` of a source text.
+
+    Errors: ProgramError for an op that needs the interpreter while it runs.
+    """
     namespace: dict[str, Any] = {"__name__": "fallline_kernel"}
     with _compiling():
         exec(compile(source, "<kernel>", "exec"), namespace)
         kernel = namespace[ENTRY]
-        module = _closed(kernel.inspect_llvm(), kernel.native_name)
+        text = kernel.inspect_llvm()
+        if "missing Environment" in text:
+            # What Numba says where a function's environment was not set: by it, and not for what is linked here.
+            raise ProgramError(
+                "compiled code can neither print nor raise an exception with a computed argument\n"
+                '  try: an exception with a constant text, such as ValueError("x is negative")'
+            )
+        module = _closed(text, kernel.native_name)
         missing = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
         missing += [v.name for v in module.global_variables if v.is_declaration]
-        return _target_machine().emit_object(module), tuple(missing), kernel
+        # Large arrays and C functions of a user's op are addresses. As Numba's own cache does, nothing is kept then.
+        lasts = not kernel._library.has_dynamic_globals
+        return Built(_target_machine().emit_object(module), tuple(missing), kernel, lasts)
 
 
 def _target_machine() -> Any:

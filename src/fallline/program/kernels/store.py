@@ -25,8 +25,10 @@ from fallline.program.kernels.build import ENTRY, build
 from fallline.program.kernels.link import link
 
 _addresses: dict[str, int] = {}
-_kept: list[Any] = []  # kernels that only Numba could load: their code lives as long as they do
+_kept: list[Any] = []  # what was compiled here: code may be Numba's copy, or point to what an op holds
 _lock = threading.RLock()
+# Settings of Numba that change what it makes.
+SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DEBUGINFO", "BOUNDSCHECK")
 
 
 def _private(folder: Path) -> bool:
@@ -65,7 +67,8 @@ def folder() -> Path:
 
     package = Path(__file__).resolve().parents[2]
     sources = sorted([*(package / "program" / "kernels").glob("*.py"), *(package / "ops").glob("*.py")])
-    versions = sys.version, _version_of_numba(), llvmlite.__version__, np.__version__, *target()
+    settings = (os.environ.get(f"NUMBA_{name}", "") for name in SETTINGS)
+    versions = sys.version, _version_of_numba(), llvmlite.__version__, np.__version__, *target(), *settings
     digest = hashlib.sha256()
     for part in (*versions, *map(Path.read_text, sources)):
         digest.update(part.encode())
@@ -97,10 +100,14 @@ def _write(path: Path, content: bytes) -> None:
         warnings.warn(f"compiled code cannot be kept, so the next process compiles it again: {error}", stacklevel=2)
 
 
-def _packed(code: bytes, imports: tuple[str, ...]) -> bytes:
-    """What a file holds: a digest of the rest, a line of names, object code."""
+def _packed(name: str, code: bytes, imports: tuple[str, ...]) -> bytes:
+    """What a kernel's file holds: a digest of its name and the rest, a line of names, object code."""
     content = " ".join(imports).encode() + b"\n" + code
-    return hashlib.sha256(content).digest() + content
+    return _digest(name, content) + content
+
+
+def _digest(name: str, content: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + content).digest()
 
 
 def _found(path: Path) -> int | None:
@@ -109,8 +116,9 @@ def _found(path: Path) -> int | None:
         digest, content = (whole := path.read_bytes())[:32], whole[32:]
     except OSError:
         return None
-    # The linker trusts what it is given: a file cut short by a crash or a full disk must not come to it.
-    if hashlib.sha256(content).digest() != digest:
+    # The linker trusts what it is given: a file cut short by a crash or a full disk must not come to it, nor a kernel
+    # that takes other arguments.
+    if _digest(path.stem, content) != digest:
         return None
     names, _, code = content.partition(b"\n")
     try:
@@ -121,20 +129,24 @@ def _found(path: Path) -> int | None:
 
 def _made(path: Path, source: str) -> int:
     """The address of a kernel that is compiled now, and kept for later processes."""
-    code, imports, kernel = build(source)
+    built = build(source)
+    _kept.append(built.kernel)
     try:
-        address = link(code, imports, ENTRY)
+        address = link(built.code, built.imports, ENTRY)
     except RuntimeError:
         # Where LLVM's linker cannot do it, Numba's can: slower to start, since it cannot be kept.
-        _kept.append(kernel)
-        return int(kernel.address)
-    _write(path, _packed(code, imports))
+        return int(built.kernel.address)
+    if built.lasts:
+        _write(path, _packed(path.stem, built.code, built.imports))
     return address
 
 
 def address(source: str) -> int:
     """Where the compiled `kernel` of this source text lies, for the life of this process."""
     name = hashlib.sha256(source.encode()).hexdigest()[:20]
+    known = _addresses.get(name)
+    if known is not None:
+        return known
     with _lock:
         if name not in _addresses:
             path = folder() / f"{name}.kernel"
@@ -153,6 +165,16 @@ def function(source: str) -> Callable[..., int]:
 @cache
 def _words(arguments: int) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arguments)
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held it is not there."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def loaded() -> bool:
