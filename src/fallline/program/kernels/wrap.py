@@ -33,35 +33,32 @@ def product_source(dtype: str) -> str:
     arguments = ", ".join(f"w[{i}]" for i in range(21))
     # The row where there is one; nothing about batches, and of the panels only whether there are any.
     few = "w[0], w[1], w[2], w[3] * w[18], w[4], " + ", ".join(f"w[{i}]" for i in range(9, 18)) + ", w[19]"
-    return "\n".join([
-        "from numba import cfunc",
-        "from fallline.program.kernels.memory import word_pointer",
-        f"from fallline.program.kernels.product import product_{dtype}, small_{dtype}",
-        "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
-        "", "",
-        "@cfunc(SIGNATURE, **EXACT)",
-        "def kernel(row):",
-        "    w = word_pointer(row)",
-        "    if w[21] != 0:",
-        f"        small_{dtype}({few})",
-        "    else:",
-        f"        product_{dtype}({arguments})",
-        "",
-    ])  # fmt: skip
+    return _on_words(
+        f"product_{dtype}, small_{dtype}",
+        "if w[21] != 0:",
+        f"    small_{dtype}({few})",
+        "else:",
+        f"    product_{dtype}({arguments})",
+    )
 
 
 def pack_source(dtype: str) -> str:
     """A kernel that packs the left side of a product as strips; its row: addresses of both, then the words."""
+    return _on_words(f"pack_{dtype}", f"pack_{dtype}(w[0], w[1], w[2], w[3], w[4], w[5])")
+
+
+def _on_words(functions: str, *lines: str) -> str:
+    """A kernel of these lines, which call functions of product.py: those take addresses and words as they are."""
     return "\n".join([
         "from numba import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
-        f"from fallline.program.kernels.product import pack_{dtype}",
+        f"from fallline.program.kernels.product import {functions}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
         "", "",
         "@cfunc(SIGNATURE, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
-        f"    pack_{dtype}(w[0], w[1], w[2], w[3], w[4], w[5])",
+        *(f"    {line}" for line in lines),
         "",
     ])  # fmt: skip
 
