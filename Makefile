@@ -26,8 +26,10 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
 	$(BIN)/python -m fallline.bench --write docs/benchmarks.md --readme README.md
 
-peers: .venv/package.stamp         ## install the benchmark's peers, PyTorch and JAX (large)
+peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JAX, and JAX 0.4.31 where it installs (large)
 	$(BIN)/pip install -q -e '.[bench]'
+	$(BIN)/python -m venv .venv/peers/jax-0.4.31
+	.venv/peers/jax-0.4.31/bin/pip install -q jax==0.4.31 jaxlib==0.4.31 || rm -r .venv/peers/jax-0.4.31
 
 docs: .venv/package.stamp          ## the README and the pages of docs/: what follows from sources, and what they show
 	$(BIN)/python tools/docs.py

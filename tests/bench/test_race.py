@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,6 +63,20 @@ def test_what_is_not_installed_is_left_out_and_named(monkeypatch: pytest.MonkeyP
     assert raced.left_out == {"imaginary": "not installed"} and raced.timings == {}
 
 
+def test_an_older_version_runs_in_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = Entry("sklearn", SklearnFit, home="older")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert not entry.is_installed and Path(entry.python).is_relative_to(tmp_path / "peers" / "older")
+    Path(entry.python).parent.mkdir(parents=True)
+    Path(entry.python).write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\nexec "{sys.executable}" "$@"\n')
+    Path(entry.python).chmod(0o755)
+    assert entry.is_installed
+    with Field(1) as field:
+        worker = field.process("sklearn fit", 1, entry.python)
+        assert worker.ask("check", case=CASE.name, steps=CASE.check_steps)["curve"]
+    assert (tmp_path / "used").exists()
+
+
 def test_a_library_is_checked_and_timed_in_its_own_process() -> None:
     with Field(1) as field:
         raced = race.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, tell=lambda line: None)
@@ -105,7 +121,7 @@ def field_of(**ways: Asked) -> SimpleNamespace:
     """Four threads, on which only PyTorch runs: `four` and `one` are its two ways."""
     by_threads = {4: ways["four"], 1: ways["one"]}
     return SimpleNamespace(
-        threads=4, cpus=[0], process=lambda name, threads: by_threads[threads], elsewhere=lambda: None
+        threads=4, cpus=[0], process=lambda name, threads, python: by_threads[threads], elsewhere=lambda: None
     )
 
 

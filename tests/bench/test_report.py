@@ -44,6 +44,14 @@ def test_a_glance_has_floor_and_verdict_and_the_readme_only_the_ratio() -> None:
     assert text.endswith("<!-- /benchmarks -->\nafter\n") and report.filled(text, short) == text
 
 
+def test_an_older_version_that_was_raced_has_a_column_and_no_floor() -> None:
+    found = results()
+    assert "JAX 0.4.31" not in report.glance(found.outcomes)
+    found.outcomes[0].timings["JAX 0.4.31 scan"] = Timing(10, [20.0], [20.0])
+    head, _, row = report.glance(found.outcomes).splitlines()
+    assert "JAX 0.4.31 scan" in head and "2.00x" in row and "2.00x (floor" not in row
+
+
 def test_a_readme_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for benchmarks"):
         report.filled("# A project", results())

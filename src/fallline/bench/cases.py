@@ -21,6 +21,8 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 # The name under which a floor stands that is about whoever of these is fastest.
 BEST = "the best of the others"
 OTHERS = ("JAX scan", "torch.compile", "sklearn fit")
+# Shown beside them without a floor: an older version that was faster.
+OLDER = ("JAX 0.4.31 scan",)
 
 # For each number of threads from which on they hold: by the peer's name, how many times our step has to go into its.
 Floors = Mapping[int, Mapping[str, float]]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+PACKAGES = Path(__file__).resolve().parents[2]  # the folder that this package is imported from
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 JAX_ALONE = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
 
@@ -62,15 +63,18 @@ def idlest(count: int, seconds: float = 0.1) -> list[int]:
 
 
 class Process:
-    """A competitor's process: `ask` sends a command and waits for its answer."""
+    """A competitor's process: `ask` sends a command and waits for its answer.
 
-    def __init__(self, name: str, threads: int = 1, cpus: Sequence[int] = ()) -> None:
+    python: the interpreter to run it in, which may be another environment's: it finds this package by its path.
+    """
+
+    def __init__(self, name: str, threads: int = 1, cpus: Sequence[int] = (), python: str = sys.executable) -> None:
         self.name, self.threads = name, threads
         # Not a pipe: one that nobody empties would stop the worker.
         self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "fallline.bench.worker", name, str(threads), *map(str, cpus)],
-            env=environment(threads),
+            [python, "-m", "fallline.bench.worker", name, str(threads), *map(str, cpus)],
+            env=environment(threads) | ({} if python == sys.executable else {"PYTHONPATH": str(PACKAGES)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said,
@@ -131,14 +135,14 @@ class Field:
         for process in self._running.values():
             process.__exit__(kind, error, at)
 
-    def process(self, name: str, threads: int) -> Process:
+    def process(self, name: str, threads: int, python: str = sys.executable) -> Process:
         """The process of a competitor on so many threads; another one where it has ended."""
         running = self._running.get((name, threads))
         if running is None or running.process.poll() is not None:
             if running is not None:
                 running.__exit__(None, None, None)
             cpus = self.cpus if threads == self.threads else idlest(threads)
-            running = self._running[name, threads] = Process(name, threads, cpus)
+            running = self._running[name, threads] = Process(name, threads, cpus, python)
         return running
 
     def elsewhere(self) -> float | None:

@@ -8,10 +8,14 @@ A competitor is built from a problem and a number of threads; `start(steps)` goe
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -253,12 +257,28 @@ class Entry:
 
     alone_too: may be quicker on one thread than on several; then it races both ways, and the quicker one counts.
     always: raced on any number of threads; else only where everybody has one.
+    home: the virtual environment below `peers/` of this one that it runs in, where it is an older version of a library
+        that is here too; empty for this environment.
     """
 
     needs: str
     build: Callable[[Problem, int], Competitor]
     alone_too: bool = False
     always: bool = True
+    home: str = ""
+
+    @property
+    def python(self) -> str:
+        """The interpreter that it runs in."""
+        if not self.home:
+            return sys.executable
+        return str(
+            Path(sys.prefix, "peers", self.home, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
+        )
+
+    @property
+    def is_installed(self) -> bool:
+        return Path(self.python).exists() if self.home else importlib.util.find_spec(self.needs) is not None
 
 
 COMPETITORS: dict[str, Entry] = {
@@ -267,6 +287,8 @@ COMPETITORS: dict[str, Entry] = {
     "torch.compile": Entry("torch", TorchCompile),
     "JAX step": Entry("jax", JaxStep, always=False),
     "JAX scan": Entry("jax", JaxScan, alone_too=True),
+    # The last version before its compiler for CPUs became slower (jax#26145).
+    "JAX 0.4.31 scan": Entry("jax", JaxScan, alone_too=True, home="jax-0.4.31"),
     "sklearn fit": Entry("sklearn", SklearnFit),
     "sklearn partial_fit": Entry("sklearn", SklearnPartialFit, always=False),
 }

@@ -5,7 +5,6 @@ Knows neither the libraries nor how results are shown.
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -51,7 +50,7 @@ def disagreement(case: Case, curve: Array) -> str:
 
 def installed(names: Iterable[str]) -> dict[str, str]:
     """For each competitor why it cannot run here; empty where it can."""
-    return {n: "" if importlib.util.find_spec(COMPETITORS[n].needs) else "not installed" for n in names}
+    return {name: "" if COMPETITORS[name].is_installed else "not installed" for name in names}
 
 
 @dataclass(slots=True)
@@ -116,7 +115,7 @@ def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Way]:
     found: list[tuple[float, Way]] = []
     alone = COMPETITORS[name].alone_too and field.threads > 1
     for threads in (field.threads, 1) if alone else (field.threads,):
-        worker = field.process(name, threads)
+        worker = field.process(name, threads, COMPETITORS[name].python)
         why = disagreement(case, np.array(worker.ask("check", case=case.name, steps=case.check_steps)["curve"]))
         if why:
             raise WorkerFailed(why)

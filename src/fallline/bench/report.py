@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fallline.bench.cases import BEST, OTHERS, named
+from fallline.bench.cases import BEST, OLDER, OTHERS, named
 from fallline.bench.limits import STEP_FLOOR, least, peak
 from fallline.bench.race import TOLERANCE, WRONG
 from fallline.bench.results import OURS, Finding, Outcome, Rates, Results, Verdict
@@ -55,18 +55,23 @@ def race_table(outcome: Outcome) -> str:
 
 
 def glance(outcomes: Sequence[Outcome], floors: bool = True) -> str:
-    """A line for each case: our step, and how many of it go into PyTorch's and into that of the best of the others."""
+    """A line for each case: our step, and how many of it go into PyTorch's and into that of the best of the others.
+
+    Older versions have a column where they were raced.
+    """
     rows = []
+    older = [name for name in OLDER if any(name in outcome.timings for outcome in outcomes)]
     for outcome in outcomes:
         verdicts = {verdict.peer: verdict for verdict in outcome.verdicts}
         best = outcome.best_other
         cells = [_ratio(outcome, name, verdicts.get(name or "") if floors else None) for name in ("PyTorch", best)]
         ours = outcome.timings.get(OURS)
         row = [outcome.case.name, seconds(ours.step) if ours else "", *cells, best or ""]
+        row += [_ratio(outcome, name, None) for name in older]
         if floors:
             row.append("" if not verdicts else "met" if all(v.met for v in verdicts.values()) else "SHORT")
         rows.append(row)
-    head = ["network", "our step", "PyTorch", "best of the others", "which is"]
+    head = ["network", "our step", "PyTorch", "best of the others", "which is", *older]
     return table([*head, "verdict"] if floors else head, rows)
 
 
