@@ -1,5 +1,7 @@
 """Frozen records as JSON and back: layers, losses, optimizers, schedules. Names and numbers only, nothing executable.
 
+A field may hold numbers, text, arrays of numbers, other records, and tuples of these.
+
 A class enters by `@saved`; its form is {"type": its name, field: value ...}. What is in no table has no form, so a
 file can never name anything but these classes, and every field passes the checks of the record it is for.
 """
@@ -7,6 +9,8 @@ file can never name anything but these classes, and every field passes the check
 import dataclasses
 import json
 from typing import Any, TypeVar
+
+import numpy as np
 
 from fallline.errors import ArgumentError, FalllineError, unknown
 
@@ -39,12 +43,46 @@ def to_config(value: Any, where: str = "") -> Any:
         fields = value._to_fields() if hasattr(value, "_to_fields") else fields
         inside = {name: to_config(item, f"{where}.{name}" if where else name) for name, item in fields.items()}
         return {"type": type(value).__name__, **inside}
+    if isinstance(value, np.ndarray):
+        return _array_to_config(value, where)
     if hasattr(value, "__float__") and not callable(value):
         return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
     raise ArgumentError(
         f"{where or 'this'} is {value!r:.80}, which a file cannot hold: files hold names and numbers, never code\n"
-        f"  try: one of {', '.join(sorted(RECORDS))}; or keep theta with np.save and build the model in your code"
+        f"  try: {_way_into_a_file(value)}; or np.save of model.theta, and the same network built by your program"
     )
+
+
+def _way_into_a_file(value: Any) -> str:
+    """What to write instead, so that a record can be saved."""
+    at = "@saved, from fallline.config, above"
+    if isinstance(value, type):
+        return f"an instance, {value.__name__}(...)"
+    own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    if dataclasses.is_dataclass(value) and not own:
+        return f"{at} the class {type(value).__name__}"
+    if callable(value) or own:
+        return f"a dataclass of your own in the place of the function, with {at} it"
+    return f"numbers, text, arrays, and dataclasses with {at} them"
+
+
+def _array_to_config(array: np.ndarray[Any, Any], where: str) -> dict[str, Any]:
+    """Numbers of an array, exact in their dtype."""
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or not np.isfinite(array).all():
+        raise ArgumentError(
+            f"{where or 'this'} is an array of {array.dtype} which a file cannot hold\n  try: finite real numbers"
+        )
+    return {"array": array.dtype.name, "shape": list(array.shape), "values": array.ravel().tolist()}
+
+
+def _array_from_config(config: dict[str, Any], where: str) -> np.ndarray[Any, Any]:
+    try:
+        dtype, shape = np.dtype(config["array"]), tuple(config["shape"])
+        if dtype.kind not in "fiub" or config.keys() != {"array", "shape", "values"} or min(shape, default=0) < 0:
+            raise ValueError
+        return np.array(config["values"], dtype).reshape(shape)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{where} is no array: {json.dumps(config)[:80]}") from None
 
 
 def from_config(config: Any, kind: type[T], where: str = "config") -> T:
@@ -65,6 +103,8 @@ def _read(config: Any, where: str, depth: int) -> Any:
         return tuple(_read(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(config))
     if not isinstance(config, dict):
         return config
+    if "array" in config:
+        return _array_from_config(config, where)
     name = config.get("type")
     if not isinstance(name, str) or name not in RECORDS:
         raise ArgumentError(f"{where}: {unknown('type', name, RECORDS)}")

@@ -73,7 +73,7 @@ def adds_in_place(x):
     (lambda x: float(x[0]), "turned into a plain number", "only after the function has returned"),
     (lambda x: int(x[0]), "turned into a plain number", "only after the function has returned"),
     (lambda x: cmath.exp(x[0]), "turned into a plain number", "np.exp, not math.exp"),
-    (lambda x: X[x], "turned into a plain number", "np.take(a, i, 0)"),
+    (lambda x: X[x], "turned into a plain number", "ops.gather(a, i, axis=0)"),
     (lambda x: range(x[0]), "turned into a plain number", "only after the function has returned"),
     (lambda x: np.array([x[0], x[1]]), "turned into a plain number or array", "np.stack([...])"),
     (lambda x: np.asarray(x), "turned into a plain number or array", "np.stack([...])"),

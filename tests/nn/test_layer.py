@@ -1,8 +1,12 @@
 """Layers and Sequential: what they compute, how they start, and what they say about shapes that do not fit."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 
+import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import new_input
@@ -202,3 +206,45 @@ def test_a_users_layer_need_be_no_dataclass() -> None:
     assert "Double()" in nn.Model.init(network, 3).summary()
     with pytest.raises(ShapeError, match=r"layer 2: Dense\(1\) .*\n.* layer 1, Double\(\)"):
         nn.Sequential("relu", Double(None), nn.Dense(1)).init(rng(), (2, 2), np.float32)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A layer whose output is some derivative of a network inside it."""
+
+    network: Any
+    of: Any
+
+    def init(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
+        return self.network.init(rng, shape, dtype)
+
+    def apply(self, params: Any, x: Any) -> Any:
+        return self.of(lambda x: self.network.apply(params, x))(x)
+
+
+DERIVATIVES = {
+    "grad": lambda u: fl.grad(lambda x: np.sum(u(x))),
+    "jvp": lambda u: lambda x: fl.jvp(u)(x, np.ones_like(x))[1],
+    "jvp of jvp": lambda u: lambda x: fl.jvp(lambda x: fl.jvp(u)(x, np.ones_like(x))[1])(x, np.ones_like(x))[1],
+    "hvp": lambda u: lambda x: fl.hvp(lambda x: np.sum(u(x)))(x, np.ones_like(x)),
+    "compile": lambda u: fl.compile(u),
+    "compile of grad": lambda u: fl.compile(fl.grad(lambda x: np.sum(u(x)))),
+}
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives_inside_a_layer_are_trained_through(name: str) -> None:
+    x = np.linspace(-1, 1, 12)[:, None]
+    network = nn.Sequential(Derived(nn.mlp((4,), 1, "tanh"), DERIVATIVES[name]), nn.Identity())
+    run = fl.fit(network, (x, x), loss="squared_error", epochs=2, batch_size=5, dtype="float64", validation=0.25)
+    # The same network on plain arrays: each derivative is then taken by itself.
+    model = run.model
+    np.testing.assert_allclose(model.outputs(x), model.apply(model.theta, x), rtol=1e-9, atol=1e-12)
+    assert "Derived" in model.summary()
+    plain = fl.grad(lambda theta: np.mean((model.apply(theta, x) - x) ** 2))(model.theta)
+    by_hand = [
+        (np.mean((model.apply(model.theta + h, x) - x) ** 2) - np.mean((model.apply(model.theta - h, x) - x) ** 2))
+        / 2e-5
+        for h in 1e-5 * np.eye(model.theta.size)
+    ]
+    np.testing.assert_allclose(plain, by_hand, rtol=1e-5, atol=1e-7)

@@ -202,6 +202,39 @@ def test_no_other_use_of_outputs_and_targets_is_taken_for_that(name: str) -> Non
     assert losses.get(MET_IN_PAIRS[name])(output, y).shape == ()
 
 
+COLUMNS_FOR_ROWS = {
+    "differences": lambda o, y: np.mean(np.square(o - y)),
+    "products": lambda o, y: -np.mean(np.log(1 + np.exp(o)) * y),
+    "a column of outputs beside all targets": lambda o, y: np.mean(np.abs(y[:, None] * np.ones(4) - o[:, 0])),
+    "maxima": lambda o, y: np.mean(np.maximum(o, y.astype(np.float64))),
+}
+ROWS_FOR_ROWS = {
+    "each output beside the row's target": lambda o, y: np.mean(np.square(o - y[:, None])),
+    "one of the outputs": lambda o, y: np.mean(np.square(o[:, 0] - y)),
+    "weights of columns, made from targets": lambda o, y: np.mean(np.square(o - np.stack([np.mean(y)] * 4))),
+    "one-hot": lambda o, y: -np.mean(np.sum(np.where(y[:, None] == np.arange(4), o, 0), axis=1)),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS_FOR_ROWS)
+@pytest.mark.parametrize("n", [3, 4])
+def test_columns_of_outputs_never_meet_rows_of_targets(name: str, n: int) -> None:
+    # (4, 4) - (4,) is (4, 4) to NumPy, and target i then belongs to output i of every row.
+    output, y = new_input((n, 4), np.float64), new_input((n,), np.float64)
+    if n == 4 or "beside all" not in name:
+        with pytest.raises(ShapeError, match="in a batch of 4 rows\n  at .*test_loss.py" if n == 4 else "broadcast"):
+            losses.get(COLUMNS_FOR_ROWS[name])(output, y)
+
+
+@pytest.mark.parametrize("name", ROWS_FOR_ROWS)
+def test_rows_of_outputs_meet_rows_of_targets_in_batches_of_any_size(name: str) -> None:
+    for n in (1, 3, 4):
+        output, y = new_input((n, 4), np.float64), new_input((n,), np.float64)
+        assert losses.get(ROWS_FOR_ROWS[name])(output, y).shape == ()
+    output, y = new_input((4, 4), np.float64), new_input((4, 4), np.float64)
+    assert losses.get(lambda o, y: np.mean(np.square(o - np.mean(y, axis=0))))(output, y).shape == ()
+
+
 def test_get_takes_names_records_and_functions_and_refuses_the_rest() -> None:
     assert losses.get("huber") == nn.Huber(1.0)
     assert losses.get(nn.Huber(2.0)).delta == 2.0

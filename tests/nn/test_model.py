@@ -90,7 +90,7 @@ def test_no_rows_give_no_predictions(empty: Any) -> None:
 
 
 @pytest.mark.parametrize(("x", "error", "says"), [
-    (X[0], ShapeError, r"x has shape \(3,\), and this model takes \(N, 3\)\n  try: x.reshape\(1, -1\)"),
+    (X[0], ShapeError, r"x has shape \(3,\), and this model takes \(N, 3\)\n  try: x\[None\]"),
     (X[:, :2], ShapeError, r"x has shape \(7, 2\), and this model takes \(N, 3\)"),
     (X[None], ShapeError, r"x has shape \(1, 7, 3\)"),
     (np.zeros((0, 4)).T, ShapeError, r"x has shape \(4, 0\)"),
@@ -132,6 +132,49 @@ def test_two_classes_are_told_apart_by_the_sign_of_one_output(loss: str) -> None
         p = model.predict_proba(X)
         np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
         assert ((p[:, 1] > 0.5) == (model.predict(X) == 20)).all()
+
+
+@pytest.mark.parametrize(("loss", "outputs"), [("cross_entropy", 3), ("binary_cross_entropy", 1), ("hinge", 1)])
+def test_a_classifier_that_met_no_targets_names_its_classes_by_number(loss: str, outputs: int) -> None:
+    # As in a training loop of one's own, which hands targets to the objective and never to the model.
+    model = small(loss, outputs)
+    z = model.outputs(X)
+    assert model.predict(X).tolist() == (z.argmax(axis=1) if outputs > 1 else (z[:, 0] > 0).astype(int)).tolist()
+    again = Model.from_config(model.to_config(), model.theta)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    if loss != "hinge":
+        np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+    labelled = model.for_targets(model.prepare(["a", "b", "c"][: max(2, outputs)]))
+    assert set(labelled.predict(X)) <= {"a", "b", "c"}
+
+
+def test_probabilities_as_targets_are_predicted_as_numbers() -> None:
+    model = small("binary_cross_entropy", 1)
+    model = model.for_targets(model.prepare([0.2, 0.9]))
+    assert model.predict(X).shape == (7,) and 0 < model.predict(X).min() < 1
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], model.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda m: nn.Sequential(m, nn.Softmax()), lambda m: nn.Residual(m),
+                                  lambda m: nn.Ensemble((m, m)), lambda m: Model.init(m, 3)])  # fmt: skip
+def test_a_model_is_no_layer_and_its_network_is(wrap: Any) -> None:
+    model = small("squared_error", 3)
+    with pytest.raises(ArgumentTypeError, match=r"is a Model, which holds parameters.*\n  try: .*model\.network"):
+        wrap(model)
+    wrap(model.network)
+    with pytest.raises(ArgumentTypeError, match=r"layer 1 is the loss Huber\(\)\n  try: loss=Huber\(\)"):
+        nn.Sequential(nn.Dense(3), nn.Huber())
+
+
+def test_hints_about_the_shape_of_rows_are_right() -> None:
+    image = Model.init(nn.Sequential(nn.Flatten(), nn.Dense(2)), (4, 3))
+    x = np.arange(12.0).reshape(4, 3)
+    for rows, hint in ((x, "x[None]"), (x.tolist(), "[x]"), (x.ravel(), "x.reshape(-1, 4, 3)"),
+                       ([x.ravel().tolist()], "np.asarray(x).reshape(-1, 4, 3)")):  # fmt: skip
+        with pytest.raises(ShapeError) as raised:
+            image.predict(rows)
+        assert f"try: {hint}, for" in str(raised.value)
+        np.testing.assert_array_equal(image.predict(eval(hint, {"x": rows, "np": np})), image.predict(x[None]))
 
 
 def test_counts_are_predicted_as_counts() -> None:

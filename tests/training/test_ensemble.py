@@ -137,3 +137,10 @@ def test_what_is_wrong_with_the_training_is_told_as_for_one(labelled: Any, tmp_p
         fl.fit(NETWORK, labelled, ensemble=2, out=tmp_path, resume=True, **SETTINGS)
     with pytest.raises(ArgumentError, match="epochs has to be"):
         fl.fit(NETWORK, labelled, ensemble=2, **{**SETTINGS, "epochs": 0})
+
+
+def test_an_ensemble_that_no_file_can_hold_is_refused_before_it_trains(labelled: Any, tmp_path: Path) -> None:
+    network = nn.Sequential(lambda x: x, nn.Dense(3))
+    with pytest.raises(ArgumentError, match="which a file cannot hold"):
+        fl.fit(network, labelled, ensemble=2, out=tmp_path / "run", **SETTINGS)
+    assert not (tmp_path / "run").exists()

@@ -267,6 +267,7 @@ def test_a_layer_of_the_user_s_own_is_checkpointed_and_the_model_left_out(labell
     assert run.started is not None
     assert "functions of your own" in run.started.notes[0]
     assert not (tmp_path / "model.safetensors").exists()
+    assert run.summary().endswith(f"checkpoints and history in {tmp_path}; the model is not, as no file can hold it")
     with pytest.raises(ArgumentError, match="no file can hold"):
         fl.load_run(tmp_path)
     more = fl.fit(network, labelled, resume=tmp_path, **{**SETTINGS, "epochs": 6})

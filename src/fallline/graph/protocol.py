@@ -226,8 +226,9 @@ class NumpyProtocol(NDArrayOperatorsMixin):
             )
         refuse(
             f"a traced value was turned into a plain number or array ({self!r}): its number is not known yet",
-            "np.exp, not math.exp; np.stack([...]), not np.array([...]); with a plain array `a`, np.take(a, i, 0), "
-            "not a[i], and np.dot(a, x), not a.dot(x); float() and int() only after the function has returned",
+            "np.exp, not math.exp; np.stack([...]), not np.array([...]); with a plain array `a`, "
+            "fallline.ops.gather(a, i, axis=0), not a[i], and np.dot(a, x), not a.dot(x); float() and int() only after "
+            "the function has returned",
         )
 
     def __float__(self) -> float:

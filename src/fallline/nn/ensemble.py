@@ -15,7 +15,7 @@ from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.layer import Generator, Layer, Noise, noisily, with_batch
+from fallline.nn.layer import Generator, Layer, Noise, check_no_model, noisily, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import Model
 from fallline.nn.theta import Layout
@@ -77,6 +77,7 @@ class Ensemble:
         if not networks:
             raise ArgumentError(f"an ensemble takes one network or more, in a tuple, got {self.networks!r}")
         for place, network in enumerate(networks):
+            check_no_model(network, f"network {place} of the ensemble", "nn.averaged(models), for models; or ")
             if not isinstance(network, Layer) or isinstance(network, type):
                 raise ArgumentTypeError(f"network {place} of the ensemble is no layer: {network!r}")
         object.__setattr__(self, "networks", networks)

@@ -162,10 +162,24 @@ def as_layer(given: Any, place: int) -> Layer:
     """The layer itself, or a plain function as one; anything else is refused."""
     if isinstance(given, type):
         raise ArgumentTypeError(f"layer {place} is the class {given.__name__}\n  try: {given.__name__}(...)")
+    check_no_model(given, f"layer {place}")
     if isinstance(given, Layer):
         return given
+    if callable(getattr(given, "function", None)) and hasattr(given, "prepare"):
+        raise ArgumentTypeError(f"layer {place} is the loss {short(given)}\n  try: loss={short(given)} in fit or train")
     if callable(given):
         return Function(given)
     raise ArgumentTypeError(
-        f"layer {place} is {given!r}, which is no layer: it needs init(rng, shape, dtype) and apply(params, x)"
+        f"layer {place} is {given!r:.80}, which is no layer: it needs init(rng, shape, dtype) and apply(params, x)"
     )
+
+
+def check_no_model(given: Any, what: str, instead: str = "") -> None:
+    """Raise for a model or a run, which have `init` or a network too, where a layer is asked for."""
+    model = getattr(given, "model", given)
+    if isinstance(getattr(model, "network", None), Layer) and hasattr(model, "theta"):
+        way = "run.model.network" if model is not given else "model.network"
+        raise ArgumentTypeError(
+            f"{what} is a {type(given).__name__}, which holds parameters of its own; a layer draws them when it "
+            f"meets its data\n  try: {instead}{way}, the layers alone; predict_proba(x), for probabilities"
+        )

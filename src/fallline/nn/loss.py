@@ -5,7 +5,7 @@ rate means the same for every batch size. Those with `from logits` in their text
 a probability would round to 0 or 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -14,7 +14,7 @@ import numpy as np
 from fallline import ranges
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, unknown
-from fallline.graph.node import Node, reachable
+from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
 from fallline.nn.activation import Identity, Sigmoid, Softmax, shift
 from fallline.nn.target import Targets, as_given, classes_of, counts, numbers, probabilities, signs
@@ -100,7 +100,24 @@ class Custom(Loss):
                 f"{tuple(crossed.shape)} in a batch of {output.shape[0]}\n  at {crossed.where}\n"
                 "  try: output - y, as y is a column like the outputs; or y[:, 0] beside output[:, 0]"
             )
+        self._refuse_columns_for_rows(value, output, y)
         return value
+
+    def _refuse_columns_for_rows(self, value: Any, output: Any, y: Any) -> None:
+        """Raise where (N, K) and (N,) fit one another in this batch alone, since N = K: column k meets row k.
+
+        The mean of a column, (K,), has that shape too; in a batch of another size it still fits.
+        """
+        for node in _met(value, output, y, _columns_for_rows):
+            other = [new_input((side.shape[0] + 1, *side.shape[1:]), side.dtype) for side in (output, y)]
+            try:
+                self.user_function(*other)  # type: ignore[operator]
+            except ShapeError:
+                raise ShapeError(
+                    f"columns of outputs meet rows of targets: {[tuple(side.shape) for side in node.inputs]} fit one "
+                    f"another only in a batch of {output.shape[0]} rows\n  at {node.where}\n"
+                    "  try: y[:, None] beside output, or one target for each output, (N, K)"
+                ) from None
 
     def _to_fields(self) -> dict[str, Any]:
         function = self.user_function
@@ -112,18 +129,29 @@ def _crossed(value: Any, output: Any, y: Any) -> Node | None:
 
     NumPy makes (N, N) of them without a word, and the mean of that is a number like any other.
     """
+    return next(
+        _met(value, output, y, lambda sides, n: n > 1 and {(n,), (n, 1)} <= {side.shape for side in sides}), None
+    )
+
+
+def _columns_for_rows(sides: Sequence[Node], n: int) -> bool:
+    """Whether the first axis of one, N long, is stretched over the rows of another and laid along another axis."""
+    few, most = sorted((side.shape for side in sides), key=len)[:: len(sides) - 1]
+    return 0 < len(few) < len(most) and few[0] == n and most[0] == n and most[len(most) - len(few)] == n
+
+
+def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Sequence[Node], int], bool]) -> Iterator[Node]:
+    """Elementwise nodes at which what depends on outputs meets what depends on targets alone in this way."""
     if not all(isinstance(part, Node) for part in (value, output, y)):
-        return None
-    n = output.shape[0]
-    of_output = {output: True, y: False}  # what depends on outputs, and what on targets alone
+        return
+    of_output = {output: True, y: False}
     for node in reachable([value]):
         sides = [side for side in node.inputs if side in of_output]
         if sides:
             of_output.setdefault(node, any(of_output[side] for side in sides))
-        stretched = node.op.kind is Kind.ELEMENTWISE and {(n,), (n, 1)} <= {side.shape for side in sides}
-        if n > 1 and stretched and len({of_output[side] for side in sides}) > 1:
-            return node
-    return None
+        both = node.op.kind is Kind.ELEMENTWISE and len({of_output[side] for side in sides}) > 1
+        if both and wrongly(sides, output.shape[0]):
+            yield node
 
 
 def get(given: Any) -> Loss:

@@ -3,6 +3,7 @@
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -15,7 +16,7 @@ from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
 from fallline.nn.intake import Problems, as_numbers, check_finite
-from fallline.nn.layer import Layer, started, with_batch
+from fallline.nn.layer import Layer, check_no_model, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.prediction import Predictor
 from fallline.nn.sequential import Sequential
@@ -31,7 +32,8 @@ class Model:
 
     network: the layers. input_shape, output_shape: of one row. layout: where each named parameter lies in theta.
     theta: all parameters, one vector. loss: says how outputs become predictions. classes: labels in the order of the
-    outputs; None for numbers. flat: predictions of one number a row come as (N,), as the targets did.
+    outputs; None for numbers, and before any targets were met: a classifier then names them 0, 1, 2 ... flat:
+    predictions of one number a row come as (N,), as the targets did; None before any targets were met.
     """
 
     network: Layer
@@ -41,7 +43,7 @@ class Model:
     theta: Array = field(repr=False)
     loss: Loss
     classes: Array | None = None
-    flat: bool = False
+    flat: bool | None = None
 
     @staticmethod
     def init(
@@ -101,6 +103,14 @@ class Model:
         return self.loss.task
 
     @property
+    def labels(self) -> Array | None:
+        """The classes that `predict` names; None where it gives numbers."""
+        if self.classes is not None or self.flat is not None:
+            return self.classes
+        count = {"classification": self.output_shape[-1:], "binary": (2,) * (self.output_shape == (1,))}.get(self.task)
+        return np.arange(*count) if count else None
+
+    @property
     def decay_mask(self) -> Array:
         """1 where weight decay pulls, on weights; 0 on biases. A vector like theta."""
         return self.layout.decay_mask(self.dtype)
@@ -144,20 +154,23 @@ class Model:
 
         Errors: as for `outputs`, and DataError where the outputs are NaN, which name no class.
         """
-        y = self._through(_decided, x, threads)
-        if self.classes is None:
+        y, labels = self._through(_decided, x, threads), self.labels
+        if labels is None:
             return y
         if len(y) and (y[0] if len(y) == 1 else y.min()) < 0:
             raise DataError(
                 f"the outputs for row {int(np.argmax(y < 0))} are NaN, so they name no class\n"
                 "  try: smaller numbers in x; np.isfinite(model.theta).all() tells whether the model is whole"
             )
-        return np.asarray(self.classes[y])
+        return np.asarray(labels[y])
 
     def predict_proba(self, x: Any, *, threads: int | None = None) -> Array:
-        """The probability of each class, (N, K) in the order of `classes`; arguments as for `outputs`."""
-        if self.classes is None or self.loss.link is None:
-            what = "knows no classes" if self.loss.link is not None else "gives distances, not probabilities"
+        """The probability of each class, (N, K) in the order of `classes`; arguments as for `outputs`.
+
+        Of several outputs with binary cross-entropy, each is a probability by itself.
+        """
+        if self.task not in ("binary", "classification") or self.loss.link is None:
+            what = "gives distances, not probabilities" if self.loss.link is None else "knows no classes"
             raise ArgumentError(f"a model with the loss {short(self.loss)} {what}\n"
                                 "  try: predict(x), or training with loss='cross_entropy'")  # fmt: skip
         return self._through(_probabilities, x, threads)
@@ -199,7 +212,8 @@ class Model:
         network = from_config(config["network"], Layer, "network")  # type: ignore[type-abstract]
         loss = from_config(config["loss"], Loss, "loss")
         model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
-        model = replace(model, classes=_classes(config.get("classes")), flat=bool(config.get("flat")))
+        flat = None if config.get("flat") is None else bool(config["flat"])
+        model = replace(model, classes=_classes(config.get("classes")), flat=flat)
         return model if theta is None else model.with_theta(theta)
 
     def _shaped(self, x: Any) -> Array:
@@ -211,8 +225,8 @@ class Model:
         if array.size == 0 and array.shape[:1] == (0,):
             return array.reshape(0, *self.input_shape)
         if array.shape[1:] != self.input_shape:
-            hint = "\n  try: x.reshape(1, -1), for a single row" if array.shape == self.input_shape else ""
-            raise ShapeError(f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}{hint}")
+            told = f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}"
+            raise ShapeError(told + _row_hint(x, array, self.input_shape))
         return array
 
     def _through(self, meaning: "Meaning", x: Any, threads: int | None) -> Array:
@@ -258,7 +272,7 @@ def _as_they_are(model: Model, z: Any) -> Any:
 
 def _decided(model: Model, z: Any) -> Any:
     """The place of each row's label among the classes, -1 where it has none, or numbers in the form the targets had."""
-    if model.classes is not None:
+    if model.labels is not None:
         # Probabilities rise with logits, so the comparison is the same and nothing rounds.
         place = (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else np.argmax(z, axis=1)
         return np.where(np.isnan(np.max(z, axis=1)), -1, place)
@@ -272,7 +286,19 @@ def _probabilities(model: Model, z: Any) -> Any:
     return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
 
 
+def _row_hint(given: Any, array: Array, shape: Shape) -> str:
+    """How the same numbers would be rows of this shape, where they could be."""
+    size = math.prod(shape)
+    if array.shape == shape:
+        return f"\n  try: {'x[None]' if isinstance(given, np.ndarray) else '[x]'}, for a single row"
+    if array.size and (array.size == size or math.prod(array.shape[1:]) == size):
+        x = "x" if isinstance(given, np.ndarray) else "np.asarray(x)"
+        return f"\n  try: {x}.reshape({', '.join(map(str, (-1, *shape)))}), for the same numbers in rows"
+    return ""
+
+
 def _as_network(network: Any) -> Layer:
+    check_no_model(network, "the network")
     if isinstance(network, Layer) and not isinstance(network, type):
         return network
     if isinstance(network, list | tuple) or (callable(network) and not isinstance(network, type)):

@@ -5,6 +5,7 @@ from typing import Any
 from fallline import tree
 from fallline.graph.node import Node, new_input
 from fallline.graph.op import Shape
+from fallline.graph.trace import trace
 from fallline.nn.layer import Layer, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.nn.theta import Layout
@@ -15,11 +16,17 @@ from fallline.tree import Tree
 def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[Layer, Tree, Shape]]:
     """(layer, its part of the parameters, shape that leaves it) in order; found by tracing, so nothing is computed."""
     parts = list(zip(network.layers, params, strict=True)) if isinstance(network, Sequential) else [(network, params)]
-    x: Node = new_input((1, *shape), dtype)
-    found = []
-    for layer, part in parts:
-        x = layer.apply(tree.map(lambda leaf: new_input(leaf.shape, dtype), part), x)
-        found.append((layer, part, tuple(x.shape[1:])))
+    found: list[tuple[Layer, Tree, Shape]] = []
+
+    def through(x: Node, *leaves: Node) -> Node:
+        rest = iter(leaves)
+        for layer, part in parts:
+            x = layer.apply(tree.map(lambda _: next(rest), part), x)
+            found.append((layer, part, tuple(x.shape[1:])))
+        return x
+
+    inputs = [new_input(leaf.shape, dtype) for _, part in parts for leaf in tree.leaves(part)]
+    trace(through, [new_input((1, *shape), dtype), *inputs])
     return found
 
 

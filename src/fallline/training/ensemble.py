@@ -48,6 +48,7 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
     config = described(job) | {"ensemble": {"seeds": seeds}}
     folder = None
     if job.understood.folder is not None:
+        job.model.to_config()  # what no file can hold is told before anything is trained
         folder = RunFolder(job.understood.folder, config, overwrite=job.understood.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
     done = race(model, data, variants, threads=threads, **{**told, "seed": job.seed})

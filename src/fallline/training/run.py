@@ -120,8 +120,15 @@ class Run:
                 f"learning rate {event.learning_rate:g}); the last good parameters are kept\n  {event.advice}"
             )
         if self.folder is not None:
-            lines.append(f"saved in {self.folder}")
+            lines.append(self._kept())
         return "\n".join(lines)
+
+    def _kept(self) -> str:
+        """What the folder holds: of a model that no file can hold, the checkpoints where there are any."""
+        if "not_saved" not in self.config["model"]:
+            return f"saved in {self.folder}"
+        events = "checkpoints and history" if self.config.get("checkpoints") is not None else "history"
+        return f"{events} in {self.folder}; the model is not, as no file can hold it"
 
     def profile(self, data: Any = None, *, seconds: float = 1.0) -> "Profile":
         """Where the time of a training step goes: seconds, operations and bytes by layer and by kind of instruction,
