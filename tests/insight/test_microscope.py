@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fallline import nn, transforms, tree
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from fallline.insight.microscope import explain
+from fallline.nn.loss import in_words
 
 SMOOTH = ["tanh", "sigmoid", "softplus", "silu", "gelu", "identity", "softsign"]
 
@@ -118,6 +119,20 @@ def test_a_network_worked_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_label_smoothing_is_named_and_its_last_step_is_shown_in_numbers(soft: bool) -> None:
+    # Truth 1 of 4 classes, smoothed by 0.2: 0.8 * 1 + 0.2 / 4 = 0.85, and 0.05 for the others.
+    net, x = nn.Sequential(nn.Dense(4)), [0.5, -1.0]
+    y = np.eye(4)[1] if soft else 1
+    found = explain(net, x, y, loss=nn.CrossEntropy(label_smoothing=0.2), weight="0.weight[0,1]")
+    last, text = found.chain[-1], " ".join(str(found).split())
+    (term,) = last.terms
+    p = float(nn.Softmax()(found.layers[-1].output)[0, 1])
+    assert term.slope == pytest.approx(p - 0.85) and term.slope * term.delta == pytest.approx(last.value)
+    assert "minus truth 0.85, which is 0.8 * 1 + 0.2 / 4 (label smoothing 0.2)" in text
+    assert "loss cross_entropy, label smoothing 0.2 = " in text
+
+
 def test_the_weight_can_be_named_in_three_ways_and_left_out() -> None:
     net, x, y = nn.mlp((3,), 1, "tanh"), [0.5, -1.0], [2.0]
     free = explain(net, x, y)
@@ -207,7 +222,7 @@ def test_the_text_keeps_to_its_width_and_holds_the_numbers(width, loss) -> None:
     found = explain(nn.mlp((40,), outputs, "tanh"), x, y, loss=loss, terms=2)
     text = found.text(width=width, ascii_only=True)
     assert text.isascii() and max(map(len, text.split("\n"))) <= width
-    assert f"{loss} = {found.loss:.7g}"[:18] in text
+    assert f"{in_words(found.model.loss)} = {found.loss:.7g}"[:18] in text
     assert "relative difference" in text
     assert width < 80 or "more, together" in text  # names are cut where the terminal is too narrow, numbers never
 

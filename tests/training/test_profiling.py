@@ -126,6 +126,25 @@ def test_a_profile_reads_as_two_tables() -> None:
     assert max(map(len, str(made).splitlines())) <= 80
 
 
+@pytest.mark.parametrize("calm", [True, False])
+def test_no_share_above_the_peak_is_shown_as_a_number(run: fl.Run, calm: bool, monkeypatch: Any) -> None:
+    # A busy machine: the first peak is a ten thousandth of what instructions reach; a second look may find it quiet.
+    busy, quiet = (Peak(rate, ((1000, rate), (10**8, rate))) for rate in (1e4, 1e15))
+    answers = iter([busy, quiet if calm else busy])
+    looks: list[Peak] = []
+
+    def measured(dtype: Any, seconds: float) -> Peak:
+        looks.append(next(answers, looks[-1] if looks else busy))
+        return looks[-1]
+
+    monkeypatch.setattr(profiling, "measure_peak", measured)
+    found = run.profile(seconds=0.01)
+    shares = [line.split()[-1] for line in str(found).splitlines() if line.startswith("  ")]
+    assert all(text in ("peak", ">100%") or float(text.rstrip("%")) <= 100 for text in shares)
+    assert (">100%: the machine did other work" in str(found)) is (not calm)
+    assert len(looks) == (2 if calm else 1 + profiling.AGAIN)
+
+
 def test_a_run_from_a_folder_is_profiled_on_data_that_are_given(
     data: Any, run: fl.Run, found: profiling.Profile, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number
 from fallline.nn import LOSSES, CrossEntropy, Identity, Loss, Model, Sequential, mlp
+from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
 from fallline.training.events import EpochEnded, Event, TrainingEnded
 
@@ -239,7 +240,7 @@ def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first
     shape = "-".join(map(str, plan.shape))
     bend = f" {flags.activation}" if widths(flags.hidden) else ""
     screen.fact("network", f"{shape}{bend}, {number(event.parameters)} parameters, {event.dtype}")
-    screen.fact("loss", loss_text(plan.loss))
+    screen.fact("loss", in_words(plan.loss))
     screen.fact("optimizer", optimizer_text(plan.optimizer))
     screen.fact("steps", f"{event.epochs} epochs of {event.steps_per_epoch}, batches of {event.batch_size}, "
                          f"seed {event.seed}")  # fmt: skip
@@ -250,12 +251,6 @@ def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first
     for note in event.notes:
         screen.fact("note", note)
     screen.say()
-
-
-def loss_text(loss: Loss) -> str:
-    """The loss and what it was told: `cross_entropy, label smoothing 0.1`."""
-    told = [f"{name.replace('_', ' ')} {value:g}" for name, value in vars(loss).items() if value]
-    return ", ".join([loss.name, *told])
 
 
 def optimizer_text(optimizer: Optimizer) -> str:

@@ -1,5 +1,6 @@
 """What came out of a training run, on screen: the loss curve, the held-out rows, the speed, where it was saved."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -98,4 +99,5 @@ def quantity(y: NDArray[Any], y_hat: NDArray[Any], target: str) -> str:
     size = float(np.abs([y, y_hat]).max()) or 1.0  # squares of large numbers overflow
     squares = np.square(y_hat / size - y / size).sum(keepdims=True)
     r2, rmse = errors(squares, y[:, None] / size)
-    return f"R^2 {r2:.3f}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} held-out rows"
+    fit = "R^2 not defined" if math.isnan(r2) else f"R^2 {r2:.3f}"
+    return f"{fit}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} held-out rows"

@@ -104,7 +104,11 @@ def facts(event: EpochEnded) -> list[str]:
         shown.append(f"validation {number(event.validation_loss)}")
     for name, value in event.metrics.items():
         short = name.removeprefix("validation_")
-        shown.append(f"{short} {share(value)}" if short == "accuracy" else f"{short} {number(value)}")
+        shown.append(
+            f"{short} {share(value)}"
+            if short in ("accuracy", "exact_match", "entry_accuracy")
+            else f"{short} {number(value)}"
+        )
     return [*shown, speed(event.steps_per_second)]
 
 

@@ -172,7 +172,7 @@ def facts(one: Standing) -> str:
 
 
 def metric(name: str, value: float) -> str:
-    return share(value) if name.endswith("accuracy") else number(value)
+    return share(value) if name.endswith(("accuracy", "exact_match")) else number(value)
 
 
 class Changing:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fallline.graph.op import Array
 from fallline.insight.text import fit, number, table, words
+from fallline.nn.loss import in_words
 from fallline.nn.model import Model
 
 Index = tuple[int, ...]
@@ -176,7 +177,8 @@ def outcome(e: Explanation) -> list[str]:
     """The loss, and what the outputs mean where the loss has a link."""
     model, last = e.model, e.layers[-1].output if e.layers else e.x
     lines = [
-        f"loss  {model.loss.name} = {number(e.loss, 7)}" + (f", the mean over {len(e.x)} rows" if len(e.x) > 1 else "")
+        f"loss  {in_words(model.loss)} = {number(e.loss, 7)}"
+        + (f", the mean over {len(e.x)} rows" if len(e.x) > 1 else "")
     ]
     meaning = None if model.loss.link is None else np.asarray(model.loss.link(last))
     if last.ndim != 2 or model.task == "custom":
@@ -234,7 +236,10 @@ def weight_story(e: Explanation, width: int) -> list[str]:
 
 def told(link: Link, width: int) -> list[str]:
     """One link: its sum in names and in numbers, a line for each product."""
-    lines = [f"  {link.name} = {number(link.value, 6)}", f"      {link.rule}"]
+    lines = [
+        f"  {link.name} = {number(link.value, 6)}",
+        *(f"      {line}" for line in words(link.rule, width - 6).split("\n")),
+    ]
     rows = [
         [
             f"{t.slope_name} * {t.delta_name}",

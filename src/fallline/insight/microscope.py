@@ -334,10 +334,15 @@ def at_the_loss(model: Model, y: Array, last: LayerView, spot: Index) -> Link:
     factor_name, factor = DIFFERENCES[model.loss.name](last.output)
     guess = np.asarray(model.loss.link(last.output))
     truth = y if y.shape == guess.shape else np.eye(guess.shape[-1])[y]
+    smoothing, how = float(getattr(model.loss, "label_smoothing", 0.0)), ""
+    if smoothing:
+        k, told = truth.shape[-1], f"{float(truth[spot]):.6g}"
+        truth = (1 - smoothing) * truth + smoothing / k
+        how = f", which is {1 - smoothing:g} * {told} + {smoothing:g} / {k} (label smoothing {smoothing:g})"
     gap = float(guess[spot] - truth[spot])
     if not np.isclose(gap * factor, value, rtol=1e-6, atol=1e-12):
-        return plain  # smoothed labels, for one
-    words = f"{model.loss.name}: prediction {float(guess[spot]):.6g} minus truth {float(truth[spot]):.6g}"
+        return plain
+    words = f"{model.loss.name}: prediction {float(guess[spot]):.6g} minus truth {float(truth[spot]):.6g}{how}"
     return Link(name, words, value, (Term("(prediction - truth)", gap, factor_name, factor),), 1, 0.0)
 
 

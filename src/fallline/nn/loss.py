@@ -57,6 +57,12 @@ class Loss:
         return self.function(output, y)
 
 
+def in_words(given: Loss) -> str:
+    """The loss and what it was told: `cross_entropy, label smoothing 0.1`."""
+    options = ((name, value) for name, value in vars(given).items() if isinstance(value, int | float) and value)
+    return ", ".join([given.name, *(f"{name.replace('_', ' ')} {value:g}" for name, value in options)])
+
+
 LOSSES: dict[str, Loss] = {}
 L = TypeVar("L", bound=type[Loss])
 

@@ -170,6 +170,12 @@ class Peak:
         sizes = np.log([size for size, _ in self.memory])
         return float(np.interp(np.log(max(nbytes, 1)), sizes, [rate for _, rate in self.memory]))
 
+    def over(self, other: "Peak") -> "Peak":
+        """The better of two measurements: whatever else the machine did then, it took from one of them."""
+        rates = zip(self.memory, other.memory, strict=True)
+        memory = tuple((size, max(mine, its)) for (size, mine), (_, its) in rates)
+        return Peak(max(self.products, other.products), memory)
+
     def least_seconds(self, flops: int, nbytes: int) -> float:
         """The time below which nobody computes and moves as much on one core."""
         return max(flops / self.products, nbytes / self.bandwidth(nbytes))

@@ -12,7 +12,7 @@ from fallline.graph.op import Array, Shape
 from fallline.nn.model import Model
 from fallline.program import loop
 from fallline.training.common import ALONE, Common, Same, form
-from fallline.training.metric import METRICS
+from fallline.training.metric import metrics_for
 from fallline.training.pace import Pace
 from fallline.training.step import evaluation_step
 from fallline.training.stepper import main_and_last
@@ -27,7 +27,7 @@ def block_graphs(model: Model, inputs: Mapping[str, Array]) -> tuple[list[Graph]
 
     inputs: "theta", "x", "y" and "order".
     """
-    metrics, rows = METRICS.get(model.task), len(inputs["order"])
+    metrics, rows = metrics_for(model.task, inputs["y"]), len(inputs["order"])
     sums = [] if metrics is None else [partial(metrics.sums, model.loss)]
     size = min(BLOCK_ROWS, rows)
     made = [evaluation_step(model, inputs, n, sums) for n in (size, rows % size) if n]
@@ -59,11 +59,12 @@ class Evaluation:
         common: holds the programs of trainings beside it.
         """
         self.rows = rows
-        self.metrics = METRICS.get(model.task)
+        y = data["y"]
+        self.metrics = common.once(("metrics", model.task, Same(y)), lambda: metrics_for(model.task, y))
         self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
-        y, inputs = data["y"], {"theta": theta, **data, "order": rows}
+        inputs = {"theta": theta, **data, "order": rows}
         self._y = common.once(("targets", Same(y), Same(rows)), lambda: targets(y, rows)) if self.metrics else y
-        key = "evaluation", model.network, model.loss, model.dtype, threads, *map(form, inputs.values())
+        key = "evaluation", model.network, model.loss, model.dtype, threads, self.names, *map(form, inputs.values())
         graphs, shapes = common.once(key, lambda: block_graphs(model, inputs))
         self.full = len(rows) // min(BLOCK_ROWS, len(rows))
         self._cursor = np.zeros((), np.int64)

@@ -19,7 +19,7 @@ from fallline.program.draft import Draft, draft
 from fallline.program.loop import lowered
 from fallline.program.lower import Lowered
 from fallline.training.evaluate import block_graphs, targets
-from fallline.training.metric import METRICS
+from fallline.training.metric import metrics_for
 from fallline.training.order import Order
 from fallline.training.prepare import Job, from_shape, prepare
 from fallline.training.settings import Settings
@@ -199,5 +199,6 @@ def _validation(job: Job) -> int:
     graphs, shapes = block_graphs(job.model, inputs)
     sums = sum(8 * math.prod(shape) for shape in shapes)
     size = sum(made.size for made, _ in drafted(graphs, 1 + len(shapes), job.understood.threads))
-    own = targets(held.y, held.index).nbytes if METRICS.get(job.model.task) and len(held.index) < len(held.y) else 0
+    metrics = metrics_for(job.model.task, held.y)
+    own = targets(held.y, held.index).nbytes if metrics and len(held.index) < len(held.y) else 0
     return size + sums + own + held.index.nbytes

@@ -181,9 +181,12 @@ class Training(Iterator[Event]):
         )
 
     def _notes(self) -> list[str]:
+        held, notes = self.job.validation, []
+        if held is not None and len(held.index) == 1 and "validation_r2" in self.metrics:
+            notes.append("R^2 of one validation row is not defined, so validation_r2 is NaN")
         if self._folder is None:
-            return []
-        notes = [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]
+            return notes
+        notes += [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]
         if "not_saved" in self.config["model"]:
             notes.append("the model holds functions of your own, which no file can hold: only checkpoints are written")
         return notes
