@@ -18,6 +18,7 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
+from fallline.nn.encoder import Columns, Labels, Quantity, Standardised, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
@@ -46,6 +47,7 @@ __all__ = [
     "AbsoluteError",
     "Activation",
     "BinaryCrossEntropy",
+    "Columns",
     "CrossEntropy",
     "Dense",
     "Dropout",
@@ -56,6 +58,7 @@ __all__ = [
     "Hinge",
     "Huber",
     "Identity",
+    "Labels",
     "Layer",
     "LeakyReLU",
     "Loss",
@@ -63,6 +66,7 @@ __all__ = [
     "Model",
     "Normal",
     "Poisson",
+    "Quantity",
     "ReLU",
     "Residual",
     "Scaled",
@@ -73,10 +77,12 @@ __all__ = [
     "Softplus",
     "Softsign",
     "SquaredError",
+    "Standardised",
     "Tanh",
     "Uniform",
     "Zeros",
     "averaged",
     "members",
     "mlp",
+    "standardise",
 ]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentTypeError, unknown
 from fallline.graph.op import Shape
 from fallline.ops import erf
@@ -47,7 +47,7 @@ A = TypeVar("A", bound=type[Activation])
 
 def activation(cls: A) -> A:
     """Enter an activation under its name."""
-    ACTIVATIONS[cls.name] = cls
+    enter(ACTIVATIONS, cls.name, cls, "activations")
     return saved(cls)
 
 

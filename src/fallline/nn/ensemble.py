@@ -122,7 +122,7 @@ def averaged(models: Sequence[Model]) -> Model:
         raise ArgumentError("an ensemble takes one model or more, got none")
     first, wrong = models[0], []
     for place, model in enumerate(models):
-        for what, mine, its in zip(("rows", "outputs", "loss", "dtype", "classes"), _kind(first), _kind(model)):
+        for what, mine, its in zip(WHAT, _kind(first), _kind(model)):
             if mine != its:
                 wrong.append(f"{what}: {mine} in model 0, {its} in model {place}")
     if wrong:
@@ -146,6 +146,11 @@ def members(model: Model) -> tuple[Model, ...]:
     return tuple(found)
 
 
-def _kind(model: Model) -> tuple[str, ...]:
+WHAT = ("rows", "outputs", "loss", "dtype", "classes", "encoder", "decoder")
+
+
+def _kind(model: Model) -> tuple[Any, ...]:
+    """What models have to agree in, in the order of WHAT."""
     classes = "none" if model.classes is None else str(model.classes.tolist())
-    return with_batch(model.input_shape), with_batch(model.output_shape), short(model.loss), str(model.dtype), classes
+    shapes = with_batch(model.input_shape), with_batch(model.output_shape)
+    return *shapes, short(model.loss), str(model.dtype), classes, model.encoder, model.decoder

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, unknown
 from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
@@ -69,7 +69,7 @@ L = TypeVar("L", bound=type[Loss])
 
 def loss(cls: L) -> L:
     """Enter a loss with its default parameters under its name."""
-    LOSSES[cls.name] = cls()
+    enter(LOSSES, cls.name, cls, "losses", cls())
     return saved(cls)
 
 

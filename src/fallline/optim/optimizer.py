@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array
@@ -122,7 +122,7 @@ Class = TypeVar("Class", bound=type[Optimizer])
 
 def optimizer(cls: Class) -> Class:
     """Enter an optimizer under its name."""
-    OPTIMIZERS[cls.name] = cls
+    enter(OPTIMIZERS, cls.name, cls, "optimizers")
     return saved(cls)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, TraceError, unknown
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
@@ -63,7 +63,7 @@ _LENGTH: dict[str, Any] = {"at_least": 1, "whole": True, "optional": True}
 
 def schedule(cls: S) -> S:
     """Enter a schedule under its name."""
-    SCHEDULES[cls.name] = cls
+    enter(SCHEDULES, cls.name, cls, "schedules")
     return saved(cls)
 
 
