@@ -48,14 +48,20 @@ __all__ = sorted(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        from fallline.errors import nearest
+        from fallline.errors import UnknownNameError
 
-        raise AttributeError(f"module 'fallline' has no attribute {name!r}{nearest(name, _PUBLIC)}")
+        raise UnknownNameError(f"module {__name__!r}", name, _names)
     module, _, attribute = _PUBLIC[name].partition(":")
     found = importlib.import_module(module)
     value = getattr(found, attribute) if attribute else found
     globals()[name] = value
     return value
+
+
+def _names() -> list[str]:
+    """Every public name as it is written after the package's, those of its rooms for networks among them."""
+    rooms = ("nn", "optim", "ops", "testing")
+    return [*_PUBLIC, *(f"{room}.{name}" for room in rooms for name in __getattr__(room).__all__)]
 
 
 def __dir__() -> list[str]:

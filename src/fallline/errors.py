@@ -1,11 +1,13 @@
-"""Every exception Fallline raises, one tree, and the search for the nearest name. Knows nothing else of the package.
+"""Every exception Fallline raises, one tree, and what is said of a name that is not known. Knows nothing else of the
+package than the table of names.
 
 Each class is a `FalllineError` and the built-in exception a caller would expect, so both `except` forms work.
 """
 
-import difflib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from fallline.names import instead, likest, meant
 
 
 class FalllineError(Exception):
@@ -22,6 +24,10 @@ class ArgumentTypeError(FalllineError, TypeError):
 
 class ShapeError(FalllineError, ValueError):
     """Arrays whose shapes do not fit one another."""
+
+
+class OutOfRangeError(ShapeError, IndexError):
+    """A position outside its axis."""
 
 
 class TraceError(FalllineError, TypeError):
@@ -58,25 +64,47 @@ class GradientError(FalllineError, AssertionError):
     """A gradient that disagrees with finite differences."""
 
 
-# What other libraries call things, so that a word brought from there finds ours.
-ELSEWHERE = {
-    "sgd": "gradient_descent", "gd": "gradient_descent", "mse": "squared_error", "mean_squared_error": "squared_error",
-    "l2": "squared_error", "mae": "absolute_error", "l1": "absolute_error", "bce": "binary_cross_entropy",
-    "ce": "cross_entropy", "log_loss": "cross_entropy", "nll": "cross_entropy", "smooth_l1": "huber",
-    "linear": "identity", "logistic": "sigmoid", "swish": "silu", "xavier_uniform": "glorot_uniform",
-    "xavier_normal": "glorot_normal", "kaiming_uniform": "he_uniform", "kaiming_normal": "he_normal",
-}  # fmt: skip
+class UnknownNameError(FalllineError, AttributeError):
+    """A name that a module or an object does not have. `hasattr` asks for many, so the hint is made when it is read."""
+
+    def __init__(self, owner: str, name: str = "", known: Callable[[], Iterable[str]] = tuple) -> None:
+        super().__init__(owner, name)
+        self._known = known
+
+    def __str__(self) -> str:
+        owner, name = self.args
+        known = [other for other in self._known() if not other.startswith("_")]
+        tail = "" if name.startswith("_") else hint(name, known)
+        return f"{owner} has no attribute {name!r}{tail}"
+
+
+class Attributes:
+    """What an object of ours does when it is asked for something it does not have: it says what is meant."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise UnknownNameError(f"{type(self).__name__}", name, lambda: dir(self))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A tail for an error message: `; did you mean 'relu'?` where a known name is close, else nothing."""
+    """A tail for an error message: `; did you mean 'relu'?` where a known name is meant or close, else nothing."""
     names = list(known)
-    meant = ELSEWHERE.get(name.lower())
-    found = [meant] if meant in names else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    found = meant(name, names) or likest(name, names)
+    return f"; did you mean {found!r}?" if found is not None else ""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The same, or what to do instead where the word is another library's and has no counterpart."""
+    names, other = list(known), instead(name)
+    return f"\n  try: {other}" if other and meant(name, names) is None else nearest(name, names)
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ArgumentError:
-    """The error for a name that is not in a table: the nearest name first, then all of them."""
+    """The error for a name that is not in a table: what is meant first, then all of them."""
     names = sorted(known)
-    return ArgumentError(f"unknown {what} {name!r}{nearest(str(name), names)}\n  known: {', '.join(names)}")
+    head, *more = hint(str(name), names).split("\n")
+    lines = [f"unknown {what} {name!r:.80}{head}", *more, f"  known: {', '.join(names)}"]
+    return ArgumentError("\n".join(lines))

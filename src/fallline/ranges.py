@@ -66,6 +66,11 @@ class Range:
         return None if math.isfinite(value) else f"has to be finite, got {value!r}"
 
 
+FLAG = Range(number=False, flag=True)
+COUNT = Range(at_least=1, whole=True)
+SEED = Range(at_least=0, below=2**63, whole=True)
+
+
 def _beyond_floats(value: Any) -> bool:
     """Whether a number, such as 10**400, is larger than any float."""
     try:

@@ -294,7 +294,7 @@ BASE = {
     ({"network": {"type": "Dens", "units": 2}}, "did you mean 'Dense'"),
     ({"network": {"type": "Dense", "units": -2}}, "network: Dense: units has to be a whole number >= 1"),
     ({"network": {"type": "Dense", "width": 2}}, "network: unknown field of Dense 'width'"),
-    ({"network": {"type": "Dense"}}, "network: Dense cannot be made from"),
+    ({"network": {"type": "Dense"}}, "network: Dense: needs units"),
     ({"network": {"type": "SquaredError"}}, "network is .* not a Layer"),
     ({"network": {"type": "Sequential", "layers": 3}}, "network"),
     ({"network": {"type": "Sequential", "layers": [{"type": "Dense", "units": 1}, 7]}}, "layer 1 is 7"),

@@ -1,15 +1,12 @@
-"""A run that was trained on a table, opened again: its model, which knows columns and target, and where its data are.
-
-All is read from files under a checksum, never from config.json.
-"""
+"""A run that was trained from the command line, opened again: its model, and what its rows went through."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.data.preprocess import Preprocessing, from_config
 from fallline.errors import DataError, MissingFileError, nearest
-from fallline.nn import Columns, Labels, Model
-from fallline.nn.encoder import Decoder
+from fallline.nn import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +14,13 @@ class Trained:
     """source: the data it was trained on, as `journey.Plan.source` says."""
 
     model: Model
-    encoder: Columns
-    decoder: Decoder
+    preprocessing: Preprocessing
     source: dict[str, Any]
-
-    @property
-    def labels(self) -> tuple[Any, ...]:
-        """Those of a classifier, in the order of its outputs; () for a quantity."""
-        return self.decoder.labels if isinstance(self.decoder, Labels) else ()
 
 
 def open_run(folder: str) -> Trained:
     """The run in a folder. Errors: MissingFileError with the nearest folder; DataError for a run without columns."""
-    from fallline.training.kept import in_folder
+    import fallline as fl
 
     path = Path(folder)
     if not path.exists():
@@ -37,10 +28,17 @@ def open_run(folder: str) -> Trained:
         raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
     if not path.is_dir():
         raise DataError(f"{folder} is a file, not the folder of a run\n  try: {path.parent}")
-    found = in_folder(path)
-    model = found.model
-    if model.encoder is None or model.decoder is None:
-        raise DataError(f"the run in {folder} knows no columns: it was trained without encoder and decoder\n"
+    run = fl.load_run(path)
+    if "preprocessing" not in run.extra:
+        raise DataError(f"the run in {folder} knows no columns: it was not trained by `fallline train`\n"
                         "  try: fl.load_run(...).model.predict(x) in Python")  # fmt: skip
-    source = found.extra.get("source")
-    return Trained(model, model.encoder, model.decoder, source if isinstance(source, dict) else {})
+    preprocessing = from_config(run.extra["preprocessing"])
+    if run.model.input_shape != (len(preprocessing.features),):
+        raise DataError(f"the run in {folder} does not hold together: its network takes {run.model.input_shape}, "
+                        f"its preprocessing names {len(preprocessing.features)} columns")  # fmt: skip
+    classes = () if run.model.classes is None else run.model.classes
+    if len(preprocessing.classes) != len(classes):
+        raise DataError(f"the run in {folder} does not hold together: its network tells {len(classes)} classes apart, "
+                        f"its preprocessing names {len(preprocessing.classes)}")  # fmt: skip
+    source = run.extra.get("source")
+    return Trained(run.model, preprocessing, source if isinstance(source, dict) else {})

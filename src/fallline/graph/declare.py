@@ -3,13 +3,14 @@
 They give an op its kind and, with it, its shape rule and how its arguments become nodes. They know no single op.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fallline.errors import ShapeError, TraceError
+from fallline.errors import ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import DType, Node, as_node, constant
 from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
 from fallline.graph.where import here
@@ -31,6 +32,10 @@ POSITIVE = Domain(0.2, 4.0)
 
 def in_range(axis: int, ndim: int, what: str = "axis") -> int:
     """The axis counted from 0, or an error that says what was asked."""
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise ArgumentTypeError(f"{what} has to be a whole number, got {axis!r:.60}\n  at {here()}") from None
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{what} {axis} does not exist in an array with {ndim} axes\n  at {here()}")
     return axis % ndim
@@ -41,21 +46,10 @@ def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    found = tuple(sorted(in_range(int(a), ndim) for a in given))
+    found = tuple(sorted(in_range(a, ndim) for a in given))
     if len(set(found)) != len(found):
         raise ShapeError(f"duplicate value in axis {axis}\n  at {here()}")
     return found
-
-
-def is_whole(axis: Any, ndim: int) -> bool:
-    """Whether an axis means the whole array: None does, and to many of NumPy's functions so do 0 and -1 where there are
-    no axes."""
-    return axis is None or (ndim == 0 and type(axis) is int and axis in (0, -1))
-
-
-def fold_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
-    """Reduction axes as NumPy's folding ufuncs take them."""
-    return axes_of(None if is_whole(axis, ndim) else axis, ndim)
 
 
 def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
@@ -194,5 +188,5 @@ def composite(
 
 __all__ = [
     "NAMED", "POSITIVE", "REAL", "SMOOTH_OFF_ZERO", "Domain", "Kind", "as_node", "axes_of", "cast_to", "common_dtype",
-    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "primitive", "reduced", "reduction",
+    "composite", "elementwise", "in_range", "primitive", "reduced", "reduction",
 ]  # fmt: skip

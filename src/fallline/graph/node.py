@@ -4,15 +4,17 @@ Knows the Op record, but no single op beyond the two sources, inputs and constan
 """
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fallline.errors import GraphError, TraceError
+from fallline.arguments import is_users
+from fallline.errors import FalllineError, GraphError, TraceError
 from fallline.graph.op import Array, Kind, Op, Shape, register
-from fallline.graph.protocol import NumpyProtocol
+from fallline.graph.protocol import NumpyProtocol, misused
 from fallline.graph.show import text
 from fallline.graph.where import Where, here
 
@@ -91,10 +93,20 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 
 def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """What calling an op does: a node where an argument is one, else the value."""
-    if not any(isinstance(arg, Node) for arg in args):
-        return op.meaning(*args, **attrs)
-    inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
-    return make(op, inputs, attrs)
+    try:
+        if not any(isinstance(arg, Node) for arg in args):
+            return op.meaning(*args, **attrs)
+        least, most = op.arrays
+        if not least <= len(args) <= most:
+            raise TypeError(f"it takes {most} arrays, got {len(args)}")
+        inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
+        return make(op, inputs, attrs)
+    except FalllineError:
+        raise
+    except Exception as error:
+        if not is_users(sys._getframe(2)):
+            raise  # whoever of ours called it knows what the user asked for
+        raise misused(op, f"fallline.ops.{op.name}", args, attrs, error) from error
 
 
 Op.apply = staticmethod(apply)

@@ -5,6 +5,8 @@ domain stand together. Passes and lowering ask for an op's kind and facts, never
 """
 
 import enum
+import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -50,7 +52,14 @@ class Op:
     lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
     facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
 
+    arrays: tuple[int, float] = field(init=False)  # how many it takes at least and at most
+
     apply: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
+
+    def __post_init__(self) -> None:
+        code, defaults = self.meaning.__code__, self.meaning.__defaults__ or ()
+        most = math.inf if code.co_flags & inspect.CO_VARARGS else code.co_argcount
+        object.__setattr__(self, "arrays", (code.co_argcount - len(defaults), most))
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
         return Op.apply(self, args, attrs)

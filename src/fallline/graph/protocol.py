@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from fallline.errors import TraceError, nearest
+from fallline.arguments import kind_for, takes
+from fallline.errors import FalllineError, TraceError, nearest
+from fallline.graph.absent import instead_of
 from fallline.graph.op import NAMED, NUMPY
 from fallline.graph.where import here, scipy_function
 
@@ -37,6 +39,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{module.replace('numpy.', 'np.') if module != 'numpy' else 'np'}.{getattr(function, '__name__', function)}"
 
 
+@takes()
 def supported() -> list[str]:
     """Names of all NumPy callables that can be traced."""
     return sorted({name_of(function) for function in NUMPY} | set(NAMED))
@@ -46,14 +49,49 @@ signature_of = functools.lru_cache(maxsize=None)(inspect.signature)
 
 
 def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call what stands for a NumPy function, after checking that it takes these arguments."""
+    """Call what stands for a NumPy function; arguments that it cannot take become an error of ours."""
+    try:
+        return stand_in(*args, **kwargs)
+    except FalllineError:
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__ or error.__context__, TraceError):
+            raise  # NumPy wraps our refusal to become a number; trace tells
+        raise misused(stand_in, original, args, kwargs, error) from error
+
+
+def misused(
+    stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+) -> FalllineError:
+    """The error for a call of what stands for a function with arguments it cannot take."""
     if not hasattr(stand_in, "infer"):  # a composite: its signature says which of NumPy's arguments it takes
         signature = signature_of(stand_in)
         try:
             signature.bind(*args, **kwargs)
-        except TypeError as error:
-            refuse(f"{original} on a traced value: {error}", f"{original}{signature}")
-    return stand_in(*args, **kwargs)
+        except TypeError as misfit:
+            return TraceError(f"{original} on a traced value: {misfit}\n  at {here()}\n  try: {original}{signature}")
+    given = ", ".join([*map(in_short, args), *(f"{name}={in_short(value)}" for name, value in kwargs.items())])
+    told = f"{original} of a traced value cannot take this: {error}"
+    return kind_for(error)(f"{told}\n  {original}({given})\n  at {here()}")
+
+
+def in_short(value: Any) -> str:
+    """An argument in an error message."""
+    if isinstance(getattr(value, "shape", None), tuple) and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, list | tuple) and any(hasattr(part, "dtype") for part in value):
+        return f"[{', '.join(map(in_short, value))}]"
+    return f"{value!r:.60}"
+
+
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A public function of nodes and arrays whose arguments, where they do not fit, become an error of ours."""
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        return call(function, f"fallline.ops.{function.__name__}", args, kwargs)
+
+    return checked
 
 
 def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -101,11 +139,11 @@ def answer_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs:
 
 
 def refuse_unsupported(original: str) -> NoReturn:
-    # Without the module's name, which all have in common.
-    names = {name.rpartition(".")[2]: name for name in supported()}
+    module, _, name = original.rpartition(".")
+    instead = instead_of(module.replace("np", "numpy", 1), name)
     raise TraceError(
-        f"{original} cannot be traced{nearest(original.rpartition('.')[2], names)}\n  at {here()}\n"
-        "  try: another NumPy function, or an op of fallline.ops; fallline.ops.supported() lists what can be traced"
+        f"{original} cannot be traced: it is not among the functions that are there\n  at {here()}\n"
+        f"  try: {instead or 'another NumPy function'}; fallline.ops.supported() lists what can be traced"
     )
 
 
@@ -160,11 +198,11 @@ class NumpyProtocol(NDArrayOperatorsMixin):
 
     @property
     def T(self) -> Any:
-        return NUMPY[np.transpose](self)
+        return call(NUMPY[np.transpose], "np.transpose", (self,), {})
 
     @property
     def mT(self) -> Any:
-        return NUMPY[np.swapaxes](self, -1, -2)
+        return call(NUMPY[np.swapaxes], ".mT", (self, -1, -2), {})
 
     @property
     def real(self) -> Any:
@@ -175,35 +213,36 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         return iter(NUMPY[np.ravel](self))
 
     def __getitem__(self, index: Any) -> Any:
-        return NAMED["getitem"](self, index)
+        return call(NAMED["getitem"], "indexing", (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         refuse(f"a[...] = ... {_IN_PLACE}", "np.where(mask, new, old), or np.concatenate of the parts")
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a 0-d value")
+            raise TraceError(f"len() of a traced value without axes\n  at {here()}")
         return int(self.shape[0])
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("iteration over a 0-d value")
+            raise TraceError(f"iteration over a traced value without axes\n  at {here()}")
         return (self[i] for i in range(self.shape[0]))
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        return NUMPY[np.reshape](self, shape[0] if len(shape) == 1 else shape, order=order)
+    def reshape(self, *shape: Any, **options: Any) -> Any:
+        return call(NUMPY[np.reshape], ".reshape", (self, shape[0] if len(shape) == 1 else shape), options)
 
-    def transpose(self, *axes: Any) -> Any:
-        return NUMPY[np.transpose](self, (axes[0] if len(axes) == 1 else axes) or None)
+    def transpose(self, *axes: Any, **options: Any) -> Any:
+        given = (axes[0] if len(axes) == 1 else axes) if axes else None
+        return call(NUMPY[np.transpose], ".transpose", (self, given), options)
 
     def flatten(self) -> Any:
         return NUMPY[np.ravel](self)
 
-    def copy(self) -> Any:
+    def copy(self, order: str = "C") -> Any:
         return self
 
-    def astype(self, dtype: Any, copy: bool = True) -> Any:
-        return NAMED["astype"](self, dtype)
+    def astype(self, *args: Any, **options: Any) -> Any:
+        return call(NAMED["astype"], ".astype", (self, *args), options)
 
     def __copy__(self) -> Any:
         return self
@@ -262,7 +301,7 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         refuse(f".fill() {_IN_PLACE}", "np.full_like(a, value)")
 
     def __round__(self, digits: int = 0) -> Any:
-        return NUMPY[np.round](self, digits)
+        return call(NUMPY[np.round], "round", (self, digits), {})
 
     def __format__(self, spec: str) -> str:
         return repr(self)  # printing for the eye is allowed; the numbers a format asks for are not there yet

@@ -9,10 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-# numpy may be installed under the same prefix as the user's code, so both folders are named exactly.
-_OWN = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, os.path.dirname(np.__file__) + os.sep)
+from fallline.arguments import OWN
 
 _SCIPY = f"{os.sep}site-packages{os.sep}scipy{os.sep}"  # its wrappers call us back; it must not be imported to ask
 
@@ -43,7 +40,7 @@ def here() -> Where:
     frame = sys._getframe(1)
     while True:
         name = frame.f_code.co_filename
-        if frame.f_back is None or (not name.startswith(_OWN) and _SCIPY not in name):
+        if frame.f_back is None or (not name.startswith(OWN) and _SCIPY not in name):
             return Where(name, frame.f_lineno, _part.get())
         frame = frame.f_back
 
@@ -55,7 +52,7 @@ def scipy_function() -> str | None:
         file = frame.f_code.co_filename
         if _SCIPY in file:
             name = frame.f_code.co_name
-        elif not file.startswith(_OWN):
+        elif not file.startswith(OWN):
             break
         frame = frame.f_back  # type: ignore[assignment]
     return name

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms, tree
+from fallline.arguments import FUNCTION, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
 from fallline.insight.text import number
 from fallline.nn.theta import Layout
+from fallline.ranges import Range
 from fallline.tree import Tree
 
 # Up to this many parameters all eigenvalues are computed: 200 products with the Hessian and one small decomposition.
@@ -175,6 +177,7 @@ class Verdict:
         ])  # fmt: skip
 
 
+@takes(function=FUNCTION, tolerance=Range(above=0, below=1), dense=Range(at_least=0, whole=True))
 def verdict(
     function: Callable[..., Any], params: Tree, *args: Any, tolerance: float = 1e-5, dense: int = DENSE
 ) -> Verdict:
@@ -192,8 +195,6 @@ def verdict(
     >>> verdict(lambda x: x[0] ** 2 - x[1] ** 2, np.zeros(2)).kind
     'saddle'
     """
-    if not 0 < tolerance < 1:
-        raise ArgumentError(f"verdict: tolerance has to be > 0 and < 1, got {tolerance!r}")
     flat = Flat.of(function, params, args)
     value, gradient = flat.value_and_gradient()
     complete = flat.theta.size <= dense

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms, tree
+from fallline.arguments import takes
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array, Shape
@@ -27,12 +28,14 @@ from fallline.nn.sequential import Sequential
 from fallline.ops.view import alias
 from fallline.passes.backprop import backprop
 from fallline.program import call
+from fallline.ranges import COUNT, SEED
 from fallline.tree import Tree
 
 # Relative step of the central difference: its own error and that of rounding are then both near 1e-10.
 STEP = 1e-5
 
 
+@takes(seed=SEED, terms=COUNT)
 def explain(
     model: Any, x: Any, y: Any, *, weight: Any = None, loss: Any = None, seed: int = 0, terms: int = 4
 ) -> Explanation:
@@ -89,7 +92,7 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
 def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
     """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
     x = np.asarray(x)
-    if x.shape == model.row_shape:
+    if x.shape == model.input_shape:
         x, y = x[None], np.asarray(y)[None]
     rows = model.rows(x).astype(np.float64)
     if not len(rows):
@@ -106,7 +109,7 @@ def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
 def prepared(model: Model, y: Any) -> Array:
     """Targets as the loss takes them. Without known classes, whole numbers are the classes 0..K-1 themselves."""
     outputs = model.output_shape[0] if len(model.output_shape) == 1 else None
-    classes, y = model.classes, model.standard(y)
+    classes = model.classes
     if classes is None and outputs is not None and np.asarray(y).dtype.kind in "iub" and np.ndim(y) < 2:
         # One row shows one class only; the network's outputs say how many there are.
         classes = {"classification": np.arange(outputs), "binary": np.arange(2)}.get(model.task)

@@ -1,5 +1,6 @@
 """Networks: layers, activations, initialisers, losses, and the model that holds them."""
 
+from fallline.arguments import module_attributes
 from fallline.nn.activation import (
     ACTIVATIONS,
     ELU,
@@ -18,7 +19,6 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
-from fallline.nn.encoder import Columns, Labels, Quantity, Standardised, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
@@ -47,7 +47,6 @@ __all__ = [
     "AbsoluteError",
     "Activation",
     "BinaryCrossEntropy",
-    "Columns",
     "CrossEntropy",
     "Dense",
     "Dropout",
@@ -58,7 +57,6 @@ __all__ = [
     "Hinge",
     "Huber",
     "Identity",
-    "Labels",
     "Layer",
     "LeakyReLU",
     "Loss",
@@ -66,7 +64,6 @@ __all__ = [
     "Model",
     "Normal",
     "Poisson",
-    "Quantity",
     "ReLU",
     "Residual",
     "Scaled",
@@ -77,12 +74,12 @@ __all__ = [
     "Softplus",
     "Softsign",
     "SquaredError",
-    "Standardised",
     "Tanh",
     "Uniform",
     "Zeros",
     "averaged",
     "members",
     "mlp",
-    "standardise",
 ]
+
+__getattr__ = module_attributes(__name__, __all__)

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import enter, saved
-from fallline.errors import ArgumentTypeError, unknown
+from fallline.arguments import record
+from fallline.config import saved
+from fallline.errors import ArgumentTypeError, Attributes, unknown
 from fallline.graph.op import Shape
 from fallline.ops import erf
 from fallline.ops.arithmetic import relu, where
@@ -20,8 +21,9 @@ from fallline.ranges import option
 from fallline.tree import Tree
 
 
+@record
 @dataclass(frozen=True)
-class Activation:
+class Activation(Attributes):
     """A layer that bends each value by itself; calling it on an array computes it."""
 
     name: ClassVar[str]
@@ -47,7 +49,7 @@ A = TypeVar("A", bound=type[Activation])
 
 def activation(cls: A) -> A:
     """Enter an activation under its name."""
-    enter(ACTIVATIONS, cls.name, cls, "activations")
+    ACTIVATIONS[cls.name] = cls
     return saved(cls)
 
 

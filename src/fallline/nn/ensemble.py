@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arguments import Form, takes
 from fallline.config import saved
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.layer import Generator, Layer, Noise, check_no_model, noisily, with_batch
 from fallline.nn.loss import Exp
-from fallline.nn.model import Model
+from fallline.nn.model import MODEL, Model
 from fallline.nn.theta import Layout
 from fallline.ops.normal import log_softmax, logsumexp
 from fallline.ranges import check, option, short
@@ -53,7 +54,7 @@ _LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid:
 
 @saved
 @dataclass(frozen=True, repr=False)
-class Ensemble:
+class Ensemble(Attributes):
     """Networks that read the same rows, as one network: what they predict is averaged.
 
         y_hat = 1/k (y_hat_1 + ... + y_hat_k)        y_hat_i = link(z_i), z_i the outputs of network i
@@ -109,6 +110,7 @@ class Ensemble:
         return z[0] if len(z) == 1 else AVERAGES[self.link](np.stack(z), len(z))
 
 
+@takes(models=Form("a list of models", lambda given: _all_models(given)))
 def averaged(models: Sequence[Model]) -> Model:
     """The model that predicts the average of these: of probabilities where there are any, else of numbers.
 
@@ -122,7 +124,7 @@ def averaged(models: Sequence[Model]) -> Model:
         raise ArgumentError("an ensemble takes one model or more, got none")
     first, wrong = models[0], []
     for place, model in enumerate(models):
-        for what, mine, its in zip(WHAT, _kind(first), _kind(model)):
+        for what, mine, its in zip(("rows", "outputs", "loss", "dtype", "classes"), _kind(first), _kind(model)):
             if mine != its:
                 wrong.append(f"{what}: {mine} in model 0, {its} in model {place}")
     if wrong:
@@ -133,6 +135,7 @@ def averaged(models: Sequence[Model]) -> Model:
     return replace(first, network=network, layout=layout, theta=theta)
 
 
+@takes(model=MODEL)
 def members(model: Model) -> tuple[Model, ...]:
     """The models an ensemble is made of, over its own theta; any other model is its only member."""
     if not isinstance(model.network, Ensemble):
@@ -146,11 +149,10 @@ def members(model: Model) -> tuple[Model, ...]:
     return tuple(found)
 
 
-WHAT = ("rows", "outputs", "loss", "dtype", "classes", "encoder", "decoder")
+def _all_models(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(one, Model) for one in given)
 
 
-def _kind(model: Model) -> tuple[Any, ...]:
-    """What models have to agree in, in the order of WHAT."""
+def _kind(model: Model) -> tuple[str, ...]:
     classes = "none" if model.classes is None else str(model.classes.tolist())
-    shapes = with_batch(model.input_shape), with_batch(model.output_shape)
-    return *shapes, short(model.loss), str(model.dtype), classes, model.encoder, model.decoder
+    return with_batch(model.input_shape), with_batch(model.output_shape), short(model.loss), str(model.dtype), classes

@@ -11,8 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from fallline import ranges, tree
+from fallline.arguments import record
 from fallline.config import saved
-from fallline.errors import ArgumentTypeError, ShapeError
+from fallline.errors import ArgumentTypeError, Attributes, ShapeError
 from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
@@ -62,7 +63,7 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
 
 @saved
 @dataclass(frozen=True)
-class Dense:
+class Dense(Attributes):
     """A fully connected layer: every output sees every input.
 
         y = x W + b          x: (N, D), W: (D, units), b: (units,)
@@ -112,7 +113,7 @@ class Dense:
 
 @saved
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(Attributes):
     """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
@@ -122,8 +123,9 @@ class Flatten:
         return reshape(x, shape=(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
 
 
+@record
 @dataclass(frozen=True)
-class Function:
+class Function(Attributes):
     """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
 
     function: (N, *shape) -> (N, *out); rows must not mix. What it closes over is taken as it is when a model trains or

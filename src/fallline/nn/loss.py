@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from fallline import ranges
-from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, unknown
+from fallline.arguments import record
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, unknown
 from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
 from fallline.nn.activation import Identity, Sigmoid, Softmax, shift
@@ -37,8 +38,9 @@ class Exp:
         return np.exp(x)
 
 
+@record
 @dataclass(frozen=True)
-class Loss:
+class Loss(Attributes):
     """A loss with its task, its link, and its way with targets."""
 
     name: ClassVar[str]
@@ -69,7 +71,7 @@ L = TypeVar("L", bound=type[Loss])
 
 def loss(cls: L) -> L:
     """Enter a loss with its default parameters under its name."""
-    enter(LOSSES, cls.name, cls, "losses", cls())
+    LOSSES[cls.name] = cls()
     return saved(cls)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arguments import Form, takes
 from fallline.config import saved
-from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, FalllineError
 from fallline.graph.node import Node
 from fallline.graph.op import Shape
 from fallline.graph.where import part
@@ -22,7 +23,7 @@ from fallline.tree import Tree
 
 @saved
 @dataclass(frozen=True, init=False)
-class Sequential:
+class Sequential(Attributes):
     """Layers one after the other; what one returns the next one takes. Nested ones are laid flat.
 
     layers: layer records, names of activations, plain NumPy functions, or other Sequentials. Parameters are a tuple
@@ -104,6 +105,7 @@ def _suited(layer: Layer, follower: Layer | None) -> Layer:
     return layer
 
 
+@takes(hidden=Form("a sequence of widths, such as (64, 64)", lambda given: isinstance(given, list | tuple | range)))
 def mlp(hidden: Sequence[int], outputs: int, activation: Any = "relu") -> Sequential:
     """A multilayer perceptron: Dense and activation for every hidden width, then Dense for the outputs.
 

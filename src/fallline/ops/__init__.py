@@ -3,7 +3,8 @@
 What NumPy has is called by its NumPy name; the functions exported here are those that NumPy lacks.
 """
 
-from fallline.graph.protocol import supported
+from fallline.arguments import module_attributes
+from fallline.graph.protocol import guarded, supported
 
 # Imported for what they declare.
 from fallline.ops import (  # noqa: F401
@@ -31,6 +32,10 @@ from fallline.ops.transcendental import erf, sigmoid
 from fallline.ops.transcendental import sigmoid as expit
 from fallline.ops.view import stop_gradient
 
+# Op records answer for themselves; the composites among the public functions do it here.
+log_softmax, logsumexp, softmax = map(guarded, (log_softmax, logsumexp, softmax))
+log_expit, logit, xlogy, uniform = map(guarded, (log_expit, logit, xlogy, uniform))
+
 __all__ = [
     "erf",
     "expit",
@@ -48,3 +53,5 @@ __all__ = [
     "uniform",
     "xlogy",
 ]
+
+__getattr__ = module_attributes(__name__, __all__)

@@ -5,8 +5,8 @@ import operator
 
 import numpy as np
 
-from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, composite, in_range, is_whole
+from fallline.errors import OutOfRangeError, ShapeError
+from fallline.graph.declare import cast_to, composite, in_range
 from fallline.graph.node import Node, as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
@@ -16,12 +16,8 @@ from fallline.ops.pick import gather
 from fallline.ops.view import slice_
 
 
-class OutOfRange(ShapeError, IndexError):
-    """A position outside its axis."""
-
-
 def outside(position, n, axis):
-    raise OutOfRange(f"index {position} is out of bounds for axis {axis} with size {n}\n  at {here()}")
+    raise OutOfRangeError(f"index {position} is out of bounds for axis {axis} with size {n}\n  at {here()}")
 
 
 def _is_basic(part):
@@ -59,10 +55,10 @@ def _parts(x, index):
     given = [_clean(part) for part in (index if isinstance(index, tuple) else (index,))]
     free = x.ndim - sum(map(_axes_taken, given))
     if free < 0:
-        raise OutOfRange(f"too many indices for {list(x.shape)}: {x.ndim - free} axes are indexed\n  at {here()}")
+        raise OutOfRangeError(f"too many indices for {list(x.shape)}: {x.ndim - free} axes are indexed\n  at {here()}")
     dots = [i for i, part in enumerate(given) if part is Ellipsis]
     if len(dots) > 1:
-        raise OutOfRange(f"an index can have only one '...'\n  at {here()}")
+        raise OutOfRangeError(f"an index can have only one '...'\n  at {here()}")
     at = dots[0] if dots else len(given)
     given[at : at + 1] = [slice(None)] * free
     parts, axis = [], 0
@@ -70,7 +66,7 @@ def _parts(x, index):
         if isinstance(part, np.ndarray) and part.dtype == bool:
             expected = x.shape[axis : axis + part.ndim]
             if part.shape != expected:
-                raise OutOfRange(f"mask of shape {list(part.shape)} over axes of {list(expected)}\n  at {here()}")
+                raise OutOfRangeError(f"mask of shape {list(part.shape)} over axes of {list(expected)}\n  at {here()}")
             parts.extend(np.nonzero(part))
         else:
             parts.append(part)
@@ -81,8 +77,6 @@ def _parts(x, index):
 @composite(named=("getitem",))
 def getitem(x, index):
     """x[index] as NumPy means it."""
-    if not x.ndim and isinstance(index, np.bool_ | np.ndarray) and index.shape == () and index.dtype == bool:
-        return getitem(x, None)[: int(index)]  # all of it, once or not at all
     parts = _parts(x, index)
     # First what costs nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
     bounds, axis = [], 0
@@ -154,7 +148,7 @@ def _linear(chosen, sizes, axes):
         np.broadcast_shapes(*(np.shape(part) for part in chosen))
     except ValueError:
         shapes = " and ".join(str(list(np.shape(part))) for part in chosen)
-        raise OutOfRange(f"index arrays of shapes {shapes} do not broadcast together\n  at {here()}") from None
+        raise OutOfRangeError(f"index arrays of shapes {shapes} do not broadcast together\n  at {here()}") from None
     total = 0
     for part, size, axis in zip(chosen, sizes, axes, strict=True):
         total = total * size + whole(part, size, axis)
@@ -165,12 +159,12 @@ def whole(part, size, axis):
     """Positions counted from the front; plain ones are checked against the axis here, traced ones when they run."""
     if isinstance(part, Node):
         if part.dtype.kind not in "iu":
-            raise OutOfRange(f"positions are whole numbers, got {part.dtype}\n  at {here()}")
+            raise OutOfRangeError(f"positions are whole numbers, got {part.dtype}\n  at {here()}")
         part = cast_to(part, np.dtype(np.int64))
         return where(part < 0, part + size, part)
     array = np.asarray(part)
     if array.dtype.kind not in "iu":
-        raise OutOfRange(f"positions are whole numbers, got {array.dtype}\n  at {here()}")
+        raise OutOfRangeError(f"positions are whole numbers, got {array.dtype}\n  at {here()}")
     array = array.astype(np.int64)
     wrong = array[(array < -size) | (array >= size)]
     if wrong.size:
@@ -182,7 +176,7 @@ def whole(part, size, axis):
 def take(a, indices, axis=None, mode="raise"):
     """Elements, or slices along an axis, at these positions."""
     a = as_node(a)
-    if is_whole(axis, a.ndim):
+    if axis is None:
         a, axis = ravel(a), 0
     axis = in_range(axis, a.ndim)
     n = a.shape[axis]

@@ -17,8 +17,8 @@ def _top(x, axis):
 
 @composite(named=("logsumexp",))
 def logsumexp(a, axis=None, b=None, keepdims=False):
-    """log(sum(b exp(a))) over axes, without overflow; over no elements it is -inf."""
-    top = _top(a, axis) if np.size(a) else np.zeros_like(np.sum(a, axis=axis, keepdims=True))
+    """log(sum(b exp(a))) over axes, without overflow."""
+    top = _top(a, axis)
     terms = np.exp(a - top)
     result = np.log(np.sum(terms if b is None else terms * b, axis=axis, keepdims=True)) + top
     return result if keepdims else np.squeeze(result, axis=tuple(range(result.ndim)) if axis is None else axis)

@@ -48,7 +48,7 @@ def stop_gradient(x):
 
 
 @composite(named=("astype",))
-def astype(x, dtype):
+def astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """The numbers in another dtype, as `.astype` gives them."""
     dtype = np.dtype(dtype).newbyteorder("=")
     check_dtype(dtype)

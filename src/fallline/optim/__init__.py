@@ -1,5 +1,6 @@
 """Gradient descent and its descendants, and schedules of the learning rate."""
 
+from fallline.arguments import module_attributes
 from fallline.optim.adaptive import Adam, AdamW, RMSProp
 from fallline.optim.descent import GradientDescent, Momentum, Nesterov
 from fallline.optim.optimizer import OPTIMIZERS, Optimizer, get
@@ -33,3 +34,5 @@ __all__ = [
     "WarmUp",
     "get",
 ]
+
+__getattr__ = module_attributes(__name__, __all__)

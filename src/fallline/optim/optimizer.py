@@ -11,13 +11,14 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import enter, saved
-from fallline.errors import ArgumentError, unknown
+from fallline.arguments import NAME, record, takes
+from fallline.config import saved
+from fallline.errors import ArgumentError, Attributes, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array
 from fallline.optim import schedule as schedules
 from fallline.optim.schedule import Schedule
-from fallline.ranges import option
+from fallline.ranges import COUNT, option
 
 # More steps than anybody can wait for; a schedule counts them in int64.
 _MOST_STEPS = 2**62
@@ -26,8 +27,9 @@ LearningRate = float | Callable[[Any], Any]
 RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above": 0, "function": True}
 
 
+@record
 @dataclass(frozen=True, kw_only=True)
-class Optimizer:
+class Optimizer(Attributes):
     """From theta and its gradient to the next theta.
 
         g = clip(g);  g = g + weight_decay theta (weights only; beside the step for AdamW);  theta = rule(theta, g)
@@ -78,6 +80,7 @@ class Optimizer:
         """The learning rate of a step."""
         return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
 
+    @takes(total_steps=COUNT)
     def resolve(self, total_steps: int) -> "Optimizer":
         """The same optimizer for a training of this many steps: a schedule may need to know.
 
@@ -122,10 +125,11 @@ Class = TypeVar("Class", bound=type[Optimizer])
 
 def optimizer(cls: Class) -> Class:
     """Enter an optimizer under its name."""
-    enter(OPTIMIZERS, cls.name, cls, "optimizers")
+    OPTIMIZERS[cls.name] = cls
     return saved(cls)
 
 
+@takes(name=NAME)
 def get(name: str, *, schedule: str | None = None, steps: int | None = None, **fields: Any) -> Optimizer:
     """The optimizer of this name.
 

@@ -10,18 +10,20 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError, TraceError, unknown
+from fallline.arguments import record, shown, takes
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, TraceError, unknown
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.ops.arithmetic import where
-from fallline.ranges import option
+from fallline.ranges import COUNT, option
 
 Shares = Mapping[str, float]
 
 
+@record
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Attributes):
     """A learning rate that changes with the step."""
 
     name: ClassVar[str]
@@ -35,6 +37,7 @@ class Schedule:
         """The learning rate of this step, >= 0; step may be a number, an array or a traced value."""
         raise NotImplementedError
 
+    @takes(total_steps=COUNT)
     def resolve(self, total_steps: int) -> "Schedule":
         """The same schedule with the lengths it has in a training of this many steps."""
         open_ = {name: share for name, share in self.shares.items() if getattr(self, name) is None}
@@ -63,7 +66,7 @@ _LENGTH: dict[str, Any] = {"at_least": 1, "whole": True, "optional": True}
 
 def schedule(cls: S) -> S:
     """Enter a schedule under its name."""
-    enter(SCHEDULES, cls.name, cls, "schedules")
+    SCHEDULES[cls.name] = cls
     return saved(cls)
 
 
@@ -171,6 +174,7 @@ class WarmUp(Schedule):
         after = then(np.maximum(step - warm_steps, 0))
         return where(step < warm_steps, then(0) * ((step + 1) / warm_steps), after)
 
+    @takes(total_steps=COUNT)
     def resolve(self, total_steps: int) -> "WarmUp":
         warm_steps = self.warm_steps or max(1, round(self.shares["warm_steps"] * total_steps))
         left = max(1, total_steps - warm_steps)
@@ -210,6 +214,8 @@ def between(a: float, b: float, t: Any) -> Any:
 
 def check_function(function: Callable[[Any], Any]) -> None:
     """Raise unless a user's function of the step can be recorded and gives one number."""
+    if not callable(function):
+        raise ArgumentTypeError(f"a schedule, or a function of the step, is needed, got {shown(function)}")
     try:
         _, rate = trace(function, [new_input((), np.int64, "step")])
     except TraceError as error:

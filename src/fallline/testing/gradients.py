@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import FUNCTION, of, takes
 from fallline.errors import ArgumentError, GradientError
 from fallline.graph.node import Node
 from fallline.graph.op import Array
+from fallline.ranges import COUNT, SEED, Range
 from fallline.transforms import jvp, vjp
 
 Function = Callable[..., Any]
@@ -38,11 +40,15 @@ class Leaves:
         return tuple(leaf for leaf in tree.leaves(result) if is_real(leaf))
 
 
+TUPLE = of(tuple, "a tuple of the function's arguments")
+
+
 def is_real(leaf: Any) -> bool:
     dtype = leaf.dtype if isinstance(leaf, Node) else np.asarray(leaf).dtype
     return bool(dtype.newbyteorder("=") in (np.float32, np.float64))
 
 
+@takes(function=FUNCTION, args=TUPLE, order=COUNT, tolerance=Range(above=0, optional=True), seed=SEED)
 def check_grads(
     function: Function, args: tuple[Any, ...], order: int = 2, *, tolerance: float | None = None, seed: int = 0
 ) -> None:
@@ -66,10 +72,6 @@ def check_grads(
 
     >>> check_grads(lambda x: np.sum(np.sin(x) ** 2), (np.array([0.3, 0.7]),))
     """
-    if not isinstance(args, tuple):
-        raise ArgumentError(f"check_grads: args is a tuple of the function's arguments, got {type(args).__name__}")
-    if order < 1:
-        raise ArgumentError(f"check_grads: order is 1 or more, got {order}")
     found = [(path, place) for place, (path, leaf) in enumerate(tree.items(args)) if is_real(leaf)]
     if not found:
         raise ArgumentError("check_grads: none of the arguments is a float32 or float64 array")

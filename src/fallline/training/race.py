@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arguments import record, takes
+from fallline.errors import Attributes
 from fallline.program import lanes
 from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
 from fallline.training.interrupt import Interrupts
@@ -97,8 +99,9 @@ class Runner:
                         self._seconds, self._problem)  # fmt: skip
 
 
+@record
 @dataclass(frozen=True, eq=False)
-class Race:
+class Race(Attributes):
     """The result of `race`.
 
     runs: by name, in the order the variants were given; each as `fit` returns it. standings: sorted by validation
@@ -280,6 +283,7 @@ class Racing(Iterator[RaceEvent]):
         return slices
 
 
+@takes()
 def racing(
     model: Any, data: Any, variants: Sequence[Mapping[str, Any]], *, threads: int | None = None, **settings: Any
 ) -> Racing:
@@ -295,6 +299,7 @@ def racing(
     return Racing(variants_of(model, data, variants, settings), most)
 
 
+@takes()
 def race(
     model: Any, data: Any, variants: Sequence[Mapping[str, Any]], *, threads: int | None = None, **settings: Any
 ) -> Race:

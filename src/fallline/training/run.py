@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fallline.errors import ArgumentError, MissingFileError
+from fallline.arguments import PATH, record, takes
+from fallline.errors import ArgumentError, Attributes, DataError
 from fallline.graph.op import Array
 from fallline.nn.model import Model
-from fallline.training import folder, kept
+from fallline.ranges import FLAG, Range
+from fallline.training import checkpoint, folder
 from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
+from fallline.training.model_file import read_model
 from fallline.training.prepare import Job
 
 if TYPE_CHECKING:
     from fallline.training.profiling import Profile
 
 
+@record
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Attributes):
     """The result of `fit`, or what `load_run` finds in a folder.
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
@@ -90,6 +94,7 @@ class Run:
         """What the caller gave to be kept with the model."""
         return dict(self.config.get("extra") or {})
 
+    @takes()
     def summary(self) -> str:
         """The run in a few lines: what was trained, how it ended, what came out, and a warning if it diverged."""
         lines = []
@@ -129,6 +134,7 @@ class Run:
         events = "checkpoints and history" if self.config.get("checkpoints") is not None else "history"
         return f"{events} in {self.folder}; the model is not, as no file can hold it"
 
+    @takes(seconds=Range(above=0))
     def profile(self, data: Any = None, *, seconds: float = 1.0) -> "Profile":
         """Where the time of a training step goes: seconds, operations and bytes by layer and by kind of instruction,
         beside what this machine was measured to reach in the same moment.
@@ -145,6 +151,7 @@ class Run:
             raise ArgumentError("this run holds no data to make steps with\n  try: run.profile((x, y))")
         return profiling.profile_of(job, seconds)
 
+    @takes(path=PATH, overwrite=FLAG)
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the run to a folder as training with `out` does, without checkpoints; `load_run` reads it.
 
@@ -159,17 +166,25 @@ class Run:
         return target.path
 
 
+@takes(path=PATH)
 def load_run(path: str | os.PathLike[str]) -> Run:
     """The run in a folder: finished or not, as long as it has a model or a checkpoint.
 
-    The model is the file's; of a run that was cut off, it is that of its newest checkpoint. Model, config and extra
-    come from files under a checksum, never from config.json.
+    The model is the file's; of a run that was cut off, it is that of the newest whole checkpoint.
     Errors: MissingFileError where there is no run; DataError where it is damaged.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise MissingFileError(f"there is no run in {path}: it is no folder")
-    found = kept.in_folder(path)
+    config = folder.read_config(path)
     events = tuple(event for event in folder.read_events(path) if not isinstance(event, Progress))
-    # The first form of model files held no config of the run.
-    return Run(found.model, events, found.config or folder.read_config(path), path)
+    found, _ = checkpoint.newest(path / folder.CHECKPOINTS)
+    try:
+        if (path / folder.MODEL).is_file():
+            return Run(read_model(path / folder.MODEL)[0], events, config, path)
+    except DataError:
+        if found is None:
+            raise
+    if found is None:
+        raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it")
+    if "not_saved" in config["model"]:
+        raise ArgumentError(f"the run in {path} trained {config['model']['not_saved']}, which no file can hold")
+    return Run(Model.from_config(config["model"], found.arrays["theta"]), events, config, path)

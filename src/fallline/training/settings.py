@@ -1,13 +1,15 @@
 """Everything a run is told besides its model and data, with ranges. Checks itself; knows no data."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fallline import optim, ranges
+from fallline.arguments import PATH, shown
 from fallline.errors import FalllineError, unknown
 from fallline.nn import loss as losses
 from fallline.nn.loss import Loss
@@ -42,8 +44,6 @@ class Settings:
     overwrite: bool = option(False, "replace the run in that folder", flag=True)
     resume: Any = False
     extra: Mapping[str, Any] | None = None
-    encoder: Any = None
-    decoder: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,19 @@ def understood(settings: Settings, problems: list[str]) -> Understood:
     problems += ranges.problems(settings)
     problems += _extra(settings.extra)
     folder, resume = settings.out, settings.resume
-    must_exist = not isinstance(resume, bool) and resume is not None
+    if resume is not None and not isinstance(resume, bool | np.bool_) and PATH.problem(resume):
+        problems.append(f"resume has to be True, False, or the path of a run's folder, got {shown(resume)}")
+        resume = False
+    must_exist = not isinstance(resume, bool | np.bool_) and resume is not None
     if must_exist:
         if folder is not None and folder != resume:
             problems.append(f"resume={str(resume)!r} and out={str(folder)!r} name two folders; give one of them")
         folder = resume
     elif resume and folder is None:
         problems.append("resume=True needs the folder of the run: out='...'")
-    if folder is not None and not isinstance(folder, str | os.PathLike):
-        problems.append(f"out has to be a path, got {folder!r}")
+    wrong = None if folder is None else PATH.problem(folder)
+    if wrong:
+        problems.append(f"out {wrong}")
         folder = None
     if resume and settings.overwrite:
         problems.append("resume and overwrite exclude each other")

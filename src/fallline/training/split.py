@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arguments import record, shown, takes
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
-from fallline.ranges import Range
+from fallline.ranges import SEED, Range
 
 # Targets of at most this many distinct values are cut as classes are, each into equal parts.
 FEW = 20
@@ -48,6 +49,7 @@ def shares(sizes: Array, count: int) -> list[int]:
     return [int(k) for k in taken]
 
 
+@record
 @dataclass(frozen=True, eq=False, slots=True)
 class Fold:
     """Rows to hold out: one of several parts of the data. As `validation=`, the other rows are trained on.
@@ -63,6 +65,7 @@ class Fold:
         return f"fold {self.number} of {self.of}"
 
 
+@takes(k=Range(at_least=2, whole=True), seed=SEED)
 def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
     """The rows cut into k parts of equal size, to within one row, for cross-validation.
 
@@ -76,14 +79,11 @@ def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
         race.columns["validation_loss"].mean()
     Source: Stone 1974, Cross-validatory choice and assessment of statistical predictions; stratified as in Kohavi 1995.
     """
-    y = data.y if hasattr(data, "x") and hasattr(data, "y") else data[1] if len(data) == 2 else None
+    pair = (data.x, data.y) if hasattr(data, "x") and hasattr(data, "y") else data
+    y = pair[1] if isinstance(pair, tuple | list) and len(pair) == 2 else None
     if y is None or not np.ndim(y):
-        raise DataError("folds are cut from a pair (x, y)")
+        raise DataError(f"folds are cut from a pair (x, y), got {shown(data)}")
     y = np.asarray(y)
-    for name, value, limits in (("k", k, Range(at_least=2, whole=True)), ("seed", seed, Range(at_least=0, whole=True))):
-        wrong = limits.problem(value)
-        if wrong:
-            raise ArgumentError(f"{name} {wrong}")
     if k > len(y):
         raise ArgumentError(f"{k} folds cannot be cut from {len(y)} rows")
     dealt = np.random.default_rng(int(seed)).permutation(len(y))

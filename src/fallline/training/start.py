@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from fallline.arguments import takes
 from fallline.errors import unknown
-from fallline.nn.encoder import Columns, Decoder
 from fallline.nn.loss import Loss
 from fallline.optim import Optimizer
 from fallline.training.prepare import prepare
@@ -18,6 +18,7 @@ from fallline.training.training import Training
 Path = str | os.PathLike[str]
 
 
+@takes()
 def train(
     model: Any,
     data: Any,
@@ -38,8 +39,6 @@ def train(
     overwrite: bool = False,
     resume: bool | Path = False,
     extra: Mapping[str, Any] | None = None,
-    encoder: Columns | None = None,
-    decoder: Decoder | None = None,
 ) -> Training:
     """A training as a stream of events: theta <- theta - (what the optimizer makes of the gradient), step by step.
 
@@ -71,10 +70,7 @@ def train(
     resume: True goes on in `out`, or starts where there is no run yet; a folder is one that must hold a run. It comes
         to the same bits as if it had never stopped. Other data or settings are refused, but for epochs and threads;
         functions of your own are known by their names alone.
-    extra: anything JSON can hold that is to be kept with the model, such as where its data came from.
-    encoder: nn.Columns, such as nn.standardise(x): becomes part of the model, which then takes rows as they are in x,
-        in training and whenever it predicts. decoder: nn.Labels or nn.Quantity, likewise: y is given, and predicted,
-        as labels or in the units of the target.
+    extra: anything JSON can hold that is to be kept with the model, such as its preprocessing.
 
     Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss
     that stops being finite ends the training with Diverged before it, and keeps the last parameters whose loss was
@@ -91,6 +87,7 @@ def train(
     return Training(prepare(model, data, Settings(**given)))
 
 
+@takes()
 def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) -> Run:
     """A training from its start to its end: takes what `train` takes, and returns the Run.
 

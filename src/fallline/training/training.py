@@ -29,7 +29,6 @@ from fallline.training.events import (
 )
 from fallline.training.folder import RunFolder
 from fallline.training.interrupt import Interrupts
-from fallline.training.kept import BEST
 from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.run import Run
@@ -37,6 +36,7 @@ from fallline.training.stepper import Setback, Stepper
 from fallline.training.stopping import Best
 
 PROGRESS_SECONDS = 0.1
+BEST = "best.theta"
 
 
 class Training(Iterator[Event]):
@@ -283,19 +283,13 @@ class Training(Iterator[Event]):
             tries.append("columns of x scaled to a spread near 1")
         return "try: " + ", or ".join(tries)
 
-    def _checkpoint(self, folder: RunFolder, final: bool = False) -> Generator[Event, None, None]:
+    def _checkpoint(self, folder: RunFolder) -> Generator[Event, None, None]:
         stepper, arrays = self._stepper, dict(self._stepper.state)
         if not stepper.is_finite:
             return  # the next loss will tell; the checkpoint before this one is worth more
         if self._best.theta is not None:
             arrays[BEST] = self._best.theta
-        values = {
-            "epoch": stepper.epoch,
-            "epoch_step": stepper.epoch_step,
-            "best": self._best.to_values(),
-            "final": final,
-            "config": self.config,
-        }
+        values = {"epoch": stepper.epoch, "epoch_step": stepper.epoch_step, "best": self._best.to_values()}
         path = folder.save(stepper.step, Checkpoint(arrays, values))
         yield self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
 
@@ -307,7 +301,7 @@ class Training(Iterator[Event]):
             yield self._told(self._diverged(stepper.fall_back()))
         # After a divergence the state is no place to go on from; the checkpoint before it is.
         if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
-            yield from self._checkpoint(folder, final=True)
+            yield from self._checkpoint(folder)
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
             stepper.theta[...] = best.theta

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import FUNCTION, takes
 from fallline.errors import ArgumentTypeError
 from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array
@@ -74,6 +75,7 @@ def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return trace(on_nodes, inputs)
 
 
+@takes()
 def compile(function: Function, *, threads: int | None = None) -> Function:
     """The same function, traced once for each form of its arguments and run as a program after that.
 
@@ -118,6 +120,7 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
     return run
 
 
+@takes(function=FUNCTION)
 def graph_of(function: Function, *args: Any, **kwargs: Any) -> Graph:
     """The graph of `function` at these arguments: str() of it is readable text, one line a node.
 

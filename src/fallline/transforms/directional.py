@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fallline.arguments import takes
 from fallline.errors import ArgumentError
 from fallline.graph.node import Node
 from fallline.graph.trace import in_progress
@@ -23,6 +24,7 @@ from fallline.transforms.recording import (
 from fallline.tree import Tree
 
 
+@takes()
 def vjp(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the value of `function` and its pullback, seed -> seed^T J.
 
@@ -69,6 +71,7 @@ def with_direction(argnums: ArgNums, args: tuple[Any, ...], name: str) -> tuple[
     return (*args[: last + 1], *args[last + 2 :]), args[last + 1]
 
 
+@takes()
 def jvp(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the value of `function` and its derivative along a direction, J v.
 
@@ -95,6 +98,7 @@ def jvp(function: Function, argnums: ArgNums = 0) -> Function:
     return evaluate
 
 
+@takes()
 def hvp(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the Hessian of `function` times a direction, H v, at about twice a gradient's cost.
 

@@ -3,11 +3,13 @@
 import functools
 from typing import Any
 
+from fallline.arguments import takes
 from fallline.passes.backprop import backprop
 from fallline.transforms.recording import ArgNums, Function, check_function, record, scalar_output
 from fallline.tree import Tree
 
 
+@takes()
 def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the value of `function` and its gradient, the slope in every parameter.
 
@@ -34,6 +36,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
     return evaluate
 
 
+@takes()
 def grad(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the gradient of `function`; arguments, result and errors as in value_and_grad.
 

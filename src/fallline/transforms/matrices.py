@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import takes
 from fallline.graph.node import Graph, Node, constant
 from fallline.graph.op import Array
 from fallline.graph.trace import input_like
@@ -63,6 +64,7 @@ def assembled(parts: list[list[Any]], outputs: list[Node], wrt: list[Node], back
     return [[block(i, j) for j in range(len(wrt))] for i in range(len(outputs))]
 
 
+@takes()
 def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the Jacobian of `function`, every derivative of every output element.
 
@@ -94,6 +96,7 @@ def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
     return evaluate
 
 
+@takes()
 def hessian(function: Function, argnums: ArgNums = 0) -> Function:
     """A function that returns the Hessian of `function`, every second derivative: the Jacobian of its gradient.
 
