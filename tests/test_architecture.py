@@ -20,6 +20,7 @@ LONGEST_FILE = 450
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("names",),
     ("errors",),
+    ("arrays",),
     ("arguments",),
     ("config", "ranges", "tree"),
     ("graph",),

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from fallline.arrays import plain
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, OutOfRangeError, UnknownNameError, hint
 
 # numpy may be installed under the same prefix as the user's code, so both folders are named exactly.
@@ -158,9 +159,13 @@ def asked(function: F) -> F:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        for arg in args:
+            plain(arg, f"{function.__qualname__}: an argument")
+            if type(arg) is np.ndarray and arg.dtype.kind not in "fiubO":
+                raise ArgumentTypeError(f"{function.__qualname__}: an argument holds {arg.dtype}, not real numbers")
         try:
             return function(*args, **kwargs)
-        except FalllineError:
+        except (FalllineError, Warning, FloatingPointError):
             raise
         except Exception as error:
             if not is_users(sys._getframe(1)):

@@ -179,7 +179,6 @@ GOOD: dict[str, Any] = {
     "memory-mapped": lambda path: mapped(WHOLE, path),
     "memory-mapped float32": lambda path: mapped(WHOLE.astype(np.float32), path),
     "memory-mapped strided": lambda path: mapped(np.repeat(WHOLE, 2, axis=1), path)[:, ::2],
-    "a matrix": lambda path: np.ma.array(WHOLE),
 }
 
 

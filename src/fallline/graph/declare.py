@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import ArgumentTypeError, ShapeError, TraceError
-from fallline.graph.node import DType, Node, as_node, constant
+from fallline.graph.node import DType, Node, as_node, constant, numbers_of
 from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
 from fallline.graph.where import here
 
@@ -55,10 +55,15 @@ def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
 def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
     """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
     plain = (bool, int, float)
-    dtype = np.result_type(*(a if type(a) in plain else getattr(a, "dtype", None) or np.asarray(a).dtype for a in args))
+    dtype = np.result_type(*(a if type(a) in plain else _dtype_of(a) for a in args))
     if dtype.kind not in "fiub":
         raise TraceError(f"only real numbers can be traced, got {dtype}\n  at {here()}")
     return np.dtype(np.float64) if floating and dtype.kind != "f" else dtype
+
+
+def _dtype_of(arg: Any) -> DType:
+    dtype = getattr(arg, "dtype", None)
+    return dtype if isinstance(dtype, np.dtype) else numbers_of(arg).dtype  # a list, or another library's tensor
 
 
 def cast_to(value: Any, dtype: DType) -> Node:

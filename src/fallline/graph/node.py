@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import is_users
-from fallline.errors import FalllineError, GraphError, TraceError
+from fallline.arrays import as_array, real
+from fallline.errors import ArgumentTypeError, FalllineError, GraphError, TraceError
 from fallline.graph.op import Array, Kind, Op, Shape, register
 from fallline.graph.protocol import NumpyProtocol, misused
 from fallline.graph.show import text
@@ -71,13 +72,23 @@ def new_input(shape: Sequence[int], dtype: Any, name: str = "") -> Node:
     return Node(INPUT, (), {"name": name}, tuple(int(n) for n in shape), dtype, here())
 
 
+def numbers_of(value: Any) -> Array:
+    """The array of a value, unless that would lose a mask, a unit or the like."""
+    if isinstance(value, int | float | np.generic):
+        return np.asarray(value)
+    try:
+        return as_array(value, "a value beside traced ones", f"\n  at {here()}")
+    except ArgumentTypeError as error:
+        raise TraceError(str(error)) from None
+
+
 def constant(value: Any, dtype: Any = None) -> Node:
     """A source with a known value. The array is not copied: whoever builds a program from the graph does that."""
-    array = np.asarray(value)
-    check_dtype(array.dtype if dtype is None or array.dtype.kind not in "fiub" else np.dtype(dtype))
-    array = array if dtype is None else array.astype(dtype, copy=False)
+    array = value if type(value) is np.ndarray else numbers_of(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    check_dtype(array.dtype if dtype is None or array.dtype.kind not in "fiub" else np.dtype(dtype))
+    array = array if dtype is None else array.astype(dtype, copy=False)
     return Node(CONSTANT, (), {"value": array}, array.shape, array.dtype, here())
 
 
@@ -95,13 +106,15 @@ def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """What calling an op does: a node where an argument is one, else the value."""
     try:
         if not any(isinstance(arg, Node) for arg in args):
+            if is_users(sys._getframe(2)):
+                args = tuple(real(arg, f"fallline.ops.{op.name}: an argument") for arg in args)
             return op.meaning(*args, **attrs)
         least, most = op.arrays
         if not least <= len(args) <= most:
             raise TypeError(f"it takes {most} arrays, got {len(args)}")
         inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
         return make(op, inputs, attrs)
-    except FalllineError:
+    except (FalllineError, Warning, FloatingPointError):
         raise
     except Exception as error:
         if not is_users(sys._getframe(2)):

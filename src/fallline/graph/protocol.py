@@ -5,6 +5,7 @@ Knows the tables of op.py, in which every op says which NumPy callables it stand
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fallline.arguments import kind_for, takes
+from fallline.arrays import real
 from fallline.errors import FalllineError, TraceError, nearest
 from fallline.graph.absent import instead_of
 from fallline.graph.op import NAMED, NUMPY
@@ -52,7 +54,7 @@ def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwa
     """Call what stands for a NumPy function; arguments that it cannot take become an error of ours."""
     try:
         return stand_in(*args, **kwargs)
-    except FalllineError:
+    except (FalllineError, Warning, FloatingPointError):
         raise
     except Exception as error:
         if isinstance(error.__cause__ or error.__context__, TraceError):
@@ -71,7 +73,7 @@ def misused(
         except TypeError as misfit:
             return TraceError(f"{original} on a traced value: {misfit}\n  at {here()}\n  try: {original}{signature}")
     given = ", ".join([*map(in_short, args), *(f"{name}={in_short(value)}" for name, value in kwargs.items())])
-    told = f"{original} of a traced value cannot take this: {error}"
+    told = f"{original} cannot take this: {error}"
     return kind_for(error)(f"{told}\n  {original}({given})\n  at {here()}")
 
 
@@ -89,7 +91,14 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        return call(function, f"fallline.ops.{function.__name__}", args, kwargs)
+        name = f"fallline.ops.{function.__name__}"
+        if "uniform" not in name:  # whose first argument is a shape
+            asis = NumpyProtocol, int, tuple, type(None)  # an axis may be a tuple
+            given = [arg if isinstance(arg, asis) else real(arg, f"{name}: an argument") for arg in args]
+            args, kwargs = tuple(given), {**kwargs}
+            if kwargs.get("b") is not None and not isinstance(kwargs["b"], NumpyProtocol):
+                kwargs["b"] = real(kwargs["b"], f"{name}: b")
+        return call(function, name, args, kwargs)
 
     return checked
 
@@ -179,6 +188,7 @@ class NumpyProtocol(NDArrayOperatorsMixin):
     """NumPy's array interface over `shape` and `dtype`; what needs numbers raises TraceError."""
 
     __slots__ = ()
+    __pandas_priority__ = 10_000  # a frame or series leaves its operators to us
     shape: Any
     dtype: Any
 
@@ -312,6 +322,8 @@ class NumpyProtocol(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"a traced value has no attribute {name!r}")
+        if name == "view" and "numpy.ma" in str(sys._getframe(1).f_globals.get("__name__")):
+            refuse("a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)")
         raise NotTracedError(
             f".{name} of an array cannot be traced{nearest(name, _METHODS)}\n  at {here()}\n"
             "  try: another NumPy function; fallline.ops.supported() lists what can be traced"

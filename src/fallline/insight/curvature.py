@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.arguments import FUNCTION, takes
+from fallline.arrays import as_array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
 from fallline.insight.text import number
@@ -102,7 +103,7 @@ class Flat:
 
     @staticmethod
     def of(function: Callable[..., Any], params: Tree, args: tuple[Any, ...]) -> "Flat":
-        leaves = [np.asarray(leaf) for leaf in tree.leaves(params)]
+        leaves = [as_array(leaf, f"parameter {path}".rstrip()) for path, leaf in tree.items(params)]
         if not leaves or any(leaf.dtype.kind not in "fiu" for leaf in leaves):
             raise ArgumentTypeError(f"a verdict needs parameters that are arrays of real numbers, got {params!r:.80}")
         arrays = tree.unflatten(params, [leaf.astype(np.float64) for leaf in leaves])

@@ -15,6 +15,7 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.arguments import takes
+from fallline.arrays import as_array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array, Shape
@@ -56,6 +57,7 @@ def explain(
 
     >>> print(explain(nn.Sequential(nn.Dense(3), nn.Tanh(), nn.Dense(1)), [0.5, -1.0], 2.0))
     """
+    x, y = as_array(x, "x"), as_array(y, "y")
     chosen = as_model(model, x, y, loss, seed)
     rows, targets = as_batch(chosen, x, y)
     value, inner, deltas, grads = look(chosen, rows, targets)

@@ -16,12 +16,11 @@ from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.layer import Generator, Layer, check_no_model, noisily, with_batch
+from fallline.nn.layer import Generator, Layer, Noise, check_no_model, noisily, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.theta import Layout
-from fallline.ops.normalizing import log_softmax, logsumexp
-from fallline.ops.random import Noise
+from fallline.ops.normal import log_softmax, logsumexp
 from fallline.ranges import check, option, short
 from fallline.tree import Tree
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arrays import as_array
 from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.graph.op import Array
 
@@ -38,17 +39,11 @@ def as_numbers(given: Any, what: str, problems: Problems) -> Array | None:
 
     what: the name used in messages, such as "x".
     """
-    if hasattr(given, "toarray") and not hasattr(given, "__array__"):
-        problems.data.append(f"{what} is a sparse matrix, which cannot be trained on\n  try: {what}.toarray()")
-        return None
     columns = getattr(given, "columns", None)
     try:
-        array = np.asarray(given)
-    except (TypeError, ValueError) as error:
-        problems.data.append(f"{what} cannot be made an array: {error}\n  try: rows of equal length")
-        return None
-    if np.ma.isMaskedArray(given) and np.ma.is_masked(given):
-        problems.data.append(f"{what} has masked entries\n  try: {what}.filled(...), or leave those rows out")
+        array = as_array(given, what)
+    except FalllineError as error:
+        problems.data.append(str(error))
         return None
     if array.ndim == 0:
         problems.data.append(f"{what} is {type(given).__name__} {given!r:.40}, not an array of rows")

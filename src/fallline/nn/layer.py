@@ -12,18 +12,20 @@ import numpy as np
 
 from fallline import ranges, tree
 from fallline.arguments import record
+from fallline.arrays import plain
 from fallline.config import saved
 from fallline.errors import ArgumentTypeError, Attributes, ShapeError
 from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.nn import initial
-from fallline.ops.random import Noise
 from fallline.ops.view import reshape
 from fallline.ranges import option, required, short
 from fallline.tree import Tree
 
 Generator = np.random.Generator
+# noise(shape): numbers spread evenly over 0..1, others at every call and step, as they follow from the seed.
+Noise = Callable[[Shape], Any]
 
 
 @runtime_checkable
@@ -54,6 +56,7 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], tuple)):
         raise ArgumentTypeError(f"{short(layer)}: init returns {made!r:.60}, not (params, shape)")
     for name, leaf in tree.items(made[0]):
+        plain(leaf, f"{short(layer)}: its parameter {name!r}")
         if not (hasattr(leaf, "dtype") and leaf.dtype.kind in "fiub"):
             seen = getattr(leaf, "dtype", None) or type(leaf).__name__
             raise ArgumentTypeError(f"{short(layer)}: its parameter {name!r} is no array of real numbers but {seen}")
@@ -95,7 +98,9 @@ class Dense(Attributes):
         (d,), k = shape, int(self.units)
         draw = initial.get(self.initializer or "glorot_uniform")
         # Drawn in float64 and rounded, so that both precisions start from the same numbers.
-        weight = np.asarray(draw(rng, (d, k), d, k))
+        drawn = draw(rng, (d, k), d, k)
+        plain(drawn, f"{short(self)}: what its initialiser returns")
+        weight = np.asarray(drawn)
         if weight.shape != (d, k):
             raise ShapeError(f"{short(self)}: its initialiser returns shape {weight.shape}, not {(d, k)}")
         if weight.dtype.kind not in "fiub":
@@ -140,7 +145,7 @@ class Function(Attributes):
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         n = 3  # any batch size shows what happens to the batch axis; 1 would hide a lost one in broadcasting
-        _, y = trace(self.function, [new_input((n, *shape), dtype)], kept=True)
+        _, y = trace(self.function, [new_input((n, *shape), dtype)])
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
                 f"{short(self)} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}\n"

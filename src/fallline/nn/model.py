@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline import arrays
 from fallline.arguments import asked, of, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, DataError, ShapeError
@@ -142,6 +143,7 @@ class Model(Attributes):
     @takes(theta=of(np.ndarray, "an array"))
     def with_theta(self, theta: Array) -> "Model":
         """The same model with other parameters; theta is not copied."""
+        arrays.plain(theta, "theta")
         if theta.shape != (self.layout.size,) or theta.dtype != self.dtype:
             raise ShapeError(f"theta is {self.dtype}[{self.layout.size}], got {theta.dtype}{list(theta.shape)}")
         return replace(self, theta=theta)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import nearest
+from fallline.arrays import as_array
+from fallline.errors import FalllineError, nearest
 from fallline.graph.op import Array
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 
@@ -160,8 +161,8 @@ def _any_kind(y: Any, problems: Problems) -> Array:
 def _first_text(y: Any) -> str | None:
     """A text in y, or None if there is none."""
     try:
-        array = np.asarray(y)
-    except (TypeError, ValueError):
+        array = as_array(y, "y")
+    except FalllineError:  # told by as_numbers
         return None
     if array.dtype.kind in "US":
         return str(array.ravel()[0]) if array.size else None

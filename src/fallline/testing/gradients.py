@@ -8,6 +8,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.arguments import FUNCTION, of, takes
+from fallline.arrays import as_array
 from fallline.errors import ArgumentError, GradientError
 from fallline.graph.node import Node
 from fallline.graph.op import Array
@@ -72,6 +73,8 @@ def check_grads(
 
     >>> check_grads(lambda x: np.sum(np.sin(x) ** 2), (np.array([0.3, 0.7]),))
     """
+    for path, leaf in tree.items(args):
+        as_array(leaf, f"check_grads: argument {path}")
     found = [(path, place) for place, (path, leaf) in enumerate(tree.items(args)) if is_real(leaf)]
     if not found:
         raise ArgumentError("check_grads: none of the arguments is a float32 or float64 array")

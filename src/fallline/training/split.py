@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import record, shown, takes
+from fallline.arrays import as_array
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
 from fallline.ranges import SEED, Range
@@ -81,9 +82,8 @@ def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
     """
     pair = (data.x, data.y) if hasattr(data, "x") and hasattr(data, "y") else data
     y = pair[1] if isinstance(pair, tuple | list) and len(pair) == 2 else None
-    if y is None or not np.ndim(y):
+    if y is None or isinstance(y, dict | set) or not np.ndim(y := as_array(y, "y")):
         raise DataError(f"folds are cut from a pair (x, y), got {shown(data)}")
-    y = np.asarray(y)
     if k > len(y):
         raise ArgumentError(f"{k} folds cannot be cut from {len(y)} rows")
     dealt = np.random.default_rng(int(seed)).permutation(len(y))

@@ -48,9 +48,7 @@ def train(
         float64, contiguous and native are not copied where that is the precision of training, nor are memory-mapped
         ones. y: as the loss wants it.
     loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
-        where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
-        function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
-        For a loss that changes, train on from run.model with another one (docs/noise.md).
+        where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own.
     optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
     epochs: passes over the rows, >= 1.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in

@@ -28,7 +28,6 @@ from fallline.training.events import (
     TrainingStarted,
 )
 from fallline.training.folder import RunFolder
-from fallline.training.frozen import Frozen
 from fallline.training.interrupt import Interrupts
 from fallline.training.order import Order
 from fallline.training.prepare import Job
@@ -68,7 +67,6 @@ class Training(Iterator[Event]):
             job.recompute,
             self.interrupts.word,
         )
-        self._frozen = Frozen(job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
@@ -196,7 +194,6 @@ class Training(Iterator[Event]):
     def _epoch(self) -> Generator[Event, None, str | None]:
         """An epoch or what is left of it; returns why training ends after it, or None."""
         stepper, folder, asked = self._stepper, self._folder, self.interrupts
-        self._frozen.warn()
         if stepper.epoch >= self.job.epochs:
             return "finished"
         if self._best.has_waited_enough:

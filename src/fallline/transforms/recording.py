@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline import ops, tree
+from fallline import arrays, ops, tree
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import INPUT, Graph, Node, as_node, reachable
 from fallline.graph.op import Array
@@ -70,7 +70,7 @@ def plain(results: Sequence[Array]) -> list[Any]:
 
 def native(value: Any) -> Array:
     """The value as an array in this machine's byte order."""
-    array = np.asarray(value)
+    array = value if type(value) is np.ndarray else arrays.as_array(value, "an argument")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -114,10 +114,7 @@ def check_params(params: Tree, paths: Sequence[str], name: str) -> None:
 
 
 def dtype_of(leaf: Any, path: str, name: str) -> np.dtype[Any]:
-    try:
-        return np.asarray(leaf).dtype
-    except ValueError as error:
-        raise ArgumentTypeError(f"{name}: {path} is no array of numbers: {error}\n  at {here()}") from None
+    return arrays.as_array(leaf, f"{name}: {path}", f"\n  at {here()}").dtype
 
 
 def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Recording:
@@ -177,6 +174,9 @@ def matched(form: Tree, given: Tree, what: str, name: str) -> list[Any]:
             f"  at {here()}"
         )
     leaves = []
+    for path, leaf in tree.items(given):
+        if not isinstance(leaf, Node):
+            arrays.as_array(leaf, f"{name}: the {what}{path and ' at ' + path}", f"\n  at {here()}")
     for (path, leaf), other in zip(tree.items(form), tree.leaves(given), strict=True):
         if np.shape(leaf) != np.shape(other):
             where = f" at {path}" if path else ""
