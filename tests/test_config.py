@@ -1,7 +1,11 @@
 """Records as JSON: what goes in comes out, and nothing but the entered classes can be named."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +95,107 @@ def test_every_record_has_its_own_name() -> None:
             pass
 
     assert RECORDS["Dense"] is nn.Dense
+
+
+TABLES = {
+    "activation": (nn.activation.activation, nn.Activation, "relu"),
+    "loss": (nn.loss.loss, nn.Loss, "cross_entropy"),
+    "optimizer": (optim.optimizer.optimizer, optim.Optimizer, "adam"),
+    "schedule": (optim.schedule.schedule, optim.Schedule, "cosine"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_no_table_gives_a_name_away_to_another_class(kind: str) -> None:
+    enter, base, name = TABLES[kind]
+    before = dict(RECORDS)
+    made = dataclass(frozen=True)(type("Mine", (base,), {"name": name, "__module__": "somewhere"}))
+    with pytest.raises(ArgumentError, match=f"are called '{name}'.*somewhere.Mine"):
+        enter(made)
+    assert before == RECORDS
+
+
+def made_in(module: str, name: str = "Gain") -> type[Any]:
+    """A saved class as a module would define it."""
+    return saved(dataclass(frozen=True)(type(name, (), {"__module__": module, "__annotations__": {"by": float}})))
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fallline.config.RECORDS", dict(RECORDS))
+
+
+@pytest.mark.usefixtures("records")
+@pytest.mark.parametrize("name", ["Dropout", "Dense", "Huber", "Adam"])
+@pytest.mark.parametrize("module", ["__main__", "mine.layers"])
+def test_a_class_of_another_module_takes_no_name_that_is_taken(name: str, module: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"two records are called '{name}': fallline\..*and {module}\.{name}"):
+        made_in(module, name)
+
+
+@pytest.mark.usefixtures("records")
+def test_module_and_name_make_a_class() -> None:
+    first = made_in("lib.one")
+    assert to_config(first(2.0)) == {"type": "lib.one:Gain", "by": 2.0}
+    second = made_in("lib.one")  # a reloaded module
+    assert type(from_config(to_config(first(2.0)), object)) is second
+    with pytest.raises(ArgumentError, match=r"lib\.one\.Gain and lib\.two\.Gain"):
+        made_in("lib.two")
+    with pytest.raises(ArgumentError, match=r"was saved as a class of lib\.two, and here it is one of lib\.one"):
+        from_config({"type": "lib.two:Gain", "by": 2.0}, object)
+    with pytest.raises(ArgumentError, match=r"try: import lib\.three"):
+        from_config({"type": "lib.three:Other"}, object)
+    assert from_config({"type": "Gain", "by": 2.0}, object) == second(2.0)  # saved by a script
+
+
+def test_a_field_called_type_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="a field called 'type'"):
+        saved(dataclass(frozen=True)(type("Odd", (), {"__annotations__": {"type": str}})))
+
+
+SCRIPT = """
+import sys
+from dataclasses import dataclass
+import numpy as np
+import fallline as fl
+from fallline.config import saved
+{define}
+if len(sys.argv) > 2:
+    model = fl.nn.Model.init(fl.nn.Sequential(Gain(2.0), fl.nn.Dense(1)), 3)
+    fl.save_model(model, sys.argv[1])
+print(fl.load_model(sys.argv[1]).network.layers[0].by)
+"""
+GAIN = """
+@saved
+@dataclass(frozen=True)
+class Gain:
+    by: float
+    def init(self, rng, shape, dtype):
+        return {}, shape
+    def apply(self, params, x):
+        return x * self.by
+"""
+
+
+def test_a_file_saved_by_a_script_is_read_by_another_that_defines_or_imports_its_class(tmp_path: Path) -> None:
+    scripts = {
+        "first.py": SCRIPT.replace("{define}", GAIN),
+        "library.py": "from dataclasses import dataclass\nfrom fallline.config import saved" + GAIN,
+        "second.py": SCRIPT.replace("{define}", "from library import Gain"),
+        "third.py": SCRIPT.replace("{define}", ""),
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(text)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    assert run("first.py", "script.safetensors", "save").stdout == "2.0\n"
+    assert run("second.py", "script.safetensors").stdout == "2.0\n"
+    assert run("second.py", "module.safetensors", "save").stdout == "2.0\n"
+    assert run("first.py", "module.safetensors").stdout == "2.0\n"
+    assert "import library" in run("third.py", "module.safetensors").stderr
+    assert "unknown type 'Gain'" in run("third.py", "script.safetensors").stderr
 
 
 def test_a_class_that_only_has_a_saved_name_is_not_saved() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 import fallline as fl
 from fallline import lessons
-from fallline.data.preprocess import from_config
 from fallline.data.sets import load
 
 Shell = Callable[..., Any]  # see conftest
@@ -20,8 +19,7 @@ def test_a_row_is_explained_as_the_library_explains_it(shell: Shell) -> None:
     shell("train iris --hidden 4 --epochs 2 --out flowers")
     done = shell("explain flowers --row 77 --weight 0.weight[1,2]")
     run, data = fl.load_run("flowers"), load("iris")
-    x = from_config(run.extra["preprocessing"]).inputs(data.x[77])
-    expected = fl.explain(run.model, x, data.y[77], weight="0.weight[1,2]").text(width=100)
+    expected = fl.explain(run.model, data.x[77], data.classes[data.y[77]], weight="0.weight[1,2]").text(width=100)
     assert done.code == 0
     assert done.out.endswith(expected + "\n")
     assert "'species' is 'versicolor'" in done.out

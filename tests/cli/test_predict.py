@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.data.preprocess import from_config
 from fallline.data.table import read_table
 
 Shell = Callable[..., Any]  # see conftest
@@ -40,9 +38,10 @@ def test_predictions_are_the_models_for_the_files_rows(trained: Shell) -> None:
     assert len(rows) == 60
     assert [row["prediction"] for row in rows] == [row["kind"] for row in truth]
     run = fl.load_run("kinds")
-    preprocessing = from_config(run.extra["preprocessing"])
-    p = run.model.predict_proba(preprocessing.inputs(read_table("flowers.csv", features=["length", "width"]).x))
-    for k, name in enumerate(preprocessing.classes):
+    x = read_table("flowers.csv", features=["length", "width"]).x
+    assert run.model.predict(x).tolist() == [row["prediction"] for row in rows]
+    p = run.model.predict_proba(x)
+    for k, name in enumerate(run.model.classes):
         assert np.array_equal(np.array([row[f"probability_{name}"] for row in rows], np.float32), p[:, k])
     assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
 
@@ -91,9 +90,7 @@ def test_predictions_of_a_float64_network_lose_no_digit(shell: Shell, line: Path
     shell("train line.csv --target price --hidden none --epochs 3 --dtype float64 --out slope")
     done = shell("predict slope line.csv")
     run = fl.load_run("slope")
-    preprocessing = from_config(run.extra["preprocessing"])
-    x = read_table("line.csv", features=["size"]).x
-    expected = preprocessing.quantities(run.model.predict(preprocessing.inputs(x)))
+    expected = run.model.predict(read_table("line.csv", features=["size"]).x)
     assert [float(text) for text in done.out.split()[1:]] == expected.tolist()
 
 
@@ -130,22 +127,15 @@ def test_a_run_made_in_python_knows_no_columns(trained: Shell) -> None:
     assert (refused.code, "knows no columns" in refused.err) == (1, True)
 
 
-@pytest.mark.parametrize(("damage", "part"), [
-    (lambda extra: extra["preprocessing"].update(classes=["rose"]), "tells 3 classes apart, its preprocessing names 1"),
-    (lambda extra: extra["preprocessing"].update(features=["length"]), "does not hold together"),
-    (lambda extra: extra["preprocessing"].update(scale=[0.0, 1.0]), "does not hold together"),
-    (lambda extra: extra.update(preprocessing=[]), "preprocessing cannot be read"),
-    (lambda extra: extra.clear(), "knows no columns"),
-])  # fmt: skip
-def test_a_run_whose_parts_do_not_fit_is_told(trained: Shell, damage: Any, part: str) -> None:
+def test_nothing_is_predicted_from_the_file_a_person_can_edit(trained: Shell) -> None:
+    answers = trained("predict kinds flowers.csv --probabilities").out
     path = Path("kinds/config.json")
-    config = json.loads(path.read_text())
-    damage(config["extra"])
-    path.write_text(json.dumps(config))
-    refused = trained("predict kinds flowers.csv")
-    assert refused.code == 1
-    assert part in refused.err
-    assert "should not happen" not in refused.err
+    text = path.read_text()
+    for damaged in (text.replace("lily", "rose"), text.replace("0.", "1."), "", "{"):
+        path.write_text(damaged)
+        assert trained("predict kinds flowers.csv --probabilities").out == answers
+    path.unlink()
+    assert trained("predict kinds flowers.csv --probabilities").out == answers
 
 
 def test_a_damaged_model_is_told(trained: Shell) -> None:

@@ -100,11 +100,11 @@ def test_the_border_of_stability_is_two_over_the_largest_eigenvalue(results) -> 
 
 
 def test_the_largest_eigenvalue_is_that_of_the_data(results) -> None:
-    from fallline.data.preprocess import standardise
+    from fallline.data.preprocess import standardised
     from fallline.data.sets import load
 
     data = load("diabetes")
-    x = standardise(data, np.arange(len(data))).inputs(data.x)
+    x, _ = standardised(data)
     assert results["step-size"].highest == pytest.approx(np.linalg.eigvalsh(2 * x.T @ x / len(x))[-1], rel=1e-9)
 
 

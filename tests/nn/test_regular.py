@@ -7,6 +7,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ShapeError
 from fallline.nn.layer import noisily
+from fallline.ops.random import Noise
 
 X = np.random.default_rng(0).standard_normal((6, 4))
 
@@ -65,11 +66,39 @@ def test_training_with_dropout_follows_from_the_seed():
 
 
 def test_every_step_and_every_layer_draws_other_numbers():
-    from fallline.training.step import noise_of
-
-    draw = [noise_of(0, step, np.float32) for step in (0, 1)]
+    draw = [Noise(fl.ops.random_bits(step, 0)) for step in (0, 1)]
     numbers = [d((50,)) for d in draw for _ in range(2)]
     assert len({a.tobytes() for a in numbers}) == 4
+    shapes = [d.normal((50,)) for d in draw for _ in range(2)], [d.integers((50,), 0, 99) for d in draw for _ in "ab"]
+    assert all(len({a.tobytes() for a in drawn}) == 4 for drawn in shapes)
+
+
+class Noisy:
+    """Adds normal noise and sometimes changes a sign while training."""
+
+    def init(self, rng, shape, dtype):
+        return {}, shape
+
+    def apply(self, params, x):
+        return x
+
+    def apply_noisily(self, params, x, noise):
+        signs = 2 * noise.integers(x.shape, 0, 2).astype(x.dtype) - 1
+        return x * np.where(noise(x.shape) < 0.1, signs, 1) + np.float32(0.1) * noise.normal(x.shape)
+
+
+def test_training_with_drawn_numbers_has_the_same_bits_on_any_threads_and_after_a_resume(tmp_path):
+    network = nn.Sequential(Noisy(), nn.Dense(4), nn.Tanh(), Noisy(), nn.Dense(1))
+    settings = {"loss": "squared_error", "batch_size": 4, "seed": 3}
+    whole = fl.fit(network, (X, X[:, 0]), epochs=4, **settings)
+    fl.fit(network, (X, X[:, 0]), epochs=2, out=tmp_path / "run", **settings)
+    resumed = fl.fit(network, (X, X[:, 0]), epochs=4, resume=tmp_path / "run", **settings)
+    threads = fl.fit(network, (X, X[:, 0]), epochs=4, threads=2, **settings)
+    assert whole.model.theta.tobytes() == resumed.model.theta.tobytes() == threads.model.theta.tobytes()
+    assert (
+        whole.model.theta.tobytes()
+        != fl.fit(network, (X, X[:, 0]), epochs=4, **{**settings, "seed": 4}).model.theta.tobytes()
+    )
 
 
 def test_networks_with_them_are_saved_and_read(tmp_path):

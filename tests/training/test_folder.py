@@ -279,42 +279,73 @@ def change_config(path: Path, **changed: Any) -> None:
     (path / "config.json").write_text(json.dumps(config | changed))
 
 
-@pytest.mark.parametrize(
-    ("damage", "kind", "told"),
-    [
-        (lambda path: (path / "config.json").unlink(), MissingFileError, "no config.json"),
-        (lambda path: (path / "config.json").write_text("{"), DataError, "damaged"),
-        (lambda path: (path / "config.json").write_text("{}"), DataError, "not the config"),
-        (lambda path: (path / "events.jsonl").write_text("{}\n"), DataError, "line 1"),
-        (lambda path: (path / "config.json").write_text('{"fallline": "run 1"}'), DataError, "not the config"),
-        (lambda path: (path / "config.json").write_bytes(b"\xff"), DataError, "damaged"),
-        (lambda path: change_config(path, extra=[1]), DataError, "not the config"),
-        (lambda path: (path / "events.jsonl").write_text("[]\n"), DataError, "line 1"),
-        (lambda path: (path / "events.jsonl").write_bytes(b"\xff\n"), DataError, "line 1"),
-    ],
-)
-def test_a_damaged_run_is_told_with_its_place(
-    labelled: Any, tmp_path: Path, damage: Any, kind: type[Exception], told: str
-) -> None:
+@pytest.mark.parametrize("events", [b"{}\n", b"[]\n", b"\xff\n"])
+def test_damaged_events_are_told_with_their_line(labelled: Any, tmp_path: Path, events: bytes) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
-    damage(tmp_path)
-    with pytest.raises(kind, match=told):
+    (tmp_path / "events.jsonl").write_bytes(events)
+    with pytest.raises(DataError, match="line 1"):
         fl.load_run(tmp_path)
 
 
-def test_a_damaged_model_file_falls_back_on_the_checkpoint(labelled: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "kind", "told"),
+    [
+        (lambda path: path.unlink(), ExistingFileError, "no run"),
+        (lambda path: path.write_text("{"), DataError, "damaged"),
+        (lambda path: path.write_text("{}"), DataError, "not the config"),
+        (lambda path: path.write_text('{"fallline": "run 1"}'), DataError, "not the config"),
+        (lambda path: path.write_bytes(b"\xff"), DataError, "damaged"),
+        (lambda path: change_config(path.parent, extra=[1]), DataError, "not the config"),
+        (lambda path: change_config(path.parent, batch_size=9), ArgumentError, "batch_size: 9 then, 8 now"),
+    ],
+)
+def test_a_damaged_config_changes_nothing_that_is_loaded_and_is_not_resumed(
+    labelled: Any, tmp_path: Path, damage: Any, kind: type[Exception], told: str
+) -> None:
     run = fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
+    damage(tmp_path / "config.json")
+    back = fl.load_run(tmp_path)
+    assert back.model.theta.tobytes() == run.model.theta.tobytes()
+    assert back.config == json.loads(json.dumps(run.config))
+    with pytest.raises(kind, match=told):
+        fl.fit(NETWORK, labelled, out=tmp_path, resume=True, **SETTINGS)
+
+
+def test_settings_edited_here_and_there_alike_are_still_told(labelled: Any, tmp_path: Path) -> None:
+    fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
+    change_config(tmp_path, batch_size=9)
+    with pytest.raises(ArgumentError, match="batch_size: 8 then, 9 now"):
+        fl.fit(NETWORK, labelled, out=tmp_path, resume=True, **{**SETTINGS, "batch_size": 9})
+
+
+def test_a_damaged_model_file_falls_back_on_the_checkpoint_of_the_end_and_on_no_other(
+    labelled: Any, tmp_path: Path
+) -> None:
+    run = fl.fit(NETWORK, labelled, out=tmp_path, early_stopping=9, checkpoints=1, **SETTINGS)
     path = tmp_path / "model.safetensors"
     whole = path.read_bytes()
-    path.write_bytes(whole[:-3])
-    assert fl.load_run(tmp_path).model.theta.tobytes() == run.model.theta.tobytes()
-    with pytest.raises(DataError, match="cannot be read"):
-        fl.load_model(tmp_path)
     changed = bytearray(whole)
     changed[-6] ^= 64
-    path.write_bytes(changed)
+    for damaged, told in ((whole[:-3], "cannot be read"), (changed, "damaged")):
+        path.write_bytes(damaged)
+        assert fl.load_run(tmp_path).model.theta.tobytes() == run.model.theta.tobytes()
+        assert fl.load_model(tmp_path).theta.tobytes() == run.model.theta.tobytes()
+        with pytest.raises(DataError, match=told):
+            fl.load_model(path)
+    max((tmp_path / "checkpoints").iterdir()).unlink()
     with pytest.raises(DataError, match="damaged"):
-        fl.load_model(path)
+        fl.load_run(tmp_path)
+    again = fl.fit(NETWORK, labelled, out=tmp_path, early_stopping=9, checkpoints=1, resume=True, **SETTINGS)
+    assert again.model.theta.tobytes() == fl.load_run(tmp_path).model.theta.tobytes() == run.model.theta.tobytes()
+
+
+def test_a_run_that_was_cut_off_is_not_read_past_a_damaged_checkpoint(labelled: Any, tmp_path: Path) -> None:
+    fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
+    (tmp_path / "model.safetensors").unlink()
+    newest = max((tmp_path / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.raises(DataError, match="is damaged, so the newest model"):
+        fl.load_run(tmp_path)
 
 
 def test_files_that_are_no_models_are_refused(tmp_path: Path) -> None:

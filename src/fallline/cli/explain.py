@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
+from fallline.cli.trained import Trained, open_run
+from fallline.nn import Model
 
 EXAMPLES = """\
 fallline explain runs/iris-1 --row 3
@@ -35,60 +37,58 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     import fallline as fl
-    from fallline.cli.trained import open_run
 
     trained = open_run(flags.run)
-    preprocessing = trained.preprocessing
+    model = trained.model
     name = flags.data or trained.source.get("data")
     if not isinstance(name, str):
         raise UsageProblem(f"the run in {flags.run} does not say what data it was trained on\n  try: --data FILE")
-    x, y = rows_of(name, preprocessing)
+    x, y = rows_of(name, trained)
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")
-    ready, truth = preprocessing.inputs(x[flags.row]), preprocessing.targets(y[flags.row : flags.row + 1])[0]
-    found = fl.explain(trained.model, ready, truth, weight=flags.weight)
+    row, truth = x[flags.row], y[flags.row]
+    found = fl.explain(model, row, truth, weight=flags.weight)
     screen.fact("row", f"{flags.row} of {Path(name).name}")
-    screen.fact("target", f"{preprocessing.target!r} is {meaning(truth, preprocessing)}")
-    screen.fact("prediction", prediction(trained.model, ready, preprocessing))
-    if preprocessing.classes:
-        screen.fact("classes", ", ".join(f"{code} is {name!r}" for code, name in enumerate(preprocessing.classes)))
+    screen.fact("target", f"{trained.decoder.target!r} is {meaning(truth)}")
+    screen.fact("prediction", prediction(model, row))
+    if trained.labels:
+        screen.fact("classes", ", ".join(f"{code} is {str(label)!r}" for code, label in enumerate(trained.labels)))
     screen.fact("inputs", "columns standardised: (value - mean) / scale of the training rows")
-    if preprocessing.target_scale != 1:
+    if getattr(trained.decoder, "scale", 1) != 1:
         screen.fact("", "the target too, so the loss is in its standard deviations")
     screen.say()
     screen.say(found.text(width=screen.width(), ascii_only=screen.ascii_only()))
 
 
-def rows_of(name: str, preprocessing: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+def rows_of(name: str, trained: Trained) -> tuple[NDArray[Any], NDArray[Any]]:
     """The columns and targets of a named set or a file, as the run knows them."""
     from fallline.data import sets
     from fallline.data.dataset import listed
     from fallline.data.table import read_table
     from fallline.data.target import known_codes, quantities
 
+    features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
     if name in sets.SETS:
         data = sets.load(name)
-        if (data.features, data.target) != (preprocessing.features, preprocessing.target):
+        if (data.features, data.target, data.classes) != (features, target, tuple(map(str, labels))):
             raise UsageProblem(f"the data set {name!r} has other columns than those of the run: "
-                               f"{listed(preprocessing.features)} and the target {preprocessing.target!r}")  # fmt: skip
-        return data.x, data.y
-    table = read_table(name, target=preprocessing.target, features=preprocessing.features)
-    if preprocessing.classes:
-        return table.x, known_codes(table, preprocessing.target, preprocessing.classes)
-    return table.x, quantities(table, preprocessing.target)
+                               f"{listed(features)} and the target {target!r}")  # fmt: skip
+        x, y = data.x, data.y
+    else:
+        table = read_table(name, target=target, features=features)
+        x = table.x
+        y = known_codes(table, target, tuple(map(str, labels))) if labels else quantities(table, target)
+    return x, np.asarray(labels)[y] if labels else y
 
 
-def meaning(y: Any, preprocessing: Any) -> str:
+def meaning(y: Any) -> str:
     """A target as its file says it."""
-    if preprocessing.classes:
-        return repr(preprocessing.classes[int(y)])
-    return f"{float(preprocessing.quantities(np.asarray(y))):g}"
+    return f"{float(y):g}" if isinstance(y, float | np.floating) else repr(str(y))
 
 
-def prediction(model: Any, x: NDArray[Any], preprocessing: Any) -> str:
+def prediction(model: Model, x: NDArray[Any]) -> str:
     """What the network answers, and how sure it is."""
-    y_hat = model.predict(x[None])[0]
-    text = meaning(y_hat, preprocessing)
-    if preprocessing.classes and model.loss.link is not None:
+    text = meaning(model.predict(x[None])[0])
+    if model.classes is not None and model.loss.link is not None:
         text += f", with probability {float(model.predict_proba(x[None]).max()):.4g}"
     return text

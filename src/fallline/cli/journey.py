@@ -13,11 +13,12 @@ from fallline.cli.exits import UsageProblem
 from fallline.cli.source import open_data
 from fallline.data import sets
 from fallline.data.dataset import Dataset, Rows, split
-from fallline.data.preprocess import Preprocessing, standardise
+from fallline.data.preprocess import decoder_of, encoder_of, targets_of
 from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number
-from fallline.nn import LOSSES, CrossEntropy, Identity, Loss, Model, Sequential, mlp
+from fallline.nn import LOSSES, Columns, CrossEntropy, Identity, Loss, Model, Sequential, mlp
+from fallline.nn.encoder import Decoder
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
 from fallline.training.events import EpochEnded, Event, TrainingEnded
@@ -34,7 +35,8 @@ class Plan:
     data: Dataset
     train: Rows
     test: Rows
-    preprocessing: Preprocessing
+    encoder: Columns
+    decoder: Decoder
     network: Sequential
     loss: Loss
     optimizer: Optimizer
@@ -87,9 +89,10 @@ def plan(
     chosen = loss_for(flags, data)
     if like is None:
         train, test = split(data, flags.test)
-        made = standardise(data, train, target=isinstance(chosen.link, Identity))
+        encoder = encoder_of(data, train)
+        decoder = decoder_of(data, train, standard=isinstance(chosen.link, Identity))
     else:
-        train, test, made = like.train, like.test, like.preprocessing
+        train, test, encoder, decoder = like.train, like.test, like.encoder, like.decoder
     network = mlp(hidden, outputs_for(chosen, data), flags.activation)
     source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
     watched = watched_of(len(train)) if flags.validation is None else flags.validation
@@ -98,7 +101,7 @@ def plan(
     if isinstance(size, int) and size >= rows:
         size = "full"
     epochs = flags.epochs or epochs_for(1 if isinstance(size, str) else -(-rows // size))
-    return Plan(flags, data, train, test, made, network, chosen, optimizer, size, epochs, watched, source)
+    return Plan(flags, data, train, test, encoder, decoder, network, chosen, optimizer, size, epochs, watched, source)
 
 
 def outputs_for(loss: Loss, data: Dataset) -> int:
@@ -207,9 +210,8 @@ def training_of(plan: Plan, folder: Path) -> Any:
 
 
 def rows_of(plan: Plan) -> tuple[Any, Any]:
-    """x and y to train on."""
-    x, y = plan.data.rows(plan.train)
-    return plan.preprocessing.inputs(x), plan.preprocessing.targets(y)
+    """x and y to train on, as they are in the table."""
+    return plan.data.x[plan.train], targets_of(plan.data, plan.train, plan.decoder)
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:
@@ -227,7 +229,9 @@ def settings_of(plan: Plan) -> dict[str, Any]:
         "dtype": flags.dtype,
         "overwrite": flags.overwrite,
         "resume": flags.resume,
-        "extra": {"preprocessing": plan.preprocessing.to_config(), "source": plan.source},
+        "encoder": plan.encoder,
+        "decoder": plan.decoder,
+        "extra": {"source": plan.source},
     }
 
 

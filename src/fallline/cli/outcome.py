@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fallline.cli import screen
 from fallline.cli.journey import Ended, Plan, epochs_of
 from fallline.cli.progress import share, speed
+from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.text import number
 from fallline.training.events import Diverged, EpochEnded, TrainingEnded
@@ -78,17 +79,17 @@ def tested(plan: Plan, ended: Ended) -> tuple[str, ...]:
     """How well the rows that nothing was learnt from are predicted."""
     if not len(plan.test):
         return ("no rows were held out (--test 0)",)
-    x, y = plan.data.rows(plan.test)
-    y_hat = ended.model.predict(plan.preprocessing.inputs(x))
+    y, y_hat = targets_of(plan.data, plan.test, plan.decoder), ended.model.predict(plan.data.x[plan.test])
     if plan.data.classes:
-        return accuracy(y, y_hat, plan.data.y[plan.train])
-    return (quantity(y, plan.preprocessing.quantities(y_hat), plan.data.target),)
+        return accuracy(y, y_hat, targets_of(plan.data, plan.train, plan.decoder))
+    return (quantity(y, y_hat, plan.data.target),)
 
 
 def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tuple[str, str]:
     """How many are right, and how many would be without looking."""
     right = int((y == y_hat).sum())
-    commonest = float((y == np.bincount(learnt).argmax()).mean())
+    labels, counts = np.unique(learnt, return_counts=True)
+    commonest = float((y == labels[counts.argmax()]).mean())
     return (
         f"accuracy {share(right / len(y))}, {right} of {len(y)} held-out rows",
         f"(always the commonest class: {share(commonest)})",

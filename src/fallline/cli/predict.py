@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
+from fallline.nn import Model
 
 EXAMPLES = """\
 fallline predict runs/data-1 new.csv                     answers on screen
@@ -42,16 +43,15 @@ def run(flags: FLAGS) -> None:
     if flags.out is not None:
         check_out(Path(flags.out), Path(flags.file))
     trained = open_run(flags.run)
-    preprocessing = trained.preprocessing
-    if flags.probabilities and (not preprocessing.classes or trained.model.loss.link is None):
+    model = trained.model
+    if flags.probabilities and (not trained.labels or model.loss.link is None):
         raise UsageProblem(f"the run in {flags.run} gives no probabilities: it was trained with the loss "
-                           f"{trained.model.loss.name}")  # fmt: skip
-    table = read_table(flags.file, features=preprocessing.features)
-    x = preprocessing.inputs(table.x)
-    header, columns = ["prediction"], [answers(trained.model.predict(x), preprocessing)]
+                           f"{model.loss.name}")  # fmt: skip
+    x = read_table(flags.file, features=trained.encoder.names).x
+    header, columns = ["prediction"], [answers(model.predict(x), model)]
     if flags.probabilities:
-        header += [f"probability_{name}" for name in preprocessing.classes]
-        columns += [texts(column, column.dtype) for column in trained.model.predict_proba(x).T]
+        header += [f"probability_{label}" for label in trained.labels]
+        columns += [texts(column, column.dtype) for column in model.predict_proba(x).T]
     rows = list(zip(*columns, strict=True))
     if flags.out is None:
         write(sys.stdout, header, rows)
@@ -67,7 +67,7 @@ def run(flags: FLAGS) -> None:
         put(path)
     else:
         write_atomically(path, put)
-    screen.say(f"{len(rows)} predictions of {preprocessing.target!r} written to {path}")
+    screen.say(f"{len(rows)} predictions of {trained.decoder.target!r} written to {path}")
 
 
 def check_out(out: Path, file: Path) -> None:
@@ -80,11 +80,9 @@ def check_out(out: Path, file: Path) -> None:
         raise UsageProblem(f"--out {out} is the file that is read")
 
 
-def answers(y_hat: NDArray[Any], preprocessing: Any) -> Iterator[str]:
-    """Predictions as a file holds them: class names, or quantities in the target's own units."""
-    if preprocessing.classes:
-        return (preprocessing.classes[int(code)] for code in y_hat)
-    return texts(preprocessing.quantities(y_hat), y_hat.dtype)
+def answers(y_hat: NDArray[Any], model: Model) -> Iterator[str]:
+    """Predictions as a file holds them: labels, or quantities in the target's own units."""
+    return texts(y_hat, model.dtype) if model.classes is None else map(str, y_hat.tolist())
 
 
 def texts(values: NDArray[Any], dtype: Any) -> Iterator[str]:

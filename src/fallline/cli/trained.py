@@ -1,12 +1,15 @@
-"""A run that was trained from the command line, opened again: its model, and what its rows went through."""
+"""A run that was trained on a table, opened again: its model, which knows columns and target, and where its data are.
+
+All is read from files under a checksum, never from config.json.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fallline.data.preprocess import Preprocessing, from_config
 from fallline.errors import DataError, MissingFileError, nearest
-from fallline.nn import Model
+from fallline.nn import Columns, Labels, Model
+from fallline.nn.encoder import Decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +17,19 @@ class Trained:
     """source: the data it was trained on, as `journey.Plan.source` says."""
 
     model: Model
-    preprocessing: Preprocessing
+    encoder: Columns
+    decoder: Decoder
     source: dict[str, Any]
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """Those of a classifier, in the order of its outputs; () for a quantity."""
+        return self.decoder.labels if isinstance(self.decoder, Labels) else ()
 
 
 def open_run(folder: str) -> Trained:
     """The run in a folder. Errors: MissingFileError with the nearest folder; DataError for a run without columns."""
-    import fallline as fl
+    from fallline.training.kept import in_folder
 
     path = Path(folder)
     if not path.exists():
@@ -28,17 +37,10 @@ def open_run(folder: str) -> Trained:
         raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
     if not path.is_dir():
         raise DataError(f"{folder} is a file, not the folder of a run\n  try: {path.parent}")
-    run = fl.load_run(path)
-    if "preprocessing" not in run.extra:
-        raise DataError(f"the run in {folder} knows no columns: it was not trained by `fallline train`\n"
+    found = in_folder(path)
+    model = found.model
+    if model.encoder is None or model.decoder is None:
+        raise DataError(f"the run in {folder} knows no columns: it was trained without encoder and decoder\n"
                         "  try: fl.load_run(...).model.predict(x) in Python")  # fmt: skip
-    preprocessing = from_config(run.extra["preprocessing"])
-    if run.model.input_shape != (len(preprocessing.features),):
-        raise DataError(f"the run in {folder} does not hold together: its network takes {run.model.input_shape}, "
-                        f"its preprocessing names {len(preprocessing.features)} columns")  # fmt: skip
-    classes = () if run.model.classes is None else run.model.classes
-    if len(preprocessing.classes) != len(classes):
-        raise DataError(f"the run in {folder} does not hold together: its network tells {len(classes)} classes apart, "
-                        f"its preprocessing names {len(preprocessing.classes)}")  # fmt: skip
-    source = run.extra.get("source")
-    return Trained(run.model, preprocessing, source if isinstance(source, dict) else {})
+    source = found.extra.get("source")
+    return Trained(model, model.encoder, model.decoder, source if isinstance(source, dict) else {})

@@ -52,6 +52,17 @@ def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     return found
 
 
+def is_whole(axis: Any, ndim: int) -> bool:
+    """Whether an axis means the whole array: None does, and to many of NumPy's functions so do 0 and -1 where there are
+    no axes."""
+    return axis is None or (ndim == 0 and type(axis) is int and axis in (0, -1))
+
+
+def fold_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
+    """Reduction axes as NumPy's folding ufuncs take them."""
+    return axes_of(None if is_whole(axis, ndim) else axis, ndim)
+
+
 def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
     """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
     plain = (bool, int, float)
@@ -193,5 +204,5 @@ def composite(
 
 __all__ = [
     "NAMED", "POSITIVE", "REAL", "SMOOTH_OFF_ZERO", "Domain", "Kind", "as_node", "axes_of", "cast_to", "common_dtype",
-    "composite", "elementwise", "in_range", "primitive", "reduced", "reduction",
+    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "primitive", "reduced", "reduction",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.errors import TraceError
+from fallline.graph.draws import Watch
 from fallline.graph.node import INPUT, Graph, Node, as_node, new_input, reachable
 from fallline.graph.where import defined_at, here, raised_at
 
@@ -58,8 +59,20 @@ def check_no_strays(outputs: Sequence[Node]) -> None:
             )
 
 
-def trace(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph, Any]:
-    """The graph of `function(*inputs)`, and the tree its outputs have (its leaves are the graph's output nodes)."""
+def trace(function: Callable[..., Any], inputs: Sequence[Node], *, kept: bool = False) -> tuple[Graph, Any]:
+    """The graph of `function(*inputs)`, and the tree its outputs have (its leaves are the graph's output nodes).
+
+    kept: the graph stands for every later call, so the function must not draw numbers of its own.
+    """
+    if not kept:
+        return _traced(function, inputs)
+    watch = Watch(function)
+    graph, outputs = _traced(function, inputs)
+    watch.check(graph, lambda: _traced(function, inputs)[0])
+    return graph, outputs
+
+
+def _traced(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph, Any]:
     token = _open.set((*_open.get(), frozenset(inputs)))
     try:
         outputs = _as_outputs(function(*inputs), function)

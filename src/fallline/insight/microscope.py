@@ -94,7 +94,7 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
 def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
     """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
     x = np.asarray(x)
-    if x.shape == model.input_shape:
+    if x.shape == model.row_shape:
         x, y = x[None], np.asarray(y)[None]
     rows = model.rows(x).astype(np.float64)
     if not len(rows):
@@ -111,7 +111,7 @@ def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
 def prepared(model: Model, y: Any) -> Array:
     """Targets as the loss takes them. Without known classes, whole numbers are the classes 0..K-1 themselves."""
     outputs = model.output_shape[0] if len(model.output_shape) == 1 else None
-    classes = model.classes
+    classes, y = model.classes, model.standard(y)
     if classes is None and outputs is not None and np.asarray(y).dtype.kind in "iub" and np.ndim(y) < 2:
         # One row shows one class only; the network's outputs say how many there are.
         classes = {"classification": np.arange(outputs), "binary": np.arange(2)}.get(model.task)

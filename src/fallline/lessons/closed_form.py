@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms
-from fallline.data.preprocess import standardise
+from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.curvature import Flat, dense_hessian, hessian_ends
@@ -135,9 +135,8 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
 def closed_form(hidden: tuple[int, ...] = (1, 2, 4, 8, 12), rows: int = 260, steps: int = 8000) -> ClosedForm:
     """Solve diabetes by its equations and by descent; measure Newton's step on networks 64-h-10."""
     data = load("diabetes")
-    ready = standardise(data, np.arange(len(data)), target=True)
-    x = np.hstack([ready.inputs(data.x), np.ones((len(data), 1))])
-    y = ready.targets(data.y)
+    columns, y = standardised(data)
+    x = np.hstack([columns, np.ones((len(data), 1))])
     begin = time.perf_counter()
     solved = normal_equations(x, y)
     equations_seconds = time.perf_counter() - begin

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.data.dataset import Dataset
-from fallline.data.preprocess import standardise
+from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import bars, line_chart
@@ -46,8 +46,7 @@ class Regression:
 
 def one_layer(data: Dataset, loss: str, optimizer: Any, epochs: int, target: bool = False) -> tuple[Run, Array, Array]:
     """Train Dense(1) on a whole data set, all rows in every step."""
-    ready = standardise(data, np.arange(len(data)), target=target)
-    x, y = ready.inputs(data.x), ready.targets(data.y)
+    x, y = standardised(data, target=target)
     run = fit(Sequential(Dense(1)), (x, y), loss=loss, optimizer=optimizer, epochs=epochs, batch_size="full",
               dtype="float64")  # fmt: skip
     return run, x, y

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.data.preprocess import standardise
+from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.curvature import hessian_ends
@@ -129,9 +129,7 @@ def step_size(precision: float = 1e-3) -> StepSize:
     ways = {rate: descend(height, 10.0, rate, 14).points.tolist() for rate in (1.0, 5.0, 11.0)}
     arrivals = {rate: arrival(way) for rate, way in ways.items()}
     set_ = load("diabetes")
-    every = np.arange(len(set_))
-    ready = standardise(set_, every, target=True)
-    x, y = ready.inputs(set_.x), ready.targets(set_.y)
+    x, y = standardised(set_)
     start = np.zeros(x.shape[1])
     highest = hessian_ends(mean_squared_error, start, x, y, tolerance=1e-8).highest
     predicted = 2 / highest

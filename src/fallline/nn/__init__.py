@@ -19,6 +19,7 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
+from fallline.nn.encoder import Columns, Labels, Quantity, Standardised, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
@@ -47,6 +48,7 @@ __all__ = [
     "AbsoluteError",
     "Activation",
     "BinaryCrossEntropy",
+    "Columns",
     "CrossEntropy",
     "Dense",
     "Dropout",
@@ -57,6 +59,7 @@ __all__ = [
     "Hinge",
     "Huber",
     "Identity",
+    "Labels",
     "Layer",
     "LeakyReLU",
     "Loss",
@@ -64,6 +67,7 @@ __all__ = [
     "Model",
     "Normal",
     "Poisson",
+    "Quantity",
     "ReLU",
     "Residual",
     "Scaled",
@@ -74,12 +78,14 @@ __all__ = [
     "Softplus",
     "Softsign",
     "SquaredError",
+    "Standardised",
     "Tanh",
     "Uniform",
     "Zeros",
     "averaged",
     "members",
     "mlp",
+    "standardise",
 ]
 
 __getattr__ = module_attributes(__name__, __all__)

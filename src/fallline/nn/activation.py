@@ -11,7 +11,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.arguments import record
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentTypeError, Attributes, unknown
 from fallline.graph.op import Shape
 from fallline.ops import erf
@@ -49,7 +49,7 @@ A = TypeVar("A", bound=type[Activation])
 
 def activation(cls: A) -> A:
     """Enter an activation under its name."""
-    ACTIVATIONS[cls.name] = cls
+    enter(ACTIVATIONS, cls.name, cls, "activations")
     return saved(cls)
 
 

@@ -16,11 +16,12 @@ from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.layer import Generator, Layer, Noise, check_no_model, noisily, with_batch
+from fallline.nn.layer import Generator, Layer, check_no_model, noisily, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.theta import Layout
-from fallline.ops.normal import log_softmax, logsumexp
+from fallline.ops.normalizing import log_softmax, logsumexp
+from fallline.ops.random import Noise
 from fallline.ranges import check, option, short
 from fallline.tree import Tree
 
@@ -124,7 +125,7 @@ def averaged(models: Sequence[Model]) -> Model:
         raise ArgumentError("an ensemble takes one model or more, got none")
     first, wrong = models[0], []
     for place, model in enumerate(models):
-        for what, mine, its in zip(("rows", "outputs", "loss", "dtype", "classes"), _kind(first), _kind(model)):
+        for what, mine, its in zip(WHAT, _kind(first), _kind(model)):
             if mine != its:
                 wrong.append(f"{what}: {mine} in model 0, {its} in model {place}")
     if wrong:
@@ -153,6 +154,11 @@ def _all_models(given: Any) -> bool:
     return isinstance(given, list | tuple) and all(isinstance(one, Model) for one in given)
 
 
-def _kind(model: Model) -> tuple[str, ...]:
+WHAT = ("rows", "outputs", "loss", "dtype", "classes", "encoder", "decoder")
+
+
+def _kind(model: Model) -> tuple[Any, ...]:
+    """What models have to agree in, in the order of WHAT."""
     classes = "none" if model.classes is None else str(model.classes.tolist())
-    return with_batch(model.input_shape), with_batch(model.output_shape), short(model.loss), str(model.dtype), classes
+    shapes = with_batch(model.input_shape), with_batch(model.output_shape)
+    return *shapes, short(model.loss), str(model.dtype), classes, model.encoder, model.decoder

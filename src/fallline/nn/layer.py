@@ -19,13 +19,12 @@ from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.nn import initial
+from fallline.ops.random import Noise
 from fallline.ops.view import reshape
 from fallline.ranges import option, required, short
 from fallline.tree import Tree
 
 Generator = np.random.Generator
-# noise(shape): numbers spread evenly over 0..1, others at every call and step, as they follow from the seed.
-Noise = Callable[[Shape], Any]
 
 
 @runtime_checkable
@@ -145,7 +144,7 @@ class Function(Attributes):
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         n = 3  # any batch size shows what happens to the batch axis; 1 would hide a lost one in broadcasting
-        _, y = trace(self.function, [new_input((n, *shape), dtype)])
+        _, y = trace(self.function, [new_input((n, *shape), dtype)], kept=True)
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
                 f"{short(self)} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}\n"

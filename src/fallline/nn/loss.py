@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.arguments import record
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, unknown
 from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
@@ -71,7 +71,7 @@ L = TypeVar("L", bound=type[Loss])
 
 def loss(cls: L) -> L:
     """Enter a loss with its default parameters under its name."""
-    LOSSES[cls.name] = cls()
+    enter(LOSSES, cls.name, cls, "losses", cls())
     return saved(cls)
 
 

@@ -17,6 +17,7 @@ from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, DataEr
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
+from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, check_no_model, started, with_batch
 from fallline.nn.loss import Loss
@@ -37,6 +38,8 @@ class Model(Attributes):
     theta: all parameters, one vector. loss: says how outputs become predictions. classes: labels in the order of the
     outputs; None for numbers, and before any targets were met: a classifier then names them 0, 1, 2 ... flat:
     predictions of one number a row come as (N,), as the targets did; None before any targets were met.
+    encoder: from the columns of a table to the network's inputs; with one, x is the raw rows everywhere. decoder: from
+    its outputs to labels, or to a quantity in its unit; targets are given so too.
     """
 
     network: Layer
@@ -47,6 +50,8 @@ class Model(Attributes):
     loss: Loss
     classes: Array | None = None
     flat: bool | None = None
+    encoder: Columns | None = field(default=None, repr=False)
+    decoder: Decoder | None = field(default=None, repr=False)
 
     @staticmethod
     @takes()
@@ -98,6 +103,11 @@ class Model(Attributes):
         return self.layout.split(self.theta)
 
     @property
+    def row_shape(self) -> Shape:
+        """Of one row of x: the network's, or one number for each column of the encoder."""
+        return self.input_shape if self.encoder is None else (len(self.encoder.columns),)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         return self.theta.dtype
 
@@ -133,12 +143,49 @@ class Model(Attributes):
     def prepare(self, y: Any) -> Targets:
         """Targets as the loss takes them, checked against the network; labels by the classes this model has."""
         outputs = self.output_shape[0] if len(self.output_shape) == 1 else None
-        return self.loss.prepare(y, self.dtype, outputs, self.classes)
+        return self.loss.prepare(self.standard(y), self.dtype, outputs, self.classes)
+
+    def standard(self, y: Any) -> Any:
+        """Targets in the units of the outputs: those of a quantity through its decoder, others as they are."""
+        if not isinstance(self.decoder, Quantity):
+            return y
+        problems = Problems()
+        array = as_numbers(y, "y", problems)
+        if array is not None:
+            check_finite(array, "y", np.float64, problems)
+        problems.raise_if_any()
+        return self.decoder.encode(array)
 
     @takes(targets=of(Targets, "targets, as `prepare` returns them"))
     def for_targets(self, targets: Targets) -> "Model":
         """The same model, predicting in the form these targets were given in."""
-        return replace(self, classes=targets.classes, flat=targets.flat)
+        classes = self.classes if isinstance(self.decoder, Labels) else targets.classes
+        return replace(self, classes=classes, flat=targets.flat)
+
+    def between(self, encoder: Columns | None, decoder: Decoder | None) -> "Model":
+        """The same model behind this encoder and before this decoder; None leaves what it has.
+
+        Errors: ArgumentError where they do not fit the network or its loss.
+        """
+        encoder, decoder = encoder or self.encoder, decoder or self.decoder
+        if encoder is not None and not isinstance(encoder, Columns):
+            raise ArgumentTypeError(f"an encoder is nn.Columns, got {encoder!r:.60}\n  try: nn.standardise(x)")
+        if decoder is not None and not isinstance(decoder, Labels | Quantity):
+            raise ArgumentTypeError(f"a decoder is nn.Labels or nn.Quantity, got {decoder!r:.60}")
+        if encoder is not None and self.input_shape != (encoder.width,):
+            raise ArgumentError(
+                f"the encoder gives {encoder.width} numbers for a row, the network takes {with_batch(self.input_shape)}"
+            )
+        wants = {"classification": Labels, "binary": Labels, "regression": Quantity}.get(self.task)
+        if decoder is not None and wants is not None and type(decoder) is not wants:
+            raise ArgumentError(f"the decoder is {short(decoder):.60}, and the loss {self.loss.name} needs "
+                                f"nn.{wants.__name__}")  # fmt: skip
+        if not isinstance(decoder, Labels):
+            return replace(self, encoder=encoder, decoder=decoder)
+        apart = {"classification": self.output_shape[-1], "binary": 2}.get(self.task, len(decoder.labels))
+        if len(decoder.labels) != apart:
+            raise ArgumentError(f"the decoder has {len(decoder.labels)} labels, and the network tells {apart} apart")
+        return replace(self, encoder=encoder, decoder=decoder, classes=decoder.classes)
 
     @takes(theta=of(np.ndarray, "an array"))
     def with_theta(self, theta: Array) -> "Model":
@@ -152,8 +199,8 @@ class Model(Attributes):
     def outputs(self, x: Any, *, threads: int | None = None) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.
 
-        x: (N, *input_shape), anything that holds numbers; no rows give no outputs. Contiguous float32 and float64
-            arrays, memory-mapped ones too, are read where they lie.
+        x: (N, *input_shape), or (N, D) for an encoder of D columns; anything that holds numbers; no rows give no
+            outputs. Contiguous float32 and float64 arrays, memory-mapped ones too, are read where they lie.
         threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results
             do not depend on it.
         Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.
@@ -168,7 +215,7 @@ class Model(Attributes):
         """
         y, labels = self._through(_decided, x, threads), self.labels
         if labels is None:
-            return y
+            return self.decoder.decode(y) if isinstance(self.decoder, Quantity) else y
         if len(y) and (y[0] if len(y) == 1 else y.min()) < 0:
             raise DataError(
                 f"the outputs for row {int(np.argmax(y < 0))} are NaN, so they name no class\n"
@@ -190,8 +237,8 @@ class Model(Attributes):
 
     @takes()
     def rows(self, x: Any) -> Array:
-        """x as an array of rows this model can read, not copied where it is one."""
-        array, problems = self._shaped(x), Problems()
+        """x as the rows that the network reads, encoded where there is an encoder; not copied where they are that."""
+        array, problems = self._inputs(x), Problems()
         check_finite(array, "x", self.dtype, problems)
         problems.raise_if_any()
         return array
@@ -213,8 +260,12 @@ class Model(Attributes):
             "input_shape": list(self.input_shape),
             "dtype": self.dtype.name,
             "loss": to_config(self.loss, "loss"),
-            "classes": None if classes is None else {"kind": classes.dtype.str[1:], "labels": classes.tolist()},
+            "classes": None
+            if classes is None or isinstance(self.decoder, Labels)
+            else {"kind": classes.dtype.str[1:], "labels": classes.tolist()},
             "flat": self.flat,
+            "encoder": to_config(self.encoder, "encoder"),
+            "decoder": to_config(self.decoder, "decoder"),
         }
 
     @staticmethod
@@ -231,6 +282,11 @@ class Model(Attributes):
         model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
         flat = None if config.get("flat") is None else bool(config["flat"])
         model = replace(model, classes=_classes(config.get("classes")), flat=flat)
+        encoder, decoder = config.get("encoder"), config.get("decoder")
+        model = model.between(
+            None if encoder is None else from_config(encoder, Columns, "encoder"),
+            None if decoder is None else _decoder(decoder),
+        )
         return model if theta is None else model.with_theta(theta)
 
     def _shaped(self, x: Any) -> Array:
@@ -239,18 +295,29 @@ class Model(Attributes):
         array = as_numbers(x, "x", problems)
         problems.raise_if_any()
         assert array is not None  # what as_numbers cannot read is a problem, raised above
+        row = self.row_shape
         if array.size == 0 and array.shape[:1] == (0,):
-            return array.reshape(0, *self.input_shape)
-        if array.shape[1:] != self.input_shape:
-            told = f"x has shape {array.shape}, and this model takes {with_batch(self.input_shape)}"
-            raise ShapeError(told + _row_hint(x, array, self.input_shape))
+            return array.reshape(0, *row)
+        if array.shape[1:] != row:
+            told = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
+            raise ShapeError(told + _row_hint(x, array, row))
         return array
+
+    def _inputs(self, x: Any) -> Array:
+        """x as what the network reads: rows of the right shape, encoded where there is an encoder."""
+        array = self._shaped(x)
+        if self.encoder is None:
+            return array
+        problems = Problems()
+        check_finite(array, "x", np.float64, problems)
+        problems.raise_if_any()
+        return self.encoder.encode(array)
 
     def _through(self, meaning: "Meaning", x: Any, threads: int | None) -> Array:
         """What the outputs for some rows mean."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
         plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
-        rows = x if plain else self._shaped(x)
+        rows = x if plain and self.encoder is None else self._inputs(x)
         if not len(rows):
             return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))
         predictor = self.__dict__.get(meaning.__name__) or self._predictor(meaning)
@@ -348,6 +415,13 @@ def _float(dtype: Any) -> np.dtype[Any]:
     if name in ("float32", "float64"):
         return np.dtype(name)
     raise ArgumentError(f'dtype is "float32" or "float64", got {dtype!r}')
+
+
+def _decoder(config: Any) -> Decoder:
+    made = from_config(config, object, "decoder")
+    if isinstance(made, Labels | Quantity):
+        return made
+    raise ArgumentError(f"decoder is {config!r:.60}, not nn.Labels or nn.Quantity")
 
 
 def _classes(config: Any) -> Array | None:

@@ -9,9 +9,10 @@ from fallline import ranges
 from fallline.config import saved
 from fallline.errors import Attributes, ShapeError
 from fallline.graph.op import Shape
-from fallline.nn.layer import Generator, Noise, noisily, with_batch
+from fallline.nn.layer import Generator, noisily, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.ops.arithmetic import where
+from fallline.ops.random import Noise
 from fallline.ranges import option, short
 from fallline.tree import Tree
 

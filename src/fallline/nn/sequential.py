@@ -16,7 +16,8 @@ from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, Noise, as_layer, noisily, started, with_batch
+from fallline.nn.layer import Dense, Layer, as_layer, noisily, started, with_batch
+from fallline.ops.random import Noise
 from fallline.ranges import short
 from fallline.tree import Tree
 

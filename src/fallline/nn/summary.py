@@ -19,6 +19,7 @@ def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[
     found: list[tuple[Layer, Tree, Shape]] = []
 
     def through(x: Node, *leaves: Node) -> Node:
+        found.clear()
         rest = iter(leaves)
         for layer, part in parts:
             x = layer.apply(tree.map(lambda _: next(rest), part), x)
@@ -26,7 +27,7 @@ def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[
         return x
 
     inputs = [new_input(leaf.shape, dtype) for _, part in parts for leaf in tree.leaves(part)]
-    trace(through, [new_input((1, *shape), dtype), *inputs])
+    trace(through, [new_input((1, *shape), dtype), *inputs], kept=True)
     return found
 
 

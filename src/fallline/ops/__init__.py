@@ -13,7 +13,7 @@ from fallline.ops import (  # noqa: F401
     folds,
     index,
     layout,
-    normal,
+    normalizing,
     pick,
     pieces,
     pointwise,
@@ -24,10 +24,10 @@ from fallline.ops import (  # noqa: F401
     view,
 )
 from fallline.ops.arithmetic import relu
-from fallline.ops.normal import log_softmax, logsumexp, softmax
+from fallline.ops.normalizing import log_softmax, logsumexp, softmax
 from fallline.ops.pick import gather
 from fallline.ops.pointwise import log_expit, logit, xlogy
-from fallline.ops.random import random_bits, uniform
+from fallline.ops.random import integers, normal, random_bits, uniform
 from fallline.ops.transcendental import erf, sigmoid
 from fallline.ops.transcendental import sigmoid as expit
 from fallline.ops.view import stop_gradient
@@ -40,10 +40,12 @@ __all__ = [
     "erf",
     "expit",
     "gather",
+    "integers",
     "log_expit",
     "log_softmax",
     "logit",
     "logsumexp",
+    "normal",
     "random_bits",
     "relu",
     "sigmoid",

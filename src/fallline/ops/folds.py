@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import axes_of, cast_to, composite, in_range, reduced
+from fallline.graph.declare import axes_of, cast_to, composite, fold_axes, in_range, is_whole, reduced
 from fallline.graph.node import as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
@@ -37,7 +37,7 @@ def average(a, axis=None, dtype=None, keepdims=False):
 
 def _extreme(op, a, axis, keepdims):
     a = as_node(a)
-    axes = axes_of(axis, a.ndim)
+    axes = fold_axes(axis, a.ndim)
     if any(a.shape[i] == 0 for i in axes):
         raise ShapeError(f"{op.name} over no elements: axis {axis} of {list(a.shape)}\n  at {here()}")
     return op(a, axes=axes, keepdims=bool(keepdims)) if axes else a
@@ -57,7 +57,7 @@ def smallest(a, axis=None, keepdims=False):
 
 def _place(op, a, axis, keepdims):
     a = as_node(a)
-    if axis is None:
+    if is_whole(axis, a.ndim):
         place = _place(op, ravel(a), 0, False)
         return reshape(place, shape=(1,) * a.ndim) if keepdims else place
     axis = in_range(axis, a.ndim)
@@ -109,7 +109,7 @@ def spread(a, axis=None, keepdims=False):
 def product(a, axis=None, dtype=None, keepdims=False):
     """Product over axes. Halves are multiplied until one is left, so derivatives of every order hold at zeros too."""
     a = countable(as_node(a))
-    axes = axes_of(axis, a.ndim)
+    axes = fold_axes(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     n = math.prod(a.shape[i] for i in axes)
     x = reshaped(transposed(a, (*rest, *axes)), (*(a.shape[i] for i in rest), n))
@@ -127,7 +127,7 @@ def product(a, axis=None, dtype=None, keepdims=False):
 def running_sum(a, axis=None, dtype=None):
     """Sum of the elements up to each one."""
     a = countable(as_node(a)) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
-    if axis is None:
+    if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
     return reduce.cumsum(a, axis=in_range(axis, a.ndim))
 
@@ -136,7 +136,7 @@ def running_sum(a, axis=None, dtype=None):
 def running_product(a, axis=None, dtype=None):
     """Product of the elements up to each one, by doubling: multiplications only, so right at zeros too."""
     a = countable(as_node(a)) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
-    if axis is None:
+    if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
     axis = in_range(axis, a.ndim)
     n, by = a.shape[axis], 1
@@ -171,7 +171,8 @@ def all_of(a, axis=None, keepdims=False):
 @composite(numpy=(np.argsort,))
 def order_of(a, axis=-1, kind=None, order=None, *, stable=None):
     """Positions that put the elements in rising order; equals keep theirs."""
-    if axis is None:
+    a = as_node(a)
+    if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
     return reduce.argsort(a, axis=in_range(axis, a.ndim))
 
@@ -200,7 +201,14 @@ def norm(x, ord=None, axis=None, keepdims=False):
     if ord not in (1, -1, np.inf, -np.inf):
         refuse(f"np.linalg.norm(..., ord={ord!r}) of a traced matrix", "ord='fro', 1, -1, np.inf or -np.inf")
     sums = total(absolute(x), axes[0] if abs(ord) == 1 else axes[1], keepdims=True)
-    return (greatest if ord > 0 else smallest)(sums, axes, keepdims)
+    return _furthest(sums, ord, axes, keepdims)
+
+
+def _furthest(sizes, ord, axes, keepdims):
+    """The greatest of sizes, 0 where there are none, or the smallest, as the sign of ord says."""
+    if ord > 0 and any(sizes.shape[i] == 0 for i in axes):
+        return total(sizes, axes, keepdims=keepdims)
+    return (greatest if ord > 0 else smallest)(sizes, axes, keepdims)
 
 
 def _vector_norm(x, ord, axis, keepdims):
@@ -208,7 +216,7 @@ def _vector_norm(x, ord, axis, keepdims):
         return root(total(square(x), axis, keepdims=keepdims))
     size = absolute(x)
     if ord in (np.inf, -np.inf):
-        return (greatest if ord > 0 else smallest)(size, axis, keepdims)
+        return _furthest(size, ord, (axis,), keepdims)
     if ord == 0:
         return cast_to(count_nonzero(x, axis, keepdims=keepdims), x.dtype)
     if ord == 1:

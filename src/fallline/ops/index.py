@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from fallline.errors import OutOfRangeError, ShapeError
-from fallline.graph.declare import cast_to, composite, in_range
+from fallline.graph.declare import cast_to, composite, in_range, is_whole
 from fallline.graph.node import Node, as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
@@ -77,6 +77,8 @@ def _parts(x, index):
 @composite(named=("getitem",))
 def getitem(x, index):
     """x[index] as NumPy means it."""
+    if not x.ndim and isinstance(index, np.bool_ | np.ndarray) and index.shape == () and index.dtype == bool:
+        return getitem(x, None)[: int(index)]  # all of it, once or not at all
     parts = _parts(x, index)
     # First what costs nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
     bounds, axis = [], 0
@@ -176,7 +178,7 @@ def whole(part, size, axis):
 def take(a, indices, axis=None, mode="raise"):
     """Elements, or slices along an axis, at these positions."""
     a = as_node(a)
-    if axis is None:
+    if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
     axis = in_range(axis, a.ndim)
     n = a.shape[axis]

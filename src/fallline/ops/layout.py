@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, common_dtype, composite, in_range
+from fallline.graph.declare import broadcast, cast_to, common_dtype, composite, in_range, is_whole
 from fallline.graph.node import as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
@@ -102,7 +102,9 @@ def expand_dims(a, axis):
 def squeeze(a, axis=None):
     """Without axes of length one: all of them, or these."""
     axes = (
-        [i for i, n in enumerate(a.shape) if n == 1] if axis is None else [in_range(i, a.ndim) for i in as_shape(axis)]
+        [i for i, n in enumerate(a.shape) if n == 1]
+        if is_whole(axis, a.ndim)
+        else [in_range(i, a.ndim) for i in as_shape(axis)]
     )
     if any(a.shape[i] != 1 for i in axes):
         raise ShapeError(f"squeeze: axis {axis} of {list(a.shape)} is not of length one\n  at {here()}")
@@ -132,25 +134,36 @@ def broadcasted(array, shape, subok=False):
 @composite(numpy=(np.broadcast_arrays,))
 def broadcast_arrays(*args, subok=False):
     """The arrays repeated to their common shape."""
-    shape = np.broadcast_shapes(*(np.shape(a) for a in args))
+    args = tuple(as_node(a) for a in args)
+    shape = broadcast("broadcast_arrays", args)
     return tuple(broadcasted(a, shape) for a in args)
 
 
 @composite(numpy=(np.concatenate,))
 def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
     """The arrays one after the other along an axis; None lays all elements in one row."""
-    parts = [as_node(a) for a in arrays]
+    parts = some([as_node(a) for a in arrays], "concatenate")
     if axis is None:
         parts, axis = [ravel(part) for part in parts], 0
     dtype = common_dtype(tuple(parts)) if dtype is None else np.dtype(dtype)
     parts = [cast_to(part, dtype) for part in parts]
-    return parts[0] if len(parts) == 1 else join(*parts, axis=in_range(axis, parts[0].ndim))
+    if any(not part.ndim for part in parts):
+        raise ShapeError(f"concatenate: values without axes have none to lie along\n  at {here()}\n  try: np.stack")
+    axis = in_range(axis, parts[0].ndim)
+    return parts[0] if len(parts) == 1 else join(*parts, axis=axis)
+
+
+def some(parts, name):
+    """The parts, of which a join needs one at least."""
+    if not parts:
+        raise ShapeError(f"{name}: there are no arrays to join\n  at {here()}")
+    return parts
 
 
 @composite(numpy=(np.stack,))
 def stack(arrays, axis=0, dtype=None, casting="same_kind"):
     """Arrays of one shape side by side along a new axis."""
-    parts = [as_node(a) for a in arrays]
+    parts = some([as_node(a) for a in arrays], "stack")
     if len({part.shape for part in parts}) != 1:
         raise ShapeError(f"stack: shapes {[list(part.shape) for part in parts]} differ\n  at {here()}")
     return concatenate([expand_dims(part, axis) for part in parts], in_range(axis, parts[0].ndim + 1), dtype)
@@ -165,7 +178,7 @@ def vstack(tup, dtype=None, casting="same_kind"):
 @composite(numpy=(np.hstack,))
 def hstack(tup, dtype=None, casting="same_kind"):
     """Side by side: along the second axis, or the only one."""
-    parts = [atleast_1d(a) for a in tup]
+    parts = some([atleast_1d(a) for a in tup], "hstack")
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype)
 
 
@@ -182,6 +195,8 @@ def array_split(ary, indices_or_sections, axis=0):
     axis = in_range(axis, ary.ndim)
     n = ary.shape[axis]
     if isinstance(indices_or_sections, int | np.integer):
+        if indices_or_sections < 1:
+            raise ShapeError(f"split: into {indices_or_sections} parts; there has to be one at least\n  at {here()}")
         each, extra = divmod(n, int(indices_or_sections))
         lengths = [each + 1] * extra + [each] * (int(indices_or_sections) - extra)
         edges = [0, *np.cumsum(lengths).tolist()]
@@ -194,16 +209,17 @@ def array_split(ary, indices_or_sections, axis=0):
 @composite(numpy=(np.split,))
 def split(ary, indices_or_sections, axis=0):
     """Equal parts along an axis, or parts cut at these places."""
-    if isinstance(indices_or_sections, int | np.integer) and ary.shape[axis] % indices_or_sections:
-        raise ShapeError(
-            f"split: {ary.shape[axis]} does not divide into {indices_or_sections} equal parts\n  at {here()}"
-        )
+    n = ary.shape[in_range(axis, ary.ndim)]
+    if isinstance(indices_or_sections, int | np.integer) and indices_or_sections > 0 and n % indices_or_sections:
+        raise ShapeError(f"split: {n} does not divide into {indices_or_sections} equal parts\n  at {here()}")
     return array_split(ary, indices_or_sections, axis)
 
 
 @composite(numpy=(np.vsplit,))
 def vsplit(ary, indices_or_sections):
     """Parts along the first axis."""
+    if ary.ndim < 2:
+        raise ShapeError(f"vsplit: takes two axes or more, got {list(ary.shape)}\n  at {here()}")
     return split(ary, indices_or_sections, 0)
 
 

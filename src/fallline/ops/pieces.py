@@ -6,7 +6,7 @@ All are composites; what only asks for shape or dtype is answered without a node
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, composite, in_range
+from fallline.graph.declare import cast_to, composite, in_range, is_whole
 from fallline.graph.node import Node, as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
@@ -21,6 +21,8 @@ from fallline.ops.view import cut, place, slice_
 def tile(A, reps):
     """The array laid out again and again along its axes."""
     reps = as_shape(reps)
+    if any(r < 0 for r in reps):
+        raise ShapeError(f"tile: {reps} times; no number of times is negative\n  at {here()}")
     n = max(A.ndim, len(reps))
     reps, shape = (1,) * (n - len(reps)) + reps, (1,) * (n - A.ndim) + A.shape
     apart = reshaped(A, tuple(size for n in shape for size in (1, n)))
@@ -33,11 +35,13 @@ def repeat(a, repeats, axis=None):
     """Each element, or each slice along an axis, this many times in a row."""
     if isinstance(repeats, Node):
         refuse("np.repeat by a traced number, whose result has no known shape", "a whole number or a plain array")
-    if axis is None:
+    if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
     axis = in_range(axis, a.ndim)
     before, n, after = a.shape[:axis], a.shape[axis], a.shape[axis + 1 :]
     counts = np.asarray(repeats)
+    if np.any(counts < 0):
+        raise ShapeError(f"repeat: {repeats!r:.40} times; no number of times is negative\n  at {here()}")
     if counts.size == 1:
         r = int(counts.reshape(()))
         apart = broadcasted(reshaped(a, (*before, n, 1, *after)), (*before, n, r, *after))
@@ -60,6 +64,9 @@ def pad(array, pad_width, mode="constant", *, constant_values=0):
         refuse(f"np.pad(..., mode={mode!r}) on a traced value", "constant, edge, reflect, symmetric or wrap")
     for axis, (before, after) in enumerate(widths):
         if before or after:
+            if not array.shape[axis]:
+                raise ShapeError(f"pad: axis {axis} of {list(array.shape)} has nothing to repeat\n  at {here()}\n"
+                                 "  try: mode='constant'")  # fmt: skip
             array = gather(array, np.pad(np.arange(array.shape[axis]), (before, after), mode), axis=axis)
     return array
 
@@ -131,24 +138,33 @@ def diag(v, k=0):
     return reshaped(row, (n, n))
 
 
+def _square(m, name):
+    """A matrix, or several; a vector becomes the rows of one."""
+    if not m.ndim:
+        raise ShapeError(f"{name}: takes one axis or more, got a value without axes\n  at {here()}")
+    return m if m.ndim > 1 else broadcasted(m, (m.size, m.size))
+
+
 @composite(numpy=(np.tril,))
 def tril(m, k=0):
     """The matrix with zeros above a diagonal."""
-    m = m if m.ndim > 1 else broadcasted(m, (m.size, m.size))
+    m = _square(m, "tril")
     return arithmetic.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, cast_to(0, m.dtype))
 
 
 @composite(numpy=(np.triu,))
 def triu(m, k=0):
     """The matrix with zeros below a diagonal."""
-    m = m if m.ndim > 1 else broadcasted(m, (m.size, m.size))
+    m = _square(m, "triu")
     return arithmetic.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), cast_to(0, m.dtype), m)
 
 
 @composite(numpy=(np.diff,))
 def diff(a, n=1, axis=-1):
     """Differences of neighbours, `n` times."""
-    axis = in_range(axis, a.ndim)
+    if n < 0:
+        raise ShapeError(f"diff: order {n} is negative\n  at {here()}")
+    axis = in_range(axis, a.ndim) if n else 0
     for _ in range(n):
         size = a.shape[axis]
         a = cut(a, axis, 1, max(size, 1)) - cut(a, axis, 0, max(size - 1, 0)) if size else a

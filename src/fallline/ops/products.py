@@ -11,7 +11,7 @@ from fallline.graph.node import as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops.contract import contract, matmul
-from fallline.ops.layout import as_shape, ravel, reshaped, transposed
+from fallline.ops.layout import as_shape, moveaxis, ravel, reshaped, transposed
 from fallline.ops.pieces import diagonal
 from fallline.ops.reduce import total
 
@@ -68,7 +68,10 @@ def vdot(a, b):
 @composite(numpy=(np.vecdot, np.linalg.vecdot))
 def vecdot(x1, x2, axis=-1):
     """Sum of products along one axis; the others broadcast."""
-    return total(x1 * as_node(x2), axis)
+    x1, x2 = (moveaxis(x, in_range(axis, x.ndim), -1) for x in (as_node(x1), as_node(x2)))
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(f"vecdot: axis {axis} has unequal lengths{made(x1, x2)}\n  at {here()}")
+    return total(x1 * x2, -1)
 
 
 @composite(numpy=(np.outer, np.linalg.outer))
@@ -80,7 +83,11 @@ def outer(a, b):
 
 @composite(numpy=(np.linalg.multi_dot,))
 def multi_dot(arrays):
-    """Matrix product of several, from the left."""
+    """Matrix product of several, from the left; the first and the last may be vectors."""
+    arrays = [as_node(a) for a in arrays]
+    if len(arrays) < 2 or any(not a.ndim or (a.ndim < 2 and 0 < i < len(arrays) - 1) for i, a in enumerate(arrays)):
+        shapes = ", ".join(str(list(a.shape)) for a in arrays)
+        raise ShapeError(f"multi_dot: takes two matrices or more, got {shapes}\n  at {here()}")
     first, *others = arrays
     for other in others:
         first = dot(first, other)
@@ -98,11 +105,12 @@ def einsum(subscripts, *operands, optimize=True, **kwargs):
     terms, result = parsed(subscripts, [node.ndim for node in nodes])
     sizes = {}
     for term, node in zip(terms, nodes, strict=True):
+        own = {}
         for letter, n in zip(term, node.shape, strict=True):
-            if sizes.setdefault(letter, n) != n and 1 not in (n, sizes[letter]):
-                raise ShapeError(
-                    f"einsum: {letter!r} is {sizes[letter]} long and {n} long{made(*nodes)}\n  at {here()}"
-                )
+            # An axis of length one is stretched to another operand's, but never to one of its own.
+            if own.setdefault(letter, n) != n or (sizes.setdefault(letter, n) != n and 1 not in (n, sizes[letter])):
+                other = own[letter] if own[letter] != n else sizes[letter]
+                raise ShapeError(f"einsum: {letter!r} is {other} long and {n} long{made(*nodes)}\n  at {here()}")
             sizes[letter] = n if sizes[letter] == 1 else sizes[letter]
     work = [_without_stretched(node, term, sizes) for node, term in zip(nodes, terms, strict=True)]
     for group in _path(terms, result, nodes):
@@ -130,6 +138,8 @@ def parsed(subscripts, ndims):
         if n < 0 or (n and "..." not in term):
             raise ShapeError(f"einsum: {term!r} of {subscripts!r} does not name {ndim} axes\n  at {here()}")
     dots = "".join(map(chr, range(0x391, 0x391 + max(extra))))  # letters no subscript can hold
+    if arrow and dots and "..." not in result:
+        raise ShapeError(f"einsum: the result of {subscripts!r} leaves out the axes under '...'\n  at {here()}")
     terms = [term.replace("...", dots[len(dots) - n :]) for term, n in zip(terms, extra, strict=True)]
     if arrow:
         result = result.replace("...", dots)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import axes_of, cast_to, composite, primitive, reduction
+from fallline.graph.declare import cast_to, composite, fold_axes, primitive, reduction
 from fallline.graph.node import as_node
 from fallline.graph.op import Kind
 from fallline.graph.where import here
@@ -120,7 +120,7 @@ def countable(x):
 def total(a, axis=None, dtype=None, keepdims=False):
     """Sum over axes; None means all."""
     a = countable(as_node(a))
-    result = sum_(a, axes=axes_of(axis, len(a.shape)), keepdims=bool(keepdims))
+    result = sum_(a, axes=fold_axes(axis, len(a.shape)), keepdims=bool(keepdims))
     return result if dtype is None else cast_to(result, np.dtype(dtype))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.arguments import NAME, record, takes
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, Attributes, unknown
 from fallline.graph.node import Node
 from fallline.graph.op import Array
@@ -125,7 +125,7 @@ Class = TypeVar("Class", bound=type[Optimizer])
 
 def optimizer(cls: Class) -> Class:
     """Enter an optimizer under its name."""
-    OPTIMIZERS[cls.name] = cls
+    enter(OPTIMIZERS, cls.name, cls, "optimizers")
     return saved(cls)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.arguments import record, shown, takes
-from fallline.config import saved
+from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, TraceError, unknown
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
@@ -66,7 +66,7 @@ _LENGTH: dict[str, Any] = {"at_least": 1, "whole": True, "optional": True}
 
 def schedule(cls: S) -> S:
     """Enter a schedule under its name."""
-    SCHEDULES[cls.name] = cls
+    enter(SCHEDULES, cls.name, cls, "schedules")
     return saved(cls)
 
 

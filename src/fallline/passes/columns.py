@@ -39,8 +39,8 @@ def folds_rows(node: Node) -> bool:
     """Is this a fold of the rows of a matrix of few columns?"""
     if node.op.kind is not Kind.REDUCTION or "of_two" not in node.op.facts or node.attrs["axes"] != (1,):
         return False
-    rows, columns = node.inputs[0].shape[:1], node.inputs[0].shape[1:]
-    return rows > (1,) and (1,) < columns <= (MOST,)
+    shape = node.inputs[0].shape
+    return len(shape) == 2 and shape[0] > 1 and 1 < shape[1] <= MOST
 
 
 class _Columns:

@@ -65,7 +65,12 @@ def row_major(shape: Shape) -> Shape:
 
 
 def collapse(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
-    """The fewest loops that visit several layouts of one shape in step: unit axes go, axes that follow on merge."""
+    """The fewest loops that visit several layouts of one shape in step: unit axes go, axes that follow on merge.
+
+    A shape without elements is one loop of no turns, whatever its strides.
+    """
+    if 0 in shape:
+        return (0,), [(1,) for _ in strides]
     sizes: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]
     for axis, n in enumerate(shape):

@@ -12,7 +12,7 @@ _MODULE_OF = {
     "Run": "run",
     "Training": "training",
     "fit": "start",
-    "load_model": "model_file",
+    "load_model": "kept",
     "load_run": "run",
     "plan": "planning",
     "read_model": "model_file",

@@ -18,6 +18,8 @@ from fallline.graph.op import Array
 from fallline.training.disk import write_atomically
 
 KEPT = 2
+# The first form had no config of its run.
+FORMS = ("checkpoint 1", "checkpoint 2")
 _SYSTEM = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
@@ -68,7 +70,7 @@ def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Put a checkpoint into a folder, then remove all but the newest two."""
     folder.mkdir(exist_ok=True)
     text = json.dumps(checkpoint.values, allow_nan=False)
-    metadata = {"fallline": "checkpoint 1", "values": text, "checksum": checksum(checkpoint.arrays, text)}
+    metadata = {"fallline": FORMS[-1], "values": text, "checksum": checksum(checkpoint.arrays, text)}
     path = folder / f"step-{step:012d}.safetensors"
     save_arrays(path, checkpoint.arrays, metadata)
     for old in found(folder)[KEPT:]:
@@ -90,10 +92,10 @@ def read(path: Path) -> Checkpoint | None:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, UnicodeDecodeError, TypeError, ValueError):
         return None
     text = metadata.get("values", "")
-    if metadata.get("checksum") != checksum(arrays, text):
+    if metadata.get("fallline") not in FORMS or metadata.get("checksum") != checksum(arrays, text):
         return None
     return Checkpoint(arrays, json.loads(text))
 

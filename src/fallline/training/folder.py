@@ -31,6 +31,7 @@ from fallline.training.model_file import save_model
 
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
 
+MOST_TOLD = 8  # differences between two trainings
 # Without being asked otherwise, a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
 _EVERY_SECONDS, _SHARE = 15.0, 1 / 50
 _FLUSH_SECONDS, _PROGRESS_SECONDS = 0.5, 1.0
@@ -74,11 +75,7 @@ class RunFolder:
         if not (path / CONFIG).is_file():
             raise ExistingFileError(f"{path} holds other things and no run\n  try: a new folder")
         if self._resume:
-            wrong = differences(read_config(path), json.loads(json.dumps(self.config)))
-            if wrong:
-                raise ArgumentError(
-                    f"{path} cannot be resumed, because this is another training:\n  " + "\n  ".join(wrong)
-                )
+            self._check_same(read_config(path), path)
         elif not self._overwrite:
             raise ExistingFileError(
                 f"{path} holds a run already\n  try: another folder; overwrite=True to replace it, resume=True to go on"
@@ -88,6 +85,13 @@ class RunFolder:
                 read_config(path)
             except DataError as error:  # many a program has a config.json, and what lies beside it is not ours
                 raise ExistingFileError(f"{error}, so nothing there is overwritten\n  try: a new folder") from None
+
+    def _check_same(self, then: dict[str, Any], where: Path) -> None:
+        """Raise unless this training is the one of a config."""
+        wrong = differences(then, json.loads(json.dumps(self.config)))
+        if wrong:
+            told = [*wrong[:MOST_TOLD], *([f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else [])]
+            raise ArgumentError(f"{where} cannot be resumed, because this is another training:\n  " + "\n  ".join(told))
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -99,6 +103,9 @@ class RunFolder:
                 remove_parts(folder)
             if self._resume and (self.path / CONFIG).is_file():
                 self.found, self.damaged = checkpoint.newest(self.path / CHECKPOINTS)
+                if self.found is not None and "config" in self.found.values:
+                    # config.json may have been edited, together with the settings of this call.
+                    self._check_same(self.found.values["config"], self.path / CHECKPOINTS)
                 self.events = [] if self.found is None else before(read_events(self.path), self.found.values["epoch"])
             else:
                 self._clear()
@@ -154,7 +161,7 @@ class RunFolder:
         return path
 
     def save_model(self, model: Model) -> None:
-        save_model(model, self.path / MODEL, self.config.get("extra"))
+        save_model(model, self.path / MODEL, self.config.get("extra"), config=self.config)
 
 
 def read_config(path: Path) -> dict[str, Any]:

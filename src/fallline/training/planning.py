@@ -107,7 +107,7 @@ def plan(
     if isinstance(model, Model) and (data is None or isinstance(data, int | np.integer)):
         rows = batch_size if data is None else data
         if isinstance(rows, int | np.integer) and rows > 0:
-            data, batch_size = (int(rows), *model.input_shape), int(rows)
+            data, batch_size = (int(rows), *model.row_shape), int(rows)
     given = {name: value for name, value in locals().items() if name != "rows"}
     settings = Settings(**{name: value for name, value in given.items() if name not in ("model", "data")})
     if _is_shape(data):

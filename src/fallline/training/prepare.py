@@ -11,6 +11,7 @@ import numpy as np
 from fallline.errors import DataError, FalllineError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
+from fallline.nn.encoder import Columns
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
@@ -79,14 +80,15 @@ def prepare(given: Any, data: Any, settings: Settings, common: Common = ALONE) -
     told = understood(settings, problems.arguments)
     dtype = _dtype(given, told)
     x, y = _pair(data, "data", problems)
-    x = _rows(x, "x", given, dtype, problems, common)
+    encoder = _encoder(given, settings, problems)
+    x = _rows(x, "x", given, encoder, dtype, problems, common)
     model = _model(given, x, told, dtype, problems, common)
     targets = _targets(y, x, "y", model, told.loss, dtype, problems, common)
     validation = settings.validation
     checked: Any = chosen_rows(validation, problems.data, None if x is None else len(x))
     if _share_is_given_rows(validation):
         xv, yv = _pair(validation, "validation", problems)
-        xv = _rows(xv, "validation x", model or given, dtype, problems, common)
+        xv = _rows(xv, "validation x", model or given, encoder, dtype, problems, common)
         if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
             problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
         classes = model.for_targets(targets) if model is not None and targets is not None else None
@@ -112,8 +114,10 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     if _share_is_given_rows(settings.validation):
         problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
     x = _formal(sizes, dtype)
-    if isinstance(given, Model) and sizes[1:] != given.input_shape:
-        problems.arguments.append(f"x has shape {sizes}, and the model was made for {with_batch(given.input_shape)}")
+    if isinstance(given, Model) and sizes[1:] != given.row_shape:
+        problems.arguments.append(f"x has shape {sizes}, and the model was made for {with_batch(given.row_shape)}")
+    elif isinstance(given, Model):
+        x = _formal((sizes[0], *given.input_shape), dtype)
     model = None if problems.arguments else _model(given, x, told, dtype, problems)
     if model is not None and model.task == "custom":
         problems.arguments.append(f"what targets {model.loss!r} takes cannot be told\n  try: data=(x, y)")
@@ -189,6 +193,15 @@ def _dtype(given: Any, told: Understood) -> np.dtype[Any]:
     return given.dtype if isinstance(given, Model) else np.dtype(np.float32)
 
 
+def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | None:
+    """The encoder of the rows: the asked one, or that of the model."""
+    asked = settings.encoder
+    if asked is None or isinstance(asked, Columns):
+        return asked or (given.encoder if isinstance(given, Model) else None)
+    problems.arguments.append(f"encoder has to be nn.Columns, got {asked!r:.60}\n  try: encoder=nn.standardise(x)")
+    return None
+
+
 def _pair(data: Any, what: str, problems: Problems) -> tuple[Any, Any]:
     if hasattr(data, "x") and hasattr(data, "y"):
         return data.x, data.y
@@ -215,14 +228,24 @@ def _told_once(common: Common, key: tuple[Any, ...], problems: Problems, make: C
     return result
 
 
-def _rows(given: Any, what: str, model: Any, dtype: np.dtype[Any], problems: Problems, common: Common) -> Array | None:
+def _rows(
+    given: Any,
+    what: str,
+    model: Any,
+    encoder: Columns | None,
+    dtype: np.dtype[Any],
+    problems: Problems,
+    common: Common,
+) -> Array | None:
     """x ready for the step; None after telling what is wrong with it."""
-    wanted = model.input_shape if isinstance(model, Model) else None
-    key = "x", Same(given), what, wanted, dtype
-    return _told_once(common, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, found))
+    wanted = model.input_shape if isinstance(model, Model) and encoder is None else None
+    key = "x", Same(given), what, wanted, dtype, Same(encoder)
+    return _told_once(common, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found))
 
 
-def _checked_rows(given: Any, what: str, wanted: Any, dtype: np.dtype[Any], problems: Problems) -> Array | None:
+def _checked_rows(
+    given: Any, what: str, wanted: Any, dtype: np.dtype[Any], encoder: Columns | None, problems: Problems
+) -> Array | None:
     if given is None:
         return None
     x = as_numbers(given, what, problems)
@@ -237,6 +260,13 @@ def _checked_rows(given: Any, what: str, wanted: Any, dtype: np.dtype[Any], prob
     if wanted is not None and x.shape[1:] != wanted:
         problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(wanted)}")
         return None
+    if encoder is not None:
+        if x.shape[1:] != (len(encoder.columns),):
+            problems.data.append(f"{what} has shape {x.shape}, and the encoder takes (N, {len(encoder.columns)})")
+            return None
+        if not check_finite(x, what, np.float64, problems):
+            return None
+        x = encoder.encode(x, dtype)
     if not check_finite(x, what, dtype, problems):
         return x  # its shape still helps to find what else is wrong
     if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (_is_mapped(x) or x.nbytes > _CONVERT_BYTES):
@@ -259,7 +289,7 @@ def _model(
     loss = told.loss
     if isinstance(given, Model):
         model = given if given.dtype == dtype else replace(given, theta=given.theta.astype(dtype))
-        return model if loss is None else replace(model, loss=loss)
+        return _between(model if loss is None else replace(model, loss=loss), told, problems)
     if told.given.loss is None:
         names = ", ".join(sorted(losses.LOSSES))
         problems.arguments.append(f"loss has to be given: one of {names}; or a function(output, y)")
@@ -277,7 +307,16 @@ def _model(
         return None
     if not model.layout.size:
         problems.arguments.append("the network has no parameters, so there is nothing to train")
-    return model
+    return _between(model, told, problems)
+
+
+def _between(model: Model, told: Understood, problems: Problems) -> Model:
+    """The model with the encoder and the decoder that were asked for."""
+    try:
+        return model.between(told.given.encoder, told.given.decoder)
+    except FalllineError as error:
+        problems.arguments.append(str(error))
+        return model
 
 
 def _drawn(
@@ -308,7 +347,10 @@ def _targets(
     common: Common,
 ) -> Targets | None:
     """y as the loss takes it; None after telling what is wrong with it."""
-    form = None if model is None else (model.loss, model.output_shape, model.dtype, Same(model.classes))
+    form: Any = None
+    if model is not None:  # a decoder makes its classes anew for each model
+        meant = model.decoder or Same(model.classes)
+        form = model.loss, model.output_shape, model.dtype, meant
     key = "y", Same(y), None if x is None else len(x), what, form, loss, dtype
     return _told_once(common, key, problems, lambda found: _checked_targets(y, x, what, model, loss, dtype, found))
 

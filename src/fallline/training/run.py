@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline.arguments import PATH, record, takes
-from fallline.errors import ArgumentError, Attributes, DataError
+from fallline.errors import ArgumentError, Attributes, MissingFileError
 from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.ranges import FLAG, Range
-from fallline.training import checkpoint, folder
+from fallline.training import folder, kept
 from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
-from fallline.training.model_file import read_model
 from fallline.training.prepare import Job
 
 if TYPE_CHECKING:
@@ -170,21 +169,14 @@ class Run(Attributes):
 def load_run(path: str | os.PathLike[str]) -> Run:
     """The run in a folder: finished or not, as long as it has a model or a checkpoint.
 
-    The model is the file's; of a run that was cut off, it is that of the newest whole checkpoint.
+    The model is the file's; of a run that was cut off, it is that of its newest checkpoint. Model, config and extra
+    come from files under a checksum, never from config.json.
     Errors: MissingFileError where there is no run; DataError where it is damaged.
     """
     path = Path(path)
-    config = folder.read_config(path)
+    if not path.is_dir():
+        raise MissingFileError(f"there is no run in {path}: it is no folder")
+    found = kept.in_folder(path)
     events = tuple(event for event in folder.read_events(path) if not isinstance(event, Progress))
-    found, _ = checkpoint.newest(path / folder.CHECKPOINTS)
-    try:
-        if (path / folder.MODEL).is_file():
-            return Run(read_model(path / folder.MODEL)[0], events, config, path)
-    except DataError:
-        if found is None:
-            raise
-    if found is None:
-        raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it")
-    if "not_saved" in config["model"]:
-        raise ArgumentError(f"the run in {path} trained {config['model']['not_saved']}, which no file can hold")
-    return Run(Model.from_config(config["model"], found.arrays["theta"]), events, config, path)
+    # The first form of model files held no config of the run.
+    return Run(found.model, events, found.config or folder.read_config(path), path)

@@ -44,6 +44,8 @@ class Settings:
     overwrite: bool = option(False, "replace the run in that folder", flag=True)
     resume: Any = False
     extra: Mapping[str, Any] | None = None
+    encoder: Any = None
+    decoder: Any = None
 
 
 @dataclass(frozen=True, slots=True)

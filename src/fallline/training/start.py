@@ -7,6 +7,7 @@ from typing import Any
 
 from fallline.arguments import takes
 from fallline.errors import unknown
+from fallline.nn.encoder import Columns, Decoder
 from fallline.nn.loss import Loss
 from fallline.optim import Optimizer
 from fallline.training.prepare import prepare
@@ -39,6 +40,8 @@ def train(
     overwrite: bool = False,
     resume: bool | Path = False,
     extra: Mapping[str, Any] | None = None,
+    encoder: Columns | None = None,
+    decoder: Decoder | None = None,
 ) -> Training:
     """A training as a stream of events: theta <- theta - (what the optimizer makes of the gradient), step by step.
 
@@ -48,7 +51,9 @@ def train(
         float64, contiguous and native are not copied where that is the precision of training, nor are memory-mapped
         ones. y: as the loss wants it.
     loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
-        where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own.
+        where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
+        function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
+        For a loss that changes, train on from run.model with another one (docs/noise.md).
     optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
     epochs: passes over the rows, >= 1.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
@@ -70,7 +75,10 @@ def train(
     resume: True goes on in `out`, or starts where there is no run yet; a folder is one that must hold a run. It comes
         to the same bits as if it had never stopped. Other data or settings are refused, but for epochs and threads;
         functions of your own are known by their names alone.
-    extra: anything JSON can hold that is to be kept with the model, such as its preprocessing.
+    extra: anything JSON can hold that is to be kept with the model, such as where its data came from.
+    encoder: nn.Columns, such as nn.standardise(x): becomes part of the model, which then takes rows as they are in x,
+        in training and whenever it predicts. decoder: nn.Labels or nn.Quantity, likewise: y is given, and predicted,
+        as labels or in the units of the target.
 
     Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss
     that stops being finite ends the training with Diverged before it, and keeps the last parameters whose loss was

@@ -4,7 +4,6 @@ Everything a step does is in its graph, so the program that runs it needs nobody
 single loss, layer or optimizer.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,10 @@ from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
-from fallline.nn.layer import Noise, noisily
+from fallline.nn.layer import noisily
 from fallline.nn.model import Model
 from fallline.ops.pick import gather
-from fallline.ops.random import random_bits, uniform
+from fallline.ops.random import Noise, random_bits
 from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
@@ -54,7 +53,7 @@ def training_step(
         params = model.layout.split(of["theta"])
         with part("batch"):
             xb, yb = batch(model, of, None if whole else size)
-        output = noisily(model.network, params, xb, noise_of(of.get("seed", 0), of["step"], model.dtype))
+        output = noisily(model.network, params, xb, Noise(random_bits(of["step"], of.get("seed", 0)), model.dtype))
         with part("loss"):
             loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
@@ -66,18 +65,8 @@ def training_step(
         new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
         return [*(new[name] for name in state), loss]
 
-    graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()])
+    graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()], kept=True)
     return graph
-
-
-def noise_of(seed: Any, step: Any, dtype: Any) -> Noise:
-    """Random numbers for layers that want them, as they follow from the seed, the step and the place in the network."""
-    calls = itertools.count()
-
-    def noise(shape: tuple[int, ...]) -> Any:
-        return uniform(shape, random_bits(random_bits(step, seed), next(calls)), dtype)
-
-    return noise
 
 
 def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
@@ -133,7 +122,7 @@ def evaluation_step(
         return [value.astype(np.float64) for value in added]
 
     cursor = new_input((), np.int64, "cursor")
-    first, _ = trace(block, [cursor, *inputs])
+    first, _ = trace(block, [cursor, *inputs], kept=True)
     totals = [new_input(node.shape, np.float64, "sum") for node in first.outputs]
 
     def step(cursor: Any, *values: Any) -> list[Any]:

@@ -28,7 +28,9 @@ from fallline.training.events import (
     TrainingStarted,
 )
 from fallline.training.folder import RunFolder
+from fallline.training.frozen import Frozen
 from fallline.training.interrupt import Interrupts
+from fallline.training.kept import BEST
 from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.run import Run
@@ -36,7 +38,6 @@ from fallline.training.stepper import Setback, Stepper
 from fallline.training.stopping import Best
 
 PROGRESS_SECONDS = 0.1
-BEST = "best.theta"
 
 
 class Training(Iterator[Event]):
@@ -67,6 +68,7 @@ class Training(Iterator[Event]):
             job.recompute,
             self.interrupts.word,
         )
+        self._frozen = Frozen(job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
@@ -194,6 +196,7 @@ class Training(Iterator[Event]):
     def _epoch(self) -> Generator[Event, None, str | None]:
         """An epoch or what is left of it; returns why training ends after it, or None."""
         stepper, folder, asked = self._stepper, self._folder, self.interrupts
+        self._frozen.warn()
         if stepper.epoch >= self.job.epochs:
             return "finished"
         if self._best.has_waited_enough:
@@ -283,13 +286,19 @@ class Training(Iterator[Event]):
             tries.append("columns of x scaled to a spread near 1")
         return "try: " + ", or ".join(tries)
 
-    def _checkpoint(self, folder: RunFolder) -> Generator[Event, None, None]:
+    def _checkpoint(self, folder: RunFolder, final: bool = False) -> Generator[Event, None, None]:
         stepper, arrays = self._stepper, dict(self._stepper.state)
         if not stepper.is_finite:
             return  # the next loss will tell; the checkpoint before this one is worth more
         if self._best.theta is not None:
             arrays[BEST] = self._best.theta
-        values = {"epoch": stepper.epoch, "epoch_step": stepper.epoch_step, "best": self._best.to_values()}
+        values = {
+            "epoch": stepper.epoch,
+            "epoch_step": stepper.epoch_step,
+            "best": self._best.to_values(),
+            "final": final,
+            "config": self.config,
+        }
         path = folder.save(stepper.step, Checkpoint(arrays, values))
         yield self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
 
@@ -301,7 +310,7 @@ class Training(Iterator[Event]):
             yield self._told(self._diverged(stepper.fall_back()))
         # After a divergence the state is no place to go on from; the checkpoint before it is.
         if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
-            yield from self._checkpoint(folder)
+            yield from self._checkpoint(folder, final=True)
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
             stepper.theta[...] = best.theta

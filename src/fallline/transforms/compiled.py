@@ -60,7 +60,7 @@ def named_arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str,
     return [f"{name}.{path}" if path else name for name, part in parts for path, _ in tree.items(part)]
 
 
-def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Graph, Tree]:
+def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], kept: bool = False) -> tuple[Graph, Tree]:
     """The graph of a function over all arrays in its arguments, and the tree of its outputs."""
     paths, leaves = named_arguments(function, args, kwargs), tree.leaves((args, kwargs))
     inputs = [input_like(native(leaf), path) for path, leaf in zip(paths, leaves, strict=True) if is_traced(leaf)]
@@ -72,7 +72,7 @@ def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         positional, named = tree.unflatten((args, kwargs), given)
         return function(*positional, **named)
 
-    return trace(on_nodes, inputs)
+    return trace(on_nodes, inputs, kept=kept)
 
 
 @takes()
@@ -109,7 +109,7 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
             refuse_arguments(given)
             raise
         if not known:
-            graph, outputs = traced(function, args, kwargs)
+            graph, outputs = traced(function, args, kwargs, kept=True)
             programs[key] = call.build(graph, most), outputs
             if len(programs) > _KEPT:
                 programs.popitem(last=False)

@@ -26,9 +26,9 @@ def _top(x, axis):
 
 @composite(named=("logsumexp",))
 def logsumexp(a, axis=None, b=None, keepdims=False):
-    """log(sum(b exp(a))) over axes, without overflow."""
+    """log(sum(b exp(a))) over axes, without overflow; over no elements it is -inf."""
     a = _floating(a)
-    top = _top(a, axis)
+    top = _top(a, axis) if np.size(a) else np.zeros_like(np.sum(a, axis=axis, keepdims=True))
     terms = np.exp(a - top)
     result = np.log(np.sum(terms if b is None else terms * b, axis=axis, keepdims=True)) + top
     return result if keepdims else np.squeeze(result, axis=tuple(range(result.ndim)) if axis is None else axis)

@@ -1,0 +1,240 @@
+"""What stands around a network: an encoder turns the columns of a table into its inputs, a decoder turns its outputs
+into labels or quantities with a unit. Both are frozen records, part of the model, and saved with it.
+
+A kind of column is one class, entered by `@column`; it says how all columns of its kind are encoded together. All is
+computed in float64 and rounded to the network's precision last, so a row has the same bits whoever asks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from fallline import ranges
+from fallline.config import enter, saved
+from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.graph.op import Array
+from fallline.ranges import required
+
+# Numbers encoded at once: the float64 values in between stay in the cache.
+_BLOCK = 1 << 16
+
+
+class Column(Protocol):
+    """One column of a table. name: as its file calls it. width: numbers that the network gets for it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @staticmethod
+    def together(columns: Sequence[Any]) -> Callable[[Array], Array]:
+        """From the values of these columns, (N, k) float64, to the network's numbers, (N, sum of their widths)."""
+        ...
+
+
+KINDS: dict[str, type[Column]] = {}
+C = TypeVar("C", bound=type)
+
+
+def column(kind: C) -> C:
+    """Enter a kind of column, so that tables may have columns of it."""
+    enter(KINDS, kind.__name__, kind, "kinds of column")
+    return saved(kind)
+
+
+@column
+@dataclass(frozen=True)
+class Standardised:
+    """A column of numbers, moved and scaled: (value - mean) / scale.
+
+    name: as in the file. mean, scale: in the units of the column; scale is not 0.
+    Example: Standardised("length", 5.84, 0.83)
+    """
+
+    name: str
+    mean: float = required("subtracted first")
+    scale: float = required("divided by then", above=0)
+    width = 1
+
+    def __post_init__(self) -> None:
+        _named(self, self.name)
+        ranges.check(self)
+
+    @staticmethod
+    def together(columns: Sequence["Standardised"]) -> Callable[[Array], Array]:
+        mean, scale = np.array([(float(one.mean), float(one.scale)) for one in columns]).T
+        return lambda x: (x - mean) / scale
+
+
+@saved
+@dataclass(frozen=True)
+class Columns:
+    """The encoder of a table: its columns in order, each with what becomes of it.
+
+    columns: records of KINDS, one for each column of the rows that a model with this encoder takes, (N, D).
+    Errors: ArgumentTypeError for what is no column; ArgumentError for none, or two of one name.
+    Example: Columns((Standardised("length", 5.84, 0.83), Standardised("width", 3.05, 0.43)))
+    """
+
+    columns: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        columns = tuple(self.columns) if isinstance(self.columns, list | tuple) else ()
+        if not columns:
+            raise ArgumentError(f"an encoder takes one column or more, in a tuple, got {self.columns!r:.60}")
+        for place, one in enumerate(columns):
+            if not isinstance(one, tuple(KINDS.values())):
+                raise ArgumentTypeError(f"column {place} of an encoder is {one!r:.60}, not one of {', '.join(KINDS)}")
+        names = [one.name for one in columns]
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1] if len({*names}) < len(names) else []
+        if twice:
+            raise ArgumentError(f"two columns of an encoder are called {twice[0]!r}")
+        object.__setattr__(self, "columns", columns)
+
+    def __repr__(self) -> str:
+        return f"Columns({len(self.columns)}, the first {self.columns[0]!r})"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.columns)
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers that the network gets for a row."""
+        return sum(one.width for one in self.columns)
+
+    @cached_property
+    def _parts(self) -> list[tuple[Callable[[Array], Array], Any, Any]]:
+        """For each kind: how it is encoded, the columns it reads, and the places its numbers go to."""
+        starts = np.cumsum([0, *(one.width for one in self.columns)])
+        found = []
+        for kind in dict.fromkeys(type(one) for one in self.columns):
+            read = [place for place, one in enumerate(self.columns) if type(one) is kind]
+            write = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in read])
+            every = slice(None) if len(read) == len(self.columns) else None
+            found.append(
+                (KINDS[kind.__name__].together([self.columns[i] for i in read]), every or read, every or write)
+            )
+        return found
+
+    def encode(self, x: Array, dtype: Any = np.float64) -> Array:
+        """The network's inputs, (N, width) in this dtype, for rows (N, D) of numbers."""
+        out = np.empty((len(x), self.width), dtype)
+        step = max(1, _BLOCK // len(self.columns))
+        with np.errstate(over="ignore"):  # what is too large for the dtype is told by whoever checks the rows
+            for start in range(0, len(x), step):
+                rows = np.asarray(x[start : start + step], np.float64)
+                for encoded, read, write in self._parts:
+                    out[start : start + step, write] = encoded(rows[:, read])
+        return out
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {"columns": self.columns}
+
+
+@saved
+@dataclass(frozen=True)
+class Labels:
+    """The decoder of a classifier: output k means labels[k].
+
+    target: what the labels are of, a column's name. labels: all texts or all whole numbers, each once.
+    Errors: ArgumentError for fewer than two, or labels of several kinds.
+    Example: Labels("species", ("setosa", "versicolor", "virginica"))
+    """
+
+    target: str
+    labels: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _named(self, self.target)
+        given = self.labels.tolist() if isinstance(self.labels, np.ndarray) else self.labels
+        labels = tuple(given) if isinstance(given, list | tuple) else ()
+        kinds = {type(label) for label in labels}
+        whole = kinds == {int} and all(-(2**63) <= label < 2**63 for label in labels)
+        if len({*labels}) < max(2, len(labels)) or not (whole or kinds == {str}):
+            raise ArgumentError(f"labels are two or more texts or whole numbers, each once, got {given!r:.60}")
+        object.__setattr__(self, "labels", labels)
+
+    @property
+    def classes(self) -> Array:
+        """The labels as an array."""
+        return np.array(self.labels)
+
+
+@saved
+@dataclass(frozen=True)
+class Quantity:
+    """The decoder of a regression: y = mean + scale * output, in the units of the target.
+
+    target: what is predicted, a column's name. mean, scale: in its units; the targets of a training are taken through
+    the inverse.
+    Example: Quantity("price", 206_855.8, 115_395.6)
+    """
+
+    target: str
+    mean: float = ranges.option(0.0, "added last")
+    scale: float = ranges.option(1.0, "multiplied by first", above=0)
+
+    def __post_init__(self) -> None:
+        _named(self, self.target)
+        ranges.check(self)
+
+    def encode(self, y: Any) -> Array:
+        """Targets as the loss sees them, in float64."""
+        encoded: Array = (np.asarray(y, np.float64) - self.mean) / self.scale
+        return encoded
+
+    def decode(self, output: Array) -> Array:
+        """Outputs in the units of the target, in float64."""
+        return np.asarray(output, np.float64) * self.scale + self.mean
+
+
+Decoder = Labels | Quantity
+
+
+def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool = False) -> Columns:
+    """The encoder that gives each column of these rows mean 0 and standard deviation 1.
+
+    x: (N, D), the rows to measure: those to train on. names: of the columns; "0", "1" ... without them.
+    same_unit: all columns measure one thing (pixels) and share one mean and one scale.
+    A column that is constant is only moved to zero.
+    Errors: ArgumentError for what is no table of numbers.
+    Example: fl.fit(network, (x, y), encoder=nn.standardise(x), loss="cross_entropy")
+    """
+    rows = np.asarray(x)
+    if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiub":
+        raise ArgumentError(f"columns are measured on rows of numbers, (N, D), got {rows.dtype} of shape {rows.shape}")
+    rows = np.asarray(rows, np.float64)
+    if not np.isfinite(rows).all():
+        raise ArgumentError("columns are measured on finite numbers, and some of x are NaN or infinite")
+    d = rows.shape[1]
+    names = tuple(map(str, range(d))) if names is None else tuple(names)
+    if len(names) != d:
+        raise ArgumentError(f"{len(names)} names for {d} columns")
+    mean, scale = centre_and_spread(rows.reshape(-1, 1) if same_unit else rows)
+    return Columns(
+        tuple(Standardised(*one) for one in zip(names, *(np.broadcast_to(part, d).tolist() for part in (mean, scale))))
+    )
+
+
+def centre_and_spread(x: Array) -> tuple[Any, Any]:
+    """Mean and standard deviation along the first axis; the spread of a constant column is 1.
+
+    Both are taken of x / max|x|, so that squares of large numbers do not overflow; a spread at the level of rounding
+    counts as none.
+    """
+    size = np.abs(x).max(axis=0)
+    size = np.where(size > 0, size, 1.0)
+    unit = x / size
+    spread = unit.std(axis=0)
+    return unit.mean(axis=0) * size, np.where(spread > 1e-12, spread * size, 1.0)
+
+
+def _named(record: Any, name: Any) -> None:
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"{type(record).__name__}: a name is a text, got {name!r}")
