@@ -127,7 +127,9 @@ class Program:
         if self.schedule:
             verify(every, self.buffers)
         self.is_long = self.draft.nanoseconds > lanes.PATIENCE
-        self.runner = store.function(LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER)
+        runner = LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER
+        store.prepare([runner, *(instruction.source for instruction in every)])
+        self.runner = store.function(runner)
         self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
         self.fixups: dict[int, list[tuple[int, int]]] = {}
         self.own: list[int] = []  # places in the rows that point into the arena

@@ -15,7 +15,7 @@ import pytest
 
 import fallline
 from fallline.errors import ProgramError
-from fallline.program.kernels import build, store, wrap
+from fallline.program.kernels import backend, store, with_numba, wrap
 
 SOURCE = Path(fallline.__file__).parents[1]
 PROBE = """
@@ -69,7 +69,7 @@ def kept(cache):
 
 @pytest.fixture
 def no_compiler(monkeypatch):
-    monkeypatch.setattr(store, "build", lambda source: pytest.fail("compiled again"))
+    monkeypatch.setattr(store, "build", lambda sources: pytest.fail("compiled again"))
 
 
 def test_a_kernel_is_kept_and_found_again(kept, no_compiler):
@@ -80,7 +80,7 @@ def test_a_kernel_is_kept_and_found_again(kept, no_compiler):
 
 def of(content):
     """FILL's file as it would be written, with something else for object code."""
-    return store._packed(hashlib.sha256(FILL.encode()).hexdigest()[:20], content, ())
+    return store._packed(hashlib.sha256(FILL.encode()).hexdigest()[:20], (content,), ())
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_another_kernel_s_file_is_not_taken_for_this_one(kept):
 
 def test_code_with_a_name_that_nobody_has_is_compiled_anew(kept):
     text = "declare void @of_nobody() define void @kernel(i64 %row) { call void @of_nobody() ret void }"
-    code = build._target_machine().emit_object(llvm.parse_assembly(text))
-    kept.write_bytes(store._packed(kept.stem, code, ("of_nobody",)))
+    code = backend.target_machine().emit_object(llvm.parse_assembly(text))
+    kept.write_bytes(store._packed(kept.stem, (code,), ("of_nobody",)))
     assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
 
 
@@ -247,13 +247,13 @@ def test_kernels_are_compiled_where_a_program_s_own_functions_are_not_to_be(cach
 
 
 def test_ctrl_c_that_a_callback_swallows_is_raised_when_compiling_ends():
-    with pytest.raises(KeyboardInterrupt), build._compiling(), contextlib.suppress(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), with_numba._compiling(), contextlib.suppress(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_ctrl_c_while_compiling_is_raised_at_once():
-    with pytest.raises(KeyboardInterrupt), build._compiling():
+    with pytest.raises(KeyboardInterrupt), with_numba._compiling():
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("went on")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

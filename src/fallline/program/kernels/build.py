@@ -1,17 +1,18 @@
-"""From source text to object code: Numba compiles it, and what it leaves in for the sake of Python is taken out.
+"""From source text to object code: our own translation writes LLVM code, and LLVM compiles it.
 
-The only file that needs Numba at run time, and only where the cache (store.py) does not have a kernel yet.
+What the translation does not know, Numba compiles. Needed only where the cache (store.py) lacks a kernel.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import ast
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
-from fallline.errors import ProgramError
+from fallline.program.kernels.backend import emitted_all, target_machine
+from fallline.program.kernels.language import Kernel
+from fallline.program.kernels.parse import NotTranslated
+from fallline.program.kernels.registers import target
 
 ENTRY = "kernel"
 
@@ -20,113 +21,57 @@ ENTRY = "kernel"
 class Built:
     """A kernel that was compiled.
 
-    code: object code with the symbol `kernel`. imports: names it takes from elsewhere. kernel: as Numba loaded it.
-    lasts: whether another process may use the code too; it may not where it holds addresses of this one.
+    codes: object code in pieces, one with the symbol `kernel`. imports: names they take from elsewhere. kernel: as
+    Numba loaded it, where it did. lasts: whether another process may use the code too; it may not where it holds
+    addresses of this one.
     """
 
-    code: bytes
-    imports: tuple[str, ...]
-    kernel: Any
-    lasts: bool
+    codes: tuple[bytes, ...]
+    imports: tuple[str, ...] = ()
+    kernel: Any = None
+    lasts: bool = True
 
 
-def build(source: str) -> Built:
-    """Compile the `kernel` of a source text.
+def build(sources: Sequence[str]) -> list[Built]:
+    """Compile the `kernel` of each source text, as many at once as there are processors.
 
     Errors: ProgramError for an op that needs the interpreter while it runs.
     """
+    kernels = [described(source) for source in sources]
+    texts: list[str] = []
+    ranges = []
+    for kernel, source in zip(kernels, sources, strict=True):
+        first = len(texts)
+        with contextlib.suppress(NotTranslated):
+            texts += texts_of(kernel, source)
+        ranges.append(range(first, len(texts)))
+    codes = emitted_all(texts, target())
+    made = []
+    for kernel, pieces in zip(kernels, ranges, strict=True):
+        whole = tuple(code for i in pieces if (code := codes[i]) is not None)
+        made.append(Built(whole) if pieces and len(whole) == len(pieces) else by_numba(kernel))
+    return made
+
+
+def described(source: str) -> Kernel:
+    """The kernel that a source text defines."""
     namespace: dict[str, Any] = {"__name__": "fallline_kernel"}
-    with _compiling():
-        exec(compile(source, "<kernel>", "exec"), namespace)
-        kernel = namespace[ENTRY]
-        text = kernel.inspect_llvm()
-        if "missing Environment" in text:
-            # What Numba says where a function's environment was not set: by it, and not for what is linked here.
-            raise ProgramError(
-                "compiled code can neither print nor raise an exception with a computed argument\n"
-                '  try: an exception with a constant text, such as ValueError("x is negative")'
-            )
-        module = _closed(text, kernel.native_name)
-        missing = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
-        missing += [v.name for v in module.global_variables if v.is_declaration]
-        # Large arrays and C functions of a user's op are addresses. As Numba's own cache does, nothing is kept then.
-        lasts = not kernel._library.has_dynamic_globals
-        return Built(_target_machine().emit_object(module), tuple(missing), kernel, lasts)
+    exec(compile(source, "<kernel>", "exec"), namespace)
+    kernel: Kernel = namespace[ENTRY]
+    return kernel
 
 
-def _target_machine() -> Any:
-    import llvmlite.binding as llvm
+def texts_of(kernel: Kernel, source: str) -> list[str]:
+    """A kernel as LLVM modules. Errors: NotTranslated."""
+    from fallline.program.kernels.translate import translated
 
-    from fallline.program.kernels.registers import target
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    name, features = target()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=name, features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
-    )
+    trees = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == ENTRY]
+    return [str(module) for module in translated(kernel, trees[-1], ENTRY)]
 
 
-def _closed(text: str, entry: str) -> Any:
-    """The module with nothing but the entry to be seen from outside.
+def by_numba(kernel: Kernel) -> Built:
+    """The same by Numba."""
+    from fallline.program.kernels.with_numba import compiled
 
-    Every function of Numba's returns whether an exception came up, and its callers can raise it again, which takes
-    Numba's own helpers. Once nobody else may call such a function, LLVM sees that none ever comes up, and drops that.
-    """
-    import llvmlite.binding as llvm
-
-    module = llvm.parse_assembly(text)
-    module.get_function(entry).name = ENTRY
-    for value in (*module.functions, *module.global_variables):
-        if not value.is_declaration and value.name != ENTRY:
-            value.linkage = "internal"
-    passes = llvm.create_new_module_pass_manager()
-    for _ in range(2):
-        passes.add_global_dead_code_eliminate_pass()
-        passes.add_ipsccp_pass()
-        passes.add_simplify_cfg_pass()
-        passes.add_dead_arg_elimination_pass()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.add_strip_dead_prototype_pass()
-    passes.run(module, llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options()))
-    return module
-
-
-@contextmanager
-def _compiling() -> Iterator[None]:
-    """Let Numba compile, also where NUMBA_DISABLE_JIT says that a program's own functions are to stay Python."""
-    from numba.core import config
-
-    before = config.DISABLE_JIT
-    config.DISABLE_JIT = 0
-    try:
-        with _heard():
-            yield
-    finally:
-        config.DISABLE_JIT = before
-
-
-@contextmanager
-def _heard() -> Iterator[None]:
-    """Raise at the end what Ctrl-C has raised meanwhile, if it got lost.
-
-    LLVM calls back into Python, and an exception that comes up in a callback is printed and forgotten.
-    """
-    ours = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not ours:
-        yield
-        return
-    times = 0
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal times
-        times += 1
-        ours(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, ours)
-    if times:
-        raise KeyboardInterrupt
+    module, imports, made, lasts = compiled(kernel, ENTRY)
+    return Built((target_machine().emit_object(module),), tuple(imports), made, lasts)

@@ -1,7 +1,7 @@
 """Kernels for chains of elementwise ops: one pass over memory for the whole chain, written as source by content.
 
 A chain's source depends on its ops, dtypes and access patterns only, never on sizes or constants, so a new network
-with known activations compiles nothing. Knows nothing of graphs; imports Numba only inside the generated source.
+with known activations compiles nothing. Knows nothing of graphs.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def source_of(chain: Chain) -> str:
     dtypes = sorted({dtype for dtype, _ in chain.inputs})
     lines = [
         "import numpy as np",
-        "from numba import cfunc",
+        "from fallline.program.kernels.language import cfunc",
         "from fallline.program.kernels.memory import loader, storer, word_pointer",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE, scalar",
         "",

@@ -4,8 +4,8 @@ Plain compiled functions over typed pointers; the cfuncs around them are generat
 """
 
 import numpy as np
-from numba import njit
 
+from fallline.program.kernels.language import njit
 from fallline.program.kernels.scalars import REORDERED
 
 # A long float32 sum loses digits; parts of this length are summed in float32 and added in float64.

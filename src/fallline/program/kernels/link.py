@@ -38,14 +38,16 @@ def _known(names: Iterable[str]) -> dict[str, int]:
     return {name: address for name in ours if (address := llvm.address_of_symbol(name)) is not None}
 
 
-def link(code: bytes, imports: Iterable[str], entry: str) -> int:
-    """The address of `entry`. imports: names that the code takes from elsewhere.
+def link(codes: Iterable[bytes], imports: Iterable[str], entry: str) -> int:
+    """The address of `entry`. codes: pieces that call one another. imports: names they take from elsewhere.
 
     Errors: RuntimeError where the code is not this machine's, or a name is not to be found.
     """
     import llvmlite.binding as llvm
 
-    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(entry)
+    library = llvm.JITLibraryBuilder().add_current_process().export_symbol(entry)
+    for code in codes:
+        library.add_object_img(code)
     for name, place in _known(imports).items():
         library.import_symbol(name, place)
     tracker = library.link(_linker(), f"fallline_{next(_number)}")

@@ -3,8 +3,8 @@
 from typing import Any
 
 import llvmlite.ir as ir
-from numba import types
-from numba.extending import intrinsic
+
+from fallline.program.kernels.language import intrinsic, types
 
 _LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": ir.IntType(64), "bool": ir.IntType(8),
          "int32": ir.IntType(32), "uint8": ir.IntType(8)}  # fmt: skip

@@ -1,6 +1,6 @@
 """Kernels that move elements: strided copy, zero fill, gather and scatter by positions, with every position checked."""
 
-from numba import njit
+from fallline.program.kernels.language import njit
 
 # Loops of a strided copy; sizes and strides are passed for this many, outer ones padded with 1.
 LOOPS = 6

@@ -8,8 +8,7 @@ the same to the last bit.
 from functools import cache
 from typing import Any
 
-from numba import njit
-
+from fallline.program.kernels.language import njit
 from fallline.program.kernels.memory import pointer_to
 from fallline.program.kernels.registers import LANES, WIDE
 from fallline.program.kernels.scalars import REORDERED, named

@@ -1,14 +1,13 @@
 """What generated kernels import: ops on one number, compile flags, and the signature every kernel has."""
 
 from functools import cache
-from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import njit, types
 
 import fallline.ops  # noqa: F401  (fills the table)
 from fallline.graph.op import TABLE
+from fallline.program.kernels.language import Function, types
 
 SIGNATURE = types.void(types.intp)
 # Products and sums may fuse (contract) and the sign of zero is free, but the order of sums stays as written:
@@ -35,23 +34,9 @@ def named(*what: Any) -> Any:
     return rename
 
 
-SHORT = 100  # bytes of bytecode
-
-
-def _compiled(function: Any) -> Any:
-    """The function as compiled code may call it, with the plain functions it closes over compiled too."""
-    for cell in function.__closure__ or ():
-        if isinstance(cell.cell_contents, FunctionType):
-            cell.cell_contents = _compiled(cell.cell_contents)
-    # Short ops merge into the caller before compilation, which halves the time a chain takes to compile; long ones
-    # compile faster on their own, but a call that is left standing would keep a loop from becoming vector code.
-    merge = "always" if len(function.__code__.co_code) < SHORT else "never"
-    return njit(function, fastmath=EXACT["fastmath"], error_model="numpy", inline=merge, forceinline=merge == "never")
-
-
 @cache
-def scalar(name: str, dtype: str) -> Any:
+def scalar(name: str, dtype: str) -> Function:
     """The op on one number of this dtype, compiled into whoever calls it."""
     op = TABLE[name]
     function = op.scalar(_TYPES[dtype]) if op.scalar is not None else None
-    return _compiled(function or op.meaning)
+    return Function(function or op.meaning, {**EXACT, "forceinline": True})

@@ -16,17 +16,20 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fallline.program.kernels.build import ENTRY, build
+from fallline.program.kernels.build import ENTRY, Built, build, by_numba, described
 from fallline.program.kernels.link import link
 
 _addresses: dict[str, int] = {}
 _kept: list[Any] = []  # what was compiled here: code may be Numba's copy, or point to what an op holds
 _lock = threading.RLock()
+PATIENCE = 2.0  # seconds
+SLOW = "fallline: compiling kernels that this machine has not had yet; they are kept for next time"
 # Settings of Numba that change what it makes.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DEBUGINFO", "BOUNDSCHECK")
 
@@ -100,9 +103,10 @@ def _write(path: Path, content: bytes) -> None:
         warnings.warn(f"compiled code cannot be kept, so the next process compiles it again: {error}", stacklevel=2)
 
 
-def _packed(name: str, code: bytes, imports: tuple[str, ...]) -> bytes:
-    """What a kernel's file holds: a digest of its name and the rest, a line of names, object code."""
-    content = " ".join(imports).encode() + b"\n" + code
+def _packed(name: str, codes: Sequence[bytes], imports: tuple[str, ...]) -> bytes:
+    """What a kernel's file holds: a digest of its name and the rest, lines of names and lengths, object code."""
+    lengths = " ".join(str(len(code)) for code in codes)
+    content = f"{' '.join(imports)}\n{lengths}\n".encode() + b"".join(codes)
     return _digest(name, content) + content
 
 
@@ -120,39 +124,77 @@ def _found(path: Path) -> int | None:
     # that takes other arguments.
     if _digest(path.stem, content) != digest:
         return None
-    names, _, code = content.partition(b"\n")
+    names, lengths, code = content.split(b"\n", 2)
+    codes = []
+    for length in map(int, lengths.split()):
+        codes.append(code[:length])
+        code = code[length:]
     try:
-        return link(code, names.decode().split(), ENTRY)
+        return link(codes, names.decode().split(), ENTRY)
     except RuntimeError:
         return None
 
 
-def _made(path: Path, source: str) -> int:
-    """The address of a kernel that is compiled now, and kept for later processes."""
-    built = build(source)
+def _made(path: Path, source: str, built: Built) -> int:
+    """The address of a kernel that was compiled now, and is kept for later processes."""
     _kept.append(built.kernel)
     try:
-        address = link(built.code, built.imports, ENTRY)
+        address = link(built.codes, built.imports, ENTRY)
     except RuntimeError:
         # Where LLVM's linker cannot do it, Numba's can: slower to start, since it cannot be kept.
-        return int(built.kernel.address)
+        _kept.append(kernel := built.kernel or by_numba(described(source)).kernel)
+        return int(kernel.address)
     if built.lasts:
-        _write(path, _packed(path.stem, built.code, built.imports))
+        _write(path, _packed(path.stem, built.codes, built.imports))
     return address
+
+
+def _name(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:20]
+
+
+def prepare(sources: Iterable[str]) -> None:
+    """Load these kernels, and compile those that are not kept yet: together, which takes less time than one by one."""
+    wanted = {name: source for source in sources if (name := _name(source)) not in _addresses}
+    if not wanted:
+        return
+    with _lock:
+        missing = {}
+        for name, source in wanted.items():
+            if name not in _addresses:
+                path = folder() / f"{name}.kernel"
+                if (found := _found(path)) is not None:
+                    _addresses[name] = found
+                else:
+                    missing[path] = source
+        if missing:
+            with told():
+                every = build(list(missing.values()))
+            for (path, source), built in zip(missing.items(), every, strict=True):
+                _addresses[path.stem] = _made(path, source, built)
 
 
 def address(source: str) -> int:
     """Where the compiled `kernel` of this source text lies, for the life of this process."""
-    name = hashlib.sha256(source.encode()).hexdigest()[:20]
-    known = _addresses.get(name)
-    if known is not None:
-        return known
-    with _lock:
-        if name not in _addresses:
-            path = folder() / f"{name}.kernel"
-            found = _found(path)
-            _addresses[name] = _made(path, source) if found is None else found
-        return _addresses[name]
+    name = _name(source)
+    if name not in _addresses:
+        prepare([source])
+    return _addresses[name]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say on a terminal what takes so long, if it does."""
+    if not (sys.stderr and sys.stderr.isatty()):
+        yield
+        return
+    timer = threading.Timer(PATIENCE, lambda: print(SLOW, file=sys.stderr))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def function(source: str) -> Callable[..., int]:

@@ -9,10 +9,8 @@ from functools import cache
 from typing import Any
 
 import llvmlite.ir as ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fallline.program.kernels.language import declared, intrinsic, types
 from fallline.program.kernels.registers import LANES, REGISTER, WIDE
 
 WORD = ir.IntType(64)
@@ -54,7 +52,7 @@ def _load_first(builder: Any, dtype: str, pointer: Any, mask: Any) -> Any:
         align, zero = ir.Constant(ir.IntType(32), item), ir.Constant(vector, [0.0] * vector.count)
         args = [pointer, align, mask, zero]
     kind = ir.FunctionType(vector, [arg.type for arg in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+    return builder.call(declared(builder.module, kind, name), args)
 
 
 def _store_first(builder: Any, dtype: str, values: list[Any], places: list[Any], count: Any, mask: Any) -> None:
@@ -65,7 +63,7 @@ def _store_first(builder: Any, dtype: str, values: list[Any], places: list[Any],
         for value, place in zip(values, places, strict=True):
             args = [value, place, align, mask]
             kind = ir.FunctionType(ir.VoidType(), [arg.type for arg in args])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+            builder.call(declared(builder.module, kind, name), args)
         return
     # AMD's masked stores take a dozen cycles each. Instead: a half if it is full, then a quarter ...
     size = LANES[dtype] // 2
@@ -103,7 +101,7 @@ def _prefetch(builder: Any, address: Any) -> None:
     read, soon, data = ir.Constant(word, 0), ir.Constant(word, 2), ir.Constant(word, 1)
     args = [builder.inttoptr(address, ir.IntType(8).as_pointer()), read, soon, data]
     kind = ir.FunctionType(ir.VoidType(), [arg.type for arg in args])
-    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), args)
+    builder.call(declared(builder.module, kind, "llvm.prefetch.p0"), args)
 
 
 def _lanes(builder: Any, value: Any, numbers: Any) -> Any:
@@ -139,7 +137,7 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
             mask = None if whole else first(builder, last, dtype)
             name = f"llvm.fma.{suffix(dtype)}"
             kind = ir.FunctionType(vector, [vector] * 3)
-            multiply_add = cgutils.get_or_insert_function(builder.module, kind, name)
+            multiply_add = declared(builder.module, kind, name)
 
             def size(elements: Any) -> Any:
                 return builder.mul(elements, ir.Constant(WORD, item))

@@ -1,6 +1,6 @@
 """Sources of cfuncs around the plain kernel functions of this folder: typed pointers from addresses, then a call.
 
-Imports no Numba itself; the sources it writes do.
+Imports none of them; the sources it writes do.
 """
 
 from textwrap import dedent, indent
@@ -13,7 +13,7 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
     zero = f"np.{dtypes[0] if dtypes[0] != 'bool' else 'uint8'}(0)"
     return "\n".join([
         "import numpy as np",
-        "from numba import cfunc",
+        "from fallline.program.kernels.language import cfunc",
         f"from fallline.program.kernels.{module} import {function}",
         "from fallline.program.kernels.memory import pointer_to, word_pointer",
         f"from fallline.program.kernels.scalars import {flags}, SIGNATURE",
@@ -50,7 +50,7 @@ def pack_source(dtype: str) -> str:
 def _on_words(functions: str, *lines: str) -> str:
     """A kernel of these lines, which call functions of product.py: those take addresses and words as they are."""
     return "\n".join([
-        "from numba import cfunc",
+        "from fallline.program.kernels.language import cfunc",
         "from fallline.program.kernels.memory import word_pointer",
         f"from fallline.program.kernels.product import {functions}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
@@ -67,7 +67,7 @@ def _runner(arguments: str, body: str, imports: str = "call_kernel, word_pointer
     """A function that the machine calls: every argument is a word, a number or an address, and so is its result."""
     count = arguments.count(",") + 1
     return (
-        "from numba import cfunc, types\n"
+        "from fallline.program.kernels.language import cfunc, types\n"
         f"from fallline.program.kernels.memory import {imports}\n"
         "from fallline.program.kernels.scalars import EXACT\n\n"
         f"{outside}\n\n"
