@@ -1,17 +1,21 @@
 """Laws of the planner, of layouts, and of new state written over old."""
 
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
+from fallline.program.draft import draft
 from fallline.program.instructions import Buffer, Instruction, Place
 from fallline.program.layout import Ref, as_strided_view, collapse, row_major
 from fallline.program.loop import build
-from fallline.program.lower import lower
+from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 from fallline.program.plan import ALIGNMENT, plan
+from fallline.transforms.gradient import value_and_grad
 
 
 @given(
@@ -129,3 +133,38 @@ def test_nothing_is_lost_when_a_run_is_cut_into_pieces():
         return state[0].tobytes()
 
     assert run([50]) == run([1] * 50) == run([7, 30, 0, 13])
+
+
+def test_a_loop_unrolled_twice_as_often_takes_twice_the_calls_to_plan():
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(4, 12))
+
+    def calls(turns):
+        def loss(w, x):
+            h, total = np.zeros((2, 4)), 0.0
+            for t in range(turns):
+                z = (x[t] + h) @ w
+                h = np.tanh(z[:, :4]) * np.exp(-z[:, 4:8]) + z[:, 8:]
+                total = total + np.sum(h * h)
+            return total
+
+        inputs = [new_input(w.shape, w.dtype), new_input((turns, 2, 4), w.dtype)]
+        count = 0
+
+        def note(frame, event, argument):
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            graph, _ = trace(value_and_grad(loss), inputs)
+            draft(lower(prepared(graph)), threads=2)
+        finally:
+            sys.setprofile(before)
+        return count
+
+    calls(8)  # what is remembered is remembered
+    once, twice, four_times = calls(24), calls(48), calls(96)
+    assert twice < 2.1 * once
+    assert four_times < 2.1 * twice

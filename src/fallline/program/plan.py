@@ -6,6 +6,8 @@ Peak bytes are known before anything runs. Knows instructions and buffers, not k
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fallline.program.instructions import Buffer, Instruction, Place
 
 ALIGNMENT = 64  # a cache line, and the widest vector register
@@ -97,17 +99,37 @@ def plan(
     outside: buffers that get no place in the arena, since they lie elsewhere.
     """
     lives = {b: life for b, life in lifetimes(instructions, buffers, keep).items() if b not in outside}
-    placed: list[tuple[int, int, Lifetime]] = []
+    taken = _Taken(len(lives))
     offsets: dict[int, int] = {}
     for number in sorted(lives, key=lambda b: (-buffers[b].nbytes, b)):
-        need, life = rounded(buffers[number].nbytes), lives[number]
-        start = 0
-        for low, high, other in placed:
-            if start + need <= low:
-                break
-            if other.meets(life):
-                start = max(start, high)
-        offsets[number] = start
-        placed.append((start, start + need, life))
-        placed.sort(key=lambda item: item[0])
-    return Plan(offsets, lives, max((high for _, high, _ in placed), default=0))
+        offsets[number] = taken.place(rounded(buffers[number].nbytes), lives[number])
+    return Plan(offsets, lives, taken.size)
+
+
+class _Taken:
+    """Stretches of the arena that are taken for some time, in the order they begin in.
+
+    Kept as arrays: each new one is held against all before, of which an unrolled loop has thousands.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.count = self.size = 0
+        self.rows = np.zeros((4, most), np.int64)  # where they begin and end; first and last instruction
+
+    def place(self, need: int, life: Lifetime) -> int:
+        """Take so many bytes for a while, and tell where: at the lowest place."""
+        low, high, first, last = self.rows[:, : self.count]
+        meet = np.flatnonzero((first <= life.last) & (last >= life.first))
+        ends = np.concatenate([_NO_BYTES, np.maximum.accumulate(high[meet])])  # of all before the next that begins
+        fits = low[meet] - ends[:-1] >= need
+        at = int(fits.argmax()) if fits.any() else len(meet)
+        start = int(ends[at])
+        into = int(np.searchsorted(low, start, side="right"))
+        self.rows[:, into + 1 : self.count + 1] = self.rows[:, into : self.count].copy()
+        self.rows[:, into] = start, start + need, life.first, life.last
+        self.count += 1
+        self.size = max(self.size, start + need)
+        return start
+
+
+_NO_BYTES = np.zeros(1, np.int64)
