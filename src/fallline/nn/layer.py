@@ -4,6 +4,7 @@ A layer is a frozen record with two verbs: `init` draws its parameters for an in
 here leave the batch axis out; arrays have it first.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -143,7 +144,8 @@ class Function(Attributes):
             raise ArgumentTypeError(f"Function takes a function of a batch, got {self.function!r}")
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
-        n = 3  # any batch size shows what happens to the batch axis; 1 would hide a lost one in broadcasting
+        # Any batch size shows what happens to the batch axis, if no other axis is as long; 1 would hide a lost one.
+        n = next(n for n in itertools.count(3) if n not in shape)
         _, y = trace(self.function, [new_input((n, *shape), dtype)], kept=True)
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
@@ -160,7 +162,7 @@ class Function(Attributes):
 
 def with_batch(shape: Shape) -> str:
     """A sample's shape as the shape of a batch, in text: (N, 28, 28)."""
-    return f"({', '.join(['N', *map(str, shape)])})"
+    return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
 
 
 def as_layer(given: Any, place: int) -> Layer:

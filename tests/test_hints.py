@@ -1,0 +1,369 @@
+"""What error messages advise is run: each bad call is refused with its hint, and what the hint says works.
+
+`test_every_hint_is_tried` finds the hints in the sources, so a new one needs a line here or in the list of those that
+tests elsewhere follow.
+"""
+
+import ast
+import math
+import tempfile
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import fallline as fl
+from fallline import nn
+from fallline.config import saved, to_config
+from fallline.errors import FalllineError
+from fallline.nn.loss import Loss
+from fallline.program import reference
+
+SOURCES = Path(fl.__file__).parent
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 3))
+Y, CODES, NAMES = X[:, 0], np.arange(12) % 3, np.array(["a", "b", "c"])[np.arange(12) % 3]
+A, I, MASK = np.arange(12.0).reshape(4, 3), np.array([2, 0]), np.array([True, False, True])
+
+
+def fit(network: Any = None, data: Any = (X, Y), loss: Any = "default", **settings: Any) -> fl.Run:
+    loss = ("squared_error" if not isinstance(network, nn.Model) else None) if loss == "default" else loss
+    return fl.fit(network or nn.Dense(1), data, loss=loss, epochs=1, **settings)
+
+
+def on(function: Callable[..., Any], *arrays: Any) -> Any:
+    """The function traced, and its graph run by the reference: no kernel has to be compiled for it."""
+    results = reference.run(fl.graph_of(function, *arrays), arrays)
+    return results[0] if len(results) == 1 else results
+
+
+def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
+    return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
+
+
+def put(a: Any, value: Any) -> Any:
+    np.copyto(a, value)
+    return a
+
+
+def assigned(x: Any) -> Any:
+    x[0] = 1.0
+    return x
+
+
+def stored(x: Any) -> Any:
+    a = np.zeros(3)
+    a[0] = x[0]
+    return a
+
+
+def grown(x: Any) -> Any:
+    h = np.exp(x)
+    h += 1
+    return h
+
+
+def filled(x: Any) -> Any:
+    x.fill(1.0)
+    return x
+
+
+def keeping(kept: list[Any]) -> Callable[[Any], Any]:
+    def function(x: Any) -> Any:
+        kept.append(x)
+        return x * kept[0]
+
+    return function
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """A layer that no file can hold, until its class is saved."""
+
+    scale: float = 2.0
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {}, shape
+
+    def apply(self, params: Any, x: Any) -> Any:
+        return x * self.scale
+
+
+@saved
+@dataclass(frozen=True)
+class SavedLayer(Unsaved):
+    """The same with @saved."""
+
+
+@dataclass(frozen=True)
+class Entries(Loss):
+    """A loss with one number for each entry, unless their mean is asked for."""
+
+    name = "entries"
+    mean: bool = False
+
+    def function(self, output: Any, y: Any) -> Any:
+        return np.mean(np.square(output - y)) if self.mean else np.square(output - y)
+
+
+def mean_difference(output: Any, y: Any) -> Any:
+    return np.mean(np.square(output - y))
+
+
+def from_file() -> nn.Model:
+    trained = fit(loss=mean_difference).model
+    return nn.Model.from_config(trained.to_config(), trained.theta)
+
+
+def two_members(**settings: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        fit(ensemble=2, out=Path(folder) / "run", **settings)
+
+
+def broken() -> nn.Model:
+    whole = model("cross_entropy", 3)
+    return whole.with_theta(np.full_like(whole.theta, np.nan))
+
+
+IMAGES = np.zeros((4, 2, 5))
+# What is wrong, the hint, and what the hint says to do.
+TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: on(lambda i: A[i], I), "fallline.ops.gather(a, i, axis=0)",
+     lambda: on(lambda i: fl.ops.gather(A, i, axis=0), I)),
+    (lambda: on(lambda i: np.take(A, i, 0), I), "fallline.ops.gather(a, i, axis=0)",
+     lambda: on(lambda i: fl.ops.gather(A, i, axis=0), I)),
+    (lambda: on(lambda x: A.dot(x), X.T[:, :2]), "np.dot(a, x), not a.dot(x)",
+     lambda: on(lambda x: np.dot(A, x), X.T[:, :2])),
+    (lambda: on(lambda x: math.exp(x[0]), Y), "np.exp, not math.exp", lambda: on(lambda x: np.exp(x[0]), Y)),
+    (lambda: on(lambda x: np.array([x[0], x[1]]), Y), "np.stack([...])",
+     lambda: on(lambda x: np.stack([x[0], x[1]]), Y)),
+    (lambda: on(lambda x: float(x[0]) * x, Y), "only after the function has returned",
+     lambda: float(on(lambda x: x[0], Y))),
+    (lambda: on(lambda x: x if x[0] > 0 else -x, Y), "np.where(condition, a, b)",
+     lambda: on(lambda x: np.where(x[0] > 0, x, -x), Y)),
+    (lambda: on(lambda x: x * (1.0 in x), Y), "np.any(a == value)", lambda: on(lambda x: x * np.any(x == 1.0), Y)),
+    (lambda: on(lambda x: x.sort(), Y), "np.sort(a)", lambda: on(lambda x: np.sort(x), Y)),
+    (lambda: on(filled, Y), "np.full_like(a, value)", lambda: on(lambda x: x + np.full_like(x, 1.0), Y)),
+    (lambda: on(assigned, Y), "np.where(mask, new, old), or np.concatenate",
+     lambda: (on(lambda x: np.where(np.arange(12) == 0, 1.0, x), Y), on(lambda x: np.concatenate([[1.0], x[1:]]), Y))),
+    (lambda: on(stored, Y), "np.stack or np.concatenate of the parts, or np.where(mask, new, old)",
+     lambda: on(lambda x: np.stack([x[0], 0, 0]), Y)),
+    (lambda: on(lambda x: put(x, 1.0), Y), "np.where(mask, new, old), or np.concatenate",
+     lambda: on(lambda x: np.where(True, 1.0, x), Y)),
+    (lambda: on(grown, Y), "a new name, `h = h + b` instead of `h += b`", lambda: on(lambda x: np.exp(x) + 1, Y)),
+    (lambda: on(lambda x: np.sum(x, out=np.zeros(())), Y), "the returned value", lambda: on(lambda x: np.sum(x), Y)),
+    (lambda: on(lambda x: (np.add.at(x, I, 1.0), x)[1], Y), "np.where, or indexing with take and sum",
+     lambda: on(lambda x: x + np.sum(np.where(np.arange(12) == I[:, None], 1.0, 0.0), axis=0), Y)),
+    (lambda: on(lambda x: np.exp(x, where=x > 0), Y), "np.where(condition, a, b)",
+     lambda: on(lambda x: np.where(x > 0, np.exp(x), x), Y)),
+    (lambda: on(lambda x: np.sum(x, where=x > 0), Y), "np.sum(a, axis=None",
+     lambda: on(lambda x: np.sum(x, axis=None), Y)),
+    (lambda: on(lambda x: x[x > 0], Y), "np.where(mask, x, 0), or x * mask; a mask that is a plain array works",
+     lambda: (on(lambda x: np.where(x > 0, x, 0), Y), on(lambda x: x * (x > 0), Y), on(lambda x: x[Y > 0], Y))),
+    (lambda: on(lambda x: x[:, True], X), "a mask with the shape of the array, or np.where",
+     lambda: on(lambda x: x[X > 0], X)),
+    (lambda: on(lambda x: np.take(x, I, mode="no"), Y), "mode='raise', 'clip' or 'wrap'",
+     lambda: [on(lambda x, m=m: np.take(x, I, mode=m), Y) for m in ("raise", "clip", "wrap")]),
+    (lambda: on(lambda x: np.ravel(x, order="F"), X), "order='C' after a transpose",
+     lambda: np.testing.assert_array_equal(on(lambda x: np.ravel(x.T, order="C"), X), np.ravel(X, order="F"))),
+    (lambda: on(lambda x, n: np.repeat(x, n), Y, np.int64(2)), "a whole number or a plain array",
+     lambda: on(lambda x: (np.repeat(x, 2), np.repeat(x, np.arange(12))), Y)),
+    (lambda: on(lambda x: np.pad(x, 1, mode="mean"), Y), "constant, edge, reflect, symmetric or wrap",
+     lambda: [on(lambda x, m=m: np.pad(x, 1, mode=m), Y) for m in "constant edge reflect symmetric wrap".split()]),
+    (lambda: on(lambda x: np.pad(x, 1, constant_values=(1, 2)), Y), "one number, or np.concatenate",
+     lambda: on(lambda x: (np.pad(x, 1, constant_values=1), np.concatenate([[1.0], x, [2.0]])), Y)),
+    (lambda: on(lambda x: np.where(x > 0), Y), "np.where(condition, x, y)",
+     lambda: on(lambda x: np.where(x > 0, x, 1), Y)),
+    (lambda: on(lambda x: x & x, I), "of comparisons, such as (a > 0) & (b > 0)",
+     lambda: on(lambda a: np.logical_and(a > 0, a < 1) & (a > 0) & (a < 2), Y)),
+    (lambda: on(lambda x: np.einsum(x, [0, 1], X.T, [1, 2]), X), "a string, such as np.einsum('ij,jk->ik', a, b)",
+     lambda: on(lambda a: np.einsum("ij,jk->ik", a, X.T), X)),
+    (lambda: on(lambda x: np.einsum("ij->i", x, optimize="greedy", order="F"), X), "np.einsum(subscripts, *operands)",
+     lambda: on(lambda x: np.einsum("ij->i", x), X)),
+    (lambda: on(lambda x: np.linalg.norm(x, ord=2), X), "ord='fro', 1, -1, np.inf or -np.inf",
+     lambda: [on(lambda x, o=o: np.linalg.norm(x, ord=o), X) for o in ("fro", 1, -1, np.inf, -np.inf)]),
+    (lambda: on(lambda x: np.linalg.norm(x, ord="fro"), Y), "a number, np.inf or -np.inf",
+     lambda: [on(lambda x, o=o: np.linalg.norm(x, ord=o), Y) for o in (3, np.inf, -np.inf)]),
+    (lambda: on(lambda x: scipy.special.logsumexp(x), Y), "fallline.ops.logsumexp, which is the same",
+     lambda: on(lambda x: fl.ops.logsumexp(x), Y)),
+    (lambda: fl.compile(lambda x: x + np.random.normal())(Y), "fallline.ops.normal(shape, key), uniform or integers",
+     lambda: on(lambda x, step: x + fl.ops.normal(x.shape, step, np.float64), Y, np.int64(3))),
+    (lambda: on(lambda x: x.tobytes(), Y), "fallline.ops.supported() lists what can be traced",
+     lambda: [getattr(np, name.removeprefix("np.")) for name in fl.ops.supported() if name.count(".") == 1]),
+    (lambda: on(lambda x: None, Y), "a return statement at its end", lambda: on(lambda x: x, Y)),
+    (lambda: on(lambda x: "text", Y), "returning only arrays and numbers", lambda: on(lambda x: (x, 2.0), Y)),
+    (lambda: [on(f, Y) for f in [keeping([])] for Y in (X[0], X)], "returning it from the traced function",
+     lambda: on(lambda x: (x, x * x), Y)),
+    (lambda: on(lambda x: x, Y + 1j), "the real and imaginary parts as two real arrays",
+     lambda: on(lambda x, y: (x, y), Y, Y)),
+    (lambda: on(lambda x: x, Y.astype(np.longdouble)), "x.astype(np.float32) or x.astype(np.float64)",
+     lambda: (on(lambda x: x, Y.astype(np.float32)), on(lambda x: x, Y.astype(np.float64)))),
+    (lambda: fl.grad(np.sum(Y)), "fallline.grad(f)(x), not fallline.grad(f(x))", lambda: fl.grad(np.sum)(Y)),
+    (lambda: fl.grad(np.sum)(np.arange(3)), "3.0 instead of 3, or x.astype(float)",
+     lambda: (fl.grad(np.square)(3.0), fl.grad(np.sum)(np.arange(3).astype(float)))),
+    (lambda: fl.grad(np.tanh)(Y), "np.sum or np.mean of the result; fallline.jacobian differentiates arrays",
+     lambda: (fl.grad(lambda x: np.mean(np.tanh(x)))(Y), fl.jacobian(np.tanh)(Y))),
+    (lambda: fl.jacobian(lambda x: x > 0)(Y), "returning only real numbers", lambda: fl.jacobian(lambda x: x * 1.0)(Y)),
+]  # fmt: skip
+
+TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: nn.Model.init(nn.Sequential(nn.ReLU()), 3), "nn.Dense(1)", lambda: nn.Model.init(nn.Dense(1), 3)),
+    (lambda: nn.Model.init(5, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),
+    (lambda: nn.Model.init(nn.ReLU, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),
+    (lambda: fit(nn.Sequential(nn.Tanh(), nn.Flatten(), lambda x: x[:, None]), (X, Y)), "nn.Dense",
+     lambda: fit(nn.Sequential(nn.Tanh(), nn.Flatten(), nn.Dense(1)), (X, Y))),
+    (lambda: nn.Model.init(nn.Dense(2), (2, 5)), "nn.Flatten() before it",
+     lambda: nn.Model.init(nn.Sequential(nn.Flatten(), nn.Dense(2)), (2, 5))),
+    (lambda: fit(data=(Y, Y)), "x.reshape(-1, 1), for one feature", lambda: fit(data=(Y.reshape(-1, 1), Y))),
+    (lambda: nn.Sequential(nn.Dense), "Dense(...)", lambda: nn.Sequential(nn.Dense(3))),
+    (lambda: nn.Sequential([nn.Dense(3)]), "Sequential(*layers)", lambda: nn.Sequential(*[nn.Dense(3)])),
+    (lambda: nn.Sequential(nn.Softmax(), nn.Dense(3)), "nn.Tanh() or nn.ReLU()",
+     lambda: nn.Sequential(nn.Tanh(), nn.Dense(3))),
+    (lambda: nn.Sequential(nn.Dense(1), nn.Huber()), "loss=Huber()", lambda: fit(loss=nn.Huber())),
+    (lambda: nn.Sequential(model(), nn.Softmax()), "model.network",
+     lambda: nn.Sequential(model().network, nn.Softmax())),
+    (lambda: nn.Ensemble((model(), model())), "nn.averaged(models)", lambda: nn.averaged([model(), model()])),
+    (lambda: fit(nn.Sequential(lambda x: np.sum(x, axis=0), nn.Dense(1))), "a function that keeps the first axis",
+     lambda: fit(nn.Sequential(lambda x: x - 1, nn.Dense(1)))),
+    (lambda: fit(nn.Residual(nn.Dense(2))), "nn.Dense(3) as its last layer",
+     lambda: fit(nn.Sequential(nn.Residual(nn.Dense(2), nn.Dense(3)), nn.Dense(1)))),
+    (lambda: fit(nn.Dense(2)), "nn.Dense(1) as its last layer", lambda: fit(nn.Dense(1))),
+    (lambda: fit(nn.Dense(2), (X, CODES), "cross_entropy"), "nn.Dense(3) as its last layer",
+     lambda: fit(nn.Dense(3), (X, CODES), "cross_entropy")),
+    (lambda: fit(nn.Dense(2), (X, np.eye(3)[CODES]), "cross_entropy"), "nn.Dense(3) as its last layer",
+     lambda: fit(nn.Dense(3), (X, np.eye(3)[CODES]), "cross_entropy")),
+    (lambda: fit(nn.Dense(3), (X, np.ones((12, 3))), "cross_entropy"), "one column of labels",
+     lambda: fit(nn.Dense(3), (X, CODES), "cross_entropy")),
+    (lambda: fit(nn.Dense(3), (X, np.stack([NAMES] * 2, 1)), "cross_entropy"), "one column of labels",
+     lambda: fit(nn.Dense(3), (X, NAMES), "cross_entropy")),
+    (lambda: fit(data=(X, CODES), loss="hinge"), "loss='cross_entropy'",
+     lambda: fit(nn.Dense(3), (X, CODES), "cross_entropy")),
+    (lambda: fit(nn.Dense(2), (X, CODES > 0), "hinge"), "nn.Dense(1) as its last layer, or loss='cross_entropy'",
+     lambda: (fit(nn.Dense(1), (X, CODES > 0), "hinge"), fit(nn.Dense(2), (X, CODES > 0), "cross_entropy"))),
+    (lambda: fit(nn.Dense(3), (X, Y), "cross_entropy"), "loss='squared_error'", lambda: fit()),
+    (lambda: fit(nn.Dense(3), (X, NAMES)), "loss='cross_entropy'",
+     lambda: fit(nn.Dense(3), (X, NAMES), "cross_entropy")),
+    (lambda: fit(nn.Dense(3), (X, np.array([1, "a"] * 6, dtype=object)), "cross_entropy"), "y.astype(str)",
+     lambda: fit(nn.Dense(2), (X, np.array([1, "a"] * 6, dtype=object).astype(str)), "cross_entropy")),
+    (lambda: fit(loss=lambda o, y: np.square(o - y)), "np.mean(...)", lambda: fit(loss=lambda o, y: np.mean(o - y))),
+    (lambda: fit(loss=Entries()), "np.mean(...) around it", lambda: fit(loss=Entries(True))),
+    (lambda: fit(from_file()), "loss=your_function", lambda: fit(from_file(), loss=mean_difference)),
+    (lambda: fit(nn.Sequential(nn.Dense(4), lambda x: np.reshape(x, (x.shape[0], 2, 2)))),
+     "nn.Flatten() and nn.Dense(K) at its end",
+     lambda: fit(nn.Sequential(nn.Dense(4), lambda x: np.reshape(x, (x.shape[0], 2, 2)), nn.Flatten(), nn.Dense(1)))),
+    (lambda: broken().predict(X), "np.isfinite(model.theta).all() tells whether the model is whole",
+     lambda: (np.isfinite(broken().theta).all() or model("cross_entropy", 3)).predict(X)),
+    (lambda: fit(loss=lambda o, y: np.mean(o[:, 0] - y)), "output - y, as y is a column",
+     lambda: (fit(loss=lambda o, y: np.mean(o - y)), fit(loss=lambda o, y: np.mean(o[:, 0] - y[:, 0])))),
+    (lambda: fit(nn.Dense(12), loss=lambda o, y: np.mean(o - y), batch_size=None), "y[:, None] beside output",
+     lambda: fit(nn.Dense(12), loss=lambda o, y: np.mean(o - y[:, None]), batch_size=None)),
+    (lambda: fit(data=(X * 1e300, Y)), 'dtype="float64", or smaller units',
+     lambda: (fit(data=(X * 1e20, Y), dtype="float64"), fit(data=(X, Y)))),
+    (lambda: fit(data=(np.where(X > 0, np.nan, X), Y)), "leave those rows out, or fill them in",
+     lambda: fit(data=(np.nan_to_num(np.where(X > 0, np.nan, X)), Y))),
+    (lambda: fit(data=([[1, 2], [3]], Y)), "rows of equal length", lambda: fit(data=([[1, 2], [3, 4]], [0.0, 1]))),
+    (lambda: fit(data=(types.SimpleNamespace(toarray=lambda: X), Y)), "x.toarray()", lambda: fit(data=(X, Y))),
+    (lambda: fit(data=([["a", 1]] * 12, Y)), "leave that column out, or turn its values into numbers",
+     lambda: fit(data=([[1]] * 12, Y))),
+    (lambda: fit(data=(np.array([[10**400]], dtype=object), [1.0])), "smaller units",
+     lambda: fit(data=([[10.0]], [1.0]))),
+    (lambda: model("poisson").predict_proba(X), "predict(x), or training with loss='cross_entropy'",
+     lambda: (model("poisson").predict(X), fit(nn.Dense(3), (X, CODES), "cross_entropy").model.predict_proba(X))),
+    (lambda: model().predict(X[0]), "x[None], for a single row", lambda: model().predict(X[0][None])),
+    (lambda: model().predict(X[0].tolist()), "[x], for a single row", lambda: model().predict([X[0].tolist()])),
+    (lambda: nn.Model.init(nn.Sequential(nn.Flatten(), nn.Dense(1)), (2, 5)).predict(IMAGES.reshape(4, 10)),
+     "x.reshape(-1, 2, 5)",
+     lambda: nn.Model.init(nn.Sequential(nn.Flatten(), nn.Dense(1)), (2, 5)).predict(
+         IMAGES.reshape(4, 10).reshape(-1, 2, 5))),
+    (lambda: fit(data=(X[:1], Y[:1]), validation=0.2), "validation=None",
+     lambda: fit(data=(X[:1], Y[:1]), validation=None)),
+    (lambda: fit(nn.Dense(12), (X, np.arange(12)), "cross_entropy", validation=0.2), "validation=None",
+     lambda: fit(nn.Dense(12), (X, np.arange(12)), "cross_entropy", validation=None)),
+    (lambda: fl.plan(nn.Dense(1), (12, 3), loss="squared_error", validation=(X, Y)), "validation=0.2",
+     lambda: fl.plan(nn.Dense(1), (12, 3), loss="squared_error", validation=0.2)),
+    (lambda: fl.plan(nn.Dense(1), (12, 3), loss=lambda o, y: np.mean(o - y)), "data=(x, y)",
+     lambda: fl.plan(nn.Dense(1), (X, Y), loss=lambda o, y: np.mean(o - y))),
+    (lambda: fl.optim.Cosine(0.1)(3), ".resolve(total_steps)", lambda: fl.optim.Cosine(0.1).resolve(10)(3)),
+    (lambda: two_members(resume=True), "overwrite=True", lambda: two_members(overwrite=True)),
+    (lambda: fl.explain(nn.Dense(2), X[0], [0.0, 1], weight="weight[0,9]"), "weight[2,1], the last one",
+     lambda: fl.explain(nn.Dense(2), X[0], [0.0, 1], weight="weight[2,1]")),
+    (lambda: replace(fit(), job=None).profile(), "run.profile((x, y))",
+     lambda: replace(fit(), job=None).profile((X, Y), seconds=0.01)),
+    (lambda: to_config(Unsaved()), "@saved, from fallline.config, above the class Unsaved",
+     lambda: to_config(SavedLayer())),
+    (lambda: to_config(nn.Function(np.sin)), "a dataclass of your own", lambda: to_config(nn.Sequential(SavedLayer()))),
+    (lambda: to_config(np.array([np.inf])), "finite real numbers", lambda: to_config(np.array([1.0]))),
+]  # fmt: skip
+
+
+def refused(bad: Callable[[], Any]) -> str:
+    with warnings.catch_warnings(), pytest.raises(FalllineError) as raised:
+        warnings.simplefilter("ignore")
+        bad()
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("row", [*TRACED, *TRAINED], ids=lambda row: row[1][:50])
+def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], Any]]) -> None:
+    bad, hint, good = row
+    told = refused(bad)
+    assert "try: " in told and hint in told.partition("try: ")[2], told
+    good()
+
+
+# Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
+ELSEWHERE = {
+    "cli": "tests/cli run the command line's advice",
+    "data/records.py": "tests/data/test_table.py",
+    "data/target.py": "tests/data/test_target.py",
+    "data/table.py": "tests/data/test_table.py",
+    "training/folder.py": "tests/training/test_folder.py",
+    "training/disk.py": "tests/training/test_folder.py",
+    "training/model_file.py": "tests/training/test_folder.py",
+    "training/training.py": "tests/training/test_divergence.py and test_disk.py",
+    "training/variants.py": "tests/training/test_race.py",
+    "training/frozen.py": "docs/noise.md, which the tests run",
+    "program/kernels/build.py": "tests/program/kernels",
+    "bench": "tests/bench",
+}
+
+
+def fragments(node: ast.expr) -> list[str]:
+    """The constant pieces of a hint, without what is filled in."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return [piece for text in texts for piece in text.split("\n") if len(piece) > 3]
+
+
+def hints_of(source: Path) -> dict[int, list[str]]:
+    """Line -> the constant pieces after `try: ` in a text, and in the second argument of `refuse`."""
+    found: dict[int, list[str]] = {}
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "refuse" and len(node.args) > 1:
+            found[node.lineno] = fragments(node.args[1])
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            pieces = fragments(node) if isinstance(node, ast.JoinedStr) or isinstance(node.value, str) else []
+            after = [i for i, piece in enumerate(pieces) if "try: " in piece]
+            if after and not ast.unparse(node).startswith(('"""', "'''")):
+                tail = [pieces[after[0]].partition("try: ")[2], *pieces[after[0] + 1 :]]
+                found[node.lineno] = [piece for piece in tail if len(piece) > 3]
+    return found
+
+
+def test_every_hint_is_tried() -> None:
+    told = "\n".join(refused(bad) for bad, _, _ in [*TRACED, *TRAINED])
+    missing = []
+    for source in sorted(SOURCES.rglob("*.py")):
+        name = source.relative_to(SOURCES).as_posix()
+        if any(name == place or name.startswith(f"{place}/") for place in ELSEWHERE):
+            continue
+        for line, pieces in hints_of(source).items():
+            if pieces and not any(piece in told for piece in pieces):
+                missing.append(f"{name}:{line}: {pieces}")
+    assert not missing, "\n".join(missing)
