@@ -29,6 +29,7 @@ SOURCES = Path(fl.__file__).parent
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3))
 Y, CODES, NAMES = X[:, 0], np.arange(12) % 3, np.array(["a", "b", "c"])[np.arange(12) % 3]
+PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 A, I, MASK = np.arange(12.0).reshape(4, 3), np.array([2, 0]), np.array([True, False, True])
 
 
@@ -175,7 +176,11 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: on(lambda x, n: np.repeat(x, n), Y, np.int64(2)), "a whole number or a plain array",
      lambda: on(lambda x: (np.repeat(x, 2), np.repeat(x, np.arange(12))), Y)),
     (lambda: on(lambda x: np.pad(x, 1, mode="mean"), Y), "constant, edge, reflect, symmetric or wrap",
-     lambda: [on(lambda x, m=m: np.pad(x, 1, mode=m), Y) for m in "constant edge reflect symmetric wrap".split()]),
+     lambda: [on(lambda x, m=m: np.pad(x, 1, mode=m), Y) for m in PAD_MODES]),
+    (lambda: on(lambda x: np.pad(x[:0], 1, mode="edge"), Y), "mode='constant'",
+     lambda: on(lambda x: np.pad(x[:0], 1, mode="constant"), Y)),
+    (lambda: on(lambda x: np.ma.masked_array(Y, Y > 0) + x, Y), ".filled(...), or np.where(mask, a, b)",
+     lambda: on(lambda x: (np.ma.masked_array(Y, Y > 0).filled(0) + x, np.where(Y > 0, 0, Y) + x), Y)),
     (lambda: on(lambda x: np.pad(x, 1, constant_values=(1, 2)), Y), "one number, or np.concatenate",
      lambda: on(lambda x: (np.pad(x, 1, constant_values=1), np.concatenate([[1.0], x, [2.0]])), Y)),
     (lambda: on(lambda x: np.where(x > 0), Y), "np.where(condition, x, y)",
@@ -267,8 +272,10 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: (fit(data=(X * 1e20, Y), dtype="float64"), fit(data=(X, Y)))),
     (lambda: fit(data=(np.where(X > 0, np.nan, X), Y)), "leave those rows out, or fill them in",
      lambda: fit(data=(np.nan_to_num(np.where(X > 0, np.nan, X)), Y))),
+    (lambda: model().between("standard", None), "nn.standardise(x)", lambda: model().between(nn.standardise(X), None)),
+    (lambda: fit(encoder="standard"), "encoder=nn.standardise(x)", lambda: fit(encoder=nn.standardise(X))),
     (lambda: fit(data=([[1, 2], [3]], Y)), "rows of equal length", lambda: fit(data=([[1, 2], [3, 4]], [0.0, 1]))),
-    (lambda: fit(data=(types.SimpleNamespace(toarray=lambda: X), Y)), "x.toarray()", lambda: fit(data=(X, Y))),
+    (lambda: fit(data=(types.SimpleNamespace(toarray=lambda: X), Y)), ".toarray()", lambda: fit(data=(X, Y))),
     (lambda: fit(data=([["a", 1]] * 12, Y)), "leave that column out, or turn its values into numbers",
      lambda: fit(data=([[1]] * 12, Y))),
     (lambda: fit(data=(np.array([[10**400]], dtype=object), [1.0])), "smaller units",
@@ -320,6 +327,8 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 # Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
 ELSEWHERE = {
     "cli": "tests/cli run the command line's advice",
+    "config.py": "tests/test_config.py",
+    "training/kept.py": "tests/training/test_folder.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target.py": "tests/data/test_target.py",
     "data/table.py": "tests/data/test_table.py",

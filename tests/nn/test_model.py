@@ -327,7 +327,7 @@ def test_no_config_does_anything_but_raise_our_errors(junk: Any, key: str) -> No
     (lambda: Model.init(nn.ReLU(), 3), ArgumentError, "no parameters: there is nothing to train"),
     (lambda: Model.init(nn.Dense, 3), ArgumentTypeError, "a network is a layer or a list of layers"),
     (lambda: Model.init(7, 3), ArgumentTypeError, "a network is a layer"),
-    (lambda: Model.init([nn.Dense(2), lambda x: x[:, 0]], 3), ShapeError, r"gives \(N\), and the loss"),
+    (lambda: Model.init([nn.Dense(2), lambda x: x[:, 0]], 3), ShapeError, r"gives \(N,\), and the loss"),
     (lambda: small(seed=-1), ArgumentError, "seed is a whole number >= 0"),
     (lambda: small(seed="x"), ArgumentError, "seed is a whole number >= 0"),
     (lambda: small(dtype="float16"), ArgumentError, 'dtype is "float32" or "float64"'),
