@@ -22,12 +22,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fallline.program.kernels import bound
 from fallline.program.kernels.build import ENTRY, Built, build, by_numba, described
 from fallline.program.kernels.link import link
 
 _addresses: dict[str, int] = {}
 _kept: list[Any] = []  # what was compiled here: code may be Numba's copy, or point to what an op holds
 _lock = threading.RLock()
+_written = 2**62  # bytes since kernels were counted
 PATIENCE = 2.0  # seconds
 SLOW = "fallline: compiling kernels that this machine has not had yet; they are kept for next time"
 # Settings of Numba that change what it makes.
@@ -91,12 +93,15 @@ def folder() -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, so that processes may write the same kernel at once."""
+    global _written
     temporary = None
     try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)  # another process may have found it empty and old
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
         os.replace(temporary, path)
+        _written += len(content)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -130,9 +135,11 @@ def _found(path: Path) -> int | None:
         codes.append(code[:length])
         code = code[length:]
     try:
-        return link(codes, names.decode().split(), ENTRY)
+        address = link(codes, names.decode().split(), ENTRY)
     except RuntimeError:
         return None
+    bound.used(path)
+    return address
 
 
 def _made(path: Path, source: str, built: Built) -> int:
@@ -172,6 +179,16 @@ def prepare(sources: Iterable[str]) -> None:
                 every = build(list(missing.values()))
             for (path, source), built in zip(missing.items(), every, strict=True):
                 _addresses[path.stem] = _made(path, source, built)
+            _keep_bounded()
+
+
+def _keep_bounded() -> None:
+    """Delete old kernels if there are too many: at the first that this process compiled, and now and then later."""
+    global _written
+    most = bound.most_bytes()
+    if _written > most // 16 and bound.VERSION.fullmatch(folder().name):  # never in a folder for temporary files
+        bound.prune(folder().parent, most, folder())
+        _written = 0
 
 
 def address(source: str) -> int:
