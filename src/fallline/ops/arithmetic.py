@@ -42,14 +42,14 @@ def multiply(a, b):
 
 @elementwise(
     grad=lambda g, y, a, b: (g / b, -g * y / b),
-    domain=(REAL, POSITIVE), numpy=(np.divide,), result="float", right_identity=1,
+    domain=(REAL, POSITIVE), numpy=(np.divide,), result="float", right_identity=1, quotient=True,
 )  # fmt: skip
 def divide(a, b):
     """Quotient of two."""
     return np.divide(a, b)
 
 
-@elementwise(grad=lambda g, y, x: (-g,), numpy=(np.negative,), involution=True)
+@elementwise(grad=lambda g, y, x: (-g,), numpy=(np.negative,), involution=True, negation=True)
 def negative(x):
     """The number with its sign turned."""
     return -x
@@ -114,6 +114,15 @@ def _share(a, b, first):
     return where(first(a, b), cast_to(1, a.dtype), where(a == b, cast_to(0.5, a.dtype), cast_to(0, a.dtype)))
 
 
+def _not_below(place, a, b):
+    """Where an input of `maximum` is chosen, as a condition that holds there."""
+    return (less_equal(b, a) if place == 0 else less_equal(a, b)), True
+
+
+def _not_above(place, a, b):
+    return _not_below(1 - place, a, b)
+
+
 def maximum_rule(g, y, a, b):
     return (g * _share(a, b, greater), g * _share(b, a, greater)) if g.dtype.kind == "f" else (None, None)
 
@@ -122,14 +131,14 @@ def minimum_rule(g, y, a, b):
     return (g * _share(a, b, less), g * _share(b, a, less)) if g.dtype.kind == "f" else (None, None)
 
 
-@elementwise(grad=maximum_rule, domain=APART, numpy=(np.maximum,), commutes=True,
+@elementwise(grad=maximum_rule, domain=APART, numpy=(np.maximum,), commutes=True, selects=_not_below,
              scalar=lambda f: lambda a, b: a if (a >= b or a != a) else b)  # fmt: skip
 def maximum(a, b):
     """The greater of two; a tie shares the gradient equally. A NaN wins."""
     return np.maximum(a, b)
 
 
-@elementwise(grad=minimum_rule, domain=APART, numpy=(np.minimum,), commutes=True,
+@elementwise(grad=minimum_rule, domain=APART, numpy=(np.minimum,), commutes=True, selects=_not_above,
              scalar=lambda f: lambda a, b: a if (a <= b or a != a) else b)  # fmt: skip
 def minimum(a, b):
     """The smaller of two; a tie shares the gradient equally. A NaN wins."""
@@ -207,7 +216,17 @@ def _where_rule(g, y, condition, a, b):
     return None, where(condition, g, zero), where(condition, zero, g)
 
 
-@elementwise(grad=_where_rule, lift=_choice, scalar=lambda f: lambda condition, a, b: a if condition else b)
+def _by_condition(place, condition, a, b):
+    return condition, place == 1
+
+
+@elementwise(
+    grad=_where_rule,
+    lift=_choice,
+    selects=_by_condition,
+    exact=True,
+    scalar=lambda f: lambda condition, a, b: a if condition else b,
+)
 def where(condition, a, b):
     """a where the condition holds, else b."""
     return np.where(condition, a, b)

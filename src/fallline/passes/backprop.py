@@ -1,7 +1,8 @@
 """Backpropagation as a graph transform: from an output and what it depends on, the gradient as more nodes.
 
 One walk over the graph in reverse; every node hands the gradient of its output on to its inputs by its op's rule
-(the chain rule), and gradients that reach a node on several ways are added. Knows no single op.
+(the chain rule), and gradients that reach a node on several ways are added. Gradients that are zero because another
+branch was chosen stay zero (ops/mask.py). Knows no single op.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from fallline.errors import GraphError
 from fallline.graph.node import Node, constant, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
-from fallline.ops.reduce import broadcast_to, sum_to
+from fallline.ops.mask import Share, behind, cleaned, gathered, passed
+from fallline.ops.reduce import broadcast_to
 from fallline.ops.view import join
 
 
@@ -31,11 +33,11 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
     Returns one node per element of wrt, of its shape and dtype; zeros where no output depends on it.
     Source: Griewank & Walther 2008, Evaluating Derivatives, section 3.2 (the adjoint, or reverse, mode).
     """
-    grads: dict[Node, list[Node]] = {}  # what has reached a node so far
+    grads: dict[Node, list[Share]] = {}  # what has reached a node so far
     for output, seed in zip(outputs, seeds or [constant(1, output.dtype) for output in outputs], strict=True):
         if seed.shape != output.shape:
             raise GraphError(f"seed of shape {list(seed.shape)} for an output of shape {list(output.shape)}")
-        grads.setdefault(output, []).append(seed)
+        grads.setdefault(output, []).append(Share(seed))
     nodes = reachable(outputs)
     active = depends_on(nodes, wrt)
     kept = set(wrt)
@@ -44,7 +46,9 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
             continue
         # What was asked for is kept, and is also passed through when it is computed from another of `wrt`.
         with made_at(replace(node.where, backward=True)):
-            g = total(grads[node])
+            g = gathered(grads[node], total)
+            if node in kept:
+                g = cleaned(g)
         if node in kept:
             grads[node] = [g]
         else:
@@ -53,7 +57,7 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
             continue
         with made_at(replace(node.where, backward=True)):
             hand_on(node, g, grads, active)
-    return [total(grads[node]) if node in grads else zeros_like(node) for node in wrt]
+    return [cleaned(gathered(grads[node], total)).value if node in grads else zeros_like(node) for node in wrt]
 
 
 def zeros_like(node: Node) -> Node:
@@ -62,7 +66,7 @@ def zeros_like(node: Node) -> Node:
 
 
 def total(shares: Sequence[Node]) -> Node:
-    """The sum of a node's shares; those that are pieces side by side are joined, which adds nothing up."""
+    """The sum of shares of a node's gradient; those that are pieces side by side are joined, which adds nothing up."""
     joined = side_by_side(shares) if len(shares) > 1 else None
     if joined is not None:
         return joined
@@ -117,21 +121,25 @@ def stretch(share: Node) -> tuple[int, int, int] | None:
     return axes[0], low, low + part[axes[0]]
 
 
-def hand_on(node: Node, g: Node, grads: dict[Node, list[Node]], active: set[Node]) -> None:
+def hand_on(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[Node]) -> None:
     """Add this node's share of the gradient to each of its inputs."""
     if node.op.grad is None:
         return
-    shares = node.op.grad(g, node, *node.inputs, **node.attrs)
+    each_alone = node.op.kind in (Kind.ELEMENTWISE, Kind.CAST)
+    g = g if each_alone else cleaned(g)
+    shares = node.op.grad(g.value, node, *node.inputs, **node.attrs)
     if len(shares) != len(node.inputs):
         raise GraphError(f"the gradient rule of {node.op.name} returns {len(shares)} for {len(node.inputs)} inputs")
-    for input_, share in zip(node.inputs, shares, strict=True):
-        if share is None or input_ not in active:
+    for place, (input_, value) in enumerate(zip(node.inputs, shares, strict=True)):
+        if value is None or input_ not in active:
             continue
-        if node.op.kind is Kind.ELEMENTWISE:
-            share = sum_to(share, input_.shape)
-        if share.shape != input_.shape or share.dtype != input_.dtype:
+        if each_alone:
+            share = passed(node, place, g, value)
+        else:
+            share = Share(value, behind(node, place, g.mask, g.value.dtype))
+        if share.value.shape != input_.shape or share.value.dtype != input_.dtype:
             raise GraphError(
-                f"the gradient rule of {node.op.name} returns {share.dtype}{list(share.shape)} "
+                f"the gradient rule of {node.op.name} returns {share.value.dtype}{list(share.value.shape)} "
                 f"for an input {input_.dtype}{list(input_.shape)}"
             )
         grads.setdefault(input_, []).append(share)
