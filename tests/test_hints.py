@@ -338,7 +338,7 @@ ELSEWHERE = {
     "training/training.py": "tests/training/test_divergence.py and test_disk.py",
     "training/variants.py": "tests/training/test_race.py",
     "training/frozen.py": "docs/noise.md, which the tests run",
-    "program/kernels/build.py": "tests/program/kernels",
+    "program/kernels": "tests/program/kernels",
     "bench": "tests/bench",
 }
 

@@ -184,6 +184,9 @@ _METHODS = (
 )
 
 
+_MASKED = "a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)"
+
+
 class NumpyProtocol(NDArrayOperatorsMixin):
     """NumPy's array interface over `shape` and `dtype`; what needs numbers raises TraceError."""
 
@@ -267,6 +270,8 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         )
 
     def _needs_number(self) -> NoReturn:
+        if "numpy.ma" in str(sys._getframe(2).f_globals.get("__name__")):
+            refuse(*_MASKED)
         scipy = scipy_function()
         if scipy is not None:
             refuse(
@@ -323,7 +328,7 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"a traced value has no attribute {name!r}")
         if name == "view" and "numpy.ma" in str(sys._getframe(1).f_globals.get("__name__")):
-            refuse("a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)")
+            refuse(*_MASKED)
         raise NotTracedError(
             f".{name} of an array cannot be traced{nearest(name, _METHODS)}\n  at {here()}\n"
             "  try: another NumPy function; fallline.ops.supported() lists what can be traced"
