@@ -229,9 +229,16 @@ def test_a_profile_is_shown_when_asked_for(shell: Shell) -> None:
     assert "product" in done.out.split("saved")[1]
 
 
-@pytest.mark.parametrize(("rows", "size", "epochs"), [(108, "16", 572), (108, "full", 1000), (10**6, "16", 10)])
-def test_without_epochs_there_are_about_four_thousand_steps(rows: int, size: str, epochs: int) -> None:
-    from fallline.cli.train import epochs_for
+def test_without_epochs_training_ends_where_the_loss_has_stopped_falling(shell: Shell, monkeypatch: Any) -> None:
+    from fallline.training import length, stopping
 
-    batch = rows if size == "full" else int(size)
-    assert epochs_for(-(-rows // batch)) == epochs
+    monkeypatch.setattr(stopping, "WAIT_STEPS", 200)
+    done = shell("train wine")
+    assert fact(done.out, "steps").startswith("up to 2000 epochs of 8,")
+    assert fact(done.out, "ended").startswith("early: no better loss for a while")
+    assert "kept          the network after epoch" in done.out
+    assert "epoch    8   loss" in done.out and "/2000" not in done.out
+    monkeypatch.setattr(length, "MOST_STEPS", 160)
+    falling = shell("train wine --learning-rate 0.0001").out
+    assert fact(falling, "ended").startswith("all epochs done (epoch 20,")
+    assert "the validation loss was still falling; try: --epochs 40" in falling

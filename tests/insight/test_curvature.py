@@ -12,13 +12,11 @@ from fallline import nn, transforms
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.insight.curvature import Flat, dense_hessian, hessian_ends, lanczos, verdict
 
-FUNCTIONS = Path(__file__).parents[3] / "shared" / "data" / "optim" / "functions_2d.json"
+FUNCTIONS = Path(__file__).parents[1] / "oracles" / "functions_2d.json"
 KINDS = {"min": "minimum", "max": "maximum", "saddle": "saddle"}
 
 
 def known_points():
-    if not FUNCTIONS.exists():
-        return []
     data = json.loads(FUNCTIONS.read_text())
     return [
         pytest.param(case["expression"], point, id=f"{name}-{i}")
@@ -31,7 +29,6 @@ def function_of(text):
     return lambda p: eval(text, {"x": p[0], "y": p[1], "exp": np.exp, "sin": np.sin, "cos": np.cos, "pi": np.pi})
 
 
-@pytest.mark.skipif(not FUNCTIONS.exists(), reason="the shared functions are not here")
 @pytest.mark.parametrize(("expression", "point"), known_points())
 def test_published_stationary_points_get_their_kind_and_eigenvalues(expression, point) -> None:
     function = function_of(expression)
@@ -44,7 +41,6 @@ def test_published_stationary_points_get_their_kind_and_eigenvalues(expression, 
 
 
 @pytest.mark.parametrize("which", ["saddle", "max"])
-@pytest.mark.skipif(not FUNCTIONS.exists(), reason="the shared functions are not here")
 def test_stepping_along_the_direction_lowers_the_function(which) -> None:
     case = json.loads(FUNCTIONS.read_text())["himmelblau"]
     function = function_of(case["expression"])

@@ -78,7 +78,7 @@ def test_bad_data_are_told_in_one_error(name: str, tmp_path: Path) -> None:
 
 
 BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
-    "epochs 0": ({"epochs": 0}, "epochs has to be a whole number >= 1, got 0"),
+    "epochs 0": ({"epochs": 0}, "epochs has to be a whole number >= 1, or None, got 0"),
     "epochs negative": ({"epochs": -3}, "epochs"),
     "epochs a fraction": ({"epochs": 2.5}, "epochs"),
     "epochs a word": ({"epochs": "many"}, "epochs"),

@@ -323,7 +323,7 @@ BAD: list[tuple[dict[str, Any], type[FalllineError], list[str]]] = [
     (
         {"variants": [{"learning_rate": -1, "epochs": 0}, {"epochs": 0}, {"loss": "crossentropy"}, {"seed": 1}]},
         ArgumentError,
-        ["3 problems", "learning_rate has to be a number > 0", "epochs has to be a whole number >= 1, got 0",
+        ["3 problems", "learning_rate has to be a number > 0", "epochs has to be a whole number >= 1, or None, got 0",
          "unknown loss 'crossentropy'; did you mean 'cross_entropy'?"],
     ),
     ({"variants": [{"seed": 1}, {"seed": 2}], "batch_size": 0}, ArgumentError, ["batch_size has to be"]),

@@ -70,10 +70,9 @@ def test_a_derivative_known_to_be_zero_stays_plain_inside_a_trace():
     assert fl.grad(lambda x: x * fl.jacobian(lambda y: 3 * y)(2.0))(1.0) == 3
 
 
-FUNCTIONS = Path(__file__).parents[3] / "shared" / "data" / "optim" / "functions_2d.json"
+FUNCTIONS = Path(__file__).parents[1] / "oracles" / "functions_2d.json"
 
 
-@pytest.mark.skipif(not FUNCTIONS.is_file(), reason="the data folder is not here")
 def test_gradients_vanish_at_every_stationary_point_and_hessians_have_the_known_eigenvalues():
     functions = json.loads(FUNCTIONS.read_text())
     assert len(functions) == 4

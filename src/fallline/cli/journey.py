@@ -41,7 +41,6 @@ class Plan:
     loss: Loss
     optimizer: Optimizer
     batch_size: int | str
-    epochs: int
     watched: float  # share of the training rows
     source: dict[str, str]  # how to open the data again
 
@@ -65,13 +64,11 @@ class Ended:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def plan(
-    flags: Any, epochs_for: Callable[[int], int], watched_of: Callable[[int], float], like: Plan | None = None
-) -> Plan:
+def plan(flags: Any, watched_of: Callable[[int], float], like: Plan | None = None) -> Plan:
     """Read the data, cut it, and make the network for it.
 
-    epochs_for: how many there are for so many steps an epoch; watched_of: the share of so many rows that is watched;
-        both where the flags do not say. like: a plan for the same data, which are not read again.
+    watched_of: the share of so many rows that is watched, where the flags do not say. like: a plan for the same data,
+        which are not read again.
     Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
     """
     hidden = widths(flags.hidden)
@@ -100,8 +97,7 @@ def plan(
     size = batch(flags.batch_size)
     if isinstance(size, int) and size >= rows:
         size = "full"
-    epochs = flags.epochs or epochs_for(1 if isinstance(size, str) else -(-rows // size))
-    return Plan(flags, data, train, test, encoder, decoder, network, chosen, optimizer, size, epochs, watched, source)
+    return Plan(flags, data, train, test, encoder, decoder, network, chosen, optimizer, size, watched, source)
 
 
 def outputs_for(loss: Loss, data: Dataset) -> int:
@@ -220,11 +216,11 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     return {
         "loss": plan.loss,
         "optimizer": plan.optimizer,
-        "epochs": plan.epochs,
+        "epochs": flags.epochs,
         "batch_size": plan.batch_size,
         "validation": plan.watched or None,
-        # Without --early-stopping no epoch is too many, but the best one is kept all the same.
-        "early_stopping": flags.early_stopping or (NEVER if plan.watched else None),
+        # With --epochs and without --early-stopping no epoch is too many, but the best one is kept all the same.
+        "early_stopping": flags.early_stopping or (NEVER if plan.watched and flags.epochs else None),
         "seed": flags.seed,
         "dtype": flags.dtype,
         "overwrite": flags.overwrite,
@@ -246,7 +242,8 @@ def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first
     screen.fact("network", f"{shape}{bend}, {number(event.parameters)} parameters, {event.dtype}")
     screen.fact("loss", in_words(plan.loss))
     screen.fact("optimizer", optimizer_text(plan.optimizer))
-    screen.fact("steps", f"{event.epochs} epochs of {event.steps_per_epoch}, batches of {event.batch_size}, "
+    most = "up to " if event.open_ended else ""
+    screen.fact("steps", f"{most}{event.epochs} epochs of {event.steps_per_epoch}, batches of {event.batch_size}, "
                          f"seed {event.seed}")  # fmt: skip
     if event.lanes > 1:
         screen.fact("threads", number(event.lanes))

@@ -40,6 +40,9 @@ def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
         screen.fact("", as_typed(event.advice).replace("\n", "\n" + " " * 14))
     for event in ended.of(TrainingEnded):
         screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
+        if event.still_falling:
+            what = "validation loss" if plan.watched else "loss"
+            screen.fact("", f"the {what} was still falling; try: --epochs {2 * event.epochs}")
         if event.restored_best and event.best_epoch is not None:
             what = "validation loss" if plan.watched else "loss"
             screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the lowest, "

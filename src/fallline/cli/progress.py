@@ -28,7 +28,7 @@ class Reader(Protocol):
 def reader(started: Any) -> Iterator[Reader]:
     """The reader that suits standard output, for a run that `started` says has begun."""
     if not screen.is_terminal():
-        yield Plain(started.epochs)
+        yield Plain(started.epochs, started.open_ended)
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -46,22 +46,29 @@ def reader(started: Any) -> Iterator[Reader]:
 
 
 class Plain:
-    """About ten lines over a whole run: its first epochs, its last, and some in between."""
+    """About ten lines over a whole run: its first epochs, its last, and some in between.
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    open_ended: how many epochs there will be is not known; then each line comes after twice the epochs of the last.
+    """
+
+    def __init__(self, epochs: int, open_ended: bool = False) -> None:
+        self.epochs, self.open_ended = epochs, open_ended
         self.every = -(-epochs // PLAIN_LINES)
         self.widths: list[int] = []
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
             done = event.epoch + 1
-            if done % self.every == 0 or done == self.epochs:
+            if self.open_ended:
+                due = done & (done - 1) == 0
+            else:
+                due = done % self.every == 0
+            if due or done == self.epochs:
                 shown = facts(event)
                 # A column is as wide as its widest text so far, so that numbers stand under one another.
                 self.widths = [max(len(text), width) for text, width in zip(shown, self.widths or [0] * len(shown))]
                 cells = (text.ljust(width) for text, width in zip(shown, self.widths))
-                screen.say("   ".join([place(done, self.epochs), *cells]).rstrip())
+                screen.say("   ".join([place(done, self.epochs, self.open_ended), *cells]).rstrip())
 
 
 class Live:
@@ -69,8 +76,11 @@ class Live:
 
     def __init__(self, bars: Any, started: Any, width: int) -> None:  # bars: rich's Progress, imported late
         self.bars, self.epochs, self.width = bars, started.epochs, width
+        self.open_ended = started.open_ended
         total = started.epochs * started.steps_per_epoch
-        self.task = bars.add_task(place(0, self.epochs), total=total, completed=started.first_step, facts="")
+        self.task = bars.add_task(
+            place(0, self.epochs, self.open_ended), total=total, completed=started.first_step, facts=""
+        )
         self.last: EpochEnded | None = None
 
     def show(self, event: Event) -> None:
@@ -85,16 +95,16 @@ class Live:
 
     def put(self, epoch: int, step: int, shown: list[str]) -> None:
         """As much as fits: what stands between the losses and the speed goes first, then the speed."""
-        name = place(epoch, self.epochs)
+        name = place(epoch, self.epochs, self.open_ended)
         room = self.width - len(name) - BAR - TIME
         while len(shown) > 1 and len("  ".join(shown)) > room:
             shown.pop(-2 if len(shown) > 3 else -1)
         self.bars.update(self.task, description=name, completed=step, facts="  ".join(shown))
 
 
-def place(epoch: int, epochs: int) -> str:
-    """`epoch  7/60`, as wide for every epoch."""
-    return f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+def place(epoch: int, epochs: int, open_ended: bool = False) -> str:
+    """`epoch  7/60`, as wide for every epoch; `epoch    7` where 60 is only the most there may be."""
+    return f"epoch {epoch:>{len(str(epochs))}}" + ("" if open_ended else f"/{epochs}")
 
 
 def facts(event: EpochEnded) -> list[str]:

@@ -48,8 +48,8 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
     """Run the race with live standings; Ctrl-C ends it in good order, wherever it arrives."""
     import fallline as fl
 
-    first = journey.plan(singles[0], train.epochs_for, train.watched_of)
-    plans = [first, *(journey.plan(one, train.epochs_for, train.watched_of, first) for one in singles[1:])]
+    first = journey.plan(singles[0], train.watched_of)
+    plans = [first, *(journey.plan(one, train.watched_of, first) for one in singles[1:])]
     named = dict(zip((name_of(one, varied) for one in singles), singles, strict=True))
     planned = dict(zip(named, plans, strict=True))
     variants = [
@@ -58,7 +58,7 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
             "model": plan.network,
             "optimizer": plan.optimizer,
             "batch_size": plan.batch_size,
-            "epochs": plan.epochs,
+            "epochs": plan.flags.epochs,
             "seed": plan.flags.seed,
         }
         for name, plan in planned.items()

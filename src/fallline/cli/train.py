@@ -33,8 +33,6 @@ fallline train digits --out runs/long --epochs 500 --resume"""
 HIDDEN, BATCH, SMOOTHING = "128", "16", 0.1
 # A share so small that the lowest loss on it is an accident is not worth watching.
 WATCHED, FEWEST_WATCHED = 0.1, 10
-# Steps that a small network needs on a small table; an epoch of a large table has as many by itself.
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 10, 1000
 
 
 def ranges_of(record: type[Any]) -> dict[str, Range]:
@@ -76,7 +74,10 @@ class FLAGS:
     clip_norm: float | None = flag(None, OPTIMIZER["clip_norm"].doc, metavar="NORM", limits=OPTIMIZER["clip_norm"])
     batch_size: str = flag(BATCH, "rows of a step, or full", metavar="ROWS")
     epochs: int | None = flag(
-        None, f"{SETTINGS['epochs'].doc}; by default about {STEPS} steps' worth", metavar="N", limits=SETTINGS["epochs"]
+        None,
+        f"{SETTINGS['epochs'].doc}; by default as long as the validation loss falls",
+        metavar="N",
+        limits=replace(SETTINGS["epochs"], optional=False),
     )
     validation: float | None = flag(
         None,
@@ -99,11 +100,6 @@ class FLAGS:
     overwrite: bool = flag(False, "replace the run in --out")
     resume: bool = flag(False, "go on with the run in --out, with the same flags as before")
     debug: bool = flag(False, "show the traceback of an error")
-
-
-def epochs_for(steps_per_epoch: int) -> int:
-    """Passes that make about STEPS steps."""
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, -(-STEPS // steps_per_epoch)))
 
 
 def watched_of(rows: int) -> float:
@@ -133,7 +129,7 @@ def run(flags: FLAGS) -> None:
     from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
 
     check_threads(flags.threads)
-    plan = journey.plan(with_defaults(flags), epochs_for, watched_of)
+    plan = journey.plan(with_defaults(flags), watched_of)
     ended = journey.travel(plan)
     outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))
     if ended.reason == "diverged":

@@ -1,6 +1,7 @@
 """What trainings side by side have in common is made once: checked data, splits, digests, programs.
 
-Knows nothing of what it keeps. A training by itself shares nothing, and keeps nothing alive.
+Knows nothing of what it keeps, but that loops over other arrays are made as twins. A training by itself shares nothing,
+and keeps nothing alive.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

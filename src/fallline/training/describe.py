@@ -43,7 +43,8 @@ def described(job: Job) -> dict[str, Any]:
         "dtype": job.model.dtype.name,
         "threads": None if settings.threads is None else job.understood.threads,
         "recompute": job.recompute,
-        "early_stopping": form(job.understood.early_stopping),
+        # A rule that nobody asked for follows from the rest, and is no setting of the run.
+        "early_stopping": form(job.understood.early_stopping if settings.early_stopping else None),
         "checkpoints": form(settings.checkpoints),
         "data": data_of(job.train, job.common),
         "validation": validation,

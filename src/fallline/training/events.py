@@ -24,7 +24,7 @@ class TrainingStarted:
     parameters: int  # size of theta
     batch_size: int
     steps_per_epoch: int
-    epochs: int  # as asked; early stopping may end sooner
+    epochs: int  # as asked, or the most there will be; early stopping may end sooner
     loss: str
     optimizer: str
     task: str
@@ -35,6 +35,7 @@ class TrainingStarted:
     first_epoch: int = 0
     first_step: int = 0
     folder: str | None = None
+    open_ended: bool = False  # nobody asked for so many epochs: training goes on while the loss falls
     notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
 
 
@@ -100,6 +101,7 @@ class TrainingEnded:
     seconds: float  # of this call
     steps_per_second: float  # over the whole call, without validation
     folder: str | None = None
+    still_falling: bool = False  # the loss that was watched, when the limit came that ends a training by default
 
 
 Event = TrainingStarted | Progress | EpochEnded | CheckpointSaved | Diverged | TrainingEnded

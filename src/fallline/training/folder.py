@@ -1,6 +1,7 @@
 """The folder of a run: config.json, events.jsonl, checkpoints/, model.safetensors. Written by one process at a time.
 
-Whatever moment a process dies at, what is there can be read. Knows the run's state as named arrays only.
+Whatever moment a process dies at, what is there can be read. Knows the run's state as named arrays, its model as a
+whole, and nothing of how either is made.
 """
 
 import json

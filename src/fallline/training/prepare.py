@@ -19,6 +19,7 @@ from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.optim import Optimizer
 from fallline.training.common import ALONE, Common, Same
+from fallline.training.length import by_default
 from fallline.training.order import stream
 from fallline.training.settings import Settings, Understood, understood
 from fallline.training.split import all_but, chosen_rows, held_out
@@ -168,7 +169,13 @@ def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Unders
     if size > rows:
         notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
     size = min(size, rows)
-    epochs = int(settings.epochs)
+    assert told.optimizer is not None
+    if settings.epochs is None:
+        asked_rule = False if settings.early_stopping is False else told.early_stopping
+        length = by_default(model, told.optimizer, size, -(-rows // size), validated=held is not None, rule=asked_rule)
+        epochs, told = length.epochs, replace(told, early_stopping=length.rule)
+    else:
+        epochs = int(settings.epochs)
     assert told.optimizer is not None
     optimizer = told.optimizer.resolve(epochs * -(-rows // size))
     # All rows make one batch: their order would change nothing but the last bits of sums.

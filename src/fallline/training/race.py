@@ -1,7 +1,7 @@
 """Many trainings at once: variants of one training side by side, a slice of time each, on as many lanes as there are
 cores. Each is a Training like any other, on one lane, so its result is that of training it alone.
 
-Knows a training by its events only.
+Knows a training by its events, its result so far, and whether its next machine call may take long.
 """
 
 import math

@@ -108,6 +108,9 @@ class Run(Attributes):
         reason = {None: "not ended", "early_stopping": "stopped early"}.get(self.stop_reason, self.stop_reason)
         took = f", {end.seconds:.3g} s, {end.steps_per_second:,.0f} steps per second" if end is not None else ""
         lines.append(f"{reason} after {len(epochs):,} epochs{took}")
+        if end is not None and end.still_falling:
+            watched = "loss" if epochs[-1].validation_loss is None else "validation loss"
+            lines.append(f"the {watched} was still falling; try: epochs={2 * len(epochs)}")
         if epochs:
             shown = epochs[-1]
             if end is not None and end.restored_best:

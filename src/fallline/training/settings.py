@@ -28,7 +28,7 @@ class Settings:
 
     loss: Any = None
     optimizer: Any = "adam"
-    epochs: int = option(20, "passes over the training rows", at_least=1, whole=True)
+    epochs: int | None = option(None, "passes over the training rows", at_least=1, whole=True, optional=True)
     batch_size: int | str | None = option(32, "rows a step; the last batch may be smaller", at_least=1, whole=True,
                                           words=("full",), optional=True)  # fmt: skip
     validation: Any = None

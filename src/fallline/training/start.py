@@ -26,7 +26,7 @@ def train(
     *,
     loss: str | Loss | Callable[[Any, Any], Any] | None = None,
     optimizer: str | Optimizer = "adam",
-    epochs: int = 20,
+    epochs: int | None = None,
     batch_size: int | str | None = 32,
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
@@ -47,21 +47,24 @@ def train(
 
     model: a Sequential or another layer, whose parameters are drawn from the seed once the data are known; or a Model,
         whose parameters are where training starts (they are copied, never changed).
-    data: a pair (x, y), or anything with attributes x and y. x: (N, ...) real numbers; arrays that are float32 or
-        float64, contiguous and native are not copied where that is the precision of training, nor are memory-mapped
-        ones. y: as the loss wants it.
+    data: a pair (x, y), or anything with attributes x and y. x: (N, ...) real numbers. Contiguous native arrays of
+        float32 or float64 are read where they lie if that is the precision of training, if they are memory-mapped, or
+        if they are larger than 256 MiB (each batch is converted then); all others, a memory-mapped file of uint8 too,
+        are converted whole, once. y: as the loss wants it.
     loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
         where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
         function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
         For a loss that changes, train on from run.model with another one (docs/noise.md).
     optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
-    epochs: passes over the rows, >= 1.
+    epochs: passes over the rows, >= 1. None: as long as the validation loss falls, or the loss where there is no
+        validation, up to a limit in steps; `run.summary()` tells when it was still falling. With validation, the best
+        parameters are kept. The rule is EarlyStopping's, unless early_stopping gives another or is False.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
         their own order; so does a number above that of the rows.
     validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
         rows, (x, y); or None.
-    early_stopping: an EarlyStopping, a whole number for its patience, True for its defaults. Watches the validation
-        loss, or the loss where there is no validation.
+    early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
+        validation loss, or the loss where there is no validation.
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
     dtype: "float32" (the default) or "float64".

@@ -11,19 +11,29 @@ from fallline.config import saved
 from fallline.graph.op import Array
 from fallline.ranges import option
 
+# Without a patience in epochs: wait for so many steps and epochs, and this share of the steps to the last progress.
+WAIT_STEPS, WAIT_EPOCHS, WAIT_SHARE = 4000, 5, 0.5
+# And count as progress what lowers the loss by this share of it: a loss that creeps is not worth waiting for.
+PROGRESS = 1e-3
+
 
 @saved
 @dataclass(frozen=True)
 class EarlyStopping:
     """Stop when the loss has not got better for a while; the validation loss where there is one.
 
-    patience: epochs in a row without an improvement of more than min_delta before training stops.
+    patience: epochs in a row without an improvement of more than min_delta before training stops. None waits for
+        whichever is longest: 4000 steps, 5 epochs, half of the steps before the last improvement; and only what lowers
+        the loss by a thousandth counts as one. So it suits a table of 50 rows, whose epochs are two steps, as well.
     min_delta: in units of the loss.
     restore_best: the model ends with the parameters of its best epoch, however training ended; else with the last.
-    Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn.
+    Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn; patience that grows with
+    the steps done as in Bengio 2012, arXiv:1206.5533, section 3.1.
     """
 
-    patience: int = option(10, "epochs without improvement to wait", at_least=1, whole=True)
+    patience: int | None = option(
+        None, "epochs without improvement to wait; None: by steps", at_least=1, whole=True, optional=True
+    )
     min_delta: float = option(0.0, "improvement that counts, in units of the loss", at_least=0)
     restore_best: bool = option(True, "end with the best parameters", flag=True)
 
@@ -41,33 +51,73 @@ class Best:
         self.rule = rule
         self.epoch: int | None = None
         self.loss = math.nan
-        self.waited = 0
+        self.waited = 0  # epochs since the last progress
+        self.step = 0  # done
+        self._mark, self._mark_step = math.nan, 0  # the loss that counted as progress last, and when that was
         self._live = theta
         self.theta = np.array(theta) if rule is not None and rule.restore_best else None
 
-    def note(self, epoch: int, loss: float) -> bool:
-        """Take in an epoch's loss; whether it is the best so far."""
-        first = self.epoch is None or math.isnan(self.loss)
+    def note(self, epoch: int, loss: float, step: int = 0) -> bool:
+        """Take in an epoch's loss, and the steps done; whether it is the best so far."""
+        self.step = step
+        best = not math.isnan(loss) and (math.isnan(self.loss) or loss < self.loss)
+        if self._is_progress(loss, self.loss if self._counts_epochs else self._mark):
+            self.waited, self._mark, self._mark_step = 0, loss, step
+        else:
+            self.waited += 1
+        if best:
+            self.epoch, self.loss = epoch, loss
+            if self.theta is not None:
+                self.theta[...] = self._live
+        return best
+
+    @property
+    def _counts_epochs(self) -> bool:
+        return self.rule is not None and self.rule.patience is not None
+
+    def _is_progress(self, loss: float, before: float) -> bool:
+        if math.isnan(loss) or math.isnan(before):
+            return not math.isnan(loss)
         least = self.rule.min_delta if self.rule is not None else 0.0
-        first = first and not math.isnan(loss)
-        self.waited = 0 if first or loss < self.loss - least else self.waited + 1
-        if not (first or loss < self.loss):
-            return False
-        self.epoch, self.loss = epoch, loss
-        if self.theta is not None:
-            self.theta[...] = self._live
-        return True
+        if not self._counts_epochs and math.isfinite(before):
+            least = max(least, PROGRESS * abs(before))
+        return loss < before - least
 
     @property
     def has_waited_enough(self) -> bool:
-        return self.rule is not None and self.waited >= self.rule.patience
+        if self.rule is None:
+            return False
+        if self.rule.patience is not None:
+            return self.waited >= self.rule.patience
+        most = max(WAIT_STEPS, WAIT_SHARE * self._mark_step)
+        return self.waited >= WAIT_EPOCHS and self.step - self._mark_step >= most
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the last progress was made in the last tenth of the steps."""
+        return self.step > 0 and self._mark_step >= 0.9 * self.step
 
     def to_values(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "loss": self.loss if self.epoch is not None else None, "waited": self.waited}
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss if self.epoch is not None else None,
+            "waited": self.waited,
+            "mark": self._mark if math.isfinite(self._mark) else None,
+            "mark_step": self._mark_step,
+            "step": self.step,
+        }
 
     def restore(self, values: dict[str, Any], theta: Array | None) -> None:
-        """Go on from what `to_values` returned, and the theta kept then."""
+        """Go on from what `to_values` returned, and the theta kept then.
+
+        A run that kept no best theta knows none: it is looked for from here on.
+        """
+        if self.theta is not None and theta is None:
+            return
         self.epoch, self.waited = values["epoch"], values["waited"]
         self.loss = math.nan if values["loss"] is None else float(values["loss"])
+        mark = values.get("mark", values["loss"])
+        self._mark = math.nan if mark is None else float(mark)
+        self._mark_step, self.step = values.get("mark_step", 0), values.get("step", 0)
         if self.theta is not None and theta is not None:
             self.theta[...] = theta

@@ -179,6 +179,7 @@ class Training(Iterator[Event]):
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,
             folder=str(self._folder.path) if self._folder is not None else None,
+            open_ended=job.understood.given.epochs is None,
             notes=(*job.notes, *self._notes()),
         )
 
@@ -254,7 +255,9 @@ class Training(Iterator[Event]):
         stepper, measured = self._stepper, self._evaluation
         validation_loss, metrics = (None, {}) if measured is None else (measured.loss, measured.values)
         self._loss = stepper.loss
-        is_best = self._best.note(stepper.epoch, self._loss if validation_loss is None else validation_loss)
+        is_best = self._best.note(
+            stepper.epoch, self._loss if validation_loss is None else validation_loss, stepper.step
+        )
         return EpochEnded(
             stepper.epoch, stepper.step, self._loss, validation_loss, metrics, self._rate_at(stepper.step - 1), seconds,
             rate, is_best,
@@ -329,5 +332,6 @@ class Training(Iterator[Event]):
                 seconds=self._spent,
                 steps_per_second=(step - self._steps_before) / took if took > 0 else 0.0,
                 folder=str(folder.path) if folder is not None else None,
+                still_falling=reason == "finished" and self.job.understood.given.epochs is None and best.is_falling,
             )
         )
