@@ -1,11 +1,16 @@
-"""What every test shares: one BLAS thread, and one Hypothesis profile that finds the same examples every time."""
+"""What every test shares: one BLAS thread, lanes at work however busy the machine is, and one Hypothesis profile that
+finds the same examples every time."""
 
 import os
+from collections.abc import Iterator
 
 # Before NumPy is imported: two OpenBLAS pools on a few cores make every test worker slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from fallline.program.governor import Governor
 
 settings.register_profile(
     "fallline",
@@ -16,3 +21,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fallline")
+
+
+class _Everyone(Governor):
+    """Takes all lanes however busy the machine is: no test is about one lane unless it says so."""
+
+    def choose(self, steps: int) -> tuple[bool, int]:
+        return True, steps
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _all_lanes_at_work() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fallline.program.machine.Governor", _Everyone)
+        yield

@@ -2,6 +2,6 @@
 
 A face: nothing in the library depends on it. `cases` says what is timed, `peers` and `ours` are the competitors,
 `worker` runs one of them in a process of its own, `field` holds the processes, `race` lets them take turns. `many`,
-`fresh`, `costs` and `growth` measure what is no race, each a line of a table of measures, and `limits` what the machine
-can do at all. `results` keeps it all, and `report` writes it down.
+`crowd`, `fresh`, `costs` and `growth` measure what is no race, each a line of a table of measures, and `limits` what
+the machine can do at all. `results` keeps it all, and `report` writes it down.
 """

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fallline.bench import costs, fresh, growth, limits, many, report, results
+from fallline.bench import costs, crowd, fresh, growth, limits, many, report, results
 from fallline.bench.cases import CASES, Case
 from fallline.bench.field import Field
 from fallline.bench.machine import libraries, machine
@@ -30,7 +30,7 @@ EPILOG = """examples:
   python -m fallline.bench --write docs/benchmarks.md --readme README.md
   python -m fallline.bench --from docs/benchmarks.json --write docs/benchmarks.md"""
 
-MEASURES: tuple[Measure, ...] = (*many.MEASURES, *fresh.MEASURES, *costs.MEASURES, *growth.MEASURES)
+MEASURES: tuple[Measure, ...] = (*many.MEASURES, *crowd.MEASURES, *fresh.MEASURES, *costs.MEASURES, *growth.MEASURES)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Measures what kinds of work cost on this machine, with the machine's own programs. costs.py keeps the result."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 import fallline.ops  # noqa: F401  (what the measured functions are traced into)
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
-from fallline.program.costs import Costs
+from fallline.program import lanes
+from fallline.program.costs import Costs, usual
 from fallline.program.lanes import Schedule
 from fallline.program.lower import lower
 from fallline.program.machine import Program
@@ -37,24 +38,26 @@ def calibrate() -> Costs:
 def _nanoseconds(function: Any, arrays: Sequence[Array]) -> float:
     """The least time of a run, over several."""
     inputs = tuple(new_input(a.shape, a.dtype) for a in arrays)
-    return _best(Program(lower(Graph(inputs, (function(*inputs),))), arrays), 20)
+    return _best(Program(lower(Graph(inputs, (function(*inputs),))), arrays).run, 20)
 
 
-def _best(program: Any, steps: int) -> float:
+def _best(run: Callable[[int], object], steps: int) -> float:
     best = float("inf")
     for _ in range(9):
         start = time.perf_counter_ns()
-        program.run(steps)
+        run(steps)
         best = min(best, (time.perf_counter_ns() - start) / steps)
     return best
 
 
 def _meeting() -> float:
     """What it takes two lanes to meet: a step with almost no work, long enough to forget the start of the threads."""
-
+    if not lanes.possible():
+        return usual().meeting
     state = np.zeros(2)
     node = new_input(state.shape, state.dtype)
     program = Program(lower(Graph((node,), (node + 1,))), [state], threads=2)
     program.schedule = Schedule(((program.instructions[0], None), (None,)), 0.0)
     program._assemble()
-    return _best(program, 20_000)
+    never_asked = np.zeros(1, np.int64)
+    return _best(lambda steps: program.run_shared(steps, never_asked.ctypes.data), 20_000)

@@ -3,7 +3,6 @@
 Both promise arrays of their own: never the caller's, never a constant's, and no two results share memory.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
 from fallline.program import reference
+from fallline.program.forks import renewed
 from fallline.program.lanes import checked
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
@@ -40,7 +40,7 @@ class Call:
     def __init__(self, graph: Graph, threads: int) -> None:
         self.graph, self.threads = graph, threads
         self.program: Program | None = None
-        self.lock = threading.Lock()
+        self.lock = renewed(self, "lock")
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
         inputs = self.graph.inputs

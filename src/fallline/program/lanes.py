@@ -38,6 +38,10 @@ LONG, LEFT, PIECES = 100_000.0, 1 / 8, 8
 # Nanoseconds that a long step goes on for without looking whether it is to stop.
 PATIENCE = 2e7
 
+# Nanoseconds that a waiting lane spins before it sleeps; where lanes are more than cores, so that they run in turn.
+SPIN, SPIN_IN_TURN = 150_000, 5_000
+# What the last meeting of a run decided, in its last two bits: to end the run although there are steps left.
+LEFT_EARLY = 2
 # What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.
 GIVEN_UP = (1 << 62) + 1
 
@@ -172,12 +176,16 @@ def best(
 ) -> Schedule | None:
     """The quickest schedule for at most so many lanes by the estimates; None where one lane does best."""
     alone = sum(instruction.work + CALL for instruction in instructions)
-    # A lane that waits gives its core away by a call that only POSIX systems have.
-    if os.name != "posix" or most < 2 or alone < SHORT:
+    if not possible() or most < 2 or alone < SHORT:
         return None
     counts = sorted({most, *(2**i for i in range(1, int(math.log2(most)) + 1))})
     found = min((schedule(instructions, n, watch_end, span) for n in counts), key=lambda s: s.nanoseconds)
     return found if found.nanoseconds < GAIN * alone else None
+
+
+def possible() -> bool:
+    """Whether this system has lanes: one that waits reads the clock, and sleeps, by calls that POSIX systems have."""
+    return os.name == "posix"
 
 
 class Crew:
@@ -342,4 +350,4 @@ def checked(threads: int | None) -> int:
     return int(threads)
 
 
-__all__ = ["Crew", "Schedule", "available", "best", "checked", "crew", "rest", "schedule"]
+__all__ = ["Crew", "Schedule", "available", "best", "checked", "crew", "possible", "rest", "schedule"]

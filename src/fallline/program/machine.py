@@ -6,7 +6,7 @@ alive by the program. Knows nothing of graphs beyond what lower.py made of them.
 
 import copy
 import sys
-import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +15,9 @@ from fallline.errors import ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
 from fallline.program.draft import commit, draft
-from fallline.program.instructions import STATUS, STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.forks import renewed
+from fallline.program.governor import Governor
+from fallline.program.instructions import CALL, STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
 from fallline.program.plan import ALIGNMENT
@@ -122,19 +124,21 @@ class Program:
         from fallline.program.kernels import store
         from fallline.program.kernels.wrap import LANE_RUNNER, LONG_RUNNER, RUNNER
 
-        per_lane = self.schedule.lanes if self.schedule else (self.instructions,)
+        # A program with lanes has a table for one lane besides, for when others keep the cores busy.
+        alone = (self.instructions,)
+        per_lane = (*self.schedule.lanes, *alone) if self.schedule else alone
         every = [ins for lane in per_lane for ins in map(lanes.done_by, lane) if ins is not None]
         if self.schedule:
             verify(every, self.buffers)
-        self.is_long = self.draft.nanoseconds > lanes.PATIENCE
-        runner = LANE_RUNNER if self.schedule else LONG_RUNNER if self.is_long else RUNNER
-        store.prepare([runner, *(instruction.source for instruction in every)])
-        self.runner = store.function(runner)
+        self.is_long = sum(ins.work + CALL for ins in self.instructions) > lanes.PATIENCE
+        runners = [LONG_RUNNER if self.is_long else RUNNER, *([LANE_RUNNER] if self.schedule else [])]
+        store.prepare([*runners, *(instruction.source for instruction in every)])
+        self.runner, self.lane_runner = store.function(runners[0]), store.function(runners[-1])
         self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
         self.fixups: dict[int, list[tuple[int, int]]] = {}
         self.own: list[int] = []  # places in the rows that point into the arena
-        self.tables = []
-        asking = self._meetings_before_commit(per_lane)
+        tables = []
+        asking = self._meetings_before_commit(per_lane[: len(per_lane) - 1])
         at = 0
         for lane in per_lane:
             table = np.zeros((len(lane), 3), np.int64)
@@ -148,13 +152,19 @@ class Program:
                 offer = row.number if isinstance(row, lanes.Offer) else 0
                 table[i] = store.address(instruction.source), self.rows.ctypes.data + at * WORD, offer
                 at = self._write_row(at, instruction)
-            self.tables.append(table)
-        self.entries = entries(self.tables)
-        self.lock = threading.Lock()
+            tables.append(table)
+        self._enter(tables)
+        self.lock = renewed(self, "lock")
+
+    def _enter(self, tables: list[Array]) -> None:
+        """Run these tables from now on: one for each lane, and the last for one lane alone."""
+        self.tables, self.alone_table = tables[:-1] or tables, tables[-1]
+        self.entries, (self.alone_entry,) = entries(self.tables), entries([self.alone_table])
+        self.governor = Governor()
 
     def _meetings_before_commit(self, per_lane: Sequence[Sequence[lanes.Row]]) -> int:
         """How many meetings of the lanes there are before any of them changes an array of the caller."""
-        return min(lane[: commit(lane, self.buffers)].count(None) for lane in per_lane)
+        return min((lane[: commit(lane, self.buffers)].count(None) for lane in per_lane), default=0)
 
     def _write_row(self, at: int, instruction: Instruction) -> int:
         """One instruction's arguments from place `at` on; returns where the next may begin."""
@@ -177,7 +187,7 @@ class Program:
         if len(arrays) != len(self.arrays):
             raise ProgramError(f"the program works on {len(self.arrays)} arrays, got {len(arrays)}")
         other = copy.copy(self)
-        other.lock = threading.Lock()
+        other.lock = renewed(other, "lock")
         other.arena = aligned_bytes(self.arena.nbytes)
         other.arena[self.plan.size :] = self.arena[self.plan.size :]  # the constants
         shift = other.arena.ctypes.data - self.arena.ctypes.data
@@ -186,10 +196,10 @@ class Program:
         other.rows = self.rows.copy()
         other.rows[self.own] += shift
         other.addresses = [address + shift for address in self.addresses]  # those of inputs are put right below
-        other.tables = [table.copy() for table in self.tables]
-        for table in other.tables:
+        tables = [table.copy() for table in (*(self.tables if self.schedule else ()), self.alone_table)]
+        for table in tables:
             table[table[:, 0] != 0, 1] += other.rows.ctypes.data - self.rows.ctypes.data
-        other.entries = entries(other.tables)
+        other._enter(tables)
         other.arrays = list(self.arrays)
         for number, array in enumerate(arrays):
             other.rebind(number, array)
@@ -265,23 +275,50 @@ class Program:
 
     def _run_alone(self, steps: int, asked: int) -> int:
         more = (self.draft.commit, asked) if self.is_long else ()
-        return self.runner(*self.entries[0], self.watch_end, self.addresses[STATUS], steps, *more)
+        return self.runner(*self.alone_entry, self.watch_end, self.addresses[STATUS], steps, *more)
 
     def _run_lanes(self, steps: int, asked: int) -> int:
-        count = len(self.tables)
+        """On all lanes or on one, as it pays at the moment: which of them it is never enters the arithmetic."""
+        done = 0
+        while True:
+            shared, most = self.governor.choose(steps - done)
+            begun, left = time.perf_counter(), False
+            if shared:
+                made, useful, left = self.run_shared(most, asked)
+                self.governor.shared(made, time.perf_counter() - begun, useful, left)
+            else:
+                made = self._run_alone(most, asked)
+                self.governor.alone(made, time.perf_counter() - begun)
+            done += made
+            if done == steps or (made < most and not left):
+                return done
+
+    def run_shared(self, steps: int, asked: int) -> tuple[int, float, bool]:
+        """Up to so many steps on all lanes: how many were made, the processor seconds of all lanes without those they
+        spent waiting, and whether they left early because they waited for most of the time."""
+        assert self.schedule is not None
+        runner, count, offers = self.lane_runner, len(self.tables), self.schedule.offers
         # Words of this run alone: a lane that was given up may still look at those of the run before.
-        offers = self.schedule.offers if self.schedule else 0
-        meetings = aligned_bytes((2 + offers) * ALIGNMENT).view(np.int64)
-        shared = meetings.ctypes.data
+        words = aligned_bytes((4 + offers + count) * ALIGNMENT).view(np.int64)
+        shared, now = words.ctypes.data, words.ctypes.data + (4 + offers) * ALIGNMENT
+        patience = lanes.SPIN if count <= lanes.available() else lanes.SPIN_IN_TURN
+        clock, begun = time.CLOCK_MONOTONIC, time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        busy = [0.0] * count
 
         def work(lane: int) -> int:
-            return self.runner(*self.entries[lane], self.addresses[STATUS], shared, count, steps, asked)
+            before = time.thread_time()
+            table, status, its = self.entries[lane], self.addresses[STATUS], now + lane * ALIGNMENT
+            made = runner(*table, status, shared, count, steps, asked, clock, its, begun, patience)
+            busy[lane] = time.thread_time() - before
+            return made
 
         def give_up() -> None:
-            meetings[ALIGNMENT // WORD] = lanes.GIVEN_UP
+            words[ALIGNMENT // WORD] = lanes.GIVEN_UP
 
         with lanes.crew(count - 1) as crew:
-            return crew.run(work, count, give_up)
+            made = crew.run(work, count, give_up)
+        decision, _, spun = (int(words[i * ALIGNMENT // WORD]) for i in (1, 2, 3))
+        return made, sum(busy) - spun * 1e-9, decision & 3 == lanes.LEFT_EARLY
 
     def value(self, ref: Ref) -> Array:
         """A window's elements as an array over the program's own memory; copy it before the next run."""

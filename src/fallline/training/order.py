@@ -3,11 +3,10 @@
 So a resumed run, or one cut into other pieces, sees the same rows in the same order. Knows nothing of models.
 """
 
-from threading import Lock
-
 import numpy as np
 
 from fallline.graph.op import Array
+from fallline.program.forks import renewed
 
 # What a seed is used for; each purpose draws from a stream of its own.
 PURPOSES = ("initial parameters", "validation rows", "order", "ensemble members")
@@ -39,7 +38,7 @@ class Order:
         # Filled when the first epoch is placed.
         self.buffer = np.empty(self.epochs_per_block * len(rows), np.int64) if shuffle else np.ascontiguousarray(rows)
         self._filled: int | None = None
-        self._lock = Lock()
+        self._lock = renewed(self, "_lock")
 
     @property
     def takes_long(self) -> bool:

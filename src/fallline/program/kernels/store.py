@@ -22,13 +22,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fallline.program.forks import renewed
 from fallline.program.kernels import bound
 from fallline.program.kernels.build import ENTRY, Built, build, by_numba, described
 from fallline.program.kernels.link import link
 
 _addresses: dict[str, int] = {}
 _kept: list[Any] = []  # what was compiled here: code may be Numba's copy, or point to what an op holds
-_lock = threading.RLock()
+_lock = renewed(sys.modules[__name__], "_lock", threading.RLock)
 _written = 2**62  # bytes since kernels were counted
 PATIENCE = 2.0  # seconds
 SLOW = "fallline: compiling kernels that this machine has not had yet; they are kept for next time"
@@ -224,16 +225,6 @@ def function(source: str) -> Callable[..., int]:
 @cache
 def _words(arguments: int) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arguments)
-
-
-def _renew_lock() -> None:
-    """In a forked child: the thread that held it is not there."""
-    global _lock
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def loaded() -> bool:

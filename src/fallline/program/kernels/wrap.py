@@ -76,6 +76,8 @@ def _runner(arguments: str, body: str, imports: str = "call_kernel, word_pointer
     )
 
 
+READ_CLOCK = 'read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))\n'
+
 # The compiled heart of the machine. A table has a line of three words for each row: the address of a kernel, that of
 # its argument row, and a number that lanes use. A kernel stops the machine by writing the status. Like every kernel
 # these live in the cache folder, so that an edit of what they call is never missed.
@@ -138,40 +140,61 @@ ROW_RUNNER = _runner(
 
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
 # and lets all go on with one decision. A row with a number is an offer: all lanes come to it, the first one takes it.
-# `shared` holds words 64 bytes apart: arrivals, (meetings held * 2 + stop), and how often lanes came to each offer.
 # A meeting with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it
 # is asked to: `asked` is the address of a word that somebody else may set at any time.
-# A waiting lane spins, since the others are only nanoseconds behind, but gives its core away if it waits for long:
-# on a busy machine they may not be running at all.
+# `shared` holds words 64 bytes apart: arrivals; (meetings held * 4 + 1 to stop + 2 to leave after this step); how many
+# nanoseconds lanes have waited, and spun; and how often lanes came to each offer.
+# A waiting lane spins, since the others are only nanoseconds behind; after `patience` it sleeps, for they may not be
+# running at all, and whoever spins or yields gives away the processor time that it will need. All leave where one lane
+# at a time has worked for most of the time since `begun`. `now` is where the clock puts seconds and nanoseconds.
 LANE_RUNNER = _runner(
-    "table, rows, status, shared, lanes, steps, asked",
+    "table, rows, status, shared, lanes, steps, asked, clock, now, begun, patience",
     """
-    line, words = word_pointer(table), word_pointer(status)
-    meeting = 0
+    line, words, time = word_pointer(table), word_pointer(status), word_pointer(now)
+    meeting, seen = 0, 0
     for step in range(steps):
         for i in range(rows):
             kernel, operands, offer = line[3 * i], line[3 * i + 1], line[3 * i + 2]
             if kernel != 0:
-                if offer == 0 or add_atomic(shared + 64 * (1 + offer), 1) == lanes * step:
+                if offer == 0 or add_atomic(shared + 64 * (3 + offer), 1) == lanes * step:
                     call_kernel(kernel, operands)
                 continue
             meeting += 1
             if add_atomic(shared, 1) == lanes * meeting - 1:
                 stop = words[0] != 0 or (operands != 0 and load_atomic(asked) != 0)
-                store_atomic(shared + 64, 2 * meeting + (1 if stop else 0))
-            waited = 0
+                decision = 4 * meeting + (1 if stop else 0)
+                waited = load_atomic(shared + 128)
+                if i == rows - 1 and waited > 4000000:
+                    read_clock(clock, now)
+                    if 4 * waited > (4 * lanes - 5) * (time[0] * 1000000000 + time[1] - begun):
+                        decision += 2
+                store_atomic(shared + 64, decision)
+            turns, since = 0, 0
             seen = load_atomic(shared + 64)
-            while seen < 2 * meeting:
-                waited += 1
-                if waited > 4000:
-                    give_way()
+            while seen < 4 * meeting:
+                turns += 1
+                if turns & 255 == 0:
+                    read_clock(clock, now)
+                    at = time[0] * 1000000000 + time[1]
+                    if since == 0:
+                        since = at
+                    elif at - since > patience:
+                        doze(10)
+                        turns |= 255
                 seen = load_atomic(shared + 64)
+            if since != 0:
+                read_clock(clock, now)
+                waited = time[0] * 1000000000 + time[1] - since
+                add_atomic(shared + 128, waited)
+                add_atomic(shared + 192, min(waited, patience))
             if seen & 1:
                 return step
+        if seen & 2:
+            return step + 1
     return steps
     """,
     "add_atomic, call_kernel, load_atomic, store_atomic, word_pointer",
-    'give_way = types.ExternalFunction("sched_yield", types.int32())',
+    READ_CLOCK + 'doze = types.ExternalFunction("usleep", types.int32(types.uint32))',
 )
 
 # Steps with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
@@ -191,5 +214,5 @@ CLOCKED_RUNNER = _runner(
             return step
     return steps
     """,
-    outside='read_clock = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.intp))',
+    outside=READ_CLOCK,
 )
