@@ -2,6 +2,7 @@
 finds the same examples every time."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 # Before NumPy is imported: two OpenBLAS pools on a few cores make every test worker slower.
@@ -11,6 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from fallline.program.governor import Governor
+
+# Whoever started the tests may have had these ignored, as shells do for what runs in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile(
     "fallline",

@@ -3,8 +3,12 @@
 Names are looked up when they are first used, so that importing the package loads nothing heavy.
 """
 
-import importlib
-from typing import Any
+from __future__ import annotations
+
+# Nothing is imported here, so that a command hears Ctrl-C from its first milliseconds on.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -51,6 +55,8 @@ def __getattr__(name: str) -> Any:
         from fallline.errors import UnknownNameError
 
         raise UnknownNameError(f"module {__name__!r}", name, _names)
+    import importlib
+
     module, _, attribute = _PUBLIC[name].partition(":")
     found = importlib.import_module(module)
     value = getattr(found, attribute) if attribute else found

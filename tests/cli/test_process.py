@@ -77,7 +77,9 @@ def test_a_process_without_an_output_trains_all_the_same(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
-def test_ctrl_c_ends_in_good_order_and_the_run_can_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_in_good_order_and_the_run_can_go_on(tmp_path: Path, name: str) -> None:
+    asks = getattr(signal, name)
     line = [*COMMAND, "train", "digits", "--epochs", "1000000", "--out", "run"]
     with subprocess.Popen(
         line, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -90,19 +92,72 @@ def test_ctrl_c_ends_in_good_order_and_the_run_can_go_on(tmp_path: Path) -> None
         events = tmp_path / "run" / "events.jsonl"
         while '"epoch_ended"' not in (events.read_text() if events.exists() else ""):
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asks)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (128 + asks, "")
     assert "interrupted" in out and "accuracy" in out
+    assert (tmp_path / "run" / "model.safetensors").is_file()
     again = [*COMMAND, "train", "digits", "--epochs", "1000000", "--out", "run", "--resume"]
     with subprocess.Popen(
         again, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert any(text.startswith("resumed ") for text in iter(process.stdout.readline, "\n"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asks)
         process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + asks
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+def test_a_race_asked_to_end_saves_every_variant(tmp_path: Path) -> None:
+    line = [*COMMAND, "race", "iris", "--learning-rate", "0.001,0.01", "--epochs", "900000000", "--out", "runs"]
+    with subprocess.Popen(
+        line, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any(text.strip() == "" for text in iter(process.stdout.readline, ""))  # the end of the header
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "")
+    assert len(list((tmp_path / "runs").glob("*/model.safetensors"))) == 2
+
+
+def test_a_terminal_that_is_closed_ends_the_run_saved(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    line = [*COMMAND, "train", "iris", "--epochs", "900000000", "--out", "run"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execve(line[0], line, environment())
+    events = tmp_path / "run" / "events.jsonl"
+    while '"epoch_ended"' not in (events.read_text(encoding="utf-8") if events.exists() else ""):
+        os.read(terminal, 65536)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+INTERRUPTED = """
+import runpy, sys
+module, wanted = sys.argv[1:]
+class Finder:
+    def find_spec(name, *more):
+        if name == wanted:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+sys.argv[1:] = ["--help"]
+runpy.run_module(module, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module, wanted", [
+    ("fallline.cli", "fallline.cli.shell"), ("fallline.cli", "fallline.cli.exits"), ("fallline.cli", "typer"),
+    ("fallline.bench", "fallline.bench.command"), ("fallline.bench", "numpy"),
+])  # fmt: skip
+def test_ctrl_c_during_an_import_is_a_word_and_no_traceback(tmp_path: Path, module: str, wanted: str) -> None:
+    line = [sys.executable, "-c", INTERRUPTED, module, wanted]
+    done = subprocess.run(line, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
 
 
 def in_terminal(line: list[str], folder: Path, columns: int, **more: str) -> tuple[int, str]:

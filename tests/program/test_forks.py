@@ -6,7 +6,6 @@ import select
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -151,15 +150,15 @@ import numpy as np
 import fallline as fl
 warnings.simplefilter("ignore")
 def compile_some(seed):
-    for i in range(3):
+    for i in range(1):
         c = float(seed + i)
         fl.compile(lambda x: np.tanh(x * 1.5) * np.exp(-x) + np.sqrt(x * x + c * x ** (3 + i)))(np.ones(7))
 compile_some(100)  # what is imported for it, too
 thread = threading.Thread(target=compile_some, args=(1,))
 thread.start()
 children = []
-for i in range(3):
-    time.sleep(0.3)
+for i in range(2):
+    time.sleep(0.1)
     child = os.fork()
     if child == 0:
         faulthandler.dump_traceback_later(40, exit=True)
@@ -174,7 +173,6 @@ print(codes)
 
 def test_a_child_compiles_kernels_while_another_thread_of_its_parent_did(tmp_path):
     environment = {**os.environ, "FALLLINE_CACHE": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
-    begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", COMPILING], env=environment, capture_output=True, text=True,
                           timeout=4 * ALLOWED)  # fmt: skip
-    assert done.stdout == "[7, 7, 7]\n", (done.stderr, time.monotonic() - begun)
+    assert done.stdout == "[7, 7]\n", done.stderr

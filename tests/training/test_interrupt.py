@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -254,3 +256,61 @@ def test_an_order_made_late_is_the_same(labelled: Any, monkeypatch: pytest.Monke
     usual = fl.fit(NETWORK, labelled, **SETTINGS)
     monkeypatch.setattr("fallline.training.order._MANY", 0)
     assert fl.fit(NETWORK, labelled, **SETTINGS).model.theta.tobytes() == usual.model.theta.tobytes()
+
+
+ASKED_TO_END = """
+import os, signal, sys
+import numpy as np
+import fallline as fl
+from fallline.training.stepper import Stepper
+number = getattr(signal, sys.argv[1])
+handlers = {"usual": signal.SIG_DFL, "ignored": signal.SIG_IGN, "mine": lambda *_: print("mine")}
+signal.signal(number, handlers[sys.argv[2]])
+run_on, sent = Stepper._run, []
+def interrupted(self, limit):
+    if self.step >= 11 and not sent:
+        sent.append(1)
+        os.kill(os.getpid(), number)
+    return run_on(self, limit)
+Stepper._run = interrupted
+x, y = np.random.default_rng(0).standard_normal((40, 4)), np.arange(40) % 3
+told = {"loss": "cross_entropy", "epochs": 9, "batch_size": 8, "out": "run"}
+if sys.argv[3] == "fit":
+    run = fl.fit(fl.nn.mlp((4,), 3), (x, y), **told)
+elif sys.argv[3] == "train":
+    for event in (training := fl.train(fl.nn.mlp((4,), 3), (x, y), **told)):
+        pass
+    run = training.run
+else:
+    run = fl.race(fl.nn.mlp((4,), 3), (x, y), variants=[{"seed": 0}], **told)
+print(run.stop_reason)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="these signals are of POSIX systems")
+@pytest.mark.parametrize("how", ["fit", "train", "race"])
+@pytest.mark.parametrize("name, handled, code, said", [
+    ("SIGTERM", "usual", -signal.SIGTERM, ""), ("SIGHUP", "usual", -1, ""), ("SIGHUP", "ignored", 0, "finished\n"),
+    ("SIGTERM", "mine", 0, "mine\nfinished\n"),
+])  # fmt: skip
+def test_a_process_that_is_asked_to_end_saves_its_training_first(
+    tmp_path: Path, name: str, handled: str, code: int, said: str, how: str
+) -> None:
+    if how != "fit" and handled != "usual":
+        return
+    line = [sys.executable, "-c", ASKED_TO_END, name, handled, how]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, said, "")
+    folder = next((tmp_path / "run").glob("**/model.safetensors")).parent
+    reason = fl.load_run(folder).stop_reason
+    assert reason == ("interrupted" if handled == "usual" else "finished")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="a signal of POSIX systems")
+def test_handlers_are_as_before_after_a_training(labelled: Any) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    fl.fit(NETWORK, labelled, **SETTINGS)
+    training = fl.train(NETWORK, labelled, **SETTINGS)
+    for _ in training:
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -9,7 +9,7 @@ from typing import Any
 
 from fallline import optim
 from fallline.cli import progress, screen
-from fallline.cli.exits import UsageProblem
+from fallline.cli.exits import UsageProblem, let_output_go
 from fallline.cli.source import open_data
 from fallline.data import sets
 from fallline.data.dataset import Dataset, Rows, split
@@ -59,6 +59,7 @@ class Ended:
     events: tuple[Event, ...]
     folder: Path | None
     profile: Callable[[], Any] | None = None  # measures where the time of a step goes
+    signal: int | None = None  # what stopped it, if a signal did
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -150,12 +151,13 @@ def can_learn(task: str, data: Dataset) -> bool:
 
 
 def travel(plan: Plan) -> Ended:
-    """Train with live progress; Ctrl-C ends in good order, wherever it arrives."""
+    """Train with live progress; Ctrl-C, SIGTERM and SIGHUP end in good order, wherever they arrive."""
     with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
         training, folder = begun(plan)
     events: list[Event] = []
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
+        training.interrupts.passes_on = False
         with training.interrupts:
             events.append(next(training))
             header(plan, events[0])
@@ -167,12 +169,14 @@ def travel(plan: Plan) -> Ended:
         raise
     except OSError:  # whoever read the output went away, or it cannot be written
         finish(training)
-        raise
+        if training.interrupts.signal is None:
+            raise
+        let_output_go()  # a terminal that was closed
     except KeyboardInterrupt:  # the second one: no more waiting
         training.close()
     last = events[-1] if events else None
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
-    return Ended(reason, training.run.model, tuple(events), folder, training.run.profile)
+    return Ended(reason, training.run.model, tuple(events), folder, training.run.profile, training.interrupts.signal)
 
 
 def finish(training: Any) -> None:

@@ -64,14 +64,14 @@ FLAGS: type[Any] = dataclasses.make_dataclass(
 
 def run(flags: Any) -> None:
     from fallline.cli import standings
-    from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
+    from fallline.cli.exits import DIVERGED, Exit, stopped_by
 
     train.check_threads(flags.threads)
     singles = combinations(flags)
     race = standings.travel(flags, singles, varied(singles))
     standings.show(race)
     if race.result.stop_reason == "interrupted":
-        raise Exit(INTERRUPTED)
+        raise Exit(stopped_by(race.signal))
     if race.has_no_winner:
         raise Exit(DIVERGED)
 

@@ -10,7 +10,17 @@ from contextlib import suppress
 from typing import Any
 
 from fallline.cli.commands import COMMANDS
-from fallline.cli.exits import FAILED, INTERRUPTED, MEANINGS, OK, READER_GONE, USAGE, Exit, UsageProblem
+from fallline.cli.exits import (
+    FAILED,
+    INTERRUPTED,
+    MEANINGS,
+    OK,
+    READER_GONE,
+    USAGE,
+    Exit,
+    UsageProblem,
+    let_output_go,
+)
 from fallline.errors import FalllineError
 
 ABOUT = "Trains neural networks by gradient descent with backpropagation, and shows every step."
@@ -138,12 +148,6 @@ def show_version(asked: bool) -> None:
 
         print(f"fallline {fallline.__version__}")
         raise typer.Exit(OK)
-
-
-def let_output_go() -> None:
-    """What is left in the output's buffer goes nowhere: it must not be tried again, and fail again, at exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def told(error: Exception) -> tuple[str, int]:

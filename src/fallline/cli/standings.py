@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from fallline.cli import journey, screen, train
+from fallline.cli.exits import let_output_go
 from fallline.cli.flags import switch
 from fallline.cli.journey import Ended, Plan
 from fallline.cli.outcome import tested
@@ -34,6 +35,7 @@ class Raced:
     singles: dict[str, train.FLAGS]
     plans: dict[str, Plan]
     result: Race
+    signal: int | None = None  # what stopped it, if a signal did
 
     @property
     def best(self) -> str:
@@ -68,6 +70,7 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
         racing = fl.racing(first.network, journey.rows_of(first), variants, threads=flags.threads, **settings)
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
+        racing.interrupts.passes_on = False
         with racing.interrupts:
             started = next(racing)
             assert isinstance(started, RaceStarted)
@@ -79,10 +82,12 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
         raise
     except OSError:  # whoever read the output went away, or it cannot be written
         journey.finish(racing)
-        raise
+        if racing.interrupts.signal is None:
+            raise
+        let_output_go()  # a terminal that was closed
     except KeyboardInterrupt:  # the second one: no more waiting
         racing.close()
-    return Raced(varied, named, planned, racing.race)
+    return Raced(varied, named, planned, racing.race, racing.interrupts.signal)
 
 
 def name_of(one: train.FLAGS, varied: Sequence[str]) -> str:

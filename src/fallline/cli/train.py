@@ -126,7 +126,7 @@ def check_threads(threads: int | None) -> None:
 
 def run(flags: FLAGS) -> None:
     from fallline.cli import journey, outcome
-    from fallline.cli.exits import DIVERGED, INTERRUPTED, Exit
+    from fallline.cli.exits import DIVERGED, Exit, stopped_by
 
     check_threads(flags.threads)
     plan = journey.plan(with_defaults(flags), watched_of)
@@ -135,4 +135,4 @@ def run(flags: FLAGS) -> None:
     if ended.reason == "diverged":
         raise Exit(DIVERGED)
     if ended.reason == "interrupted":
-        raise Exit(INTERRUPTED)
+        raise Exit(stopped_by(ended.signal))

@@ -1,6 +1,9 @@
-"""Ctrl-C as a question asked between machine calls, instead of an exception anywhere. Knows nothing of training."""
+"""Ctrl-C, and a process that is asked to end, as a question between machine calls, instead of an exception or an end
+anywhere. Knows nothing of training.
+"""
 
 import importlib.util
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -12,6 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 _CTRL_C = int(signal.SIGINT)
+# What asks, and the handler that each has where nobody else takes care of it.
+_ASKING: dict[int, Any] = {
+    _CTRL_C: signal.default_int_handler,
+    **{int(getattr(signal, name)): int(signal.SIG_DFL) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)},
+}
 # What `signal` wraps, where there is such a module. Its enums take ten microseconds to tell that a handler is none of
 # theirs, as long as a small network takes for ten steps, and an epoch can be a hundred.
 _plain: Any = importlib.import_module("_signal") if importlib.util.find_spec("_signal") else signal
@@ -22,9 +30,12 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """While entered, the first Ctrl-C only sets `asked`; a second one raises KeyboardInterrupt as usual.
+    """While entered, the first Ctrl-C, SIGTERM or SIGHUP only sets `asked`; a second one does what it usually does.
 
-    Does nothing outside the main thread, where signals do not arrive, and where somebody else handles Ctrl-C.
+    Does nothing outside the main thread, where signals do not arrive, and leaves a signal alone that somebody else
+    handles or ignores.
+    signal: the first that came. passes_on: whether SIGTERM or SIGHUP end the process once `is_over` was set and nobody
+    has this entered any more, as they would have done without it.
     """
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
@@ -33,7 +44,9 @@ class Interrupts:
         self.word = np.zeros(1, np.int64)
         self._then = then
         self._depth = 0
-        self._ours = False
+        self._ours: list[int] = []  # signals that come to us
+        self.signal: int | None = None
+        self.passes_on, self.is_over = True, False
 
     @property
     def asked(self) -> bool:
@@ -87,9 +100,9 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         self._depth += 1
         if self._depth == 1 and threading.current_thread() is threading.main_thread():
-            self._ours = _plain.getsignal(_CTRL_C) is signal.default_int_handler
-            if self._ours:
-                _plain.signal(_CTRL_C, self._note)
+            self._ours = [number for number, usual in _ASKING.items() if _plain.getsignal(number) == usual]
+            for number in self._ours:
+                _plain.signal(number, self._note)
         return self
 
     def __exit__(
@@ -97,11 +110,20 @@ class Interrupts:
     ) -> None:
         self._depth -= 1
         if self._depth == 0 and self._ours:
-            _plain.signal(_CTRL_C, signal.default_int_handler)
-            self._ours = False
+            self._let_go()
+            if self.passes_on and self.is_over and self.signal not in (None, _CTRL_C):
+                os.kill(os.getpid(), self.signal)
+
+    def _let_go(self) -> None:
+        for number in self._ours:
+            _plain.signal(number, _ASKING[number])
+        self._ours = []
 
     def _note(self, number: int, frame: FrameType | None) -> Any:
-        if self.asked:
+        if self.asked and number == _CTRL_C:
             signal.default_int_handler(number, frame)
-        self.asked = True
+        if self.signal is not None:  # the second one
+            self._let_go()
+            os.kill(os.getpid(), number)
+        self.signal, self.asked = number, True
         self._then()

@@ -192,7 +192,11 @@ class Racing(Iterator[RaceEvent]):
 
     def __next__(self) -> RaceEvent:
         with self.interrupts:
-            return next(self._events)
+            try:
+                return next(self._events)
+            except BaseException:
+                self.interrupts.is_over = True
+                raise
 
     def stop(self) -> None:
         """End all trainings after the machine calls that run now, as Ctrl-C does."""
@@ -205,7 +209,9 @@ class Racing(Iterator[RaceEvent]):
 
     def close(self) -> None:
         """Let go of run folders and threads without ending the trainings; `race` keeps the last state."""
-        self._events.close()
+        with self.interrupts:
+            self._events.close()
+            self.interrupts.is_over = True
 
     @property
     def standings(self) -> tuple[Standing, ...]:

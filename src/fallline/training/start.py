@@ -106,7 +106,8 @@ def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) 
         return them as one: its model predicts the average of their probabilities, or of their numbers, and its history
         is their mean; nn.members(run.model) are the single ones. Members that diverge are left out.
 
-    Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted".
+    Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted". SIGTERM
+    and SIGHUP end it likewise, all saved, and then the process; handlers of your own are left alone.
     Errors: as for `train`; SavingError where the disk does not take what is to be saved: its `run` has it all the same.
     Example:
         run = fl.fit(nn.mlp((64,), 10), (x, y), loss="cross_entropy", validation=0.2, early_stopping=True)

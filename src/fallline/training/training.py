@@ -45,6 +45,7 @@ class Training(Iterator[Event]):
 
     Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
     the training in good order, with the reason "interrupted"; so does `stop`, for a reader that has seen enough.
+    SIGTERM and SIGHUP do the same, and end the process once the last event was read, unless somebody handles them.
     """
 
     def __init__(self, job: Job) -> None:
@@ -86,8 +87,9 @@ class Training(Iterator[Event]):
         with self.interrupts:
             try:
                 return next(self._events)
-            except OSError as error:
-                if self._folder is None or isinstance(error, FalllineError):
+            except BaseException as error:
+                self.interrupts.is_over = True
+                if self._folder is None or isinstance(error, FalllineError) or not isinstance(error, OSError):
                     raise
                 raise self._unsaved(error, self._folder) from error
 
@@ -108,7 +110,9 @@ class Training(Iterator[Event]):
 
     def close(self) -> None:
         """Let go of the run folder and the lanes without ending the training; `run` keeps the last state."""
-        self._events.close()
+        with self.interrupts:
+            self._events.close()
+            self.interrupts.is_over = True
 
     @property
     def metrics(self) -> tuple[str, ...]:
