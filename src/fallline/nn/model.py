@@ -17,6 +17,7 @@ from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, DataEr
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
+from fallline.nn.apart import check_rows_stay_apart
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, check_no_model, started, with_batch
@@ -95,6 +96,7 @@ class Model(Attributes):
                 f"the network gives {with_batch(out)}, and the loss {chosen.name} takes rows of numbers, (N, K)\n"
                 "  try: nn.Flatten() and nn.Dense(K) at its end"
             )
+        check_rows_stay_apart(layer, model.params, shape, precision)
         return model
 
     @property

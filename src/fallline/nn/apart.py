@@ -1,0 +1,63 @@
+"""A network predicts row by row: one in which rows meet is refused, with the layer and the line where they do."""
+
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.errors import ArgumentError
+from fallline.graph.node import Node, new_input
+from fallline.graph.op import Shape
+from fallline.graph.rows import NOBODY, Rows, rows_of
+from fallline.graph.trace import trace
+from fallline.nn.layer import Layer
+from fallline.ranges import short
+from fallline.tree import Tree
+
+ROWS = 3  # any number of them shows which meet
+
+
+def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any) -> None:
+    """Raise if what a network gives for a row follows from other rows of the batch too.
+
+    params: its parameters. shape: of one row. Errors: ArgumentError with the layer, the line and what to do instead.
+    """
+    leaves = tree.leaves(params)
+    x = new_input((ROWS, *shape), dtype)
+    inputs = [x, *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
+    graph, _ = trace(lambda x, *leaves: network.apply(tree.unflatten(params, list(leaves)), x), inputs, kept=True)
+    try:
+        found = rows_of(graph, x, [np.zeros(x.shape, x.dtype), *leaves])
+    except IndexError:
+        return  # its numbers for rows of zeros are no positions
+    moved = first_moved(found, graph.outputs[0])
+    if moved is not None:
+        told(network, moved, "gives a row of the batch the numbers of another")
+    if found.mixed is not None:
+        told(network, found.mixed, f"mixes the rows of a batch ({found.mixed.op.name})")
+
+
+def first_moved(found: Rows, output: Node) -> Node | None:
+    """Where rows first leave their places, in the first layer that ends with rows in the places of others."""
+
+    def is_elsewhere(node: Node) -> bool:
+        own = np.arange(1, ROWS + 1).reshape((-1,) + (1,) * (len(node.shape) - 1)) if node.shape else NOBODY
+        numbers = found.numbers[node]
+        return node.shape[:1] == (ROWS,) and bool(np.any((numbers != own) & (numbers != NOBODY)))
+
+    ends = {node.where.part: node for node in found.numbers}
+    if found.mixed is not None:
+        ends.pop(found.mixed.where.part, None)
+    elif output in found.numbers:
+        ends[output.where.part] = output
+    layer = next((part for part, end in ends.items() if is_elsewhere(end)), None)
+    return next((node for node in found.numbers if node.where.part == layer and is_elsewhere(node)), None)
+
+
+def told(network: Layer, node: Node, what: str) -> None:
+    layer = f"layer {node.where.part}" if node.where.part else short(network)
+    raise ArgumentError(
+        f"{layer}: {what}, so what is predicted for a row would follow from the rows beside it\n  at {node.where}\n"
+        "  try: an axis other than the first (axis=-1); or numbers of all training rows, taken before: "
+        "mean = x.mean(axis=0), and in the layer x - mean"
+    )
