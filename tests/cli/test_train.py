@@ -242,3 +242,11 @@ def test_without_epochs_training_ends_where_the_loss_has_stopped_falling(shell: 
     falling = shell("train wine --learning-rate 0.0001").out
     assert fact(falling, "ended").startswith("all epochs done (epoch 20,")
     assert "the validation loss was still falling; try: --epochs 40" in falling
+
+
+def test_a_run_with_so_many_epochs_is_resumed_without_a_number_to_the_same_network(shell: Shell) -> None:
+    for line in ("train wine --out whole", "train wine --epochs 40 --out cut", "train wine --out cut --resume"):
+        assert shell(line).code == OK
+    whole, cut = fl.load_run("whole"), fl.load_run("cut")
+    assert cut.model.theta.tobytes() == whole.model.theta.tobytes()
+    assert len(cut.epochs) == len(whole.epochs)

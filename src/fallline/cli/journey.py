@@ -22,9 +22,9 @@ from fallline.nn.encoder import Decoder
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
 from fallline.training.events import EpochEnded, Event, TrainingEnded
+from fallline.training.stopping import NEVER
 
 RUNS = Path("runs")
-NEVER = 10**9  # epochs to wait for a better loss
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fallline.errors import ArgumentError
 from fallline.graph.op import Array
 from fallline.training.common import Common, Same
 from fallline.training.prepare import Job, Rows
+from fallline.training.stopping import NEVER, EarlyStopping
 
 # What may differ between a run and its continuation.
 FREE = ("epochs", "checkpoints", "threads", "recompute", "versions", "extra")
@@ -43,8 +44,7 @@ def described(job: Job) -> dict[str, Any]:
         "dtype": job.model.dtype.name,
         "threads": None if settings.threads is None else job.understood.threads,
         "recompute": job.recompute,
-        # A rule that nobody asked for follows from the rest, and is no setting of the run.
-        "early_stopping": form(job.understood.early_stopping if settings.early_stopping else None),
+        "early_stopping": form(_asked_rule(job)),
         "checkpoints": form(settings.checkpoints),
         "data": data_of(job.train, job.common),
         "validation": validation,
@@ -52,6 +52,12 @@ def described(job: Job) -> dict[str, Any]:
         "versions": {name: sys.modules[name].__version__ for name in ("fallline", "numpy")}
         | {"python": platform.python_version()},
     }
+
+
+def _asked_rule(job: Job) -> EarlyStopping | None:
+    """The rule for stopping, if it is a setting of the run: not one that follows from the rest, or never stops."""
+    rule = job.understood.early_stopping
+    return rule if job.understood.given.early_stopping and rule is not None and rule.patience != NEVER else None
 
 
 def form(value: Any) -> Any:

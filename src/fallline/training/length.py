@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
-from fallline.training.stopping import EarlyStopping
+from fallline.training.stopping import NEVER, EarlyStopping
 
 # With validation rows, training may go on for long: they say when it is enough. Without them, for as many steps as a
 # small network needs on a small table: more of them fit the noise (tests/training/test_length.py has the figures).
@@ -46,5 +46,4 @@ def by_default(
     if rule is False:
         return Length(epochs, None)
     # The best of all epochs is kept where validation tells which it was.
-    never = 10**9
-    return Length(epochs, EarlyStopping(patience=never if spans else None, restore_best=validated))
+    return Length(epochs, EarlyStopping(patience=NEVER if spans else None, restore_best=validated))

@@ -13,7 +13,9 @@ from fallline.ranges import option
 
 # Without a patience in epochs: wait for so many steps and epochs, and this share of the steps to the last progress.
 WAIT_STEPS, WAIT_EPOCHS, WAIT_SHARE = 4000, 5, 0.5
-# And count as progress what lowers the loss by this share of it: a loss that creeps is not worth waiting for.
+# Epochs to wait for a better loss where training is never to stop, and the best epoch to be kept all the same.
+NEVER = 10**9
+# Without a patience, progress is what lowers the loss by this share of it: one that creeps is not worth waiting for.
 PROGRESS = 1e-3
 
 
@@ -51,9 +53,11 @@ class Best:
         self.rule = rule
         self.epoch: int | None = None
         self.loss = math.nan
-        self.waited = 0  # epochs since the last progress
+        self.waited = 0  # epochs in a row that were no improvement
         self.step = 0  # done
-        self._mark, self._mark_step = math.nan, 0  # the loss that counted as progress last, and when that was
+        # The loss that was progress last, and when that was; noted under every rule, for a run may be resumed under
+        # another one.
+        self._mark, self._mark_step, self._since_mark = math.nan, 0, 0
         self._live = theta
         self.theta = np.array(theta) if rule is not None and rule.restore_best else None
 
@@ -61,27 +65,16 @@ class Best:
         """Take in an epoch's loss, and the steps done; whether it is the best so far."""
         self.step = step
         best = not math.isnan(loss) and (math.isnan(self.loss) or loss < self.loss)
-        if self._is_progress(loss, self.loss if self._counts_epochs else self._mark):
-            self.waited, self._mark, self._mark_step = 0, loss, step
-        else:
-            self.waited += 1
+        least = self.rule.min_delta if self.rule is not None else 0.0
+        self.waited = 0 if _is_below(loss, self.loss, least) else self.waited + 1
+        self._since_mark += 1
+        if _is_below(loss, self._mark, max(least, PROGRESS * abs(self._mark)) if math.isfinite(self._mark) else least):
+            self._mark, self._mark_step, self._since_mark = loss, step, 0
         if best:
             self.epoch, self.loss = epoch, loss
             if self.theta is not None:
                 self.theta[...] = self._live
         return best
-
-    @property
-    def _counts_epochs(self) -> bool:
-        return self.rule is not None and self.rule.patience is not None
-
-    def _is_progress(self, loss: float, before: float) -> bool:
-        if math.isnan(loss) or math.isnan(before):
-            return not math.isnan(loss)
-        least = self.rule.min_delta if self.rule is not None else 0.0
-        if not self._counts_epochs and math.isfinite(before):
-            least = max(least, PROGRESS * abs(before))
-        return loss < before - least
 
     @property
     def has_waited_enough(self) -> bool:
@@ -90,7 +83,7 @@ class Best:
         if self.rule.patience is not None:
             return self.waited >= self.rule.patience
         most = max(WAIT_STEPS, WAIT_SHARE * self._mark_step)
-        return self.waited >= WAIT_EPOCHS and self.step - self._mark_step >= most
+        return self._since_mark >= WAIT_EPOCHS and self.step - self._mark_step >= most
 
     @property
     def is_falling(self) -> bool:
@@ -104,6 +97,7 @@ class Best:
             "waited": self.waited,
             "mark": self._mark if math.isfinite(self._mark) else None,
             "mark_step": self._mark_step,
+            "since_mark": self._since_mark,
             "step": self.step,
         }
 
@@ -112,12 +106,20 @@ class Best:
 
         A run that kept no best theta knows none: it is looked for from here on.
         """
+        mark = values.get("mark", values["loss"])
+        self._mark = math.nan if mark is None else float(mark)
+        self._mark_step, self.step = values.get("mark_step", 0), values.get("step", 0)
+        self._since_mark = values.get("since_mark", 0)
         if self.theta is not None and theta is None:
             return
         self.epoch, self.waited = values["epoch"], values["waited"]
         self.loss = math.nan if values["loss"] is None else float(values["loss"])
-        mark = values.get("mark", values["loss"])
-        self._mark = math.nan if mark is None else float(mark)
-        self._mark_step, self.step = values.get("mark_step", 0), values.get("step", 0)
         if self.theta is not None and theta is not None:
             self.theta[...] = theta
+
+
+def _is_below(loss: float, before: float, least: float) -> bool:
+    """Whether a loss is lower than one before by more than this; any number is lower than none."""
+    if math.isnan(loss) or math.isnan(before):
+        return not math.isnan(loss)
+    return loss < before - least

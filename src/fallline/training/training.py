@@ -194,6 +194,9 @@ class Training(Iterator[Event]):
         if self._folder is None:
             return notes
         notes += [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]
+        found = self._folder.found
+        if found is not None and self._best.theta is not None and BEST not in found.arrays:
+            notes.append("no best parameters were kept until here: those of the best epoch from here on will be")
         if "not_saved" in self.config["model"]:
             notes.append("the model holds functions of your own, which no file can hold: only checkpoints are written")
         return notes
