@@ -13,6 +13,7 @@ from fallline import nn
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.node import new_input
 from fallline.nn import loss as losses
+from fallline.ops.transcendental import logistic_loss
 
 NAMES = sorted(nn.LOSSES)
 RNG = np.random.default_rng(0)
@@ -247,3 +248,24 @@ def test_get_takes_names_records_and_functions_and_refuses_the_rest() -> None:
         nn.Huber(0)
     with pytest.raises(ArgumentError, match=r"label_smoothing has to be a number >= 0 and < 1, got 1.5"):
         nn.CrossEntropy(label_smoothing=1.5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_loss_of_a_probability_falls_below_zero(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    scale = 10.0 ** rng.uniform(-4, 4, (800, 1))
+    z = (rng.standard_normal((800, 5)) * scale).astype(dtype)
+    row = fl.compile(
+        lambda z, y: [nn.CrossEntropy()(z, y), nn.CrossEntropy(0.1)(z, y), nn.CrossEntropy()(z, np.eye(5)[2:3])]
+    )
+    for i in range(800):
+        assert all(value >= 0 for value in row(z[i : i + 1], np.argmax(z[i : i + 1], axis=1)))
+    for y in (0.0, 1.0):  # minus the log probability of the true side, to its own last digits
+        each = fl.compile(lambda z, y=y: logistic_loss(z, y))(z)
+        wide = z.astype(np.longdouble) * (1 - 2 * y)
+        exact = np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))
+        assert (each >= 0).all()
+        np.testing.assert_allclose(
+            each, exact.astype(np.float64), rtol=1e-6 if dtype is np.float32 else 1e-13, atol=1e-37
+        )
+    assert (fl.compile(lambda z: logistic_loss(z, 0.3))(z) >= 0).all()

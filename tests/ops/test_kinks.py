@@ -147,3 +147,33 @@ def test_whole_numbers_and_booleans_fold_as_numpy_folds_them(dtype):
         else:
             assert got.dtype == expected.dtype
         np.testing.assert_allclose(got, expected.astype(np.float64), rtol=1e-3 if dtype in (np.uint8, bool) else 1e-13)
+
+
+def hessian(function, *at):
+    return fl.hessian(lambda x: function(*x))(np.array(at, dtype=np.float64))
+
+
+@pytest.mark.parametrize(("at", "expected"), [
+    ((2.0, 0.0), [[0, 0.5], [0.5, math.log(2) ** 2]]),
+    ((1.0, 3.0), [[6, 1], [1, 0]]),
+    ((1.0, 0.0), [[0, 1], [1, 0]]),
+    ((2.0, 1.0), [[0, 1 + math.log(2)], [1 + math.log(2), 2 * math.log(2) ** 2]]),
+    ((0.0, 2.0), [[2, 0], [0, 0]]),
+    ((0.0, 1.0), [[0, 0], [0, 0]]),
+    ((0.0, 0.0), [[0, 0], [0, 0]]),
+    ((-2.0, 2.0), [[2, 0], [0, 0]]),
+    ((-2.0, 0.0), [[0, 0], [0, 0]]),
+])  # fmt: skip
+def test_the_hessian_of_a_power_at_special_points(at, expected):
+    # Where a <= 0 the exponent counts as a constant, so the mixed derivative is 0 from both sides.
+    np.testing.assert_allclose(hessian(np.power, *at), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("square", [lambda r: r**2, np.square, lambda r: r * r, lambda r: np.power(r, 2.0)])
+def test_the_square_of_a_length_has_its_hessian_at_zero(square):
+    for length in (np.linalg.norm, lambda x: np.hypot(x[0], x[1]), lambda x: np.linalg.norm(x, axis=0)):
+        for x in (np.zeros(2), np.array([3.0, 4.0])):
+            np.testing.assert_allclose(fl.hessian(lambda x, f=length: square(f(x)))(x), 2 * np.eye(2), atol=1e-15)
+    spread = fl.hessian(lambda x: square(np.std(x)))(np.zeros(2))
+    np.testing.assert_allclose(spread, [[0.5, -0.5], [-0.5, 0.5]])
+    np.testing.assert_array_equal(fl.hessian(lambda x: np.linalg.norm(x) ** 4)(np.zeros(2)), np.zeros((2, 2)))

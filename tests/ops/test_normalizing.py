@@ -49,3 +49,29 @@ def test_infinite_scores_are_certain_or_impossible():
     np.testing.assert_array_equal(fl.vjp(fl.ops.softmax)(x)[0], [0, 1, 0])
     assert fl.vjp(fl.ops.logsumexp)(np.array([-np.inf, -np.inf]))[0] == -np.inf
     assert fl.vjp(fl.ops.logsumexp)(np.array([np.inf, 0.0]))[0] == np.inf
+
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(("a", "b"), [
+    ([0, 1000], [1, 0]), ([1.0, 0], [1, -1]), ([0.0, 1], [1, -1]), ([0, NAN], [1, 0]), ([0, INF], [1, 0]),
+    ([0, -INF], [1, 0]), ([-INF, -INF], [1, 1]), ([0.0, 1], [0, 0]), ([INF, 1], [1, 1]), ([0.0, 0], [1, -1]),
+    ([-1000, 5000, -1001], [2, 0, 3]), ([700, 710.0], [-1, 1]), ([0.0, 1], [NAN, 1]), ([1e4, 0], [1e-300, 1]),
+])  # fmt: skip
+def test_what_has_no_weight_does_not_count(a, b):
+    a, b = np.array(a, np.float64), np.array(b, np.float64)
+    with np.errstate(all="ignore"):
+        expected = scipy.special.logsumexp(a, b=b)
+        for got in (fl.ops.logsumexp(a, b=b), fl.compile(lambda a, b: fl.ops.logsumexp(a, b=b))(a, b),
+                    fl.ops.logsumexp(np.stack([a, a]), axis=1, b=b, keepdims=True)[1, 0]):  # fmt: skip
+            np.testing.assert_allclose(got, expected, rtol=1e-13)
+
+
+def test_derivatives_in_weights_and_beside_weights_of_zero():
+    a, b = np.array([0.0, 1000, -1, 0.5]), np.array([1.0, 0, 0, -0.5])
+    d_a, d_b = fl.grad(lambda a, b: fl.ops.logsumexp(a, b=b), argnums=(0, 1))(a, b)
+    total = 1 - 0.5 * np.exp(0.5)
+    np.testing.assert_allclose(d_a, [1 / total, 0, 0, -0.5 * np.exp(0.5) / total], rtol=1e-13)
+    np.testing.assert_allclose(d_b[[0, 2, 3]], np.exp(a[[0, 2, 3]]) / total, rtol=1e-13)
+    assert d_b[1] > 1e300

@@ -17,9 +17,11 @@ from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, unknown
 from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
-from fallline.nn.activation import Identity, Sigmoid, Softmax, shift
+from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.target import Targets, as_given, classes_of, counts, numbers, probabilities, signs
 from fallline.ops.arithmetic import relu, where
+from fallline.ops.transcendental import logistic_loss
+from fallline.ops.view import stop_gradient
 from fallline.ranges import option
 
 
@@ -235,7 +237,9 @@ class CrossEntropy(Loss):
 
     def function(self, output: Any, y: Any) -> Any:
         n, k = output.shape
-        z = output - shift(output)
+        # Less the maximum itself, the sum of exponentials is at least 1 and no logit above 0: neither term below can
+        # be negative. The maximum drops out of the loss, and so out of its derivative.
+        z = output - stop_gradient(np.max(output, axis=-1, keepdims=True))
         if len(y.shape) == 1:
             # Comparing with every class is elementwise and so is its gradient; indexing would need a scatter.
             picked = np.sum(where(np.reshape(y, (n, 1)) == np.arange(k), z, 0), axis=1)
@@ -261,7 +265,7 @@ class BinaryCrossEntropy(Loss):
     prepare = staticmethod(probabilities)
 
     def function(self, output: Any, y: Any) -> Any:
-        return np.mean(np.logaddexp(output, 0) - y * output)
+        return np.mean(logistic_loss(output, y))
 
 
 @loss

@@ -10,6 +10,7 @@ from fallline.graph.protocol import guarded, supported
 from fallline.ops import (  # noqa: F401
     arithmetic,
     contract,
+    division,
     folds,
     index,
     layout,

@@ -17,6 +17,7 @@ from fallline.graph.declare import (
     composite,
     elementwise,
 )
+from fallline.graph.node import Node
 
 # Two arguments drawn from these never meet, so that a tie does not spoil a difference quotient.
 APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
@@ -34,10 +35,16 @@ def subtract(a, b):
     return a - b
 
 
-@elementwise(grad=lambda g, y, a, b: (g * b, g * a), numpy=(np.multiply,), product=True, identity=1, commutes=True)
+@elementwise(grad=lambda g, y, a, b: (g * b, g * a), product=True, identity=1, commutes=True)
 def multiply(a, b):
     """Product of two."""
     return a * b
+
+
+@composite(numpy=(np.multiply,))
+def times(a, b):
+    """Product of two; of a value with itself, its square."""
+    return squared(a) if a is b and "squared" in facts_of(a) else multiply(a, b)
 
 
 @elementwise(
@@ -55,16 +62,34 @@ def negative(x):
     return -x
 
 
+def numbers(*args):
+    """Of one dtype, booleans as small integers: NumPy divides no booleans, and raises none to a power."""
+    dtype = common_dtype(args)
+    dtype = np.dtype(np.int8) if dtype.kind == "b" else dtype
+    return tuple(cast_to(arg, dtype) for arg in args)
+
+
 @composite(numpy=(np.positive,))
 def positive(x):
     """The number itself."""
     return x
 
 
-@elementwise(grad=lambda g, y, x: (g * (2 * x),), numpy=(np.square,))
+@elementwise(grad=lambda g, y, x: (g * (2 * x),), lift=numbers)
 def square(x):
     """The number times itself."""
     return x * x
+
+
+def facts_of(x):
+    return x.op.facts if isinstance(x, Node) else {}
+
+
+@composite(numpy=(np.square,))
+def squared(x):
+    """The number times itself; a length's square is the sum under its root, which has derivatives at 0 too."""
+    under = facts_of(x).get("squared")
+    return under(*x.inputs) if under else square(x)
 
 
 @elementwise(grad=lambda g, y, x: (g * (0.5 / y),), domain=POSITIVE, numpy=(np.sqrt,), result="float")
@@ -73,22 +98,33 @@ def sqrt(x):
     return np.sqrt(x)
 
 
-@composite(numpy=(np.reciprocal,))
-def reciprocal(x):
-    """1 / x."""
-    return 1 / x
+def _root_rule(g, y, x):
+    flat, one = y == 0, cast_to(1, y.dtype)
+    return (g * where(flat, cast_to(0, y.dtype), 0.5 / where(flat, one, y)),)
 
 
-@elementwise(grad=lambda g, y, x: (g * sign(x),), domain=SMOOTH_OFF_ZERO, numpy=(np.abs, np.fabs))
+@elementwise(grad=_root_rule, domain=POSITIVE, result="float", squared=lambda x: x)
+def root(x):
+    """The square root with derivative 0, not infinity, at 0: there a length or a spread has its least value."""
+    return np.sqrt(x)
+
+
+@elementwise(grad=lambda g, y, x: (g * sign(x),), domain=SMOOTH_OFF_ZERO, numpy=(np.abs,))
 def absolute(x):
     """Absolute value; the derivative at 0 is 0."""
     return np.abs(x)
 
 
+@composite(numpy=(np.fabs,))
+def fabs(x):
+    """Absolute value, as a float."""
+    return absolute(cast_to(x, common_dtype((x,), floating=True)))
+
+
 @elementwise(
     grad=lambda g, y, x: (None,), domain=SMOOTH_OFF_ZERO, numpy=(np.sign,),
-    # A NaN must stay one, and comparisons with it are all false.
-    scalar=lambda f: lambda x: f(1) if x > f(0) else (f(-1) if x < f(0) else x),
+    # A NaN must stay one, and comparisons with it are all false; x + 0 is 0 for -0, as NumPy has it.
+    scalar=lambda f: lambda x: f(1) if x > f(0) else (f(-1) if x < f(0) else x + f(0)),
 )  # fmt: skip
 def sign(x):
     """-1, 0 or 1; its derivative is 0 everywhere."""
@@ -96,14 +132,21 @@ def sign(x):
 
 
 @elementwise(grad=lambda g, y, x: (None,), domain=Domain(-2.9, 2.9, away_from=(-2.0, -1.0, 0.0, 1.0, 2.0)),
-             numpy=(np.floor,))  # fmt: skip
+             numpy=(np.floor,),
+             scalar=lambda f: (lambda x: np.floor(x)) if np.dtype(f).kind == "f" else lambda x: x)  # fmt: skip
 def floor(x):
     """The greatest whole number not above x; its derivative is 0 everywhere."""
     return np.floor(x)
 
 
+@elementwise(grad=lambda g, y, x: (None,), domain=Domain(0.6, 1.4), numpy=(np.rint,), result="float")
+def rint(x):
+    """The nearest whole number; of two equally near, the even one. Its derivative is 0 everywhere."""
+    return np.rint(x)
+
+
 @elementwise(grad=lambda g, y, x: (g * cast_to(y > 0, g.dtype),), domain=SMOOTH_OFF_ZERO,
-             scalar=lambda f: lambda x: f(0) if x < f(0) else x)  # fmt: skip
+             scalar=lambda f: lambda x: f(0) if x <= f(0) else x)  # fmt: skip
 def relu(x):
     """max(x, 0); the derivative at 0 is 0. A NaN stays one."""
     return np.maximum(x, 0)
@@ -132,14 +175,14 @@ def minimum_rule(g, y, a, b):
 
 
 @elementwise(grad=maximum_rule, domain=APART, numpy=(np.maximum,), commutes=True, selects=_not_below,
-             scalar=lambda f: lambda a, b: a if (a >= b or a != a) else b)  # fmt: skip
+             scalar=lambda f: lambda a, b: a if (a > b or a != a) else b)  # fmt: skip
 def maximum(a, b):
     """The greater of two; a tie shares the gradient equally. A NaN wins."""
     return np.maximum(a, b)
 
 
 @elementwise(grad=minimum_rule, domain=APART, numpy=(np.minimum,), commutes=True, selects=_not_above,
-             scalar=lambda f: lambda a, b: a if (a <= b or a != a) else b)  # fmt: skip
+             scalar=lambda f: lambda a, b: a if (a < b or a != a) else b)  # fmt: skip
 def minimum(a, b):
     """The smaller of two; a tie shares the gradient equally. A NaN wins."""
     return np.minimum(a, b)
@@ -230,22 +273,3 @@ def _by_condition(place, condition, a, b):
 def where(condition, a, b):
     """a where the condition holds, else b."""
     return np.where(condition, a, b)
-
-
-@elementwise(grad=lambda g, y, a, b: (g, -g * floor(a / b)), domain=(Domain(0.1, 0.9), Domain(1.0, 2.0)),
-             numpy=(np.remainder,))  # fmt: skip
-def remainder(a, b):
-    """What is left of a after whole multiples of b, with the sign of b."""
-    return np.remainder(a, b)
-
-
-@composite(numpy=(np.divmod,))
-def divmod_(a, b):
-    """The whole number of times b goes into a, and what is left."""
-    return floor_divide(a, b), remainder(a, b)
-
-
-@composite(numpy=(np.floor_divide,))
-def floor_divide(a, b):
-    """The whole number of times b goes into a."""
-    return floor(a / b) if common_dtype((a, b)).kind == "f" else cast_to(floor(a / b), common_dtype((a, b)))

@@ -10,17 +10,12 @@ import math
 import numpy as np
 
 
-def exp(f):
-    """exp(x) = 2^n exp(r) with |r| <= log(2)/2; polynomial of Cephes' expf (Moshier 1989)."""
-    if f is not np.float32:
-        return _exp64 if f is np.float64 else None
+def _raised(f):
+    """exp(r) 2^n with |r| <= log(2)/2, n whole; polynomial of Cephes' expf, quotient of its exp (Moshier 1989)."""
+    if f is np.float64:
+        return _raised64
 
-    def exp32(x):
-        # Clamped so that 2^n stays in two exponent fields; beyond, the product over- or underflows as it should.
-        c = f(-104) if x < f(-104) else x
-        c = f(89) if c > f(89) else c
-        n = np.floor(c * f(1.44269504088896341) + f(0.5))
-        r = c - n * f(0.693359375) - n * f(-2.12194440e-4)
+    def raised32(r, n):
         p = f(1.9875691500e-4)
         p = p * r + f(1.3981999507e-3)
         p = p * r + f(8.3334519073e-3)
@@ -34,15 +29,11 @@ def exp(f):
         high = np.int32((whole - half + np.int32(127)) << np.int32(23)).view(np.float32)
         return p * low * high
 
-    return exp32
+    return raised32
 
 
-def _exp64(x):
-    """exp in float64: the same reduction, with Cephes' quotient exp(r) = 1 + 2 r P(r^2) / (Q(r^2) - r P(r^2))."""
-    c = -746.0 if x < -746.0 else x
-    c = 710.0 if c > 710.0 else c
-    n = np.floor(c * 1.4426950408889634 + 0.5)
-    r = c - n * 6.93145751953125e-1 - n * 1.42860682030941723212e-6
+def _raised64(r, n):
+    """The same in float64: exp(r) = 1 + 2 r P(r^2) / (Q(r^2) - r P(r^2))."""
     z = r * r
     p = r * ((1.26177193074810590878e-4 * z + 3.02994407707441961300e-2) * z + 9.99999999999999999910e-1)
     q = (3.00198505138664455042e-6 * z + 2.52448340349684104192e-3) * z + 2.27265548208155028766e-1
@@ -52,6 +43,43 @@ def _exp64(x):
     low = np.int64((half + 1023) << 52).view(np.float64)
     high = np.int64((whole - half + 1023) << 52).view(np.float64)
     return e * low * high
+
+
+def exp(f):
+    """exp(x) = 2^n exp(r), r = x - n log(2), with log(2) in two parts so that r keeps its digits."""
+    if np.dtype(f).kind != "f":
+        return None
+    raised = _raised(f)
+    # Clamped so that 2^n stays in two exponent fields; beyond, the product over- or underflows as it should.
+    least, most = (f(-104), f(89)) if f is np.float32 else (f(-746), f(710))
+    high, low = ((f(0.693359375), f(-2.12194440e-4)) if f is np.float32 else
+                 (f(6.93145751953125e-1), f(1.42860682030941723212e-6)))  # fmt: skip
+    per_unit, half = f(1.4426950408889634), f(0.5)
+
+    def exp_(x):
+        c = least if x < least else x
+        c = most if c > most else c
+        n = np.floor(c * per_unit + half)
+        return raised(c - n * high - n * low, n)
+
+    return exp_
+
+
+def exp2(f):
+    """2^x = 2^n exp(r log(2)), r = x - n, which is exact: so are the powers of whole numbers."""
+    if np.dtype(f).kind != "f":
+        return None
+    raised = _raised(f)
+    least, most = (f(-151), f(129)) if f is np.float32 else (f(-1076), f(1025))
+    log_2, half = f(0.6931471805599453), f(0.5)
+
+    def exp2_(x):
+        c = least if x < least else x
+        c = most if c > most else c
+        n = np.floor(c + half)
+        return raised((c - n) * log_2, n)
+
+    return exp2_
 
 
 def expm1(f):
@@ -72,43 +100,87 @@ def expm1(f):
         p = p * x + f(0.5)
         near = x + x * x * p
         far = exp32(x) - f(1)
-        return near if x < f(0.5) and x > f(-0.5) else far
+        return math.copysign(near if x < f(0.5) and x > f(-0.5) else far, x)  # the sum above gives -0 as 0
 
     return expm1_32
 
 
+_F = np.float32
+
+
+def _whole_exponent(x):
+    """(q, m) with x = 2^q (1 + m), m in sqrt(1/2) - 1..sqrt(2) - 1, of a positive float32."""
+    # Subnormals are scaled up first, since their exponent field is 0.
+    tiny = x < _F(1.17549435e-38)
+    v = x * _F(33554432.0) if tiny else x
+    bits = np.float32(v).view(np.int32)
+    e = np.int32((bits >> np.int32(23)) - np.int32(126))
+    m = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)).view(np.float32)
+    low = m < _F(0.707106781186547524)
+    q = _F(e) - (_F(1) if low else _F(0)) - (_F(25) if tiny else _F(0))
+    return q, (m + m if low else m) - _F(1)
+
+
+def _log_of_rest(m):
+    """log(1 + m) - m + m^2 / 2, by the polynomial of Cephes' logf (Moshier 1989)."""
+    p = _F(7.0376836292e-2)
+    p = p * m + _F(-1.1514610310e-1)
+    p = p * m + _F(1.1676998740e-1)
+    p = p * m + _F(-1.2420140846e-1)
+    p = p * m + _F(1.4249322787e-1)
+    p = p * m + _F(-1.6668057665e-1)
+    p = p * m + _F(2.0000714765e-1)
+    p = p * m + _F(-2.4999993993e-1)
+    p = p * m + _F(3.3333331174e-1)
+    return m * (m * m) * p
+
+
+def _log_at_ends(x, y):
+    """The logarithm y of x, where x is positive and finite; else what it is there."""
+    y = x if x == _F(np.inf) else y
+    y = _F(-np.inf) if x == _F(0) else y
+    return y if x >= _F(0) else _F(np.nan)
+
+
 def log(f):
-    """log(x) = e log(2) + log(m) with m in sqrt(1/2)..sqrt(2); polynomial of Cephes' logf (Moshier 1989)."""
+    """log(x) = q log(2) + log(1 + m) with x = 2^q (1 + m)."""
     if f is not np.float32:
         return None
+    parts, rest, at_ends = _whole_exponent, _log_of_rest, _log_at_ends
 
     def log32(x):
-        # Subnormals are scaled up first, since their exponent field is 0.
-        tiny = x < f(1.17549435e-38)
-        v = x * f(33554432.0) if tiny else x
-        bits = np.float32(v).view(np.int32)
-        e = np.int32((bits >> np.int32(23)) - np.int32(126))
-        m = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)).view(np.float32)
-        low = m < f(0.707106781186547524)
-        q = f(e) - (f(1) if low else f(0)) - (f(25) if tiny else f(0))
-        m = (m + m if low else m) - f(1)
-        z = m * m
-        p = f(7.0376836292e-2)
-        p = p * m + f(-1.1514610310e-1)
-        p = p * m + f(1.1676998740e-1)
-        p = p * m + f(-1.2420140846e-1)
-        p = p * m + f(1.4249322787e-1)
-        p = p * m + f(-1.6668057665e-1)
-        p = p * m + f(2.0000714765e-1)
-        p = p * m + f(-2.4999993993e-1)
-        p = p * m + f(3.3333331174e-1)
-        y = m * z * p + q * f(-2.12194440e-4) - f(0.5) * z
-        y = m + y + q * f(0.693359375)
-        y = x if x == f(np.inf) else y
-        y = f(-np.inf) if x == f(0) else y
-        return y if x >= f(0) else f(np.nan)
+        q, m = parts(x)
+        y = rest(m) + q * f(-2.12194440e-4) - f(0.5) * (m * m)
+        return at_ends(x, m + y + q * f(0.693359375))
 
     return log32
+
+
+def log2(f):
+    """log2(x) = q + log(1 + m) / log(2): exact where x is a power of 2, since m is 0 there."""
+    if f is not np.float32:
+        return None
+    parts, rest, at_ends = _whole_exponent, _log_of_rest, _log_at_ends
+
+    def log2_32(x):
+        q, m = parts(x)
+        return at_ends(x, q + (m + (rest(m) - f(0.5) * (m * m))) * f(1.4426950408889634))
+
+    return log2_32
+
+
+def log10(f):
+    """log10(x), with log10(2) in two parts, of which the first times q is exact: powers of 10 have whole logarithms."""
+    if f is not np.float32:
+        return None
+    parts, rest, at_ends = _whole_exponent, _log_of_rest, _log_at_ends
+
+    def log10_32(x):
+        q, m = parts(x)
+        y = (m + (rest(m) - f(0.5) * (m * m))) * f(0.4342944819032518) + q * f(4.605038981e-06)
+        return at_ends(x, y + q * f(0.301025390625))
+
+    return log10_32
 
 
 def log1p(f):
@@ -126,19 +198,18 @@ def log1p(f):
 
 
 def tanh(f):
-    """tanh(x) = x P(x^2) near 0 (Cephes' tanhf), else 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
+    """tanh(|x|) = |x| P(x^2) near 0 (Cephes' tanhf), else 1 - 2 / (exp(2 |x|) + 1) with the sign of x."""
     if f is np.float64:
         exp64 = exp(f)
 
         def tanh64(x):
-            a = x if x >= 0.0 else -x
+            a = abs(x)
             z = x * x
             p = (-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3
             q = ((z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3
-            near = x + x * z * (p / q)
+            near = a + a * z * (p / q)
             far = 1.0 - 2.0 / (exp64(a + a) + 1.0)
-            far = far if x >= 0.0 else -far
-            return near if a < 0.625 else far
+            return math.copysign(near if a < 0.625 else far, x)
 
         return tanh64
     if f is not np.float32:
@@ -146,17 +217,16 @@ def tanh(f):
     exp32 = exp(f)
 
     def tanh32(x):
-        a = x if x >= f(0) else -x
+        a = abs(x)
         z = x * x
         p = f(-5.70498872745e-3)
         p = p * z + f(2.06390887954e-2)
         p = p * z + f(-5.37397155531e-2)
         p = p * z + f(1.33314422036e-1)
         p = p * z + f(-3.33332819422e-1)
-        near = p * z * x + x
+        near = p * z * a + a
         far = f(1) - f(2) / (exp32(a + a) + f(1))
-        far = far if x >= f(0) else -far
-        return near if a < f(0.625) else far
+        return math.copysign(near if a < f(0.625) else far, x)
 
     return tanh32
 
@@ -180,14 +250,44 @@ def logaddexp(f):
 
     def logaddexp32(a, b):
         top = a if a > b else b
-        gap = a - b if a > b else b - a
+        low = b if a > b else a
+        gap = f(0) if top == low else top - low  # two equal infinities are no distance apart
         e = exp32(-gap)
         u = f(1) + e
         # log(u) * e / (u - 1) undoes the rounding of 1 + e (Kahan); for e below half a unit it is e itself.
         rest = e if u == f(1) else log32(u) * (e / (u - f(1)))
-        return top if top - top != f(0) and a == a and b == b else top + rest + (a + b) * f(0)
+        return top + rest  # a NaN is in the gap, and so in the rest
 
     return logaddexp32
+
+
+def hypot(f):
+    """Length of (a, b): the greater times sqrt(1 + r^2), r the quotient of the two; an infinity outweighs a NaN."""
+    if np.dtype(f).kind != "f":
+        return None
+
+    def hypot_(a, b):
+        u, v = abs(a), abs(b)
+        top = u if u > v else v
+        low = v if u > v else u
+        r = low / (f(1) if top == f(0) else top)
+        y = top * np.sqrt(f(1) + r * r)
+        return f(np.inf) if u == f(np.inf) or v == f(np.inf) else y
+
+    return hypot_
+
+
+def logistic_loss(f):
+    """log(1 + exp(z)) - t z as (1 - t) z + log(1 + exp(-z)), or with -t z and exp(z): both terms are >= 0."""
+    if np.dtype(f).kind != "f":
+        return None
+    exp_, log1p_ = exp(f), log1p(f) or math.log1p
+
+    def loss(z, t):
+        straight = z * (f(1) - t) if z > f(0) else -(z * t)
+        return straight + f(log1p_(exp_(-abs(z))))
+
+    return loss
 
 
 def erf(f):

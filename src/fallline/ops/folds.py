@@ -10,7 +10,7 @@ from fallline.graph.node import as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops import reduce
-from fallline.ops.arithmetic import absolute, sqrt, square, where
+from fallline.ops.arithmetic import absolute, root, square, where
 from fallline.ops.index import take_along_axis
 from fallline.ops.layout import as_shape, broadcasted, ravel, reshaped, transposed
 from fallline.ops.reduce import countable, total
@@ -85,12 +85,6 @@ def variance(a, axis=None, dtype=None, ddof=0, keepdims=False, *, mean=None, cor
     middle = average(a, axis, keepdims=True) if mean is None else mean
     count = math.prod(a.shape[i] for i in axes_of(axis, a.ndim)) - (ddof if correction is None else correction)
     return total(square(a - middle), axis, keepdims=keepdims) / cast_to(max(count, 0), a.dtype)
-
-
-def root(x):
-    """The square root with derivative 0, not infinity, at 0: there a length or a spread has its least value."""
-    flat = x == 0
-    return where(flat, cast_to(0, x.dtype), sqrt(where(flat, cast_to(1, x.dtype), x)))
 
 
 @composite(numpy=(np.std,))

@@ -10,7 +10,8 @@ from fallline.graph.declare import cast_to, composite, in_range, is_whole
 from fallline.graph.node import Node, as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
-from fallline.ops.arithmetic import maximum, minimum, remainder, where
+from fallline.ops.arithmetic import maximum, minimum, where
+from fallline.ops.division import remainder
 from fallline.ops.layout import moveaxis, ravel, reshaped, transposed
 from fallline.ops.pick import gather
 from fallline.ops.view import slice_

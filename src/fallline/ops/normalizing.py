@@ -3,6 +3,8 @@
 Written with NumPy's functions, so they take plain arrays as well as traced values.
 """
 
+import math
+
 import numpy as np
 
 from fallline.graph.declare import cast_to, common_dtype, composite
@@ -18,19 +20,30 @@ def _floating(x):
     return array.astype(np.float64) if array.dtype.kind in "iub" else array
 
 
-def _top(x, axis):
-    """The greatest element, or 0 where it is infinite; it drops out of the result, and so out of the derivative."""
-    top = stop_gradient(np.max(x, axis=axis, keepdims=True))
+def _top(x, axis, counts=True):
+    """The greatest element that counts, or 0 where it is infinite; it drops out of the result, and so out of the
+    derivative."""
+    top = stop_gradient(np.max(x if counts is True else np.where(counts, x, -np.inf), axis=axis, keepdims=True))
     return np.where(np.abs(top) < np.inf, top, np.zeros_like(top))
 
 
 @composite(named=("logsumexp",))
 def logsumexp(a, axis=None, b=None, keepdims=False):
-    """log(sum(b exp(a))) over axes, without overflow; over no elements it is -inf."""
+    """log(sum(b exp(a))) over axes, without overflow; entries of weight 0 do not count, whatever they are.
+
+    Over no elements it is -inf. The derivative in a weight of 0 is exp(a) / sum(b exp(a)), or huge.
+    """
     a = _floating(a)
-    top = _top(a, axis) if np.size(a) else np.zeros_like(np.sum(a, axis=axis, keepdims=True))
-    terms = np.exp(a - top)
-    result = np.log(np.sum(terms if b is None else terms * b, axis=axis, keepdims=True)) + top
+    counts = True if b is None else np.not_equal(b, 0)
+    top = _top(a, axis, counts) if np.size(a) else np.zeros_like(np.sum(a, axis=axis, keepdims=True))
+    shifted = a - top
+    if b is None:
+        terms = np.exp(shifted)
+    else:
+        # exp of what does not count may not be infinite: 0 times it is to be 0, in the gradient too.
+        most = math.log(np.finfo(shifted.dtype).max) - 1
+        terms = b * np.exp(np.where(counts, shifted, np.where(shifted < most, shifted, most)))
+    result = np.log(np.sum(terms, axis=axis, keepdims=True)) + top
     return result if keepdims else np.squeeze(result, axis=tuple(range(result.ndim)) if axis is None else axis)
 
 

@@ -16,12 +16,11 @@ from fallline.ops.arithmetic import (
     maximum,
     minimum,
     not_equal,
-    remainder,
+    rint,
     where,
 )
-from fallline.ops.folds import floating, root
-from fallline.ops.transcendental import arctan2, exp, log, log1p, logaddexp
-from fallline.ops.view import stop_gradient
+from fallline.ops.folds import floating
+from fallline.ops.transcendental import log, log1p, logaddexp
 
 
 @composite(numpy=(np.clip,))
@@ -35,27 +34,25 @@ def clip(a, a_min=None, a_max=None, *, min=None, max=None):
 @composite(numpy=(np.ceil,))
 def ceil(x):
     """The smallest whole number not below x."""
-    return -floor(-x)
+    return -floor(-x) if as_node(x).dtype.kind == "f" else x
 
 
 @composite(numpy=(np.trunc, np.fix))
 def trunc(x):
     """The whole number next to x towards 0."""
-    return where(x < 0, ceil(x), floor(x))
-
-
-@composite(numpy=(np.rint,))
-def rint(x):
-    """The nearest whole number; of two equally near, the even one."""
-    below = floor(x)
-    rest = x - below  # exact, so a tie is seen as one
-    return where(rest < 0.5, below, where(rest > 0.5, below + 1, below + remainder(below, 2)))
+    return where(x < 0, ceil(x), floor(x)) if as_node(x).dtype.kind == "f" else x
 
 
 @composite(numpy=(np.round, np.around))
 def rounded(a, decimals=0):
-    """The nearest number with this many decimals; its derivative is 0."""
-    return rint(a) if decimals == 0 else rint(a * 10.0**decimals) / 10.0**decimals
+    """The nearest number with this many decimals; its derivative is 0. Integers stay integers."""
+    a = as_node(a)
+    if a.dtype.kind in "iu":
+        return a if decimals >= 0 else cast_to(rounded(cast_to(a, np.dtype(np.float64)), decimals), a.dtype)
+    if decimals == 0:
+        return rint(a)
+    by = 10.0 ** abs(decimals)
+    return rint(a * by) / by if decimals > 0 else rint(a / by) * by
 
 
 @composite(numpy=(np.isnan,))
@@ -97,37 +94,6 @@ def logical_xor(a, b):
     return not_equal(logical_not(a), logical_not(b))
 
 
-@composite(numpy=(np.hypot,))
-def hypot(a, b):
-    """Length of the hypotenuse without overflow; the derivative at (0, 0) is 0."""
-    dtype = common_dtype((a, b), floating=True)
-    a, b = cast_to(a, dtype), cast_to(b, dtype)
-    # The scale drops out of the result, and so out of its derivative.
-    scale = stop_gradient(maximum(absolute(a), absolute(b)))
-    one = cast_to(1, dtype)
-    safe = where(logical_and(scale > 0, scale < np.inf), scale, one)
-    u, v = a / safe, b / safe
-    return where(scale == np.inf, cast_to(np.inf, dtype), safe * root(u * u + v * v))
-
-
-@composite(numpy=(np.exp2,))
-def exp2(x):
-    """2 to the power x."""
-    return exp(x * math.log(2))
-
-
-@composite(numpy=(np.log2,))
-def log2(x):
-    """Logarithm to base 2."""
-    return log(x) / math.log(2)
-
-
-@composite(numpy=(np.log10,))
-def log10(x):
-    """Logarithm to base 10."""
-    return log(x) / math.log(10)
-
-
 @composite(numpy=(np.deg2rad, np.radians))
 def radians(x):
     """Degrees to radians."""
@@ -140,36 +106,24 @@ def degrees(x):
     return x * (180 / math.pi)
 
 
-@composite(numpy=(np.arcsin,))
-def arcsin(x):
-    """The angle in radians whose sine is x."""
-    x = floating(x)
-    return arctan2(x, ((1 - x) * (1 + x)) ** 0.5)
-
-
-@composite(numpy=(np.arccos,))
-def arccos(x):
-    """The angle in radians whose cosine is x."""
-    x = floating(x)
-    return arctan2(((1 - x) * (1 + x)) ** 0.5, x)
-
-
 @composite(numpy=(np.arctanh,))
 def arctanh(x):
     """The number whose hyperbolic tangent is x."""
+    x = floating(x)
     return (log1p(x) - log1p(-x)) / 2
 
 
 @composite(named=("logit",))
 def logit(x):
     """log(x / (1 - x)), the inverse of the logistic function."""
+    x = floating(x)
     return log(x) - log1p(-x)
 
 
 @composite(named=("log_expit",))
 def log_expit(x):
     """Logarithm of the logistic function, without overflow."""
-    return -logaddexp(0.0, -x)
+    return -logaddexp(0.0, -floating(x))
 
 
 @composite(named=("xlogy",))

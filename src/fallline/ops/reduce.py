@@ -112,8 +112,9 @@ def argsort(x, *, axis):
 
 
 def countable(x):
-    """NumPy sums booleans and small integers as int64."""
-    return cast_to(x, np.dtype(np.int64)) if x.dtype.kind in "iub" else x
+    """NumPy sums booleans and small integers as int64, unsigned ones as uint64."""
+    wide = {"i": np.int64, "b": np.int64, "u": np.uint64}.get(x.dtype.kind)
+    return x if wide is None else cast_to(x, np.dtype(wide))
 
 
 @composite(numpy=(np.sum,))

@@ -21,10 +21,10 @@ from fallline.passes.simplify import simplify
 from fallline.program import emit
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
 
 SHORT_FOLD = 16  # elements; a longer fold along memory is quicker as such
-DTYPES = frozenset({"float32", "float64", "int64", "int32", "uint8", "bool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +322,7 @@ class Lowering:
             if node not in self.refs:
                 raise ProgramError(f"{node!r} is not an input of this graph: a value was kept from another call")
         elif node.op is CONSTANT:
-            self.refs[node] = self.constant(machine_dtype(node.attrs["value"]))
+            self.refs[node] = self.constant(node.attrs["value"])
         elif kind in (Kind.ELEMENTWISE, Kind.CAST):
             self.chained(node)
         else:
@@ -337,11 +337,6 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
     Kind.CONTRACTION: Lowering.contraction, Kind.GATHER: Lowering.gather, Kind.SCATTER: Lowering.scatter,
     Kind.JOIN: Lowering.join,
 }  # fmt: skip
-
-
-def machine_dtype(value: Array) -> Array:
-    """A constant of a whole-number type that kernels lack, as int64."""
-    return value.astype(np.int64) if value.dtype.kind in "iu" and str(value.dtype) not in DTYPES else value
 
 
 def prepared(graph: Graph) -> Graph:

@@ -235,7 +235,8 @@ LIBRARYS: dict[Any, str] = {
     np.tan: "tan", math.tan: "tan", np.sinh: "sinh", math.sinh: "sinh", np.cosh: "cosh", math.cosh: "cosh",
     np.tanh: "tanh", math.tanh: "tanh", np.arctan: "atan", math.atan: "atan", np.arctan2: "atan2",
     math.atan2: "atan2", np.expm1: "expm1", math.expm1: "expm1", np.log1p: "log1p", math.log1p: "log1p",
-    math.erf: "erf", math.erfc: "erfc",
+    math.erf: "erf", math.erfc: "erfc", np.arcsin: "asin", np.arccos: "acos", np.log2: "log2", np.log10: "log10",
+    np.fmod: "fmod",
 }  # fmt: skip
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 # How an operand is walked in the inner loop: c = one after the other, b = the same element again, s = by a stride.
 PATTERNS = "cbs"
+# Bytes of an element of every dtype that kernels compute with.
+DTYPES = {"float32": 4, "float64": 8, "bool": 1,
+          **{f"{kind}int{8 * size}": size for kind in ("", "u") for size in (1, 2, 4, 8)}}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def source_of(chain: Chain) -> str:
         f"    d0, d1, n = w[{total}], w[{total + 1}], w[{total + 2}]",
     ]  # fmt: skip
     names = [f"o{i}" for i in range(outputs)] + [f"i{j}" for j in range(inputs)]
-    sizes = [_ITEM[dtype] for _, dtype, _ in chain.outputs] + [_ITEM[dtype] for dtype, _ in chain.inputs]
+    sizes = [DTYPES[dtype] for _, dtype, _ in chain.outputs] + [DTYPES[dtype] for dtype, _ in chain.inputs]
     for i, name in enumerate(names):
         at = total + 3 + 3 * i
         # A stride that is no sum makes the compiler write vector code for a stride of 1 only, which this is not.
@@ -87,6 +90,3 @@ def source_of(chain: Chain) -> str:
         value = f"np.uint8(1) if {result} else np.uint8(0)" if dtype == "bool" else f"np.{dtype}({result})"
         lines.append(f"                store{i}(po{i}, {_index(pattern, f'o{i}_2')}, {value})")
     return "\n".join(lines) + "\n"
-
-
-_ITEM = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "uint8": 1, "bool": 1}

@@ -4,12 +4,12 @@ from typing import Any
 
 import llvmlite.ir as ir
 
+from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.kernels.language import intrinsic, types
 
-_LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(), "int64": ir.IntType(64), "bool": ir.IntType(8),
-         "int32": ir.IntType(32), "uint8": ir.IntType(8)}  # fmt: skip
-_NUMBA = {"float32": types.float32, "float64": types.float64, "int64": types.int64, "bool": types.uint8,
-          "int32": types.int32, "uint8": types.uint8}  # fmt: skip
+_LLVM = {"float32": ir.FloatType(), "float64": ir.DoubleType(),
+         **{name: ir.IntType(8 * size) for name, size in DTYPES.items() if not name.startswith("float")}}  # fmt: skip
+_NUMBA = {name: types.uint8 if name == "bool" else getattr(types, name) for name in DTYPES}
 
 
 def pointer_to(dtype: str) -> Any:

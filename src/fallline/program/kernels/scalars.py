@@ -7,17 +7,17 @@ import numpy as np
 
 import fallline.ops  # noqa: F401  (fills the table)
 from fallline.graph.op import TABLE
+from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.kernels.language import Function, types
 
 SIGNATURE = types.void(types.intp)
-# Products and sums may fuse (contract) and the sign of zero is free, but the order of sums stays as written:
-# the polynomials of ops/fast.py rely on it. Nothing is assumed about NaN and infinity.
-EXACT: dict[str, Any] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy", "nopython": True}
+# Products and sums may fuse (contract), but the order of sums stays as written: the polynomials of ops/fast.py rely on
+# it. Nothing is assumed about NaN, infinity and the sign of zero.
+EXACT: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nopython": True}
 # Folds and products may sum in any order, which is what lets them run as vector code.
 REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy", "nopython": True}
 
-_TYPES = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "int32": np.int32, "uint8": np.uint8,
-          "bool": np.bool_}  # fmt: skip
+_TYPES = {name: np.dtype(name).type for name in DTYPES}
 
 
 def named(*what: Any) -> Any:
