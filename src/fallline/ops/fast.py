@@ -243,22 +243,18 @@ def sigmoid(f):
 
 
 def logaddexp(f):
-    """max(a, b) + log(1 + exp(-|a - b|)); log1p by the identity that keeps the digits of small arguments."""
-    if f is not np.float32:
+    """max(a, b) + log(1 + exp(-|a - b|))."""
+    if np.dtype(f).kind != "f":
         return None
-    exp32, log32 = exp(f), log(f)
+    exp_, log1p_ = exp(f), log1p(f) or math.log1p
 
-    def logaddexp32(a, b):
+    def logaddexp_(a, b):
         top = a if a > b else b
         low = b if a > b else a
         gap = f(0) if top == low else top - low  # two equal infinities are no distance apart
-        e = exp32(-gap)
-        u = f(1) + e
-        # log(u) * e / (u - 1) undoes the rounding of 1 + e (Kahan); for e below half a unit it is e itself.
-        rest = e if u == f(1) else log32(u) * (e / (u - f(1)))
-        return top + rest  # a NaN is in the gap, and so in the rest
+        return top + log1p_(exp_(-gap))  # a NaN is in the gap, and so in the sum
 
-    return logaddexp32
+    return logaddexp_
 
 
 def hypot(f):
@@ -285,7 +281,7 @@ def logistic_loss(f):
 
     def loss(z, t):
         straight = z * (f(1) - t) if z > f(0) else -(z * t)
-        return straight + f(log1p_(exp_(-abs(z))))
+        return straight + log1p_(exp_(-abs(z)))
 
     return loss
 
