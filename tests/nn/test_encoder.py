@@ -177,3 +177,40 @@ def test_rows_of_another_form_are_told_as_raw_rows() -> None:
         model.predict([[0.0, 1.0], [np.nan, 1.0]])
     with pytest.raises(DataError, match="encoder takes"):
         fl.fit(model, (np.zeros((4, 3)), [0, 1, 2, 0]))
+
+
+class Frame:
+    """A table that names its columns, as data frames do."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.parts = columns
+        self.columns = list(columns)
+
+    def __getitem__(self, names: list[str]) -> Frame:
+        return Frame({name: self.parts[name] for name in names})
+
+    def __len__(self) -> int:
+        return len(self.parts[self.columns[0]])
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.column_stack([*self.parts.values()]).astype(np.float64)
+
+
+def test_columns_of_a_data_frame_go_by_name() -> None:
+    x = np.random.default_rng(0).normal([1000, -5], [10, 2], (40, 2))
+    y = (x[:, 0] + 5 * x[:, 1] > 975).astype(int)
+    frame = Frame({"height": x[:, 0], "depth": x[:, 1]})
+    turned = Frame({"depth": x[:, 1], "note": np.zeros(40), "height": x[:, 0]})
+    made = standardise(frame)
+    assert made.names == ("height", "depth")
+    run = fl.fit(mlp((8,), 2), (turned, y), loss="cross_entropy", epochs=20, encoder=made)
+    assert (
+        run.model.theta.tobytes()
+        == fl.fit(mlp((8,), 2), (x, y), loss="cross_entropy", epochs=20, encoder=made).model.theta.tobytes()
+    )
+    assert np.array_equal(run.model.predict_proba(turned), run.model.predict_proba(x))
+    lacking = Frame({"hight": x[:, 0], "depth": x[:, 1]})
+    for ask in (run.model.predict, lambda rows: fl.fit(run.model, (rows, y), epochs=1)):
+        with pytest.raises(DataError, match="x has no column 'height'; did you mean 'hight'"):
+            ask(lacking)
+    assert standardise(x).in_order(turned) is turned  # counted columns have no names to go by

@@ -93,7 +93,7 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
 
 def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
     """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
-    x = np.asarray(x)
+    x = np.asarray(x if model.encoder is None else model.encoder.in_order(x))
     if x.shape == model.row_shape:
         x, y = x[None], np.asarray(y)[None]
     rows = model.rows(x).astype(np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
 from fallline.ranges import required
 
@@ -122,6 +122,22 @@ class Columns:
             )
         return found
 
+    def in_order(self, x: Any, what: str = "x") -> Any:
+        """The columns of a table that names them (a data frame), in the encoder's order; anything else as it is.
+
+        Names that only count the columns, "0", "1" ..., are no names. Other columns of the table do not matter.
+        Errors: DataError for a column that is not there, with the nearest name.
+        """
+        given = getattr(x, "columns", None)
+        if given is None or not all(isinstance(name, str) for name in given):
+            return x
+        if self.names == tuple(map(str, range(len(self.names)))):
+            return x
+        wrong = [f"{what} has no column {name!r}{nearest(name, given)}" for name in self.names if name not in [*given]]
+        if wrong:
+            raise DataError("\n  ".join(wrong[:5]))
+        return x if [*given] == [*self.names] else x[[*self.names]]
+
     def encode(self, x: Array, dtype: Any = np.float64) -> Array:
         """The network's inputs, (N, width) in this dtype, for rows (N, D) of numbers."""
         out = np.empty((len(x), self.width), dtype)
@@ -200,13 +216,16 @@ Decoder = Labels | Quantity
 def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool = False) -> Columns:
     """The encoder that gives each column of these rows mean 0 and standard deviation 1.
 
-    x: (N, D), the rows to measure: those to train on. names: of the columns; "0", "1" ... without them.
+    x: (N, D), the rows to measure: those to train on. names: of the columns; without them those of a data frame, or
+        "0", "1" ...; a model with named columns finds them by name in data frames.
     same_unit: all columns measure one thing (pixels) and share one mean and one scale.
     A column that is constant is only moved to zero.
     Errors: ArgumentError for what is no table of numbers.
     Example: fl.fit(network, (x, y), encoder=nn.standardise(x), loss="cross_entropy")
     """
-    rows = np.asarray(x)
+    rows, columns = np.asarray(x), getattr(x, "columns", None)
+    if names is None and columns is not None and all(isinstance(name, str) for name in columns):
+        names = columns
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiub":
         raise ArgumentError(f"columns are measured on rows of numbers, (N, D), got {rows.dtype} of shape {rows.shape}")
     rows = np.asarray(rows, np.float64)

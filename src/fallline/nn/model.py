@@ -294,7 +294,7 @@ class Model(Attributes):
     def _shaped(self, x: Any) -> Array:
         """x as an array of rows of the right shape, its numbers not looked at."""
         problems = Problems()
-        array = as_numbers(x, "x", problems)
+        array = as_numbers(x if self.encoder is None else self.encoder.in_order(x), "x", problems)
         problems.raise_if_any()
         assert array is not None  # what as_numbers cannot read is a problem, raised above
         row = self.row_shape

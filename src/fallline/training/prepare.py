@@ -255,7 +255,11 @@ def _checked_rows(
 ) -> Array | None:
     if given is None:
         return None
-    x = as_numbers(given, what, problems)
+    try:
+        x = as_numbers(given if encoder is None else encoder.in_order(given, what), what, problems)
+    except FalllineError as error:
+        problems.data.append(str(error))
+        return None
     if x is None:
         return None
     if not len(x):
