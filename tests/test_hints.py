@@ -48,6 +48,11 @@ def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
 
 
+def pair(x: Any) -> tuple[Any, Any]:
+    """A loss, and how many numbers are positive."""
+    return np.mean(np.square(x)), np.sum(x > 0)
+
+
 def put(a: Any, value: Any) -> Any:
     np.copyto(a, value)
     return a
@@ -214,6 +219,9 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: (fl.grad(np.square)(3.0), fl.grad(np.sum)(np.arange(3).astype(float)))),
     (lambda: fl.grad(np.tanh)(Y), "np.sum or np.mean of the result; fallline.jacobian differentiates arrays",
      lambda: (fl.grad(lambda x: np.mean(np.tanh(x)))(Y), fl.jacobian(np.tanh)(Y))),
+    (lambda: fl.value_and_grad(pair)(Y), "fallline.value_and_grad(lambda *args: f(*args)[0])",
+     lambda: (fl.value_and_grad(lambda *args: pair(*args)[0])(Y), pair(Y)[1])),
+    (lambda: fl.grad(lambda x: np.sum(x > 0))(Y), "a float, such as the np.mean", lambda: fl.grad(np.mean)(Y)),
     (lambda: fl.jacobian(lambda x: x > 0)(Y), "returning only real numbers", lambda: fl.jacobian(lambda x: x * 1.0)(Y)),
 ]  # fmt: skip
 

@@ -25,6 +25,7 @@ BITS = np.random.Philox(0)
 PYTHONS = random.Random(0)
 FIXED = GENERATOR.normal(size=2)
 draw = GENERATOR.normal
+DRAWS = iter(np.random.default_rng(5).normal(size=100))
 HELD = {"deep": [(GENERATOR,)]}
 
 
@@ -79,6 +80,8 @@ DRAWN: dict[str, Callable[[Any], Any]] = {
     "np.random.normal": lambda x: x + np.random.normal(size=x.shape),
     "np.random.rand": lambda x: x * np.random.rand(),
     "np.random.randint": lambda x: x * np.random.randint(0, 1000, x.shape),
+    "children of a generator": lambda x: x + GENERATOR.spawn(1)[0].normal(),
+    "an iterator": lambda x: x + sum(value for _, value in zip(range(1), DRAWS)),
     "np.random.permutation": lambda x: fl.ops.gather(x, np.random.permutation(1000)[:2] % 2, axis=1) + np.random.rand(),
     "a branch": branch,
     "thrown away": lambda x: x if np.random.rand() < 2 else -x,

@@ -26,7 +26,8 @@ _KNOWN = ("numpy", "fallline", "builtins", "math", "cmath", "functools", "iterto
 _SOURCES = frozenset({
     "default_rng", "RandomState", "SeedSequence", "PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64", "Random",
     "SystemRandom", "urandom", "getrandom", "secrets", "uuid1", "uuid4", "time", "time_ns", "perf_counter",
-    "perf_counter_ns", "monotonic", "process_time", "now", "utcnow", "today", "next", "send", "pop", "popleft", "id",
+    "perf_counter_ns", "monotonic", "process_time", "now", "utcnow", "today", "next", "send", "spawn", "jumped",
+    "pop", "popleft", "id",
 })  # fmt: skip
 _PLAIN = (np.ndarray, str, bytes, int, float, complex, np.generic, np.dtype, type(None), type(Ellipsis))
 
@@ -101,6 +102,7 @@ def _inside(it: Any, found: Reach) -> list[Any]:
         return [*vars(it).values(), *it.__bases__] if _is_of_the_user(it) else []
     if isinstance(it, types.ModuleType):
         return []
+    found.is_open |= hasattr(type(it), "__next__")
     own = getattr(it, "__self__", None)  # a method of a generator that was put into a variable
     if own is not None and not isinstance(own, types.ModuleType):
         return [own]

@@ -140,18 +140,30 @@ def _crossed(value: Any, output: Any, y: Any) -> Node | None:
     NumPy makes (N, N) of them without a word, and the mean of that is a number like any other.
     """
     return next(
-        _met(value, output, y, lambda sides, n: n > 1 and {(n,), (n, 1)} <= {side.shape for side in sides}), None
+        _met(value, output, y, _rows_for_columns),
+        None,
     )
 
 
-def _columns_for_rows(sides: Sequence[Node], n: int) -> bool:
-    """Whether the first axis of one, N long, is stretched over the rows of another and laid along another axis."""
+def _rows_for_columns(node: Node, sides: Sequence[Node], n: int) -> bool:
+    return node.op.kind is Kind.ELEMENTWISE and n > 1 and {(n,), (n, 1)} <= {side.shape for side in sides}
+
+
+def _columns_for_rows(node: Node, sides: Sequence[Node], n: int) -> bool:
+    """Whether the first axis of one, N long, is stretched over the rows of another and laid along another axis.
+
+    In a product, any axes of that length may have met.
+    """
+    if node.op.kind is Kind.CONTRACTION:
+        return all(n in side.shape for side in sides) and sum(side.shape.count(n) for side in sides) > len(sides)
+    if node.op.kind is not Kind.ELEMENTWISE:
+        return False
     few, most = sorted((side.shape for side in sides), key=len)[:: len(sides) - 1]
     return 0 < len(few) < len(most) and few[0] == n and most[0] == n and most[len(most) - len(few)] == n
 
 
-def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Sequence[Node], int], bool]) -> Iterator[Node]:
-    """Elementwise nodes at which what depends on outputs meets what depends on targets alone in this way."""
+def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Node, Sequence[Node], int], bool]) -> Iterator[Node]:
+    """Nodes at which what depends on outputs meets what depends on targets alone in this way."""
     if not all(isinstance(part, Node) for part in (value, output, y)):
         return
     of_output = {output: True, y: False}
@@ -159,8 +171,7 @@ def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Sequence[Node], int
         sides = [side for side in node.inputs if side in of_output]
         if sides:
             of_output.setdefault(node, any(of_output[side] for side in sides))
-        both = node.op.kind is Kind.ELEMENTWISE and len({of_output[side] for side in sides}) > 1
-        if both and wrongly(sides, output.shape[0]):
+        if len({of_output[side] for side in sides}) > 1 and wrongly(node, sides, output.shape[0]):
             yield node
 
 

@@ -139,19 +139,21 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
 
 def scalar_output(recording: Recording, function: Function, name: str) -> Node:
     """The one number a function returned, or an error that says what it returned."""
-    output = recording.outputs
+    output, instead = recording.outputs, "np.sum or np.mean of the result; fallline.jacobian differentiates arrays"
     if not isinstance(output, Node):
         what = f"{type(output).__name__} of {len(tree.leaves(output))} values"
+        instead = f"fallline.{name}(lambda *args: f(*args)[0]), where the number comes first; f itself has the others"
     elif output.shape != ():
         what = f"an array of shape {output.shape}"
     elif output.dtype.kind != "f":
         what = f"a number of dtype {output.dtype}, which has no derivative"
+        instead = "a float, such as the np.mean of a loss for each row"
     else:
         return output
     raise ShapeError(
         f"{name}: the function has to return one real number, it returned {what}\n"
         f"  function: {defined_at(function)}\n  at {here()}\n"
-        "  try: np.sum or np.mean of the result; fallline.jacobian differentiates arrays"
+        f"  try: {instead}"
     )
 
 
