@@ -4,8 +4,10 @@ Anything that is not a container is a leaf. Dicts are walked in the order of the
 with the same content flatten alike; None is an empty container.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from fallline.errors import ArgumentTypeError
 
@@ -63,13 +65,25 @@ def flatten(tree: Tree, found: list[Leaf]) -> Hashable:
     """
     if isinstance(tree, dict):
         keys = sorted(tree)
-        return type(tree), tuple(keys), tuple([flatten(tree[key], found) for key in keys])
+        return type(tree), tuple(keys), _flatten_all([tree[key] for key in keys], found)
     if isinstance(tree, list | tuple):
-        return type(tree), tuple([flatten(child, found) for child in tree])
+        return type(tree), _flatten_all(tree, found)
     if tree is None:
         return None
     found.append(tree)
     return "*"
+
+
+def _flatten_all(parts: Iterable[Tree], found: list[Leaf]) -> Hashable:
+    """Of children: most often all are arrays, which are leaves."""
+    forms: list[Hashable] = []
+    for part in parts:
+        if type(part) is np.ndarray:
+            found.append(part)
+            forms.append("*")
+        else:
+            forms.append(flatten(part, found))
+    return tuple(forms)
 
 
 def unflatten(tree: Tree, new_leaves: list[Leaf]) -> Tree:
@@ -79,8 +93,12 @@ def unflatten(tree: Tree, new_leaves: list[Leaf]) -> Tree:
 
 def _fill(part: Tree, rest: Iterator[Leaf]) -> Tree:
     # No function inside `unflatten`: one that calls itself is a cycle, and would keep the leaves alive after the call.
-    parts = children(part)
-    return next(rest) if parts is None else rebuild(part, [_fill(child, rest) for _, child in parts])
+    if isinstance(part, dict):
+        filled = {key: _fill(part[key], rest) for key in sorted(part)}
+        return {key: filled[key] for key in part}
+    if isinstance(part, list | tuple):
+        return rebuild(part, [_fill(child, rest) for child in part])
+    return None if part is None else next(rest)
 
 
 def map(function: Callable[[Leaf], Leaf], tree: Tree) -> Tree:

@@ -66,10 +66,18 @@ def fold_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
 def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
     """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
     plain = (bool, int, float)
-    dtype = np.result_type(*(a if type(a) in plain else _dtype_of(a) for a in args))
+    given = [a if type(a) in plain else _dtype_of(a) for a in args]
+    known = [a for a in given if type(a) not in plain]
+    # Most often all arrays are of one dtype; NumPy takes longer to find that out.
+    if known and known[0] in _FLOATS and all(dtype is known[0] for dtype in known):
+        return known[0]
+    dtype = np.result_type(*given)
     if dtype.kind not in "fiub":
         raise TraceError(f"only real numbers can be traced, got {dtype}\n  at {here()}")
     return np.dtype(np.float64) if floating and dtype.kind != "f" else dtype
+
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def _dtype_of(arg: Any) -> DType:
@@ -90,11 +98,14 @@ def made(*nodes: Node) -> str:
 
 
 def broadcast(name: str, nodes: tuple[Node, ...]) -> Shape:
+    shapes = [node.shape for node in nodes if node.shape]
+    if not shapes or all(shape == shapes[0] for shape in shapes):
+        return shapes[0] if shapes else ()
     try:
         return np.broadcast_shapes(*(node.shape for node in nodes))
     except ValueError:
-        shapes = " and ".join(str(list(node.shape)) for node in nodes)
-        raise ShapeError(f"{name}: shapes {shapes} do not broadcast together{made(*nodes)}\n  at {here()}") from None
+        seen = " and ".join(str(list(node.shape)) for node in nodes)
+        raise ShapeError(f"{name}: shapes {seen} do not broadcast together{made(*nodes)}\n  at {here()}") from None
 
 
 def _described(function: Callable[..., Any]) -> str:
@@ -123,7 +134,7 @@ def elementwise(
 
         def promote(*args: Any) -> tuple[Any, ...]:
             dtype = common_dtype(args, floating=result == "float")
-            return tuple(cast_to(arg, dtype) for arg in args)
+            return tuple([cast_to(arg, dtype) for arg in args])
 
         def infer(*inputs: Node, **attrs: Any) -> tuple[Shape, DType]:
             return broadcast(name, inputs), np.dtype(bool) if result == "bool" else inputs[-1].dtype

@@ -54,7 +54,7 @@ CONSTANT = register(Op("constant", Kind.SOURCE, "A value known when the graph is
 
 def check_dtype(dtype: DType, what: str = "traced computations") -> None:
     """Raise unless numbers of this dtype can be traced."""
-    if dtype.kind in "iub" or dtype in (np.float32, np.float64):
+    if dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize in (4, 8)):
         return
     instead = {
         "f": "x.astype(np.float32) or x.astype(np.float64)",
@@ -84,6 +84,9 @@ def numbers_of(value: Any) -> Array:
 
 def constant(value: Any, dtype: Any = None) -> Node:
     """A source with a known value. The array is not copied: whoever builds a program from the graph does that."""
+    if type(value) in (int, float) and dtype is not None and dtype.kind == "f":
+        array = np.asarray(value, dtype)
+        return Node(CONSTANT, (), {"value": array}, (), array.dtype, here())
     array = value if type(value) is np.ndarray else numbers_of(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
@@ -105,14 +108,17 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """What calling an op does: a node where an argument is one, else the value."""
     try:
-        if not any(isinstance(arg, Node) for arg in args):
+        for arg in args:
+            if type(arg) is Node:
+                break
+        else:
             if is_users(sys._getframe(2)):
                 args = tuple(real(arg, f"fallline.ops.{op.name}: an argument") for arg in args)
             return op.meaning(*args, **attrs)
         least, most = op.arrays
         if not least <= len(args) <= most:
             raise TypeError(f"it takes {most} arrays, got {len(args)}")
-        inputs = op.lift(*args) if op.lift is not None else tuple(as_node(arg) for arg in args)
+        inputs = op.lift(*args) if op.lift is not None else tuple([as_node(arg) for arg in args])
         return make(op, inputs, attrs)
     except (FalllineError, Warning, FloatingPointError):
         raise

@@ -5,6 +5,7 @@ Knows the tables of op.py, in which every op says which NumPy callables it stand
 
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +37,7 @@ def refuse(what: str, instead: str) -> NoReturn:
     raise TraceError(f"{what}\n  at {here()}\n  try: {instead}")
 
 
+@functools.cache
 def name_of(function: Callable[..., Any]) -> str:
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module.replace('numpy.', 'np.') if module != 'numpy' else 'np'}.{getattr(function, '__name__', function)}"
@@ -104,6 +106,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if method == "__call__" and not kwargs and ufunc in NUMPY:
+        return call(NUMPY[ufunc], f"np.{ufunc.__name__}", inputs, kwargs)
     out = kwargs.pop("out", (None,))
     if any(target is not None for target in out):
         target = out[0]
@@ -187,6 +191,22 @@ _METHODS = (
 _MASKED = "a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)"
 
 
+def _operator(ufunc: Any, name: str, swapped: bool) -> Callable[[Any, Any], Any]:
+    """An operator between traced values and plain numbers, which need none of NumPy's own dispatch."""
+    otherwise = getattr(NDArrayOperatorsMixin, name)
+
+    def operator(self: Any, other: Any) -> Any:
+        if type(other) is type(self) or type(other) in (int, float):
+            inputs = (other, self) if swapped else (self, other)
+            return call(NUMPY[ufunc], f"np.{ufunc.__name__}", inputs, {})
+        return otherwise(self, other)
+
+    return operator
+
+
+_OPERATORS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul}
+
+
 class NumpyProtocol(NDArrayOperatorsMixin):
     """NumPy's array interface over `shape` and `dtype`; what needs numbers raises TraceError."""
 
@@ -207,7 +227,7 @@ class NumpyProtocol(NDArrayOperatorsMixin):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def T(self) -> Any:
@@ -323,6 +343,8 @@ class NumpyProtocol(NDArrayOperatorsMixin):
 
     if not TYPE_CHECKING:
         locals().update({name: _method(getattr(np, name)) for name in _METHODS})
+        locals().update({f"__{name}__": _operator(of, f"__{name}__", False) for name, of in _OPERATORS.items()})
+        locals().update({f"__r{name}__": _operator(of, f"__r{name}__", True) for name, of in _OPERATORS.items()})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):

@@ -1,5 +1,6 @@
 """Where a node was made: the user's innermost line outside this package and NumPy, and the part of a computation."""
 
+import functools
 import inspect
 import os
 import sys
@@ -38,11 +39,20 @@ def here() -> Where:
     if forced is not None:
         return forced
     frame = sys._getframe(1)
-    while True:
-        name = frame.f_code.co_filename
-        if frame.f_back is None or (not name.startswith(OWN) and _SCIPY not in name):
-            return Where(name, frame.f_lineno, _part.get())
+    while frame.f_back is not None and is_inside(frame.f_code.co_filename):
         frame = frame.f_back
+    return _where(frame.f_code.co_filename, frame.f_lineno, _part.get())
+
+
+@functools.lru_cache(maxsize=4096)
+def _where(file: str, line: int, part: str) -> Where:
+    return Where(file, line, part)
+
+
+@functools.cache
+def is_inside(file: str) -> bool:
+    """Whether a file is this package's, NumPy's or SciPy's."""
+    return file.startswith(OWN) or _SCIPY in file
 
 
 def scipy_function() -> str | None:

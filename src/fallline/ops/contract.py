@@ -64,7 +64,8 @@ def matmul(a, b):
         y = reshape(y, shape=(*a.shape[:-1], b.shape[-1]))
     else:
         try:
-            batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+            alike = a.shape[:-2] == b.shape[:-2]
+            batch = a.shape[:-2] if alike else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         except ValueError:
             raise ShapeError(f"matmul: batch axes do not broadcast{made(a, b)}\n  at {here()}") from None
         a, b = (x if x.shape[:-2] == batch else broadcast_to(x, shape=(*batch, *x.shape[-2:])) for x in (a, b))

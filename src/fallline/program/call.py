@@ -20,13 +20,19 @@ from fallline.program.machine import Program
 
 def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     """The outputs for these inputs, through the reference: right for a graph that is made anew at every call."""
-    taken = {id(value) for value in values} | {id(n.attrs["value"]) for n in graph.nodes() if n.op is CONSTANT}
-    results = []
-    for result in reference.run(graph, values):
+    constants = [node.attrs["value"] for node in graph.nodes() if node.op is CONSTANT]
+    return owned(reference.run(graph, values), [*values, *constants])
+
+
+def owned(results: Sequence[Array], others: Sequence[Array]) -> list[Array]:
+    """The results as arrays of their own, which share memory neither with one another nor with those others."""
+    taken = {id(other) for other in others}
+    found = []
+    for result in results:
         own = result.flags.owndata and result.flags.writeable and id(result) not in taken
-        results.append(result if own else np.array(result))
+        found.append(result if own else np.array(result))
         taken.add(id(result))
-    return results
+    return found
 
 
 def fits(value: Any, node: Node) -> bool:

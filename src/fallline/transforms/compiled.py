@@ -31,6 +31,8 @@ def is_traced(leaf: Any) -> bool:
 
 def form_of(leaf: Any) -> Any:
     """What a program depends on in one leaf of the arguments."""
+    if type(leaf) is np.ndarray and leaf.dtype.isnative:
+        return leaf.shape, leaf.dtype
     if is_traced(leaf):
         return leaf.shape, leaf.dtype if leaf.dtype.isnative else leaf.dtype.newbyteorder("=")
     if isinstance(leaf, float):
@@ -108,6 +110,8 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
         except (TypeError, ValueError):
             refuse_arguments(given)
             raise
+        arrays = [leaf if type(leaf) is np.ndarray else native(leaf) for leaf in leaves if is_traced(leaf)]
+        arrays = [array if array.dtype.isnative else native(array) for array in arrays]
         if not known:
             graph, outputs = traced(function, args, kwargs, kept=True)
             programs[key] = call.build(graph, most), outputs
@@ -115,7 +119,7 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
                 programs.popitem(last=False)
         programs.move_to_end(key)
         program, outputs = programs[key]
-        return tree.unflatten(outputs, plain(program([native(leaf) for leaf in leaves if is_traced(leaf)])))
+        return tree.unflatten(outputs, plain(program(arrays)))
 
     return run
 

@@ -3,9 +3,11 @@
 import functools
 from typing import Any
 
+from fallline import tree
 from fallline.arguments import takes
 from fallline.passes.backprop import backprop
-from fallline.transforms.recording import ArgNums, Function, check_function, record, scalar_output
+from fallline.transforms.derived import value_and_gradient
+from fallline.transforms.recording import ArgNums, Function, check_function, plain, record, scalar_output
 from fallline.tree import Tree
 
 
@@ -29,6 +31,9 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Tree]:
         recording = record(function, argnums, args, kwargs, "value_and_grad")
         value = scalar_output(recording, function, "value_and_grad")
+        if not recording.nested:
+            found = plain(value_and_gradient(value, recording.wrt, recording.values))
+            return tree.unflatten((0, recording.params), found)  # type: ignore[no-any-return]
         grads = backprop([value], recording.wrt)
         result: tuple[Any, Tree] = recording.finish((0, recording.params), [value, *grads])
         return result
@@ -49,6 +54,9 @@ def grad(function: Function, argnums: ArgNums = 0) -> Function:
     def gradient(*args: Any, **kwargs: Any) -> Tree:
         recording = record(function, argnums, args, kwargs, "grad")
         value = scalar_output(recording, function, "grad")
+        if not recording.nested:
+            _, *found = plain(value_and_gradient(value, recording.wrt, recording.values))
+            return tree.unflatten(recording.params, found)
         return recording.finish(recording.params, backprop([value], recording.wrt))
 
     return gradient

@@ -4,7 +4,6 @@ While another function is being traced, a recording adds to its graph instead: t
 of the arguments, so that a value closed over and an argument that happen to be the same node are not mixed up.
 """
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,10 +127,11 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
     values = [] if nested else [native(leaf) for leaf in leaves]
     wrt = [ops.view.alias(as_node(leaf)) for leaf in leaves] if nested else [input_like(value) for value in values]
 
-    @functools.wraps(function)
     def on_nodes(*nodes: Node) -> Any:
         given = dict(zip(at, tree.unflatten(chosen, list(nodes)), strict=True))
-        return function(*(given.get(i, arg) for i, arg in enumerate(args)), **kwargs)
+        return function(*[given.get(i, arg) for i, arg in enumerate(args)], **kwargs)
+
+    on_nodes.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
 
     _, outputs = trace(on_nodes, wrt)
     return Recording(chosen if isinstance(argnums, tuple | list) else chosen[0], wrt, values, outputs, nested)
