@@ -55,6 +55,8 @@ def test_a_schedule_that_spans_the_training_is_trained_to_its_end(numbers: Any) 
     assert spans.rule is not None and spans.rule.patience == 10**9
     fixed = by_default(SMALL, fl.optim.Adam(fl.optim.Cosine(0.1, steps=50)), 8, 100, validated=True, rule=None)
     assert fixed.epochs == length.MOST_STEPS // 100
+    started = next(fl.train(mlp((), 1), numbers, loss="squared_error", optimizer=fl.optim.Adam(fl.optim.Cosine(0.1))))
+    assert isinstance(started, fl.events.TrainingStarted) and not started.open_ended
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,8 @@ def test_a_loss_that_is_still_falling_at_the_limit_is_told(validation: float | N
     assert (run.stop_reason, run.ended.still_falling) == ("finished", True)
     watched = "loss" if validation is None else "validation loss"
     assert f"the {watched} was still falling; try: epochs={2 * len(run.epochs)}" in run.summary()
+    several = fl.fit(mlp((16,), 1), noisy(), **settings, ensemble=2)
+    assert several.ended is not None and several.ended.still_falling
     asked = fl.fit(mlp((16,), 1), noisy(), **settings, epochs=3)
     assert asked.ended is not None and not asked.ended.still_falling  # three is what was asked for
 

@@ -128,4 +128,5 @@ def _end(ended: Sequence[TrainingEnded], epochs: Sequence[EpochEnded], done: Rac
         restored_best=False,  # each member has the parameters of its own best epoch, where they were asked for
         seconds=done.seconds,
         steps_per_second=steps / done.seconds if done.seconds else 0.0,
+        still_falling=any(event.still_falling for event in ended),
     )

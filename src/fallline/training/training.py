@@ -35,7 +35,7 @@ from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.run import Run
 from fallline.training.stepper import Setback, Stepper
-from fallline.training.stopping import Best
+from fallline.training.stopping import NEVER, Best
 
 PROGRESS_SECONDS = 0.1
 
@@ -164,7 +164,7 @@ class Training(Iterator[Event]):
         self._steps_before = self._stepper.step
 
     def _started(self) -> TrainingStarted:
-        job = self.job
+        job, rule = self.job, self.job.understood.early_stopping
         return TrainingStarted(
             rows=len(job.train.index),
             validation_rows=len(job.validation.index) if job.validation is not None else 0,
@@ -183,7 +183,7 @@ class Training(Iterator[Event]):
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,
             folder=str(self._folder.path) if self._folder is not None else None,
-            open_ended=job.understood.given.epochs is None,
+            open_ended=job.understood.given.epochs is None and rule is not None and rule.patience != NEVER,
             notes=(*job.notes, *self._notes()),
         )
 
