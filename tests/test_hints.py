@@ -11,6 +11,7 @@ import types
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,7 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: on(lambda x: "text", Y), "returning only arrays and numbers", lambda: on(lambda x: (x, 2.0), Y)),
     (lambda: [on(f, Y) for f in [keeping([])] for Y in (X[0], X)], "returning it from the traced function",
      lambda: on(lambda x: (x, x * x), Y)),
+    (lambda: on(lambda i: i**-1, I), "np.float_power", lambda: on(lambda i: np.float_power(i + 1, -1), I)),
     (lambda: on(lambda x: x, Y + 1j), "the real and imaginary parts as two real arrays",
      lambda: on(lambda x, y: (x, y), Y, Y)),
     (lambda: on(lambda x: x, Y.astype(np.longdouble)), "x.astype(np.float32) or x.astype(np.float64)",
@@ -244,6 +246,10 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: nn.Ensemble((model(), model())), "nn.averaged(models)", lambda: nn.averaged([model(), model()])),
     (lambda: fit(nn.Sequential(lambda x: np.sum(x, axis=0), nn.Dense(1))), "a function that keeps the first axis",
      lambda: fit(nn.Sequential(lambda x: x - 1, nn.Dense(1)))),
+    (lambda: fit(nn.Sequential(lambda x: x - np.mean(x, axis=0), nn.Dense(1))),
+     "mean = x.mean(axis=0), and in the layer x - mean",
+     lambda: (fit(nn.Sequential(lambda x: x - np.mean(x, axis=-1, keepdims=True), nn.Dense(1))),
+              fit(nn.Sequential(partial(np.subtract, X.mean(axis=0)), nn.Dense(1))))),
     (lambda: fit(nn.Residual(nn.Dense(2))), "nn.Dense(3) as its last layer",
      lambda: fit(nn.Sequential(nn.Residual(nn.Dense(2), nn.Dense(3)), nn.Dense(1)))),
     (lambda: fit(nn.Dense(2)), "nn.Dense(1) as its last layer", lambda: fit(nn.Dense(1))),
@@ -345,6 +351,7 @@ ELSEWHERE = {
     "training/model_file.py": "tests/training/test_folder.py",
     "training/training.py": "tests/training/test_divergence.py and test_disk.py",
     "training/variants.py": "tests/training/test_race.py",
+    "training/run.py": "tests/training/test_length.py, and run.profile((x, y)) above",
     "training/frozen.py": "docs/noise.md, which the tests run",
     "program/kernels": "tests/program/kernels",
     "bench": "tests/bench",
@@ -383,4 +390,4 @@ def test_every_hint_is_tried() -> None:
         for line, pieces in hints_of(source).items():
             if pieces and not any(piece in told for piece in pieces):
                 missing.append(f"{name}:{line}: {pieces}")
-    assert not missing, "\n".join(missing)
+    assert not missing, "\n".join(["give each a row that runs it, or the test that does to ELSEWHERE:", *missing])
