@@ -1,5 +1,5 @@
-"""What every test shares: one BLAS thread, lanes at work however busy the machine is, and one Hypothesis profile that
-finds the same examples every time."""
+"""What every test shares: one BLAS thread, lanes at work however busy the machine is, graphs that are verified between
+passes, and one Hypothesis profile that finds the same examples every time."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fallline.graph.verify import verify_between_passes
 from fallline.program.governor import Governor
 
 # Whoever started the tests may have had these ignored, as shells do for what runs in the background.
@@ -27,6 +28,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fallline")
+
+verify_between_passes()
 
 
 class _Everyone(Governor):

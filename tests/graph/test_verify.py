@@ -1,6 +1,9 @@
 """A graph that is not well formed is told so, fault by fault."""
 
+import ast
 import dataclasses
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ import pytest
 import fallline as fl
 from fallline.errors import GraphError
 from fallline.graph.node import Graph, Node, constant, new_input
-from fallline.graph.verify import faults, verify
+from fallline.graph.verify import faults, is_pass, verify, verify_between_passes
 from fallline.graph.where import here
 from fallline.ops.transcendental import tanh
 
@@ -50,3 +53,38 @@ def test_each_fault_is_told():
         assert any(told in line for line in found), (told, found)
         with pytest.raises(GraphError, match="not well formed"):
             verify(Graph(inputs, outputs))
+
+
+PASSES = Path(fl.__file__).parent / "passes"
+
+
+def test_what_a_pass_makes_is_verified_in_tests():
+    x = new_input((3,), np.float64)
+    wrong = Graph((x,), (node(x, (4,)),))
+
+    @is_pass
+    def bad(form):
+        return {"graph": wrong, "tuple": (wrong, 1), "record": types.SimpleNamespace(graph=wrong), "none": None}[form]
+
+    assert bad("none") is None
+    for form in ("graph", "tuple", "record"):
+        with pytest.raises(GraphError, match="not well formed"):
+            bad(form)
+    verify_between_passes(False)
+    try:
+        assert bad("graph") is wrong
+    finally:
+        verify_between_passes()
+
+
+def test_every_pass_is_declared_as_one():
+    for path in PASSES.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        public = [one for one in tree.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
+        makers = [one for one in public if one.returns is not None and "Graph" in ast.unparse(one.returns)]
+        for one in makers:
+            given = [
+                arg for arg in one.args.args if arg.annotation is not None and ast.unparse(arg.annotation) == "Graph"
+            ]
+            declared = "is_pass" in [ast.unparse(name) for name in one.decorator_list]
+            assert declared or not given or one.name == "at_once", one.name

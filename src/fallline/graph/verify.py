@@ -1,8 +1,16 @@
 """Is this graph well formed? Run between passes in tests; a graph that passes can be run, printed and lowered."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
 from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import TABLE
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_between_passes = False
 
 
 def faults(graph: Graph) -> list[str]:
@@ -45,3 +53,22 @@ def verify(graph: Graph) -> Graph:
     if found:
         raise GraphError("\n  ".join(["the graph is not well formed:", *found]))
     return graph
+
+
+def verify_between_passes(on: bool = True) -> None:
+    """Whether what every pass makes is verified from now on; tests ask for it."""
+    global _between_passes
+    _between_passes = on
+
+
+def is_pass(function: Callable[P, R]) -> Callable[P, R]:
+    """Declare a pass: a function that returns a graph, a tuple that starts with one, a record that has one, or None."""
+
+    @wraps(function)
+    def made(*args: P.args, **kwargs: P.kwargs) -> R:
+        result: Any = function(*args, **kwargs)
+        if _between_passes and result is not None:
+            verify(result if isinstance(result, Graph) else result[0] if isinstance(result, tuple) else result.graph)
+        return result  # type: ignore[no-any-return]
+
+    return made

@@ -13,6 +13,7 @@ from typing import Any
 
 from fallline.graph.node import Graph, Node
 from fallline.graph.op import TABLE, Kind, Shape
+from fallline.graph.verify import is_pass
 from fallline.graph.where import made_at
 from fallline.ops.view import cut, join, reshape
 
@@ -20,6 +21,7 @@ from fallline.ops.view import cut, join, reshape
 MOST = 3
 
 
+@is_pass
 def by_columns(graph: Graph) -> Graph:
     """The same graph with elementwise work on few columns done column by column, wherever rows of them are folded.
 

@@ -17,11 +17,13 @@ from collections.abc import Mapping, Sequence, Set
 
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, reachable
 from fallline.graph.op import Kind
+from fallline.graph.verify import is_pass
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract_onto
 from fallline.ops.view import cut, join, reshape
 
 
+@is_pass
 def subtract_in_place(graph: Graph, count: int) -> Graph:
     """The same graph with its first `count` outputs, the new state of as many inputs, rewritten where that can be."""
     outputs, rates = list(graph.outputs), []
@@ -78,6 +80,7 @@ def moved(old: Node, rate: Node, parts: Node) -> Node:
 LARGE, PART = 1 << 19, 1 << 16
 
 
+@is_pass
 def update_by_parts(graph: Graph, count: int) -> tuple[Graph, dict[Node, int]]:
     """The same graph with its first `count` outputs made part by part of a large gradient, where all that is done with
     it is elementwise; and for each node of such a part the part's number, from 1 on. Any other graph as it is.

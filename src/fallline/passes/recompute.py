@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 
 from fallline.graph.node import INPUT, Graph, Node, reachable
 from fallline.graph.op import Kind
+from fallline.graph.verify import is_pass
 
 # What has to be gained, as a share of the memory without it; and how many ways of cutting are tried.
 LEAST_GAIN, TRIALS = 0.1, 64
@@ -27,6 +28,7 @@ class Recomputed:
     stretch: dict[Node, int] = field(default_factory=dict)
 
 
+@is_pass
 def keep_less(graph: Graph, loss: Node, count: int) -> Recomputed | None:
     """A step's graph that keeps fewer values; None where it would gain little.
 

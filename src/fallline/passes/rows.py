@@ -7,11 +7,13 @@ Asks for kinds and facts, never for names. The fact of an op that it uses: sum, 
 
 from fallline.graph.node import Graph, Node
 from fallline.graph.op import Kind
+from fallline.graph.verify import is_pass
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract_onto
 from fallline.ops.reduce import broadcast_to
 
 
+@is_pass
 def rows_into_products(graph: Graph) -> Graph:
     """The same graph with every row that is added to a product added by the product itself.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array, Kind, Op, Shape
+from fallline.graph.verify import is_pass
 from fallline.graph.where import Where
 from fallline.ops.reduce import broadcast_to
 from fallline.ops.view import reshape
@@ -26,6 +27,7 @@ from fallline.ops.view import reshape
 _SMALL = 256
 
 
+@is_pass
 def simplify(graph: Graph) -> Graph:
     """A graph with the same inputs and the same results, and as few nodes as these rules leave."""
     work = _Simplifier()
