@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -125,7 +125,7 @@ def record(cls: C) -> C:
 
     cls.__init__ = __init__  # type: ignore[misc]
     for verb in _VERBS:
-        if verb in vars(cls):
+        if isinstance(vars(cls).get(verb), FunctionType):
             setattr(cls, verb, asked(vars(cls)[verb]))
     return cls
 

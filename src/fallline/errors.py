@@ -30,6 +30,28 @@ class OutOfRangeError(ShapeError, IndexError):
     """A position outside its axis."""
 
 
+class CodeError(FalllineError, RuntimeError):
+    """An error out of a layer, loss, optimizer, schedule or initialiser of the caller's own, told with which."""
+
+
+class CodeKeyError(CodeError, KeyError):
+    """A name that is not in a dict of the caller's, such as a misspelt parameter."""
+
+    __str__ = Exception.__str__  # KeyError's own shows a text with its quotes
+
+
+class CodeIndexError(CodeError, OutOfRangeError):
+    """A position outside its axis, in the caller's own code."""
+
+
+class CodeTypeError(CodeError, TypeError):
+    """A TypeError or AttributeError in the caller's own code."""
+
+
+class CodeValueError(CodeError, ValueError):
+    """A ValueError in the caller's own code."""
+
+
 class TraceError(FalllineError, TypeError):
     """A function does something that cannot be recorded as a graph."""
 

@@ -216,7 +216,7 @@ def test_what_the_machine_cannot_run_is_computed_in_numpy() -> None:
             return {"scale": np.full(shape, 0.5, dtype)}, shape
 
         def apply(self, params: Any, x: Any) -> Any:
-            if x.shape[0] > 3:
+            if x.shape[0] > 7:
                 return np.array([[float(v) for v in row] for row in x], x.dtype) * params["scale"]
             return x * params["scale"]
 

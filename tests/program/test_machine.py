@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline.errors import ProgramError
+from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import TABLE, Kind
 from fallline.graph.trace import trace
@@ -219,7 +219,7 @@ def test_a_position_outside_the_array_is_an_error_and_reads_nothing():
     x, index = np.arange(5.0), np.array([0, 5])
     inputs = new_input(x.shape, x.dtype), new_input(index.shape, index.dtype)
     program = Program(lower(Graph(inputs, (gather(*inputs, axis=0),))), [x, index])
-    with pytest.raises(ProgramError, match="position of 5"):
+    with pytest.raises(OutOfRangeError, match="position of 5"):
         program.run()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fallline.errors import ProgramError
+from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.node import Graph, new_input
 from fallline.graph.trace import trace
 from fallline.program.rows import RowProgram, ready
@@ -92,6 +92,6 @@ def test_a_position_outside_its_array_is_told() -> None:
     made = program(lambda h, x: gather(h, x[:, 0].astype(np.int64), axis=0))
     y = made.result(24)
     assert made.run(y, np.ones((24, 3)), 0, 6)
-    with pytest.raises(ProgramError, match="outside the array"):
+    with pytest.raises(OutOfRangeError, match="outside the array"):
         made.run(y, np.full((24, 3), 3.0), 0, 6)
     assert made.run(y, np.ones((24, 3)), 0, 6)

@@ -356,7 +356,7 @@ def test_what_cannot_be_traced_is_told_before_anything_starts(labelled: Any, tmp
     def branches(output: Any, y: Any) -> Any:
         return output.sum() if output.sum() > 0 else y.sum()
 
-    with pytest.raises(FalllineError, match="variants 'branches', 'seed 2, branches': a branch"):
+    with pytest.raises(FalllineError, match="variants 'branches', 'seed 2, branches': the loss branches: a branch"):
         fl.race(NETWORK, labelled, [{"seed": 1}, {"loss": branches}, {"loss": branches, "seed": 2}],
                 out=tmp_path / "all", **SETTINGS)  # fmt: skip
     assert not (tmp_path / "all").exists()

@@ -94,7 +94,7 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         name = f"fallline.ops.{function.__name__}"
-        if "uniform" not in name:  # whose first argument is a shape
+        if function.__name__ not in ("integers", "normal", "uniform"):  # which begin with a shape
             asis = NumpyProtocol, int, tuple, type(None)  # an axis may be a tuple
             given = [arg if isinstance(arg, asis) else real(arg, f"{name}: an argument") for arg in args]
             args, kwargs = tuple(given), {**kwargs}

@@ -10,7 +10,7 @@ from fallline.graph.node import Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.rows import NOBODY, Rows, rows_of
 from fallline.graph.trace import trace
-from fallline.nn.layer import Layer
+from fallline.nn.layer import Layer, applied
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -25,7 +25,7 @@ def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any
     leaves = tree.leaves(params)
     x = new_input((ROWS, *shape), dtype)
     inputs = [x, *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
-    graph, _ = trace(lambda x, *leaves: network.apply(tree.unflatten(params, list(leaves)), x), inputs, kept=True)
+    graph, _ = trace(lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x), inputs, kept=True)
     try:
         found = rows_of(graph, x, [np.zeros(x.shape, x.dtype), *leaves])
     except IndexError:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from fallline import ranges
+from fallline.arguments import takes
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
@@ -213,6 +214,7 @@ class Quantity:
 Decoder = Labels | Quantity
 
 
+@takes()
 def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool = False) -> Columns:
     """The encoder that gives each column of these rows mean 0 and standard deviation 1.
 

@@ -23,6 +23,12 @@ class Problems:
 
     arguments: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
+    kinds: dict[str, type[FalllineError]] = field(default_factory=dict)  # of problems that were errors already
+
+    def add(self, error: FalllineError) -> None:
+        """Take in an error; by itself it stays of its class."""
+        self.arguments.append(str(error))
+        self.kinds[str(error)] = type(error)
 
     def raise_if_any(self) -> None:
         found = self.arguments + self.data
@@ -30,7 +36,7 @@ class Problems:
             return
         kind: type[FalllineError] = ArgumentError if self.arguments else DataError
         if len(found) == 1:
-            raise kind(found[0])
+            raise self.kinds.get(found[0], kind)(found[0])
         raise kind(f"{len(found)} problems:\n" + "\n".join("- " + text.replace("\n", "\n  ") for text in found))
 
 

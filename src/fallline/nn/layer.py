@@ -16,6 +16,7 @@ from fallline.arguments import record
 from fallline.arrays import plain
 from fallline.config import saved
 from fallline.errors import ArgumentTypeError, Attributes, ShapeError
+from fallline.graph.inside import Inside
 from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
@@ -41,6 +42,25 @@ class Layer(Protocol):
         ...
 
 
+def applied(layer: Layer, params: Tree, x: Any, noise: Noise | None = None, what: str = "") -> Any:
+    """What a layer computes, while training where there is noise; what goes wrong inside names it and its shapes."""
+
+    def named() -> str:
+        return f"{what}{what and ': '}{short(layer)}" if not hasattr(layer, "layers") else what
+
+    with Inside(named, {"its parameters": params, "its input": x}, "its input"):
+        return layer.apply(params, x) if noise is None else noisily(layer, params, x, noise)
+
+
+def rows_to_probe(*shapes: Shape) -> int:
+    """Rows to trace a layer with: a number that no other axis has, so that it is known again in errors as N.
+
+    One row would hide a lost batch axis in broadcasting.
+    """
+    sizes = {n for shape in shapes for n in shape}
+    return next(n for n in itertools.count(3) if n not in sizes)
+
+
 def noisily(layer: Layer, params: Tree, x: Any, noise: Noise) -> Any:
     """What a layer computes while training: its `apply_noisily(params, x, noise)` where it has one, else `apply`."""
     while_training = getattr(layer, "apply_noisily", None)
@@ -52,7 +72,8 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
 
     Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
     """
-    made = layer.init(rng, shape, dtype)
+    with Inside(lambda: f"init of {short(layer)}", ours_pass=True):
+        made = layer.init(rng, shape, dtype)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], tuple)):
         raise ArgumentTypeError(f"{short(layer)}: init returns {made!r:.60}, not (params, shape)")
     for name, leaf in tree.items(made[0]):
@@ -98,7 +119,8 @@ class Dense(Attributes):
         (d,), k = shape, int(self.units)
         draw = initial.get(self.initializer or "glorot_uniform")
         # Drawn in float64 and rounded, so that both precisions start from the same numbers.
-        drawn = draw(rng, (d, k), d, k)
+        with Inside(lambda: f"the initialiser of {short(self)}", ours_pass=True):
+            drawn = draw(rng, (d, k), d, k)
         plain(drawn, f"{short(self)}: what its initialiser returns")
         weight = np.asarray(drawn)
         if weight.shape != (d, k):
@@ -144,12 +166,13 @@ class Function(Attributes):
             raise ArgumentTypeError(f"Function takes a function of a batch, got {self.function!r}")
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
-        # Any batch size shows what happens to the batch axis, if no other axis is as long; 1 would hide a lost one.
-        n = next(n for n in itertools.count(3) if n not in shape)
-        _, y = trace(self.function, [new_input((n, *shape), dtype)], kept=True)
+        n = rows_to_probe(shape)
+        x = new_input((n, *shape), dtype)
+        with Inside(lambda: short(self), {"its input": x}, "its input"):
+            _, y = trace(self.function, [x], kept=True)
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
-                f"{short(self)} turns a batch of shape {(n, *shape)} into shape {tuple(y.shape)}\n"
+                f"{short(self)} turns a batch of shape {with_batch(shape)} into shape {tuple(y.shape)}\n"
                 "  try: a function that keeps the first axis, one row of output for each row of input"
             )
         return {}, tuple(y.shape[1:])

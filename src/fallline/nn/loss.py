@@ -15,6 +15,7 @@ from fallline import ranges
 from fallline.arguments import record
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, unknown
+from fallline.graph.inside import Inside
 from fallline.graph.node import Node, new_input, reachable
 from fallline.graph.op import Kind
 from fallline.nn.activation import Identity, Sigmoid, Softmax
@@ -49,6 +50,10 @@ class Loss(Attributes):
     task: ClassVar[str] = "regression"  # or "binary" (two classes, one output), "classification", "custom"
     link: ClassVar[Link | None] = Identity()  # None: outputs are no probabilities
     prepare: ClassVar[Callable[..., Targets]] = staticmethod(numbers)
+
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -97,7 +102,8 @@ class Custom(Loss):
                 f"the loss {self.user_function!r} was a function of the program that trained this model; "
                 "a file holds no code\n  try: loss=your_function"
             )
-        value = self.user_function(output, y)
+        with Inside(lambda: f"the loss {_called(self)}", {"its outputs": output, "its targets": y}, "its outputs"):
+            value = self.user_function(output, y)
         if getattr(value, "shape", ()) != ():
             name = getattr(self.user_function, "__name__", "loss")
             raise ShapeError(
@@ -173,6 +179,10 @@ def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Node, Sequence[Node
             of_output.setdefault(node, any(of_output[side] for side in sides))
         if len({of_output[side] for side in sides}) > 1 and wrongly(node, sides, output.shape[0]):
             yield node
+
+
+def _called(loss: Custom) -> str:
+    return str(getattr(loss.user_function, "__name__", loss.user_function))
 
 
 def get(given: Any) -> Loss:

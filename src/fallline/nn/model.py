@@ -20,7 +20,7 @@ from fallline.nn import summary
 from fallline.nn.apart import check_rows_stay_apart
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.intake import Problems, as_numbers, check_finite
-from fallline.nn.layer import Layer, check_no_model, started, with_batch
+from fallline.nn.layer import Layer, applied, check_no_model, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.prediction import Predictor
 from fallline.nn.sequential import Sequential
@@ -134,7 +134,7 @@ class Model(Attributes):
     @asked
     def apply(self, theta: Any, x: Any) -> Any:
         """The raw outputs for a batch as a function of theta: plain NumPy, so it can be traced."""
-        return self.network.apply(self.layout.split(theta), x)
+        return applied(self.network, self.layout.split(theta), x)
 
     @asked
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
@@ -333,7 +333,7 @@ class Model(Attributes):
         form = replace(self, theta=np.empty(0, dtype))
 
         def function(theta: Any, x: Any) -> Any:
-            z = network.apply(layout.split(theta), x)
+            z = applied(network, layout.split(theta), x)
             return meaning(form, z if z.dtype == dtype else z.astype(dtype))
 
         steps = summary.steps(network, layout.slots, self.input_shape, dtype)

@@ -16,7 +16,7 @@ from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, as_layer, noisily, started, with_batch
+from fallline.nn.layer import Dense, Layer, applied, as_layer, started, with_batch
 from fallline.ops.random import Noise
 from fallline.ranges import short
 from fallline.tree import Tree
@@ -63,13 +63,13 @@ class Sequential(Attributes):
     def apply(self, params: Tree, x: Any) -> Any:
         for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
             with _at(place, layer, x):
-                x = layer.apply(its_params, x)
+                x = applied(layer, its_params, x, what=f"layer {place}")
         return x
 
     def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
         for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
             with _at(place, layer, x):
-                x = noisily(layer, its_params, x, noise)
+                x = applied(layer, its_params, x, noise, f"layer {place}")
         return x
 
     @staticmethod

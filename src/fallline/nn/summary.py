@@ -6,7 +6,7 @@ from fallline import tree
 from fallline.graph.node import Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
-from fallline.nn.layer import Layer, with_batch
+from fallline.nn.layer import Layer, applied, rows_to_probe, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.nn.theta import Layout
 from fallline.ranges import short
@@ -21,13 +21,15 @@ def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[
     def through(x: Node, *leaves: Node) -> Node:
         found.clear()
         rest = iter(leaves)
-        for layer, part in parts:
-            x = layer.apply(tree.map(lambda _: next(rest), part), x)
+        for place, (layer, part) in enumerate(parts):
+            what = f"layer {place}" if isinstance(network, Sequential) else ""
+            x = applied(layer, tree.map(lambda _: next(rest), part), x, what=what)
             found.append((layer, part, tuple(x.shape[1:])))
         return x
 
     inputs = [new_input(leaf.shape, dtype) for _, part in parts for leaf in tree.leaves(part)]
-    trace(through, [new_input((1, *shape), dtype), *inputs], kept=True)
+    n = rows_to_probe(shape, *(leaf.shape for leaf in inputs))
+    trace(through, [new_input((n, *shape), dtype), *inputs], kept=True)
     return found
 
 

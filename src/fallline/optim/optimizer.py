@@ -11,14 +11,15 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.arguments import NAME, record, takes
+from fallline.arguments import NAME, record, shown, takes
 from fallline.config import enter, saved
-from fallline.errors import ArgumentError, Attributes, unknown
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, unknown
+from fallline.graph.inside import Inside
 from fallline.graph.node import Node
 from fallline.graph.op import Array
 from fallline.optim import schedule as schedules
 from fallline.optim.schedule import Schedule
-from fallline.ranges import COUNT, option
+from fallline.ranges import COUNT, option, short
 
 # More steps than anybody can wait for; a schedule counts them in int64.
 _MOST_STEPS = 2**62
@@ -47,6 +48,10 @@ class Optimizer(Attributes):
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0, optional=True)
     clip_value: float | None = option(None, "largest absolute value in the gradient", above=0, optional=True)
 
+    def __init_subclass__(cls) -> None:
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
+
     def __post_init__(self) -> None:
         ranges.check(self)
         if callable(self.learning_rate) and not isinstance(self.learning_rate, Schedule):
@@ -71,7 +76,10 @@ class Optimizer(Attributes):
         g = self.clipped(g)
         if self.weight_decay and not self.decoupled:
             g = g + decay(theta, self.weight_decay, decay_mask)
-        new, state = self.rule(theta, g, state, step, learning_rate)
+        made = self.rule(theta, g, state, step, learning_rate)
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)):
+            raise ArgumentTypeError(f"rule returns {shown(made)}, not (theta, state)")
+        new, state = made
         if self.weight_decay and self.decoupled:
             new = new - decay(theta, learning_rate * self.weight_decay, decay_mask)
         return new, state
@@ -90,7 +98,8 @@ class Optimizer(Attributes):
         if isinstance(self.learning_rate, Schedule):
             resolved = replace(self, learning_rate=self.learning_rate.resolve(total_steps))
         for step in (0, max(0, total_steps - 1)):
-            rate = float(resolved.rate_at(np.int64(step)))
+            with Inside(lambda: f"the learning rate of {short(self)}", ours_pass=True):
+                rate = float(resolved.rate_at(np.int64(step)))
             if not 0 <= rate < np.inf:
                 raise ArgumentError(f"the learning rate is {rate} at step {step}; it has to be >= 0 and finite")
         return resolved

@@ -13,6 +13,7 @@ from fallline import ranges
 from fallline.arguments import record, shown, takes
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, TraceError, unknown
+from fallline.graph.inside import Inside
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.ops.arithmetic import where
@@ -217,7 +218,8 @@ def check_function(function: Callable[[Any], Any]) -> None:
     if not callable(function):
         raise ArgumentTypeError(f"a schedule, or a function of the step, is needed, got {shown(function)}")
     try:
-        _, rate = trace(function, [new_input((), np.int64, "step")])
+        with Inside(lambda: "a learning rate that is a function of the step", ours_pass=True):
+            _, rate = trace(function, [new_input((), np.int64, "step")])
     except TraceError as error:
         raise TraceError(
             f"a learning rate that is a function of the step runs inside the step's graph: {error}"

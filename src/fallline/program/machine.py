@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fallline.errors import ProgramError
+from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
 from fallline.program.draft import commit, draft
@@ -25,6 +25,13 @@ from fallline.program.plan import ALIGNMENT
 WORD = 8
 NOT_FINITE, OUT_OF_RANGE = 1, 2
 NEVER_ASKED = STATUS_WORDS - 1  # a word of the status that stays 0
+
+
+def _holds(program: "Program", ref: Ref, position: int) -> bool:
+    """Whether a buffer of whole numbers holds this one."""
+    if ref.buffer == STATUS or ref.dtype != np.int64:
+        return False
+    return bool((program.value(ref) == position).any())
 
 
 def verify(instructions: Sequence[Instruction], buffers: Sequence[Buffer]) -> None:
@@ -270,8 +277,20 @@ class Program:
             done = self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word)
             self.gave_up = done < steps and self.status[0] == 0
         if self.status[0] == OUT_OF_RANGE:
-            raise ProgramError(f"a position of {int(self.status[1])} is outside the array it is read from or added to")
+            raise self.out_of_range()
         return done
+
+    def out_of_range(self) -> OutOfRangeError:
+        """The error for a position outside its array, with the line that asks for it."""
+        position = int(self.status[1])
+        at = [one for one in self.instructions if any(ref.buffer == STATUS for ref in one.operands)]
+        # The rows of a batch are ours, and in range. What has run since may have written over the positions.
+        at = [one for one in at if one.where.part.partition(" ")[0] != "batch" and one.name != "watch"] or at
+        here = [one for one in at if any(_holds(self, ref, position) for ref in one.operands)][:1] or at
+        places = " or ".join(dict.fromkeys(str(one.where) for one in here))
+        return OutOfRangeError(
+            f"a position of {position} is outside the array it is read from or added to\n  at {places}"
+        )
 
     def _run_alone(self, steps: int, asked: int) -> int:
         more = (self.draft.commit, asked) if self.is_long else ()

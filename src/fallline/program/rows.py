@@ -74,8 +74,8 @@ class RowProgram:
         """Fill rows start .. start + blocks * rows of y from the same rows of x.
 
         False if the watched number of a block was not finite; the blocks after that one have not been computed.
-        Errors: ProgramError for arrays that do not hold such rows, and where a position computed from them is outside
-        the array it is read from.
+        Errors: ProgramError for arrays that do not hold such rows, and OutOfRangeError where a position computed from
+        them is outside the array it is read from.
         """
         own_y, own_x = self._ends
         same = x.shape == own_x.shape and y.shape == own_y.shape and x.dtype == own_x.dtype and y.dtype == own_y.dtype
@@ -104,5 +104,5 @@ class RowProgram:
         given[1], given[6], given[7], given[8] = self._length if watch else self._length - 1, into, source, blocks
         done = self._runner(self._at)
         if done < blocks and self._program.status[0] == OUT_OF_RANGE:
-            raise ProgramError("a position computed from the rows is outside the array it is read from")
+            raise self._program.out_of_range()
         return done == blocks

@@ -314,7 +314,7 @@ def _model(
     try:
         model = _drawn(given, x.shape[1:], loss, rng, dtype, common)
     except FalllineError as error:
-        problems.arguments.append(str(error))
+        problems.add(error)
         return None
     if not model.layout.size:
         problems.arguments.append("the network has no parameters, so there is nothing to train")

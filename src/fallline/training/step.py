@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.errors import TraceError
+from fallline.errors import ArgumentError, ShapeError, TraceError, nearest
+from fallline.graph.inside import Inside
 from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
-from fallline.nn.layer import noisily
+from fallline.nn.layer import applied
 from fallline.nn.model import Model
 from fallline.ops.pick import gather
 from fallline.ops.random import Noise, random_bits
 from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
+from fallline.ranges import short
 from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
@@ -53,13 +55,13 @@ def training_step(
         params = model.layout.split(of["theta"])
         with part("batch"):
             xb, yb = batch(model, of, None if whole else size)
-        output = noisily(model.network, params, xb, Noise(random_bits(of["step"], of.get("seed", 0)), model.dtype))
+        output = applied(model.network, params, xb, Noise(random_bits(of["step"], of.get("seed", 0)), model.dtype))
         with part("loss"):
             loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
         g, rate = flat_gradient(loss, params), of.get("learning_rate")
         with part("optimizer"):
-            theta, moments = optimizer.update(of["theta"], g, moments, of["step"], decay_mask, rate)
+            theta, moments = updated(optimizer, of["theta"], g, moments, of["step"], decay_mask, rate)
         with part("counters"):
             counts = counted(of, loss, size)
         new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
@@ -67,6 +69,25 @@ def training_step(
 
     graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()], kept=True)
     return graph
+
+
+def updated(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
+    """What the optimizer makes of a gradient, checked: its rule may be a user's.
+
+    Errors: ArgumentError for another form, or other names of the state, than `init` returned; ShapeError.
+    """
+    own = type(optimizer).__module__.startswith("fallline.")
+    with Inside(lambda: short(optimizer), {"its state": state, "theta": theta}, ours_pass=own):
+        new, after = optimizer.update(theta, g, dict(state), *rest)
+        wrong = [name for name in after if name not in state]
+        if wrong or set(state) - set(after):
+            told = f"rule returns the state {sorted(map(str, after))}, and init the state {sorted(state)}"
+            raise ArgumentError(told + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
+        for name, value in {"theta": new, **after}.items():
+            wanted = theta if name == "theta" else state[name]
+            if np.shape(value) != np.shape(wanted):
+                raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(wanted)}")
+    return new, after
 
 
 def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
@@ -86,7 +107,10 @@ def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, 
 
 def loss_of(model: Model, output: Any, y: Any) -> Node:
     """The batch's loss as a node; a function of the user's may return anything."""
-    loss = as_output(model.loss.function(output, y), model.loss.function)
+    own = type(model.loss).__module__.startswith("fallline.")
+    given = {"its outputs": output, "its targets": y}
+    with Inside(lambda: f"the loss {short(model.loss)}", given, "its outputs", ours_pass=own):
+        loss = as_output(model.loss.function(output, y), model.loss.function)
     if loss.shape != ():
         raise TraceError(
             f"a loss is one number, and {model.loss!r} returns an array of shape {tuple(loss.shape)}\n"

@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fallline.errors import ProgramError
+from fallline.arguments import shown
+from fallline.errors import ArgumentTypeError, ProgramError
+from fallline.graph.inside import Inside
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.program import loop
 from fallline.program.loop import Loop
+from fallline.ranges import short
 from fallline.training.common import ALONE, Common
 from fallline.training.order import Order
 from fallline.training.pace import Pace
@@ -50,9 +53,13 @@ class _Copy:
 
 def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
     """The state before the first step: theta, copied; the optimizer's arrays; counters."""
+    with Inside(lambda: f"init of {short(optimizer)}"):
+        made = optimizer.init(model.theta)
+        if not isinstance(made, dict) or not all(isinstance(array, np.ndarray) for array in made.values()):
+            raise ArgumentTypeError(f"it returns {shown(made)}, not a dict of arrays")
     return {
         "theta": np.array(model.theta),
-        **{OPTIMIZER + name: np.array(array) for name, array in sorted(optimizer.init(model.theta).items())},
+        **{OPTIMIZER + name: np.array(array) for name, array in sorted(made.items())},
         "step": np.zeros((), np.int64),
         "cursor": np.zeros((), np.int64),
         "loss_sum": np.zeros((), np.float64),

@@ -13,6 +13,7 @@ import numpy as np
 
 from fallline import arrays, ops, tree
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
+from fallline.graph.inside import Inside
 from fallline.graph.node import INPUT, Graph, Node, as_node, reachable
 from fallline.graph.op import Array
 from fallline.graph.trace import in_progress, input_like, trace
@@ -133,8 +134,14 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
 
     on_nodes.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
 
-    _, outputs = trace(on_nodes, wrt)
+    with misspelt(name, args):
+        _, outputs = trace(on_nodes, wrt)
     return Recording(chosen if isinstance(argnums, tuple | list) else chosen[0], wrt, values, outputs, nested)
+
+
+def misspelt(name: str, args: Any) -> Inside:
+    """While a function is traced: a key that its arguments do not have is told with those they have."""
+    return Inside(lambda: name, {"its arguments": args}, ours_pass=True, only=KeyError)
 
 
 def scalar_output(recording: Recording, function: Function, name: str) -> Node:
