@@ -242,11 +242,35 @@ def sigmoid(f):
     return lambda x: f(1) / (f(1) + exp32(-x))
 
 
+def _rest64(m):
+    """log(1 + m) - m + m^2 / 2 in float64, by the quotient of Cephes' log (Moshier 1989)."""
+    p = 1.01875663804580931796e-4 * m + 4.97494994976747001425e-1
+    p = ((p * m + 4.70579119878881725854) * m + 1.44989225341610930846e1) * m + 1.79368678507819816313e1
+    p = p * m + 7.70838733755885391666
+    q = (m + 1.12873587189167450590e1) * m + 4.52279145837532221105e1
+    q = ((q * m + 8.29875266912776603211e1) * m + 7.11544750618563894466e1) * m + 2.31251620126765340583e1
+    return m * (m * m) * (p / q)
+
+
+def _log1p_of_share(f):
+    """log(1 + e) of e in 0..1: e itself is the small part, or (e - 1) / 2, which is exact, beside log(2)."""
+    rest = _log_of_rest if f is np.float32 else _rest64
+    high, low = f(0.693359375), f(-2.121944400546905827679e-4)
+
+    def log1p_of_share(e):
+        double = e > f(0.4142135623730951)
+        m = (e - f(1)) * f(0.5) if double else e
+        y = m + (rest(m) + (low if double else f(0)) - f(0.5) * (m * m))
+        return y + high if double else y
+
+    return log1p_of_share
+
+
 def logaddexp(f):
     """max(a, b) + log(1 + exp(-|a - b|))."""
     if np.dtype(f).kind != "f":
         return None
-    exp_, log1p_ = exp(f), log1p(f) or math.log1p
+    exp_, log1p_ = exp(f), _log1p_of_share(f)
 
     def logaddexp_(a, b):
         top = a if a > b else b
@@ -277,7 +301,7 @@ def logistic_loss(f):
     """log(1 + exp(z)) - t z as (1 - t) z + log(1 + exp(-z)), or with -t z and exp(z): both terms are >= 0."""
     if np.dtype(f).kind != "f":
         return None
-    exp_, log1p_ = exp(f), log1p(f) or math.log1p
+    exp_, log1p_ = exp(f), _log1p_of_share(f)
 
     def loss(z, t):
         straight = z * (f(1) - t) if z > f(0) else -(z * t)
