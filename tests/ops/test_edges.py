@@ -240,6 +240,18 @@ def test_powers_of_integers_wrap_around_and_fractions_are_refused():
     assert fl.compile(lambda a: np.float_power(a, -1))(np.array([4]))[0] == 0.25
 
 
+def test_running_products_go_from_the_first_to_the_last():
+    for row in ([0, 1e30, 1e30], [1e-30, 1e-30, 1e30, 1e30], [1e30, 1e30, 0], [2, np.inf, 3, np.nan], [-0.0, 5], [3]):
+        for dtype in (np.float32, np.float64):
+            x = np.array([row, row], dtype)
+            for got in both(lambda x: [np.cumprod(x, axis=1), np.cumprod(x.T, axis=0), np.cumprod(x)], [x]):
+                for g, w in zip(got, [np.cumprod(x, axis=1), np.cumprod(x.T, axis=0), np.cumprod(x)], strict=True):
+                    np.testing.assert_array_equal(g, w)
+    x = np.array([0, 1e30, 1e30], np.float32)
+    for got in both(lambda x: fl.grad(lambda x: np.sum(np.cumprod(x)))(x), [x]):
+        np.testing.assert_array_equal(got[0], [np.inf, 0, 0])
+
+
 def test_the_law_reaches_every_elementwise_op():
     """Ops that stand for no ufunc of NumPy or SciPy have laws elsewhere."""
     own = {"where", "relu", "root", "random_bits", "logistic_loss", "multiply", "square", "power", "rint"}

@@ -267,6 +267,7 @@ ORACLES = {
     "argmax": first_place(lambda a, b: a > b),
     "argmin": first_place(lambda a, b: a < b),
     "cumsum": looped_cumsum,
+    "cumprod": lambda x, *, axis: np.multiply.accumulate(x, axis=axis),
     "argsort": stable_order,
     "contract": looped_product,
     "gather": looped_gather,

@@ -128,16 +128,11 @@ def running_sum(a, axis=None, dtype=None):
 
 @composite(numpy=(np.cumprod,))
 def running_product(a, axis=None, dtype=None):
-    """Product of the elements up to each one, by doubling: multiplications only, so right at zeros too."""
+    """Product of the elements up to each one."""
     a = countable(as_node(a)) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
     if is_whole(axis, a.ndim):
         a, axis = ravel(a), 0
-    axis = in_range(axis, a.ndim)
-    n, by = a.shape[axis], 1
-    while by < n:
-        a = join(cut(a, axis, 0, by), cut(a, axis, by, n) * cut(a, axis, 0, n - by), axis=axis)
-        by *= 2
-    return a
+    return reduce.cumprod(a, axis=in_range(axis, a.ndim))
 
 
 def _truths(a):

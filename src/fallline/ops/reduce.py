@@ -7,7 +7,7 @@ from fallline.graph.declare import cast_to, composite, fold_axes, primitive, red
 from fallline.graph.node import as_node
 from fallline.graph.op import Kind
 from fallline.graph.where import here
-from fallline.ops.view import examples, reshape, slice_
+from fallline.ops.view import cut, examples, join, reshape, slice_
 
 
 def _broadcast_infer(x, *, shape):
@@ -102,6 +102,33 @@ def _reverse(x, axis):
 def cumsum(x, *, axis):
     """Running sum along an axis."""
     return np.cumsum(x, axis=axis)
+
+
+def _cumprod_rule(g, y, x, *, axis):
+    """The product before an element times what follows it, r[k] = g[k] + x[k + 1] r[k + 1]: no division, so right at
+    zeros too. The sums r come by doubling, from the end: after `by` elements more, a of them times r, plus b."""
+    n = x.shape[axis]
+    if n < 2:
+        return (g,)
+    one = broadcast_to(cast_to(1, x.dtype), shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    a, b, by = join(cut(x, axis, 1, n), one, axis=axis), g, 1
+    while by < n:
+        kept = n - by
+        b = join(cut(b, axis, 0, kept) + cut(a, axis, 0, kept) * cut(b, axis, by, n), cut(b, axis, kept, n), axis=axis)
+        a = join(cut(a, axis, 0, kept) * cut(a, axis, by, n), cut(a, axis, kept, n), axis=axis)
+        by *= 2
+    return (join(one, cut(y, axis, 0, n - 1), axis=axis) * b,)
+
+
+@primitive(
+    Kind.SCAN,
+    infer=lambda x, *, axis: (x.shape, x.dtype),
+    grad=_cumprod_rule,
+    domain=examples((((2, 3),), {"axis": 1}), (((4,),), {"axis": 0}), (((5, 2),), {"axis": 0})),
+)
+def cumprod(x, *, axis):
+    """Running product along an axis, one element after the other."""
+    return np.cumprod(x, axis=axis)
 
 
 @primitive(Kind.SCAN, infer=lambda x, *, axis: (x.shape, np.dtype(np.int64)), grad=None,

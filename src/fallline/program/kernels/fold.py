@@ -121,6 +121,16 @@ def scan_cumsum(out, x, n0, n1, s0, s1, r, sr, zero):
 
 
 @njit(error_model="numpy", inline="always")
+def scan_cumprod(out, x, n0, n1, s0, s1, r, sr, zero):
+    """Running products along the axis; out is laid out as (n0, r, n1)."""
+    for i in range(n0):
+        for j in range(n1):
+            for k in range(r):
+                p, at = i * s0 + j * s1 + k * sr, (i * r + k) * n1 + j
+                out[at] = x[p] if k == 0 else out[at - n1] * x[p]
+
+
+@njit(error_model="numpy", inline="always")
 def scan_argsort(out, x, scratch, n0, n1, s0, s1, r, sr, zero):
     """Stable merge sort of positions along the axis, NaN last; out is (n0, r, n1), scratch holds 2 r words."""
     for i in range(n0):
