@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from fallline.arguments import asked
 from fallline.errors import ArgumentError
 from fallline.graph.declare import Domain, cast_to, elementwise
 from fallline.graph.node import as_node
@@ -39,6 +40,7 @@ def random_bits(counter, key):
         return _mix(lambda n: np.asarray(n).astype(np.int64).astype(np.uint64))(counter, key)
 
 
+@asked
 def uniform(shape, key, dtype=np.float32):
     """Numbers spread evenly over 0..1, one for each place of an array, as they follow from the key.
 
@@ -53,6 +55,7 @@ def uniform(shape, key, dtype=np.float32):
     return random_bits(counter, key).astype(dtype) * np.dtype(dtype).type(2.0**-63)
 
 
+@asked
 def normal(shape, key, dtype=np.float32):
     """Numbers of the standard normal law, mean 0 and variance 1, one for each place, as they follow from the key.
 
@@ -69,6 +72,7 @@ def normal(shape, key, dtype=np.float32):
     return np.sqrt(kind(-2) * np.log(np.maximum(u, kind(2.0**-63)))) * np.cos(kind(2 * np.pi) * v)
 
 
+@asked
 def integers(shape, key, low, high):
     """Whole numbers in low..high - 1, each as likely, one for each place of an array, as they follow from the key.
 
