@@ -23,7 +23,9 @@ def test_bounds_are_the_comparisons_they_are_named_after(value: float, low: floa
 
 @pytest.mark.parametrize(("limits", "good", "bad"), [
     ({}, [1, 2.5, np.float32(3), np.int64(4)], [True, None, "1", [1], 1j, np.nan, np.inf, print, 10**400]),
-    ({"whole": True}, [1, 2.0, np.int64(3)], [-(10**400), 1.5, "2", np.nan, np.inf, -np.inf]),
+    ({"whole": True}, [1, 2.0, np.int64(3), 10**9, -(10**12)],
+     [-(10**400), 1.5, "2", np.nan, np.inf, -np.inf, 10**9 + 1, 1e300, np.int64(2**62), np.float64(2.0**53)]),
+    ({"whole": True, "below": 2**63}, [2**63 - 1], [2**63, 1e300]),
     ({"optional": True, "above": 0}, [None, 1], [0, "None"]),
     ({"words": ("auto", "all")}, ["auto", 3], ["autos", None]),
     ({"words": ("auto", "all"), "number": False}, ["auto"], [3]),

@@ -15,6 +15,10 @@ import numpy as np
 from fallline.errors import ArgumentError, nearest
 
 _KEY = "range"
+# The largest count where a range names no bound of its own. A loop of 1e300 turns would be one without an end.
+MOST_COUNTED = 10**9
+# A bound for counts that nobody counts up to, such as the steps a schedule is for; too far away to be told.
+FAR = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Range:
     def __str__(self) -> str:
         """The range in words: `a number > 0 and < 1, or None`."""
         bounds = [(">", self.above), (">=", self.at_least), ("<", self.below), ("<=", self.at_most)]
-        limits = " and ".join(f"{sign} {value:g}" for sign, value in bounds if math.isfinite(value))
+        limits = " and ".join(f"{sign} {value:g}" for sign, value in bounds if math.isfinite(value) and value != FAR)
         kind = "a whole number" if self.whole else "a number"
         forms = ["True or False"] if self.flag else [f"{kind} {limits}".rstrip()] if self.number else []
         forms += [" | ".join(repr(word) for word in self.words)] if self.words else []
@@ -63,11 +67,17 @@ class Range:
         # A NaN fails every comparison, so it is outside; so is infinity where a bound says so.
         if not fits or not (self.above < value < self.below and self.at_least <= value <= self.at_most):
             return f"has to be {self}, got {value!r}"
-        return None if math.isfinite(value) else f"has to be finite, got {value!r}"
+        if not math.isfinite(value):
+            return f"has to be finite, got {value!r}"
+        is_bounded = math.isfinite(min(self.below, self.at_most))
+        if self.whole and not is_bounded and value > MOST_COUNTED:
+            return f"has to be {MOST_COUNTED:,} at most, as nobody waits for more; got {value!r:.30}"
+        return None
 
 
 FLAG = Range(number=False, flag=True)
 COUNT = Range(at_least=1, whole=True)
+STEPS = Range(at_least=1, below=FAR, whole=True)  # of a whole training: epochs times steps of each
 SEED = Range(at_least=0, below=2**63, whole=True)
 
 

@@ -18,7 +18,7 @@ README = "# A\n<!-- benchmarks: by a command -->\n<!-- /benchmarks -->\n"
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--rounds", "0"], "--rounds has to be 1 or more"),
+        (["--rounds", "0"], "--rounds has to be from 1 to 1000"),
         (["--threads", "0"], "--threads has to be from 1 to"),
         (["--threads", "100000"], "--threads has to be from 1 to"),
         (["--case", "no such"], "no network's name has no such in it; there are: 2-8-8-2"),

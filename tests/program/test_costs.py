@@ -3,7 +3,7 @@
 import pytest
 
 from fallline.bench import command
-from fallline.program import costs
+from fallline.program import calibrate, costs, lanes
 from fallline.program.kernels import store
 
 
@@ -51,3 +51,9 @@ def test_the_command_measures_and_keeps(monkeypatch, capsys, tmp_path):
     assert found != costs.usual()
     told = capsys.readouterr().out
     assert all(name in told for name in ("meeting", "product", "costs.json"))
+
+
+def test_a_system_without_lanes_keeps_the_usual_cost_of_a_meeting(monkeypatch):
+    monkeypatch.setattr(lanes, "possible", lambda: False)
+    monkeypatch.setattr(calibrate, "_nanoseconds", lambda *work: 100.0)
+    assert calibrate.calibrate().meeting == costs.Costs().meeting

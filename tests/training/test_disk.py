@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fallline.errors import ArgumentError, ExistingFileError
+from fallline.training import disk
 from fallline.training.disk import locked, write_atomically, write_json
 
 SRC = Path(__file__).parents[2] / "src"
@@ -97,3 +98,27 @@ def test_a_lock_file_left_behind_by_a_dead_process_is_no_obstacle(tmp_path: Path
     with locked(tmp_path):
         assert (tmp_path / "lock").read_text() == f"process {os.getpid()}\n"
     assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the call is of macOS")
+@pytest.mark.parametrize("knows", [True, False])
+def test_where_fsync_stops_short_of_the_disk_the_call_that_does_not_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    called: list[str | int] = []
+
+    def full(descriptor: int, command: int) -> None:
+        called.append(command)
+        if not knows:  # as on a network file system
+            raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(disk, "_FULL_SYNC", 51)
+    monkeypatch.setattr(disk.fcntl, "fcntl", full)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: called.append("fsync"))
+    write_atomically(tmp_path / "a.txt", lambda part: part.write_text("a", encoding="utf-8"))
+    assert called == ([51, 51] if knows else [51, "fsync", 51, "fsync"])
+
+
+def test_files_of_the_package_are_synced_in_one_place() -> None:
+    found = [path.name for path in SRC.rglob("*.py") if "os.fsync(" in path.read_text(encoding="utf-8")]
+    assert found == ["disk.py"]

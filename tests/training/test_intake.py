@@ -261,10 +261,17 @@ def test_a_share_is_refused_where_no_class_has_a_row_to_spare() -> None:
 
 
 @pytest.mark.parametrize("schedule", [None, *fl.optim.SCHEDULES])
-def test_more_epochs_than_anybody_can_wait_for_are_started(schedule: str | None) -> None:
+def test_the_most_epochs_that_may_be_asked_for_are_started(schedule: str | None) -> None:
     optimizer = fl.optim.get("adam", schedule=schedule)
-    training = fl.train(CLASSIFIER, (X, LABELS), loss="cross_entropy", optimizer=optimizer, epochs=10**20)
+    training = fl.train(CLASSIFIER, (X, LABELS), loss="cross_entropy", optimizer=optimizer, epochs=10**9)
     next(training)
     training.stop()
     assert [event.epoch for event in training if isinstance(event, fl.events.EpochEnded)] == []
     assert training.run.stop_reason == "interrupted"
+
+
+@pytest.mark.parametrize("value", [1e300, 10**400, 10**18, np.inf, np.nan, np.float64(1e300), np.int64(2**62), 2.0**53])
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "early_stopping", "checkpoints", "ensemble", "threads"])
+def test_counts_that_nobody_comes_to_are_refused(name: str, value: float) -> None:
+    with pytest.raises(FalllineError, match=r"has to be|threads is a whole number"):
+        fl.fit(CLASSIFIER, (X, LABELS), **{"loss": "cross_entropy", "epochs": 1, name: value})

@@ -155,3 +155,11 @@ def test_a_lane_that_dies_ends_the_training_with_its_error_and_the_last_state(
     assert running_lanes() == []
     assert len(training.run.epochs) == 2
     assert fl.fit(NETWORK, labelled, resume=tmp_path, **SETTINGS).model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+def test_a_system_without_lanes_says_that_a_step_runs_on_one(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "possible", lambda: False)
+    for threads, said in ((2, 1), (1, 0), (None, 0)):
+        run = fl.fit(NETWORK, labelled, threads=threads, **SETTINGS)
+        assert run.started is not None
+        assert sum("one thread" in note for note in run.started.notes) == said

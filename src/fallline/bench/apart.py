@@ -24,7 +24,7 @@ def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tu
     asked = [function.__module__, function.__name__, json.dumps(arguments)]
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *asked], env=environment(threads), capture_output=True, text=True
+        [sys.executable, "-m", __name__, *asked], env=environment(threads), capture_output=True, encoding="utf-8"
     )
     seconds = time.perf_counter() - start
     if done.returncode:

@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def problems(asked: argparse.Namespace) -> str:
     """What is wrong with the arguments, told before anything is measured; empty if nothing is."""
-    if asked.rounds < 1 or asked.seconds <= 0:
-        return "--rounds has to be 1 or more and --seconds above 0"
+    if not (1 <= asked.rounds <= 1000 and 0 < asked.seconds <= 600):
+        return "--rounds has to be from 1 to 1000 and --seconds above 0 and at most 600"
     most = cores()
     if any(not 1 <= threads <= most for threads in asked.threads or ()):
         return f"--threads has to be from 1 to the {most} cores that this process may use"

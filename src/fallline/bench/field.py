@@ -39,7 +39,7 @@ def usable() -> list[int]:
 def clocks() -> dict[int, tuple[float, float]]:
     """For each processor its seconds (idle, at work) so far; empty where nobody can tell."""
     try:
-        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+        lines = [line.split() for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()]
         tick = 1 / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):
         return {}
@@ -71,14 +71,14 @@ class Process:
     def __init__(self, name: str, threads: int = 1, cpus: Sequence[int] = (), python: str = sys.executable) -> None:
         self.name, self.threads = name, threads
         # Not a pipe: one that nobody empties would stop the worker.
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self.said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
             [python, "-m", "fallline.bench.worker", name, str(threads), *map(str, cpus)],
             env=environment(threads) | ({} if python == sys.executable else {"PYTHONPATH": str(PACKAGES)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.said,
-            text=True,
+            encoding="utf-8",
         )
 
     def __enter__(self) -> Process:
@@ -93,7 +93,7 @@ class Process:
     def seconds(self) -> float:
         """Processor seconds so far; 0 where nobody can tell."""
         try:
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         except (OSError, ValueError, IndexError):
             return 0.0

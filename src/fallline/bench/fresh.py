@@ -73,7 +73,7 @@ def run(name: str, folder: str) -> tuple[float, float]:
     environment = {key: value for key, value in os.environ.items() if key not in POOLS}
     command = [sys.executable, "-c", SCRIPTS[name][1]]
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True)
     return time.perf_counter() - start, float(done.stdout)
 
 

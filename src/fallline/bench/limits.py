@@ -96,7 +96,7 @@ def last_cache() -> int:
     found = [0]
     for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:
-            text = (folder / "size").read_text().strip()
+            text = (folder / "size").read_text(encoding="utf-8").strip()
             found.append(int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[text[-1]])
         except (OSError, ValueError, KeyError):
             continue

@@ -17,7 +17,7 @@ NARROW = ("Haswell", "Zen")
 def facts() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; empty where there are none."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     except OSError:
         return {}
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

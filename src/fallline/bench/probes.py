@@ -137,5 +137,5 @@ def prediction(sizes: Sequence[int], rows: int, rounds: int = 7) -> dict[str, An
 
 def resident(field: str) -> int:
     """Bytes of memory, now (VmRSS) or at most so far (VmHWM). Linux only."""
-    with open("/proc/self/status") as status:
+    with open("/proc/self/status", encoding="utf-8") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))

@@ -82,7 +82,7 @@ class Worker:
 
 
 def serve(name: str, threads: int, cpus: list[int]) -> None:
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     keep_to(cpus)
     worker = Worker(name, threads)

@@ -4,14 +4,19 @@ Knows nothing of numbers: what a field means is the table's business.
 """
 
 import csv
+import math
+import os
+import select
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from fallline.errors import DataError, MissingFileError, nearest
+from fallline.errors import DataError, FalllineError, MissingFileError, nearest
 
 DELIMITERS = ",;\t|"
 # Lines looked at to find the delimiter.
@@ -19,6 +24,11 @@ SAMPLE = 50
 # Fields held as text at once: a file of any length is read in blocks of this size. Small enough for the cache: 0.18 us
 # a field instead of 0.3 us with blocks a hundred times as large.
 BLOCK = 2_000
+
+# Characters of a line and, where there is no telling how long it is, bytes of a file: what has no end ends here.
+LONGEST_LINE, MOST_PIPED = 2**26, 2**28
+# Seconds to wait until somebody writes into a pipe.
+PIPE_SECONDS = 60.0
 
 # One field of a wide text column may be longer than the csv module's own limit of 131072 characters.
 LONGEST_FIELD = 2**31 - 1
@@ -57,7 +67,7 @@ def open_records(path: str | Path) -> Iterator[Records]:
     """
     path = Path(path)
     with open_text(path) as file:
-        lines = iter(file)
+        lines = lines_of(path, file)
         with told_by_line(path):
             head = list(islice(lines, SAMPLE))
         reader = Reader(path, chain(head, lines), find_delimiter(head))
@@ -66,15 +76,50 @@ def open_records(path: str | Path) -> Iterator[Records]:
 
 
 def open_text(path: Path) -> IO[str]:
-    """The file as text, newlines untouched: the csv reader counts them itself."""
+    """The file as text, newlines untouched: the csv reader counts them itself.
+
+    A pipe may be read, but a device has no end.
+    """
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise DataError(f"{path} is a device, not a CSV file")
+        if stat.S_ISFIFO(mode):
+            return piped(path)
         return path.open(encoding="utf-8-sig", newline="")
+    except FalllineError:
+        raise
     except FileNotFoundError:
         raise MissingFileError(f"no file {str(path)!r}{nearest(path.name, neighbours(path))}") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder, not a CSV file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def piped(path: Path) -> IO[str]:
+    """A pipe that somebody has begun to write into."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not select.select([file], [], [], PIPE_SECONDS)[0]:
+            raise DataError(f"{path} is a pipe into which nobody has written for {PIPE_SECONDS:g} s")
+        os.set_blocking(file, True)
+        return open(file, encoding="utf-8-sig", newline="")
+    except BaseException:
+        os.close(file)
+        raise
+
+
+def lines_of(path: Path, file: IO[str]) -> Iterator[str]:
+    """The lines of an open file. Errors: DataError for a line, or a pipe, that does not end."""
+    left = MOST_PIPED if stat.S_ISFIFO(os.fstat(file.fileno()).st_mode) else math.inf
+    for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
+        left -= len(line)
+        if len(line) == LONGEST_LINE:
+            raise DataError(f"{path}, line {number}: longer than {LONGEST_LINE:,} characters, so this is no CSV file")
+        if left < 0:
+            raise DataError(f"{path}: more than {MOST_PIPED:,} characters came through this pipe\n  try: a file")
+        yield line
 
 
 def neighbours(path: Path) -> list[str]:
@@ -97,8 +142,10 @@ def told_by_line(path: Path) -> Iterator[None]:
 
 
 def undecodable(path: Path) -> str:
+    if not path.is_file():  # what came through a pipe is gone
+        return " is not UTF-8 text"
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:

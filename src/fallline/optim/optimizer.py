@@ -19,7 +19,7 @@ from fallline.graph.node import Node
 from fallline.graph.op import Array
 from fallline.optim import schedule as schedules
 from fallline.optim.schedule import Schedule
-from fallline.ranges import COUNT, option, short
+from fallline.ranges import STEPS, option, short
 
 # More steps than anybody can wait for; a schedule counts them in int64.
 _MOST_STEPS = 2**62
@@ -88,7 +88,7 @@ class Optimizer(Attributes):
         """The learning rate of a step."""
         return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
 
-    @takes(total_steps=COUNT)
+    @takes(total_steps=STEPS)
     def resolve(self, total_steps: int) -> "Optimizer":
         """The same optimizer for a training of this many steps: a schedule may need to know.
 

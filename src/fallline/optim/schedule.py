@@ -17,7 +17,7 @@ from fallline.graph.inside import Inside
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.ops.arithmetic import where
-from fallline.ranges import COUNT, option
+from fallline.ranges import FAR, STEPS, option
 
 Shares = Mapping[str, float]
 
@@ -38,7 +38,7 @@ class Schedule(Attributes):
         """The learning rate of this step, >= 0; step may be a number, an array or a traced value."""
         raise NotImplementedError
 
-    @takes(total_steps=COUNT)
+    @takes(total_steps=STEPS)
     def resolve(self, total_steps: int) -> "Schedule":
         """The same schedule with the lengths it has in a training of this many steps."""
         open_ = {name: share for name, share in self.shares.items() if getattr(self, name) is None}
@@ -62,7 +62,7 @@ class Schedule(Attributes):
 
 SCHEDULES: dict[str, type[Schedule]] = {}
 S = TypeVar("S", bound=type[Schedule])
-_LENGTH: dict[str, Any] = {"at_least": 1, "whole": True, "optional": True}
+_LENGTH: dict[str, Any] = {"at_least": 1, "below": FAR, "whole": True, "optional": True}
 
 
 def schedule(cls: S) -> S:
@@ -175,7 +175,7 @@ class WarmUp(Schedule):
         after = then(np.maximum(step - warm_steps, 0))
         return where(step < warm_steps, then(0) * ((step + 1) / warm_steps), after)
 
-    @takes(total_steps=COUNT)
+    @takes(total_steps=STEPS)
     def resolve(self, total_steps: int) -> "WarmUp":
         warm_steps = self.warm_steps or max(1, round(self.shares["warm_steps"] * total_steps))
         left = max(1, total_steps - warm_steps)

@@ -37,7 +37,7 @@ def _file() -> Path:
 def current() -> Costs:
     """The costs measured on this machine, or the usual ones where none were."""
     try:
-        found = json.loads(_file().read_text())
+        found = json.loads(_file().read_text(encoding="utf-8"))
         kept = {field.name: float(found[field.name]) for field in fields(Costs)}
         if all(0 < value < 1e9 for value in kept.values()):
             return Costs(**kept)
@@ -64,7 +64,7 @@ def keep(costs: Costs) -> Path:
     """Write costs where `current` finds them; returns the file."""
     path = _file()
     handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(asdict(costs), file, indent=1)
     os.replace(temporary, path)
     current.cache_clear()

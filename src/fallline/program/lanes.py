@@ -307,7 +307,7 @@ def cores_allowed(membership: Path, root: Path) -> list[int]:
     Source: Linux, Documentation/admin-guide: cgroup-v2, and cgroup-v1 with scheduler/sched-bwc.
     """
     try:
-        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+        lines = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return []
     found: list[int] = []
@@ -326,9 +326,11 @@ def _cores_of(group: Path) -> int | None:
     """What one control group allows; None where that is no limit, or there is no such group."""
     try:
         if (group / "cpu.max").exists():
-            quota, period = (group / "cpu.max").read_text().split()
+            quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
         else:
-            quota, period = ((group / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+            quota, period = (
+                (group / f"cpu.cfs_{name}_us").read_text(encoding="utf-8").strip() for name in ("quota", "period")
+            )
         return None if quota in ("max", "-1") else max(1, int(quota) // int(period))
     except (OSError, ValueError, ZeroDivisionError):
         return None

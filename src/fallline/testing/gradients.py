@@ -12,7 +12,7 @@ from fallline.arrays import as_array
 from fallline.errors import ArgumentError, GradientError
 from fallline.graph.node import Node
 from fallline.graph.op import Array
-from fallline.ranges import COUNT, SEED, Range
+from fallline.ranges import SEED, Range
 from fallline.transforms import jvp, vjp
 
 Function = Callable[..., Any]
@@ -49,7 +49,11 @@ def is_real(leaf: Any) -> bool:
     return bool(dtype.newbyteorder("=") in (np.float32, np.float64))
 
 
-@takes(function=FUNCTION, args=TUPLE, order=COUNT, tolerance=Range(above=0, optional=True), seed=SEED)
+# Each order takes several times as long as the one before.
+ORDER = Range(at_least=1, at_most=9, whole=True)
+
+
+@takes(function=FUNCTION, args=TUPLE, order=ORDER, tolerance=Range(above=0, optional=True), seed=SEED)
 def check_grads(
     function: Function, args: tuple[Any, ...], order: int = 2, *, tolerance: float | None = None, seed: int = 0
 ) -> None:
@@ -64,7 +68,7 @@ def check_grads(
     function: written with NumPy; returns real numbers in any form (other results are left out).
     args: its arguments, a tuple; nested dicts, lists and tuples of arrays. No kink may lie within 0.2 % of an element,
         or within 2e-5 of a zero.
-    order: the highest order of derivative checked, 1 or more.
+    order: the highest order of derivative checked, 1 to 9.
     tolerance: largest difference, relative to the size of the terms summed; 1e-6 in float64, 1e-4 in float32, where
         the quotient is still taken in float64, because in float32 it would have three digits.
     seed: of the random directions.

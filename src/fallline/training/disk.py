@@ -33,12 +33,24 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(part)
         with open(part, "rb+") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until what was written is on the disk, where the system can tell.
+
+    On macOS fsync hands it to the drive, which may keep it in a cache; another call empties that, on most file systems.
+    """
+    if _FULL_SYNC is not None:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, _FULL_SYNC)
+            return
+    os.fsync(descriptor)
 
 
 def remove_parts(folder: Path) -> None:
@@ -53,7 +65,7 @@ def _sync_folder(folder: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -76,8 +88,12 @@ if sys.platform == "win32":
             return False
         return True
 
+    _FULL_SYNC: int | None = None
+
 else:
     import fcntl
+
+    _FULL_SYNC = getattr(fcntl, "F_FULLFSYNC", None)
 
     def _try_lock(descriptor: int) -> bool:
         try:

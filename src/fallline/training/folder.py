@@ -17,7 +17,7 @@ from fallline.nn.model import Model
 from fallline.training import checkpoint
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import differences
-from fallline.training.disk import locked, remove_parts, write_json
+from fallline.training.disk import locked, remove_parts, sync, write_json
 from fallline.training.events import (
     Diverged,
     EpochEnded,
@@ -155,7 +155,7 @@ class RunFolder:
         assert self._file is not None
         begun = time.monotonic()
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
         path = checkpoint.write(self.path / CHECKPOINTS, step, state)
         self._saved = time.monotonic()
         self._cost = self._saved - begun

@@ -136,7 +136,7 @@ class Run(Attributes):
         events = "checkpoints and history" if self.config.get("checkpoints") is not None else "history"
         return f"{events} in {self.folder}; the model is not, as no file can hold it"
 
-    @takes(seconds=Range(above=0))
+    @takes(seconds=Range(above=0, at_most=3600))
     def profile(self, data: Any = None, *, seconds: float = 1.0) -> "Profile":
         """Where the time of a training step goes: seconds, operations and bytes by layer and by kind of instruction,
         beside what this machine was measured to reach in the same moment.

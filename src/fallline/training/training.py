@@ -191,6 +191,8 @@ class Training(Iterator[Event]):
         held, notes = self.job.validation, []
         if held is not None and len(held.index) == 1 and "validation_r2" in self.metrics:
             notes.append("R^2 of one validation row is not defined, so validation_r2 is NaN")
+        if self.job.understood.given.threads not in (None, 1) and not lanes.possible():
+            notes.append("this system has no calls by which lanes wait, so a step runs on one thread")
         if self._folder is None:
             return notes
         notes += [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]

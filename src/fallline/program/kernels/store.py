@@ -57,7 +57,7 @@ def _version_of_numba() -> str:
     assert spec is not None and spec.origin is not None
     stated = Path(spec.origin).with_name("_version.py")
     if stated.exists():
-        return stated.read_text()
+        return stated.read_text(encoding="utf-8")
     from importlib.metadata import version
 
     return version("numba")
@@ -76,7 +76,7 @@ def folder() -> Path:
     settings = (os.environ.get(f"NUMBA_{name}", "") for name in SETTINGS)
     versions = sys.version, _version_of_numba(), llvmlite.__version__, np.__version__, *target(), *settings
     digest = hashlib.sha256()
-    for part in (*versions, *map(Path.read_text, sources)):
+    for part in (*versions, *(source.read_text(encoding="utf-8") for source in sources)):
         digest.update(part.encode())
     name = digest.hexdigest()[:16]
     roots = [os.environ.get("FALLLINE_CACHE"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
