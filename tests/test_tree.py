@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, namedtuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +75,22 @@ def test_kinds_of_containers_differ_in_structure():
 def test_keys_that_cannot_be_sorted_are_told():
     with pytest.raises(ArgumentTypeError, match="keys that can be sorted"):
         tree.leaves({1: 2, "a": 3})
+
+
+def test_equal_forms_flatten_to_equal_lists_and_others_do_not():
+    x, y = np.zeros(2), np.ones(3)
+    dicts = [{"a": x}, {"b": x}, {"a": [x]}, {"a": x, "b": y}, {}, {"a": {}}, {"a": None}]
+    lists = [[x], (x,), [x, y], [[x], y], [x, [y]], [None], [x, None], [None, x], [], (), [[]], [(x, y)], [(x,), y]]
+    trees = [x, None, "*", ["*"], *dicts, *lists]
+    forms = []
+    for one in trees:
+        found, form = [], []
+        tree.flatten(one, found, form)
+        assert len(found) == len(tree.leaves(one))
+        assert all(a is b for a, b in zip(found, tree.leaves(one), strict=True))
+        forms.append((tuple(form), tuple(leaf if isinstance(leaf, str) else "array" for leaf in found)))
+    assert len(set(forms)) == len(trees)
+    for one in trees:
+        filled = tree.unflatten(one, tree.leaves(one))
+        assert tree.structure(filled) == tree.structure(one)
+        assert type(filled) is type(one)

@@ -14,6 +14,7 @@ from fallline.errors import ArgumentTypeError
 # A tree is recursive and generic over its leaves, which the type system cannot say; hence Any.
 Tree = Any
 Leaf = Any
+LEAF = "*"
 
 
 def is_named_tuple(tree: Tree) -> bool:
@@ -58,32 +59,31 @@ def leaves(tree: Tree) -> list[Leaf]:
     return [leaf for _, leaf in items(tree)]
 
 
-def flatten(tree: Tree, found: list[Leaf]) -> Hashable:
-    """Append the leaves to `found`; returns the tree's form as a key: equal keys mean equal forms.
+def flatten(tree: Tree, found: list[Leaf], form: list[Hashable]) -> None:
+    """Append the leaves to `found`, and to `form` what the containers are: equal lists mean equal forms.
 
     For calls that happen often: one walk, and no paths.
     """
     if isinstance(tree, dict):
         keys = sorted(tree)
-        return type(tree), tuple(keys), _flatten_all([tree[key] for key in keys], found)
-    if isinstance(tree, list | tuple):
-        return type(tree), _flatten_all(tree, found)
-    if tree is None:
-        return None
-    found.append(tree)
-    return "*"
-
-
-def _flatten_all(parts: Iterable[Tree], found: list[Leaf]) -> Hashable:
-    """Of children: most often all are arrays, which are leaves."""
-    forms: list[Hashable] = []
+        form += type(tree), tuple(keys)
+        parts: Iterable[Tree] = [tree[key] for key in keys]
+    elif isinstance(tree, list | tuple):
+        form += type(tree), len(tree)
+        parts = tree
+    elif tree is None:
+        form.append(None)
+        return
+    else:
+        form.append(LEAF)
+        found.append(tree)
+        return
     for part in parts:
-        if type(part) is np.ndarray:
+        if type(part) is np.ndarray:  # most often
+            form.append(LEAF)
             found.append(part)
-            forms.append("*")
         else:
-            forms.append(flatten(part, found))
-    return tuple(forms)
+            flatten(part, found, form)
 
 
 def unflatten(tree: Tree, new_leaves: list[Leaf]) -> Tree:

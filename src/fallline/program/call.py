@@ -52,16 +52,19 @@ class Call:
         inputs = self.graph.inputs
         if len(values) != len(inputs):
             raise GraphError(f"the graph takes {len(inputs)} inputs, got {len(values)}")
-        arrays = [
-            v if fits(v, node) else np.asarray(v, node.dtype, order="C") for v, node in zip(values, inputs, strict=True)
-        ]
         with self.lock:
+            known = [] if self.program is None else self.program.arrays
+            arrays = [
+                v if (known and v is known[i]) or fits(v, inputs[i]) else np.asarray(v, inputs[i].dtype, order="C")
+                for i, v in enumerate(values)
+            ]
             if self.program is None:
                 self.program = Program(lower(prepared(self.graph)), arrays, threads=self.threads, hand_out=True)
             else:
                 self.program.renew()
                 for number, array in enumerate(arrays):
-                    self.program.rebind(number, array)
+                    if array is not known[number]:
+                        self.program.rebind(number, array)
             self.program.run()
             return self.program.hand_out()
 

@@ -89,6 +89,7 @@ class Program:
         # Output buffers that lie in arrays of their own.
         self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
         self.given: list[bool] | None = None  # which outputs are such an array's elements and nobody else's
+        self.whole: list[tuple[int, tuple[int, ...]] | None] = []  # buffer and shape of those that are all its elements
         self.gave_up = False  # whether the last run ended early because it was asked to
         self._place(arrays, writable, lowered.constants)
         self._assemble()
@@ -248,19 +249,30 @@ class Program:
                 ref.contiguous and ref.buffer in self.outside and ref.buffer not in holders[:i]
                 for i, ref in enumerate(self.outputs)
             ]
+            self.whole = [
+                (ref.buffer, ref.shape)
+                if given and ref.offset == 0 and ref.size == self.buffers[ref.buffer].size
+                else None
+                for ref, given in zip(self.outputs, self.given, strict=True)
+            ]
         return [
-            self.outside[ref.buffer][ref.offset : ref.offset + ref.size].reshape(ref.shape)
-            if whole
-            else np.array(self.value(ref))
-            for ref, whole in zip(self.outputs, self.given, strict=True)
+            self.outside[whole[0]].reshape(whole[1]) if whole is not None else self._copied(i)
+            for i, whole in enumerate(self.whole)
         ]
+
+    def _copied(self, i: int) -> Array:
+        """An output that does not fill a buffer of its own."""
+        ref = self.outputs[i]
+        if self.given is not None and self.given[i]:
+            return self.outside[ref.buffer][ref.offset : ref.offset + ref.size].reshape(ref.shape)
+        return np.array(self.value(ref))
 
     def renew(self) -> None:
         """Before a run: outputs that somebody still holds are left to them; others are written again.
 
         Fresh memory of this size costs as much time as filling it, so it is not taken without need.
         """
-        for buffer in list(self.outside):
+        for buffer in self.outside:
             # One reference from the table and one from the call: any more is a holder's.
             if sys.getrefcount(self.outside[buffer]) > 2:
                 self.outside[buffer] = self._output_array(buffer)

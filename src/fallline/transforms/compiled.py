@@ -31,8 +31,6 @@ def is_traced(leaf: Any) -> bool:
 
 def form_of(leaf: Any) -> Any:
     """What a program depends on in one leaf of the arguments."""
-    if type(leaf) is np.ndarray and leaf.dtype.isnative:
-        return leaf.shape, leaf.dtype
     if is_traced(leaf):
         return leaf.shape, leaf.dtype if leaf.dtype.isnative else leaf.dtype.newbyteorder("=")
     if isinstance(leaf, float):
@@ -105,14 +103,23 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
             return function(*args, **kwargs)
         given = (args, kwargs)
         leaves: list[Any] = []
+        arrays: list[Array] = []
+        form: list[Any] = []
         try:
-            key = (tree.flatten(given, leaves), *[form_of(leaf) for leaf in leaves])
+            tree.flatten(given, leaves, form)
+            for leaf in leaves:
+                if type(leaf) is np.ndarray and (dtype := leaf.dtype).isnative:  # most often
+                    form += leaf.shape, dtype
+                    arrays.append(leaf)
+                else:
+                    form += form_of(leaf)
+                    if is_traced(leaf):
+                        arrays.append(native(leaf))
+            key = tuple(form)
             known = key in programs
         except (TypeError, ValueError):
             refuse_arguments(given)
             raise
-        arrays = [leaf if type(leaf) is np.ndarray else native(leaf) for leaf in leaves if is_traced(leaf)]
-        arrays = [array if array.dtype.isnative else native(array) for array in arrays]
         if not known:
             graph, outputs = traced(function, args, kwargs, kept=True)
             programs[key] = call.build(graph, most), outputs
