@@ -106,6 +106,7 @@ def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) 
         return them as one: its model predicts the average of their probabilities, or of their numbers, and its history
         is their mean; nn.members(run.model) are the single ones. Members that diverge are left out.
 
+    A loss is traced once: a variable that it reads keeps its first value; docs/noise.md shows losses that change.
     Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted". SIGTERM
     and SIGHUP end it likewise, all saved, and then the process; handlers of your own are left alone.
     Errors: as for `train`; SavingError where the disk does not take what is to be saved: its `run` has it all the same.
