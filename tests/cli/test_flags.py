@@ -15,25 +15,25 @@ from fallline.ranges import Range
 class Flags:
     data: str = argument("what to read", "DATA")
     learning_rate: float | None = flag(None, "size of a step", metavar="RATE", limits=Range(above=0, function=True))
-    kind: str = flag("a", "which", number=False, words=("a", "bc"))
+    kind: str = flag("a", "which", number=False, words=("a", "bright"))
     overwrite: bool = flag(False, "replace")
 
 
 def test_the_function_takes_the_fields_and_returns_what_is_to_be_run() -> None:
     seen: list[Flags] = []
     call = typed(Flags, seen.append)
-    run = call(data="x", learning_rate=0.5, kind="bc", overwrite=True)
+    run = call(data="x", learning_rate=0.5, kind="bright", overwrite=True)
     assert seen == []
     run()
-    assert seen == [Flags("x", 0.5, "bc", True)]
+    assert seen == [Flags("x", 0.5, "bright", True)]
 
 
 def test_all_flags_that_are_out_of_range_are_told_at_once() -> None:
     with pytest.raises(UsageProblem) as caught:
-        check(Flags("x", -1.0, "bd"))
+        check(Flags("x", -1.0, "brigth"))
     first, second = str(caught.value).split("\n  and ")
     assert first == "--learning-rate has to be a number > 0, got -1.0"
-    assert second == "--kind has to be 'a' | 'bc', got 'bd'; did you mean 'bc'?"
+    assert second == "--kind has to be 'a' | 'bright', got 'brigth'; did you mean 'bright'?"
     check(Flags("x", None))
 
 

@@ -7,11 +7,13 @@ it is reckoned from the size of a step. No clock is asked, so the same seed come
 from dataclasses import dataclass
 
 from fallline.nn.model import Model
-from fallline.optim import Optimizer
+from fallline.optim import Optimizer, Schedule
 from fallline.training.stopping import NEVER, EarlyStopping
 
 # With validation rows, training may go on for long: they say when it is enough. Without them, for as many steps as a
-# small network needs on a small table: more of them fit the noise (tests/training/test_length.py has the figures).
+# small network needs on a small table, since more of them fit the noise. RMSE on test rows of UCI's kin8nm, yacht and
+# wine-quality-red, 50 units, batch 32, mean of 4 splits: .126, 1.50, .648 after 4,000 steps, .093, .93, .656 after
+# 16,000, .090, .89, .671 after 32,000.
 MOST_STEPS, ALONE_STEPS = 200_000, 16_000
 MOST_SECONDS = 60.0
 # Epochs are few where tables are large, and many where they are small: each has a price of its own.
@@ -36,7 +38,8 @@ def by_default(
     rule: an EarlyStopping that was; None for the one of this file; False for none, and then all epochs are made.
     A schedule that spans the training has to know its end, so there is no ending sooner.
     """
-    spans = optimizer.resolve(1000) != optimizer.resolve(2000)
+    rate = optimizer.learning_rate
+    spans = isinstance(rate, Schedule) and rate.resolve(1000) != rate.resolve(2000)
     steps = MOST_STEPS if validated and rule is not False and not spans else ALONE_STEPS
     reckoned = _STEP_SECONDS + 6 * model.layout.size * batch_size / _OPERATIONS_PER_SECOND
     steps = min(steps, int(MOST_SECONDS / reckoned))
