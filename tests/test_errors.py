@@ -124,6 +124,8 @@ def test_a_name_from_another_library_finds_ours(table, names):
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).parameters(), "did you mean 'params'?"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).state_dict(), "did you mean 'params'?"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), input_size=2), "did you mean 'input_shape'?"),
+    (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).predict([[1.0, 2.0]], verbose=0), "there is no argument 'verbose'"),
+    (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).predict([[1.0, 2.0]], n_jobs=2), "did you mean 'threads'?"),
     (lambda: fl.folds(3), "folds are cut from a pair (x, y), got 3"),
     (lambda: fl.optim.WarmUp(then=5), "a schedule, or a function of the step, is needed, got 5"),
     (lambda: fl.optim.Cosine().resolve("a"), "total_steps has to be a whole number >= 1, got 'a'"),

@@ -190,10 +190,12 @@ def misfit(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     shows: Any = None,
+    settings: bool = True,
 ) -> FalllineError:
     """The error for a call that does not fit the signature of a function.
 
-    shows: whose docstring has the example; the function's own if left out.
+    shows: whose docstring has the example; the function's own if left out. settings: whether a `**` parameter takes any
+    keyword.
     """
     parameters = dict(_signature(function).parameters)
     receiver = next(iter(parameters)) if next(iter(parameters), "") in ("self", "cls") else ""
@@ -201,7 +203,7 @@ def misfit(
     given = args[1:] if receiver else args
     positional = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     known = [*(p.name for p in parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    takes_any = settings and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     wrong, more = [], []
     for one in kwargs:
         if one not in known and not takes_any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import arrays
-from fallline.arguments import asked, of, record, takes
+from fallline.arguments import asked, misfit, of, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, DataError, ShapeError
 from fallline.graph.op import Array, Shape
@@ -197,8 +197,7 @@ class Model(Attributes):
             raise ShapeError(f"theta is {self.dtype}[{self.layout.size}], got {theta.dtype}{list(theta.shape)}")
         return replace(self, theta=theta)
 
-    @takes()
-    def outputs(self, x: Any, *, threads: int | None = None) -> Array:
+    def outputs(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.
 
         x: (N, *input_shape), or (N, D) for an encoder of D columns; anything that holds numbers; no rows give no
@@ -207,14 +206,17 @@ class Model(Attributes):
             do not depend on it.
         Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.
         """
+        if unknown:  # without the wrapper of `takes`, which costs a row's prediction a twentieth
+            raise misfit(Model.outputs, "outputs", (self, x), unknown, settings=False)
         return self._through(_as_they_are, x, threads)
 
-    @takes()
-    def predict(self, x: Any, *, threads: int | None = None) -> Array:
+    def predict(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The class label of each row, or numbers in the form the targets had; arguments as for `outputs`.
 
         Errors: as for `outputs`, and DataError where the outputs are NaN, which name no class.
         """
+        if unknown:  # without the wrapper of `takes`, which costs a row's prediction a twentieth
+            raise misfit(Model.predict, "predict", (self, x), unknown, settings=False)
         y, labels = self._through(_decided, x, threads), self.labels
         if labels is None:
             return self.decoder.decode(y) if isinstance(self.decoder, Quantity) else y
@@ -225,12 +227,13 @@ class Model(Attributes):
             )
         return np.asarray(labels[y])
 
-    @takes()
-    def predict_proba(self, x: Any, *, threads: int | None = None) -> Array:
+    def predict_proba(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The probability of each class, (N, K) in the order of `classes`; arguments as for `outputs`.
 
         Of several outputs with binary cross-entropy, each is a probability by itself.
         """
+        if unknown:  # without the wrapper of `takes`, which costs a row's prediction a twentieth
+            raise misfit(Model.predict_proba, "predict_proba", (self, x), unknown, settings=False)
         if self.task not in ("binary", "classification") or self.loss.link is None:
             what = "gives distances, not probabilities" if self.loss.link is None else "knows no classes"
             raise ArgumentError(f"a model with the loss {short(self.loss)} {what}\n"
