@@ -157,3 +157,15 @@ def test_the_learning_rate_in_the_history_is_the_schedule_s(labelled: Any) -> No
     steps = run.history["step"]
     expected = [0.1 * (1 + np.cos(np.pi * (step - 1) / steps[-1])) / 2 for step in steps]
     np.testing.assert_allclose(run.history["learning_rate"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [7, 33])
+def test_copies_of_the_state_leave_the_history_of_a_float64_training_as_it_is(
+    batch_size: int, numbers: Any, cut: Any, arithmetic: Any
+) -> None:
+    found, told = [], {"epochs": 3, "batch_size": batch_size, "dtype": "float64", "seed": 1}
+    for copies in (False, True):
+        cut([3], copies)
+        run = fl.fit(fl.nn.mlp((5,), 1), numbers, loss="squared_error", **told)
+        found.append(arithmetic(run.history))
+    assert found[0] == found[1]

@@ -88,3 +88,39 @@ def test_what_cannot_be_a_program_is_told(function: Any, says: str) -> None:
 def test_senseless_threads_are_refused() -> None:
     with pytest.raises(ArgumentError, match="threads"):
         SHARED(ROWS[:1], never, threads=0)
+
+
+# Functions of a row in which a sum, a product or an extreme comes to lie differently for one row than for many, or in
+# which what is computed of theta alone has the form of a row's numbers where there is one row.
+OF_ROWS = {
+    "softmax": lambda theta, x: (e := np.exp(x - np.max(x, axis=1, keepdims=True))) / np.sum(e, axis=1, keepdims=True),
+    "one column": lambda theta, x: x @ theta[:, None],
+    "columns first": lambda theta, x: (theta[None, :] * np.ones((3, 1)) @ x.T).T,
+    "columns first, one": lambda theta, x: (theta @ x.T)[:, None],
+    "sums of columns first": lambda theta, x: np.sum(np.tanh(theta[:, None] * x.T), axis=0),
+    "weights": lambda theta, x: np.sum(x * theta, axis=1),
+    "squares": lambda theta, x: np.mean(x * x + theta, axis=1),
+    "norm": lambda theta, x: np.sqrt(np.sum(np.square(x), axis=1, keepdims=True)) * theta[0] + theta[1] * theta[2],
+    "scalars": lambda theta, x: x[:, :1] * theta[:1] + theta[1:2] * theta[2:3],
+    "einsum": lambda theta, x: np.einsum("nd,nd,d->n", x, x, theta),
+    "outer": lambda theta, x: np.sum(x[:, :, None] * x[:, None, :], axis=1),
+    "outer last": lambda theta, x: np.sum(x[:, :, None] * x[:, None, :], axis=2),
+    "cumulative": lambda theta, x: np.cumsum(x * theta, axis=1),
+    "standardised": lambda theta, x: (x - np.mean(x, axis=1, keepdims=True)) / (1 + np.std(x, axis=1, keepdims=True)),
+    "greatest": lambda theta, x: np.max(x * theta, axis=1) + np.min(x, axis=1) * np.argmax(x, axis=1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(1, "float32"), (3, "float64"), (10, "float32"), (500, "float32")])
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_a_row_has_the_same_bits_alone_and_in_company(name: str, width: int, dtype: str) -> None:
+    rng = np.random.default_rng(width)
+    theta = rng.normal(size=max(width, 3)).astype(dtype)
+    function = OF_ROWS[name] if name in ("norm", "scalars") else lambda t, x: OF_ROWS[name](t[:width], x)
+    rows = rng.normal(size=(70, width)).astype(dtype)
+    one = Rowwise(function, theta, (width,), np.dtype(dtype), 64)
+    whole = one(rows, never)
+    np.testing.assert_allclose(whole, function(theta, rows), rtol=2e-4 if dtype == "float32" else 1e-11, atol=1e-4)
+    for n in (1, 2, 7, 8, 9):
+        for start in (0, 13, 70 - n):
+            assert one(rows[start : start + n], never).tobytes() == whole[start : start + n].tobytes(), (n, start)

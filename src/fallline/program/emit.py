@@ -23,18 +23,7 @@ from fallline.program.layout import Ref, Shape, collapse, row_major
 
 STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has
-# What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
-# the widest tile of any processor.
-PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 512
-TILE_ROWS, TILE_COLUMNS = 6, 64
-FEW_ROWS = 32  # as in kernels/product.py
-# A product that is nothing but tiles: so few terms, so few elements of b (kernels/product.py).
-SMALL_DEPTH, NEAR = 256, 6144
-SLACK = 64  # elements: packing may write a register past the end
-PACKED = -2  # as in kernels/product.py
-# Packing pays from these sizes on. A plain b: rows that share the block, elements, so that its own rows are far apart.
-# a: columns that share the strips, elements.
-PACK_B, PACK_A = (64, 1 << 15), (192, 1 << 16)
+COLUMNS = 64  # of a fold across rows, or more, are folded at once
 INLINE_LOOPS = 3  # loops of a chain kernel
 # The inner loop of a chain is the longest one where it would be shorter than this, and all elements are in the cache.
 SHORT_LOOP, IN_CACHE = 8, 4096
@@ -152,25 +141,38 @@ def fill(out: Ref, where: Where = NOWHERE) -> Instruction:
     )
 
 
-def fold(
-    name: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where, scratch: Ref | None = None
-) -> Instruction:
-    """Fold or scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
+def fold(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], across: bool, where: Where) -> Instruction:
+    """Fold one axis; loops: sizes and strides of x along (n0, n1, axis), which `lies_right`."""
     (n0, n1, r), (s0, s1, sr) = loops
-    function = name + ("_int" if name == "fold_sum" and x.dtype.kind != "f" else "")
-    work = n0 * n1 * r * costs.current().fold
-    x = x.viewed((n0, n1, r), (s0, s1, sr))
+    operands = out.viewed((n0, n1), (n1, 1)), x.viewed((n0, n1, r), (s0, s1, sr))
     words = (n0, n1, s0, s1, r, sr)
-    if name.startswith("scan"):
-        operands = (out, x) if scratch is None else (out, x, scratch)
-        source = wrap.source_of("fold", function, tuple(str(ref.dtype) for ref in operands), 6, "REORDERED")
-        scratch_at = None if scratch is None else 2
-        return Instruction(name, source, operands, 1, words, False, where, None, 4 * work, scratch_at)
+    work = n0 * n1 * r * costs.current().fold
     # The second loop may be cut only where the first does not need its length to find the next row.
-    split = Split(0, n0, (0, 0)) if n0 > 1 else Split(1, n1, (1, 1)) if n1 > 1 else None
-    source = wrap.source_of("fold", function, (str(out.dtype), str(x.dtype)), 6, "REORDERED")
-    operands = (out.viewed((n0, n1), (n1, 1)), x)
-    return Instruction(name, source, operands, 1, words, False, where, split, work)
+    split = Split(0, n0, (0, 0)) if n0 > 1 else Split(1, n1, (1, 1), COLUMNS if across else 1) if n1 > 1 else None
+    source = wrap.fold_source(op, str(x.dtype), "across" if across else "along")
+    return Instruction(f"fold_{op}", source, operands, 1, words, False, where, split, work)
+
+
+def across(loops: tuple[Shape, Shape]) -> bool:
+    """Do the elements of a fold lie in rows, each beside those of other folds?"""
+    return loops[0][2] > 1 and loops[1][2] != 1
+
+
+def lies_right(loops: tuple[Shape, Shape]) -> bool:
+    """Can a kernel fold these: elements of a fold side by side, or rows of elements of one fold each?"""
+    (n0, n1, r), (_, s1, sr) = loops
+    return r <= 1 or sr == 1 or (s1 == 1 and n1 > 1) or (sr == 0 and n0 * n1 == 1)
+
+
+def scan(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where, scratch: Ref | None) -> Instruction:
+    """Scan one axis; loops: sizes and strides of x along (n0, n1, axis)."""
+    sizes, (s0, s1, sr) = loops
+    operands = (out, x.viewed(sizes, (s0, s1, sr))) + (() if scratch is None else (scratch,))
+    words = (*sizes[:2], s0, s1, sizes[2], sr)
+    source = wrap.source_of("fold", f"scan_{op}", tuple(str(ref.dtype) for ref in operands), 6)
+    work = 4 * math.prod(sizes) * costs.current().fold
+    scratch_at = None if scratch is None else 2
+    return Instruction(f"scan_{op}", source, operands, 1, words, False, where, None, work, scratch_at)
 
 
 def watch(x: Ref, where: Where = NOWHERE) -> Instruction:
@@ -202,134 +204,3 @@ def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], 
     return Instruction(
         "scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where
     )
-
-
-def straight(ref: Ref) -> bool:
-    """Do the last two axes have their rows or their columns in one piece, as a product reads its right side?"""
-    (rows, columns), (sr, sc) = ref.shape[-2:], ref.strides[-2:]
-    return sc == 1 or sr == 1 or rows == 1 or columns == 1
-
-
-def repeats_a_row(x: Ref) -> bool:
-    """Is this one row in one piece, for all rows of a product?"""
-    once = all(s == 0 for n, s in zip(x.shape[:-1], x.strides[:-1], strict=True) if n > 1)
-    return once and (x.strides[-1] == 1 or x.shape[-1] == 1)
-
-
-def packs_b(b: Ref, m: int) -> bool:
-    """Is b read through packed panels? Always where its columns lie in one piece; else where that pays."""
-    if b.strides[-1] != 1 and b.shape[-1] != 1:
-        return True
-    return m >= PACK_B[0] and b.shape[-2] * b.shape[-1] > PACK_B[1]
-
-
-def packs_a(a: Ref, n: int) -> bool:
-    """Is a read through packed strips? Where it is large and many columns share them."""
-    m, k = a.shape[-2:]
-    # Rows of a strip's few columns lie on a page each, of which a processor knows few at a time.
-    return 1 in a.strides[-2:] and n >= PACK_A[0] and m * k > PACK_A[1] // (1 if a.strides[-1] == 1 else 2)
-
-
-def by_columns(m: int, n: int, panels: int, strips: int, tile: int) -> bool:
-    """Is a product shared out by columns of b? By rows of a, every lane reads all of b, and packs it where that pays
-    (panels), which few rows do not repay. By columns, every lane packs all of a where that pays (strips), which is the
-    smaller part where b is wider than a is high. tile: columns that are computed at once."""
-    if panels == 0:
-        return m <= FEW_ROWS and n >= 4 * tile
-    return m <= PANEL_DEPTH and n >= 4 * TILE_COLUMNS and (strips == 0 or n > m)
-
-
-def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
-    """Elements of scratch memory for the panels of b and the strips of a; 0 for what is not packed."""
-    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    depth, rows = min(k, PANEL_DEPTH), min(m, PANEL_ROWS)
-    return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) + SLACK if packs_a(a, n) else 0
-
-
-def packs_ahead(a: Ref, b: Ref, count: int) -> bool:
-    """Is a packed by an instruction of its own? Sharing a product out by columns, every lane would pack all of it."""
-    panels, strips = panel_sizes(a, b)
-    tile = costs.tile_columns(a.dtype)
-    return strips > 0 and count == 1 and by_columns(a.shape[-2], b.shape[-1], panels, strips, tile)
-
-
-def strips_size(a: Ref) -> int:
-    """Elements that all of a takes as strips."""
-    return (a.shape[-2] + TILE_ROWS - 1) * a.shape[-1]
-
-
-def pack(out: Ref, a: Ref, where: Where) -> Instruction:
-    """All of a as strips of rows, as a product's tiles read them; out has `strips_size` elements."""
-    m, k = a.shape[-2:]
-    # A strip of fewer rows has its terms as far apart as any, so a row's window reaches as far as a strip.
-    operands = out.viewed((m, TILE_ROWS * k), (k, 1)), a.viewed((m, k), a.strides[-2:])
-    words = (*a.strides[-2:], m, k)
-    work = 2 * m * k * costs.current().move
-    split = Split(2, m, (0, 0), TILE_ROWS)
-    return Instruction("pack", wrap.pack_source(str(a.dtype)), operands, 1, words, False, where, split, work)
-
-
-def panel_columns(b: Ref) -> int:
-    """Columns of b that are packed at once: whole tiles, no more than fit a part of the second-level cache."""
-    k, n = b.shape[-2:]
-    most = max(1, PANEL_BYTES // (min(k, PANEL_DEPTH) * b.dtype.itemsize * TILE_COLUMNS))
-    return min(most, -(-n // TILE_COLUMNS)) * TILE_COLUMNS
-
-
-def product(
-    out: Ref,
-    a: Ref,
-    b: Ref,
-    panel: Ref | None,
-    batch: tuple[int, int, int, int],
-    where: Where,
-    onto: bool = False,
-    row: Ref | None = None,
-    packed: Ref | None = None,
-) -> Instruction:
-    """out = a @ b, or out + a @ b, or a @ b + row.
-
-    batch: number of matrices and the stride of each operand from one to the next.
-    panel: scratch memory of as many elements as `panel_sizes` says, None for none. row: repeated to out's shape.
-    packed: what `pack` has made of a, which needs no scratch memory for strips then.
-    """
-    m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    name = str(out.dtype)
-    count, cs, as_, bs = batch
-    # One product's own batch axes are already merged into one, by `batch`.
-    c3 = out.viewed((count, m, n), (cs, n, 1))
-    a3 = a.viewed((count, m, k), (as_, *a.strides[-2:]))
-    b3 = b.viewed((count, k, n), (bs, *b.strides[-2:]))
-    if out.dtype.kind != "f":
-        if onto or row is not None:
-            raise ProgramError("a product of whole numbers is added to nothing; add it afterwards")
-        sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
-        source = wrap.source_of("product", "plain", (name,) * 3, len(sizes), "REORDERED")
-        return Instruction("product", source, (c3, a3, b3), 1, sizes, False, where)
-    # Unused, these places in the row still need an address.
-    row3 = b3 if row is None else row.viewed((count, m, n), (0, 0, 1))
-    panels, strips = panel_sizes(a, b) if panel is not None else (0, 0)
-    b_columns = b.strides[-1] if n > 1 else 1
-    small = count == 1 and strips == 0 and k <= SMALL_DEPTH and k * n <= NEAR
-    # A stride of which there is one turn may be any, and kernels do best with rows or columns of a in one piece.
-    a_strides = (1 if m == 1 else a.strides[-2], 1 if k == 1 else a.strides[-1])
-    strips_at = panels if strips else -1
-    if packed is not None:  # from a row to the next, in whole strips, and from a term to the next
-        a_strides, strips_at = (k, TILE_ROWS), PACKED
-        a3 = packed.viewed((1, -(-m // TILE_ROWS), TILE_ROWS * k), (0, TILE_ROWS * k, 1))
-    words = (
-        *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(onto), int(row is not None),
-        panel_columns(b) if panels else 0, strips_at, int(small),
-    )  # fmt: skip
-    operands = (c3, a3, b3, row3, panel or b3)
-    scratch = None if panel is None else 4
-    split = None
-    if count > 1:
-        split = Split(0, count, (0, 0, 0, None if row is None else 0, None))
-    elif by_columns(m, n, panels, strips, tile := costs.tile_columns(out.dtype)):
-        split = Split(5, n, (2, None, 2, None if row is None else 2, None), tile)
-    elif m > 1:
-        grain = TILE_ROWS if m > FEW_ROWS else 2  # a single row costs as much as two
-        split = Split(4, m, (1, 1, None, None if row is None else 1, None), grain)
-    work = count * m * k * -(-n // 16) * 16 * costs.current().product * out.dtype.itemsize
-    return Instruction("product", wrap.product_source(name), operands, 1, words, False, where, split, work, scratch)

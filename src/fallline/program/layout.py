@@ -52,6 +52,10 @@ class Ref:
         )
         return self.viewed(shape, strides)
 
+    def turned(self) -> "Ref":
+        """The same with its last two axes exchanged."""
+        return self.permuted([*range(len(self.shape) - 2), len(self.shape) - 1, len(self.shape) - 2])
+
     def permuted(self, axes: Sequence[int]) -> "Ref":
         return self.viewed(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
 

@@ -18,13 +18,11 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.passes.columns import by_columns
 from fallline.passes.rows import rows_into_products
 from fallline.passes.simplify import simplify
-from fallline.program import emit
+from fallline.program import emit, products
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
-
-SHORT_FOLD = 16  # elements; a longer fold along memory is quicker as such
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,10 @@ class Lowered:
 class Lowering:
     """The state of one lowering."""
 
-    def __init__(self, graph: Graph, watch: Node | None, groups: Mapping[Node, int], stored: Container[Node]) -> None:
-        self.graph, self.watch, self.groups, self.stored = graph, watch, groups, stored
+    def __init__(
+        self, graph: Graph, watch: Node | None, groups: Mapping[Node, int], stored: Container[Node], steady: bool
+    ) -> None:
+        self.graph, self.watch, self.groups, self.stored, self.steady = graph, watch, groups, stored, steady
         self.buffers: list[Buffer] = [Buffer(Place.STATUS, STATUS_WORDS, 8)]
         self.constants: list[Array] = []
         self.instructions: list[Instruction] = []
@@ -145,45 +145,37 @@ class Lowering:
         assert seen is not None
         self.refs[node] = replace(seen, shape=node.shape)
 
-    def fold_loops(self, x: Ref, axes: tuple[int, ...]) -> tuple[Ref, tuple[Shape, Shape]]:
-        """x, copied if it must be, and its loops (n0, n1, folded) with strides."""
-        kept = [a for a in range(len(x.shape)) if a not in axes]
+    def fold_loops(self, x: Ref, axes: tuple[int, ...]) -> tuple[Ref, tuple[Shape, Shape], bool]:
+        """x, copied if it must be, its loops (n0, n1, folded) with strides, and whether folds go across rows."""
+        last = len(x.shape) - 1
+        kept = [a for a in range(last + 1) if a not in axes]
+        # Where rows do not count, axes say how a sum is taken: lengths of 1 would let others come to lie differently.
+        columns = self.steady and last in kept and [*axes] == [*range(axes[0], axes[-1] + 1)] if axes else False
+        x = self.packed(x) if self.steady else x
         turned = x.permuted([*kept, *axes])
-        out_shape = tuple(x.shape[a] for a in kept)
-        for attempt in (turned, None):
-            ref = self.packed(turned) if attempt is None else turned
-            sizes, (strides, _) = collapse(out_shape, [ref.strides[: len(kept)], row_major(out_shape)])
-            (folded, (step,)) = collapse(ref.shape[len(kept) :], [ref.strides[len(kept) :]])
-            if len(sizes) <= 2 and len(folded) <= 1:
-                break
-        loops = (*emit.pad(sizes, 2, 1), *emit.pad(folded, 1, 1)), (*emit.pad(strides, 2, 0), *emit.pad(step, 1, 0))
-        return ref, loops
+        ref = self.packed(turned) if self.steady and not columns else turned
+        loops = self.loops_of(ref, len(kept))
+        if loops is None or not (columns or emit.lies_right(loops)):
+            ref = self.packed(turned)
+            loops = self.loops_of(ref, len(kept))
+        assert loops is not None  # what is packed takes one loop for the kept axes, one for the folded
+        return ref, loops, columns or emit.across(loops)
+
+    def loops_of(self, x: Ref, kept: int) -> tuple[Shape, Shape] | None:
+        """Sizes and strides of the loops (n0, n1, folded) over so many kept axes and the rest; None for more."""
+        shape = x.shape[:kept]
+        sizes, (strides, _) = collapse(shape, [x.strides[:kept], row_major(shape)])
+        folded, (step,) = collapse(x.shape[kept:], [x.strides[kept:]])
+        if len(sizes) > 2 or len(folded) > 1:
+            return None
+        steps = *emit.pad(strides, 2, 0), *emit.pad(step, 1, 0)
+        return (*emit.pad(sizes, 2, 1), *emit.pad(folded, 1, 1)), steps
 
     def reduction(self, node: Node) -> None:
-        x = self.ref(node.inputs[0])
-        x, loops = self.fold_loops(x, node.attrs["axes"])
+        x, loops, across = self.fold_loops(self.ref(node.inputs[0]), node.attrs["axes"])
         out = self.target(node)
-        where = node.where
-        added = self.added_by_product(out, x, loops, where) if node.op.facts.get("adds") else None
-        self.put(added or emit.fold(f"fold_{node.op.name}", out, x, loops, where))
+        self.put(emit.fold(node.op.name, out, x, loops, across, node.where))
         self.refs[node] = out
-
-    def added_by_product(self, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where) -> Instruction | None:
-        """Sums of rows, or of very short columns, as a product with ones: its tiles keep the sums in registers."""
-        (n0, n1, r), (s0, s1, sr) = loops
-        if x.dtype.kind != "f" or n0 * n1 * r == 0:
-            return None
-        one = self.constant(np.ones((), x.dtype))
-        if n0 == 1 and n1 > 1 and s1 == 1:
-            rows = x.viewed((1, r, n1), (0, sr, 1))
-            total = out.viewed((1, 1, n1), (n1, n1, 1))
-            return emit.product(total, one.viewed((1, 1, r), (0, 0, 0)), rows, None, (1, n1, 0, 0), where)
-        if 1 in (n0, n1) and n0 * n1 > 1 and 1 < r <= SHORT_FOLD:
-            m, step = (n0, s0) if n1 == 1 else (n1, s1)
-            columns = x.viewed((1, m, r), (0, step, sr))
-            total = out.viewed((1, m, 1), (m, 1, 1))
-            return emit.product(total, columns, one.viewed((1, r, 1), (0, 0, 1)), None, (1, m, 0, 0), where)
-        return None
 
     def scan(self, node: Node) -> None:
         x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], node.where
@@ -192,7 +184,7 @@ class Lowering:
         out = self.target(node)
         scratch = self.new((2 * n,), np.int64) if node.op.facts.get("scratch") else None
         loops = (outer, inner, n), (n * inner, 1, inner)
-        self.put(emit.fold(f"scan_{node.op.name}", out, x, loops, where, scratch))
+        self.put(emit.scan(node.op.name, out, x, loops, where, scratch))
         self.refs[node] = out
 
     def contraction(self, node: Node) -> None:
@@ -200,7 +192,7 @@ class Lowering:
         operands = []
         for ref in (self.ref(x) for x in node.inputs[-2:]):
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
-            fits = len(batch) <= 1 and emit.straight(ref)
+            fits = len(batch) <= 1 and products.straight(ref)
             ref = ref if fits else self.packed(ref, where)
             batch, (strides,) = collapse(ref.shape[:-2], [ref.strides[:-2]])
             operands.append((ref, strides[0] if strides else 0))
@@ -210,23 +202,46 @@ class Lowering:
         onto, row = len(node.inputs) > 2, None
         if onto:
             start = self.ref(node.inputs[0]).broadcast(node.shape)
-            if node.inputs[0].op.facts.get("repeats") and a.shape[-1] and emit.repeats_a_row(start):
+            if node.inputs[0].op.facts.get("repeats") and a.shape[-1] and products.repeats_a_row(start):
                 onto, row = False, start
             else:  # the copy falls away where the start already lies in the result's place
                 self.put(emit.copy(out, start, where))
-        if a.shape[-1] == 0 and not onto:
-            self.put(emit.fill(out, where))
-        elif a.shape[-1]:
-            panel, packed = None, None
-            panels, strips = emit.panel_sizes(a, b) if node.dtype.kind == "f" else (0, 0)
-            if strips and emit.packs_ahead(a, b, count):
-                packed, strips = self.new((emit.strips_size(a),), node.dtype), 0
-                self.put(emit.pack(packed, a, where))
-            if panels or strips:
-                panel = self.new((panels + strips,), node.dtype)
-            batch_words = (count, node.shape[-2] * node.shape[-1], as_, bs)
-            self.put(emit.product(out, a, b, panel, batch_words, where, onto, row, packed))
+        words = (count, node.shape[-2] * node.shape[-1], as_, bs)
+        if a.shape[-1] == 0:
+            if not onto:
+                self.put(emit.fill(out, where))
+        elif node.dtype.kind == "f":
+            self.product(out, a, b, words, where, onto, row)
+        else:
+            self.put(products.whole_product(out, a, b, words, where))
         self.refs[node] = out
+
+    def product(
+        self, out: Ref, a: Ref, b: Ref, words: products.Batch, where: Where, onto: bool, row: Ref | None
+    ) -> None:
+        """A product of floats; where it has one row or one column, that becomes what is quicker to read."""
+        (m, _), n = a.shape[-2:], b.shape[-1]
+        count, cs, as_, bs = words
+        turned = (out.turned(), b.turned(), a.turned(), (count, cs, bs, as_))
+        if not self.steady:
+            # Sums of terms that lie side by side. In rows of few, what follows would depend on how many rows there are.
+            for c, x, y, these in ((out, a, b, words), turned):
+                if products.is_dots(x, y):
+                    self.put(
+                        products.dots(c, x, y, these, where, onto, row if row is None or c is out else row.turned())
+                    )
+                    return
+        if n == 1 and m > 1 and row is None and a.strides[-2] == 1:  # the rows of a turned lie in one piece
+            out, a, b, words = turned
+        panel, packed = None, None
+        panels, strips = products.panel_sizes(a, b)
+        if strips and products.packs_ahead(a, b, count):
+            packed, strips = self.new((products.strips_size(a),), out.dtype), 0
+            self.put(products.pack(packed, a, where))
+        size = panels + strips + products.sums_size(a, b, onto)
+        if size:
+            panel = self.new((size,), out.dtype)
+        self.put(products.product(out, a, b, panel, words, where, onto, row, packed))
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
         """Packed operands of a gather or scatter, and the sizes around the axis of the array of this shape."""
@@ -347,11 +362,16 @@ def prepared(graph: Graph) -> Graph:
 
 
 def lower(
-    graph: Graph, watch: Node | None = None, groups: Mapping[Node, int] | None = None, stored: Container[Node] = ()
+    graph: Graph,
+    watch: Node | None = None,
+    groups: Mapping[Node, int] | None = None,
+    stored: Container[Node] = (),
+    steady: bool = False,
 ) -> Lowered:
     """The instructions for a graph.
 
     groups: nodes of different groups share no chain; 0 where nothing is said. stored: nodes whose values are written
-    even where no other instruction reads them.
+    even where no other instruction reads them. steady: how a sum is taken follows from its own length alone, not from
+    how its terms came to lie, which depends on the number of rows beside it.
     """
-    return Lowering(graph, watch, groups or {}, stored).run()
+    return Lowering(graph, watch, groups or {}, stored, steady).run()

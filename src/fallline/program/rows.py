@@ -44,7 +44,7 @@ class RowProgram:
 
         into, *_, source = graph.inputs
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
-        lowered = carry(lower(prepared(graph)), 1)
+        lowered = carry(lower(prepared(graph), steady=True), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]

@@ -9,7 +9,7 @@ import pytest
 
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
-from fallline.program import emit, lanes
+from fallline.program import lanes, products
 from fallline.program.kernels import product
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
@@ -18,12 +18,12 @@ D, R = product.DEPTH, product.BLOCK_ROWS
 
 
 def test_what_is_planned_for_packing_is_what_the_kernel_packs():
-    assert (emit.PANEL_DEPTH, emit.PANEL_ROWS) == (product.DEPTH, product.BLOCK_ROWS)
-    assert (emit.TILE_ROWS, emit.PACKED, emit.FEW_ROWS) == (product.STRIP, product.PACKED, product.FEW)
+    assert (products.PANEL_DEPTH, products.PANEL_ROWS) == (product.DEPTH, product.BLOCK_ROWS)
+    assert (products.TILE_ROWS, products.PACKED) == (product.STRIP, product.PACKED)
     for dtype, count in product.LANES.items():
         width = product.WIDE * count
-        assert emit.TILE_COLUMNS % width == 0
-        assert count <= emit.SLACK, dtype
+        assert products.TILE_COLUMNS % width == 0
+        assert count <= products.SLACK, dtype
 
 
 def program_of(function, arrays, threads=1):
@@ -67,7 +67,7 @@ def test_shares_by_rows_or_by_columns_give_the_bits_of_the_whole(sizes, dtype):
     alone = program_of(lambda x, y, r: x @ y + r, arrays)
     alone.run()
     assert alone.instructions[-1].split.axes[0] == (1 if m > R else 2)
-    assert [one.name for one in alone.instructions][:-1] == ["pack"] * (m * k > emit.PACK_A[1] and m < n)
+    assert [one.name for one in alone.instructions][:-1] == ["pack"] * (m * k > products.PACK_A[1] and m < n)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lanes, "SMALL", 0.0)
         patch.setattr(lanes, "best", lambda ins, most, end, span: lanes.schedule(ins, most, end, span))

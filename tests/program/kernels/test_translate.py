@@ -17,14 +17,15 @@ from fallline.program.kernels.registers import target
 from fallline.program.kernels.translate import translated
 
 DTYPES = ("float32", "float64")
-FOLDS = ("fold_sum", "fold_max", "fold_min", "fold_argmax", "fold_argmin")
+FOLDS = ("sum", "max", "min", "argmax", "argmin")
 RUNNERS = ("RUNNER", "LONG_RUNNER", "ROW_RUNNER", "LANE_RUNNER", "CLOCKED_RUNNER")
 OURS = {
     **{name: getattr(wrap, name) for name in RUNNERS},
     **{f"product-{dtype}": wrap.product_source(dtype) for dtype in DTYPES},
     **{f"pack-{dtype}": wrap.pack_source(dtype) for dtype in DTYPES},
-    **{f"{name}-{dtype}": wrap.source_of("fold", name, (dtype, dtype), 6, "REORDERED")
-       for name in FOLDS for dtype in DTYPES},
+    **{f"dots-{dtype}": wrap.dots_source(dtype) for dtype in DTYPES},
+    **{f"{name}-{way}-{dtype}": wrap.fold_source(name, dtype, way)
+       for name in FOLDS for way in ("along", "across") for dtype in (*DTYPES, "int64", "bool")},
     **{f"scatter_add-{dtype}": wrap.source_of("move", "scatter_add", (dtype, dtype, "int64", "int64"), 4)
        for dtype in DTYPES},
     "argsort": wrap.source_of("fold", "scan_argsort", ("int64", "float32", "int64"), 6, "REORDERED"),

@@ -37,6 +37,7 @@ class Frame:
     place: Any  # what its variables' types are remembered under
     flags: tuple[str, ...]
     depth: int
+    rounds: bool = False  # a product that is returned is rounded
     variables: dict[str, Value] = field(default_factory=dict)  # pointers
     returns: Any = None  # the block after it
     result: Value | tuple[Value, ...] | None = None  # a pointer, or one for each element of a tuple
@@ -51,7 +52,7 @@ class Expressions:
     entry: Any  # the block where a function's variables are
     widened: dict[Any, str]  # variables that hold larger whole numbers than their first value
 
-    def merged(self, plain: Any, tree: Any, args: list[Value], flags: Any, depth: int) -> Any:
+    def merged(self, plain: Any, tree: Any, args: list[Value], flags: Any, depth: int, rounds: bool = False) -> Any:
         raise NotImplementedError
 
     def standing(self, called: Function, tree: Any, kinds: list[str]) -> tuple[Any, str]:
@@ -244,7 +245,7 @@ class Expressions:
         if called.is_merged:
             own = called.options.get("inline") != "always"
             flags = flags_of(called.options) if own else frame.flags
-            return self.merged(called.plain, tree, numbers, flags, frame.depth + 1)
+            return self.merged(called.plain, tree, numbers, flags, frame.depth + 1, own)
         function, result = self.standing(called, tree, [number.type for number in numbers])
         code = self.builder.call(function, [number.code for number in numbers])
         return None if result == "void" else Value(result, code)

@@ -1,59 +1,83 @@
-"""Kernels that fold one axis: sum, max, min, argmax, argmin. out[i, j] folds x[i, j, :] over any strides.
+"""Kernels that fold one axis: sum, max, min, argmax, argmin; and scans along one. out[i, j] folds x[i, j, :].
 
-Plain compiled functions over typed pointers; the cfuncs around them are generated per dtype (wrap.py).
+Folds take addresses and are made for a dtype; scans are plain compiled functions over typed pointers (wrap.py).
 """
+
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from fallline.program.kernels.language import njit
-from fallline.program.kernels.scalars import REORDERED
+from fallline.program.kernels.laws import LAWS
+from fallline.program.kernels.memory import SCALAR, pointer_to
+from fallline.program.kernels.running import across, along, broadest, total
 
-# A long float32 sum loses digits; parts of this length are summed in float32 and added in float64.
-PART = 2048
-
-
-@njit(fastmath=REORDERED["fastmath"], error_model="numpy", inline="always")
-def sum_along(x, start, r, sr, zero):
-    wide = 0.0
-    low = 0
-    while low < r:
-        part = zero
-        if sr == 1:
-            for k in range(start + low, start + min(low + PART, r)):
-                part += x[k]
-        else:
-            for k in range(low, min(low + PART, r)):
-                part += x[start + k * sr]
-        wide += part
-        low += PART
-    return wide
+NEAR, NEARER = 1024, 64  # elements that are looked through again for the place of an extreme
 
 
-@njit(fastmath=REORDERED["fastmath"], error_model="numpy", inline="always")
-def fold_sum(out, x, n0, n1, s0, s1, r, sr, zero):
-    for i in range(n0):
-        if s1 == 1 and sr != 1 and n1 > 1:
-            # The folded axis runs across rows: whole rows are added, which vectorises.
-            o = i * n1
+@cache
+def across_folds(name: str, dtype: str) -> Any:
+    """fold(out, x, n0, n1, s0, s1, r, sr): addresses, sizes, strides in elements. Elements of a fold lie in rows, each
+    beside those of other folds: s1 is 1."""
+    law, widest = LAWS[name](dtype), broadest(name, dtype)
+    sweeps = [_sweep(name, dtype, width) for width in (widest, min(widest, 32), min(widest, 8), min(widest, 4), 1)]
+    wide, half, eight, four, single = sweeps
+    item, item_out = law.item, law.out
+
+    @njit(error_model="numpy", inline="always")
+    def fold(out, x, n0, n1, s0, s1, r, sr):
+        for i in range(n0):
+            j, to, at = 0, out + i * n1 * item_out, x + i * s0 * item
+            if n1 > widest:
+                j = wide(to, at, j, n1, r, sr * item)
+            if n1 - j >= 32:
+                j = half(to, at, j, n1, r, sr * item)
+            if n1 - j >= 8:
+                j = eight(to, at, j, n1, r, sr * item)
+            if n1 - j >= 4:
+                j = four(to, at, j, n1, r, sr * item)
+            single(to, at, j, n1, r, sr * item)
+
+    return fold
+
+
+def _sweep(name: str, dtype: str, width: int) -> Any:
+    """Columns from j on, twice so many at once, as long as there are so many; where the next column is."""
+    law, block = LAWS[name](dtype), across(name, dtype, width)
+    item, item_out = law.item, law.out
+
+    @njit(error_model="numpy", inline="always")
+    def sweep(out, x, j, n, r, step):
+        while n - j >= width:
+            # The last ones meet: some columns are folded twice rather than fewer at once.
+            apart = min(n - j - width, width)
+            block(out + j * item_out, x + j * item, apart, r, step)
+            j += width + apart
+        return j
+
+    return sweep
+
+
+@cache
+def along_folds(name: str, dtype: str) -> Any:
+    """The same where the elements of a fold lie side by side: sr is 1."""
+    return _positions(name, dtype) if name.startswith("arg") else _values(name, dtype)
+
+
+def _values(name: str, dtype: str) -> Any:
+    item, pointer = SCALAR[dtype][2], pointer_to(dtype)
+    floats = name == "sum" and dtype.startswith("float")
+    one, to_dtype = total(dtype) if floats else along(name, dtype), getattr(np, "uint8" if dtype == "bool" else dtype)
+
+    @njit(error_model="numpy", inline="always")
+    def fold(out, x, n0, n1, s0, s1, r, sr):
+        to = pointer(out)
+        for i in range(n0):
             for j in range(n1):
-                out[o + j] = zero
-            for k in range(r):
-                p = i * s0 + k * sr
-                for j in range(n1):
-                    out[o + j] += x[p + j]
-        else:
-            for j in range(n1):
-                out[i * n1 + j] = zero + sum_along(x, i * s0 + j * s1, r, sr, zero)
+                to[i * n1 + j] = to_dtype(one(x + (i * s0 + j * s1) * item, 0, r))
 
-
-@njit(error_model="numpy", inline="always")
-def fold_sum_int(out, x, n0, n1, s0, s1, r, sr, zero):
-    for i in range(n0):
-        for j in range(n1):
-            total = zero
-            for k in range(r):
-                total += x[i * s0 + j * s1 + k * sr]
-            out[i * n1 + j] = total
+    return fold
 
 
 @njit(error_model="numpy", inline="always")
@@ -66,47 +90,34 @@ def below(v, best):
     return v < best
 
 
-def _extreme(beats):
-    """out[i, j] = the element that beats all others of its fold; a NaN beats everything."""
+def _positions(name: str, dtype: str) -> Any:
+    """The place of the first element that beats all others of its fold; a NaN beats everything."""
+    item, pointer, word = SCALAR[dtype][2], pointer_to(dtype), pointer_to("int64")
+    extreme, beats = (along("max", dtype), above) if name == "argmax" else (along("min", dtype), below)
 
     @njit(error_model="numpy", inline="always")
-    def fold(out, x, n0, n1, s0, s1, r, sr, zero):
-        if r == 0:
-            return
+    def same(v, best):
+        return v == best or (v != v and best != best)
+
+    @njit(error_model="numpy", inline="always")
+    def fold(out, x, n0, n1, s0, s1, r, sr):
+        to, values = word(out), pointer(x)
         for i in range(n0):
             for j in range(n1):
                 p = i * s0 + j * s1
-                best = x[p]
-                for k in range(1, r):
-                    v = x[p + k * sr]
-                    best = v if (beats(v, best) or v != v) else best
-                out[i * n1 + j] = best
-
-    return fold
-
-
-def _position(beats):
-    """out[i, j] = the place of the first element that beats all others of its fold; a NaN beats everything."""
-
-    @njit(error_model="numpy", inline="always")
-    def fold(out, x, n0, n1, s0, s1, r, sr, zero):
-        if r == 0:
-            return
-        for i in range(n0):
-            for j in range(n1):
-                p, at = i * s0 + j * s1, 0
-                best = x[p]
-                for k in range(1, r):
-                    v = x[p + k * sr]
+                best, at = values[p], 0
+                # The extreme of one part after the other, then its first place in the best of them.
+                for low in range(0, r, NEAR):
+                    v = extreme(x + (p + low) * item, 0, min(NEAR, r - low))
                     if beats(v, best) or (v != v and best == best):
-                        best, at = v, k
-                out[i * n1 + j] = at
+                        best, at = v, low
+                while at + NEARER < r and not same(extreme(x + (p + at) * item, 0, NEARER), best):
+                    at += NEARER
+                while not same(values[p + at], best):
+                    at += 1
+                to[i * n1 + j] = at
 
     return fold
-
-
-fold_max, fold_min = _extreme(above), _extreme(below)
-fold_argmax, fold_argmin = _position(above), _position(below)
 
 
 @njit(error_model="numpy", inline="always")

@@ -1,29 +1,24 @@
 """Matrix products: tiles over blocks that fit the caches, with blocks of both sides packed where that pays.
 
 c = a @ b for a batch of matrices, added to c or with a row added to it; a over any strides, b with its rows or its
-columns in one piece, rows of c in one piece. A sum is in the order of its terms however it is cut into blocks, and so
-the same to the last bit.
+columns in one piece, rows of c in one piece. DEPTH terms are added in their order, then their sum to those before: so
+the bits of a sum follow from its terms alone, and its error grows with the root of their number.
 """
 
 from functools import cache
 from typing import Any
 
 from fallline.program.kernels.language import njit
-from fallline.program.kernels.memory import pointer_to
-from fallline.program.kernels.registers import LANES, WIDE
+from fallline.program.kernels.memory import SCALAR, pointer_to
+from fallline.program.kernels.registers import DEPTH, LANES, WIDE
 from fallline.program.kernels.scalars import REORDERED, named
-from fallline.program.kernels.tile import BY_SIGN, ROWS, SCALAR, VECTORS, row_copy, tile, transposed_square
+from fallline.program.kernels.tile import ADD, BY_SIGN, GO_ON, ROWS, VECTORS, row_copy, tile, transposed_square
 
-# So many terms are added up, then the next so many onto what lies in c.
-DEPTH = 384
 # Rows of a that are packed at once.
 BLOCK_ROWS = 512
 STRIP = ROWS[0]
 # In place of where strips lie: a holds strips, all its columns in each, made by `pack`.
 PACKED = -2
-# Few rows read so little of b at a time that it comes from far away again for each tile, unless a block of so many
-# elements is done with before the next.
-FEW, NEAR = 32, 6144
 
 
 @cache
@@ -148,20 +143,35 @@ def _pack_a(dtype: str) -> Any:
     return pack_a
 
 
+def _add(dtype: str) -> Any:
+    """add(c, sums, row, m, n, ld): sums that lie apart to those in c, then a row where there is one."""
+    pointer = pointer_to(dtype)
+
+    @njit(error_model="numpy")
+    @named(dtype)
+    def add(c, sums, row, m, n, ld):
+        to, values, last = pointer(c), pointer(sums), pointer(row)
+        for i in range(m):
+            for j in range(i * ld, i * ld + n):
+                to[j] += values[j]
+        for i in range(m if row != 0 else 0):
+            for j in range(n):
+                to[i * ld + j] += last[j]
+
+    return add
+
+
 def _product(dtype: str) -> Any:
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     by_width = {vectors: _columns(dtype, vectors) for vectors in VECTORS}
     widest, two, one = by_width[WIDE], by_width[2], by_width[1]
     packing = tile(dtype, STRIP, WIDE, True, packs=True)
-    pack_a, pack_b = _pack_a(dtype), _pack_b(dtype)
+    pack_a, pack_b, add = _pack_a(dtype), _pack_b(dtype), _add(dtype)
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
     def compute(c, a, b, row, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, ldc, onto, adds_row, panel_columns,
-                strips_at):  # fmt: skip
-        block = DEPTH
-        if panel_columns == 0 and m <= FEW:
-            block = min(DEPTH, max(32, NEAR // n))
+                strips_at, near, sums_at):  # fmt: skip
         for t in range(batch):
             at, bt, ct = a + t * as_ * item, b + t * bs * item, c + t * cs * item
             i = 0
@@ -169,10 +179,21 @@ def _product(dtype: str) -> Any:
                 rows = m - i
                 if strips_at >= 0:
                     rows = min(BLOCK_ROWS, rows)
-                for p in range(0, k, block):
-                    depth = min(block, k - p)
-                    more = 1 if p > 0 or onto != 0 else 0
-                    added = row if adds_row != 0 and p + block >= k else 0
+                p = 0
+                while p < k:
+                    # Near blocks of b: their sums go on from one to the next, in c until that holds those before.
+                    begun = p - p % DEPTH
+                    end = min(begun + DEPTH, k)
+                    depth = min(near, end - p)
+                    ends = p + depth == end
+                    more, sums = GO_ON if p > begun else 0, 0
+                    if begun > 0 or onto != 0:
+                        if p == begun and ends:
+                            more = ADD
+                        else:
+                            sums = panel + sums_at * item
+                    added = row if adds_row != 0 and p + depth == k and sums == 0 else 0
+                    into = ct + i * ldc * item if sums == 0 else sums
                     strips, step, si, sp = at + (i * ai + p * ap) * item, STRIP * ai * item, ai, ap
                     if strips_at == PACKED:
                         si = 1
@@ -188,7 +209,7 @@ def _product(dtype: str) -> Any:
                             if bj == 1 and columns >= width and rows >= STRIP:
                                 # The first rows' tile packs what the others read.
                                 columns, done = width, STRIP
-                                to, here = ct + (i * ldc + j) * item, added + j * item if added != 0 else 0
+                                to, here = into + j * item, added + j * item if added != 0 else 0
                                 packing(to, ldc, more, here, strips, si, sp, source, bp, depth, panel)
                             else:
                                 pack_b(panel, source, bp, bj, depth, columns)
@@ -196,7 +217,7 @@ def _product(dtype: str) -> Any:
                         jj = 0
                         while jj < columns:
                             left = columns - jj
-                            to = ct + ((i + done) * ldc + j + jj) * item
+                            to = into + (done * ldc + j + jj) * item
                             here = added + (j + jj) * item if added != 0 else 0
                             # A narrower tile at the end still finds rows of a panel one tile wide.
                             source, ldb = panel + (jj // width * width * depth + jj % width) * item, width
@@ -215,6 +236,9 @@ def _product(dtype: str) -> Any:
                                 one(to, ldc, more, here, behind, step, si, sp, source, ldb, depth, last, rows - done)
                                 jj += lanes
                         j += columns
+                    if sums != 0 and ends:
+                        add(ct + i * ldc * item, sums, row if adds_row != 0 and p + depth == k else 0, rows, n, ldc)
+                    p += depth
                 i += rows
 
     return compute
@@ -230,7 +254,7 @@ def _small(dtype: str) -> Any:
 
     @njit(error_model="numpy", inline="always")
     def compute(c, a, b, row, panel, m, n, k, ai, ap, ldb, bj, ldc, onto, packs):
-        step, next_columns = STRIP * ai * item, WIDE * lanes * item
+        step, next_columns, more = STRIP * ai * item, WIDE * lanes * item, ADD * onto
         if packs != 0:
             pack_b(panel, b, ldb, bj, k, n)
             b, ldb, next_columns = panel, WIDE * lanes, next_columns * k
@@ -241,13 +265,13 @@ def _small(dtype: str) -> Any:
                 back = (WIDE * lanes - n) * item
                 c, b, n = c - back, b - back, WIDE * lanes
                 row -= back if row != 0 else 0
-            widest(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, min(lanes, n - (WIDE - 1) * lanes), m)
+            widest(c, ldc, more, row, a, step, ai, ap, b, ldb, k, min(lanes, n - (WIDE - 1) * lanes), m)
             c += WIDE * lanes * item
             b += next_columns
             row += WIDE * lanes * item if row != 0 else 0
             n -= WIDE * lanes
         while n > lanes:
-            two(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, min(lanes, n - lanes), m)
+            two(c, ldc, more, row, a, step, ai, ap, b, ldb, k, min(lanes, n - lanes), m)
             c += 2 * lanes * item
             b += 2 * lanes * item
             row += 2 * lanes * item if row != 0 else 0
@@ -257,7 +281,7 @@ def _small(dtype: str) -> Any:
                 back = (lanes - n) * item
                 c, b, n = c - back, b - back, lanes
                 row -= back if row != 0 else 0
-            one(c, ldc, onto, row, a, step, ai, ap, b, ldb, k, n, m)
+            one(c, ldc, more, row, a, step, ai, ap, b, ldb, k, n, m)
 
     return compute
 

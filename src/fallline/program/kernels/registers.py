@@ -22,3 +22,7 @@ def _registers() -> tuple[int, int]:
 
 REGISTER, WIDE = _registers()
 LANES = {"float32": REGISTER // 4, "float64": REGISTER // 8}
+
+# So many terms of a sum are added up, then their sum is added to those of the terms before: in products, and in sums
+# of rows. Blocks of a product are as deep.
+DEPTH = 384

@@ -11,9 +11,10 @@ from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.kernels.language import Function, types
 
 SIGNATURE = types.void(types.intp)
-# Products and sums may fuse (contract), but the order of sums stays as written: the polynomials of ops/fast.py rely on
-# it. Nothing is assumed about NaN, infinity and the sign of zero.
-EXACT: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nopython": True}
+# Nothing is assumed about NaN, infinity and the sign of zero, and the order of sums stays as written. Products and sums
+# fuse (contract) inside an op's own polynomials only: fused across ops, the bits of a value would depend on which other
+# ops happen to stand in the same chain, and so on how many rows there are.
+EXACT: dict[str, Any] = {"fastmath": set(), "error_model": "numpy", "nopython": True}
 # Folds and products may sum in any order, which is what lets them run as vector code.
 REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy", "nopython": True}
 
@@ -39,4 +40,5 @@ def scalar(name: str, dtype: str) -> Function:
     """The op on one number of this dtype, compiled into whoever calls it."""
     op = TABLE[name]
     function = op.scalar(_TYPES[dtype]) if op.scalar is not None else None
-    return Function(function or op.meaning, {**EXACT, "forceinline": True})
+    fuse = {"contract"} if function is not None else set()
+    return Function(function or op.meaning, {**EXACT, "fastmath": EXACT["fastmath"] | fuse, "forceinline": True})

@@ -11,11 +11,8 @@ from typing import Any
 import llvmlite.ir as ir
 
 from fallline.program.kernels.language import declared, intrinsic, types
+from fallline.program.kernels.memory import SCALAR, WORD, splat
 from fallline.program.kernels.registers import LANES, REGISTER, WIDE
-
-WORD = ir.IntType(64)
-SCALAR = {"float32": (ir.FloatType(), types.float32, 4), "float64": (ir.DoubleType(), types.float64, 8)}
-
 
 LINE = 64  # bytes of a cache line
 # AVX has masked loads that look at the sign of each lane, and no registers for masks: a mask takes one of the sixteen.
@@ -23,6 +20,7 @@ LINE = 64  # bytes of a cache line
 BY_SIGN = REGISTER == 32
 ROWS = (6, 4, 2, 1)
 HALF = 3  # rows
+GO_ON, ADD = 1, 2  # what a tile does with what lies where it writes
 VECTORS = tuple(v for v in (4, 2, 1) if v <= WIDE)
 
 
@@ -116,7 +114,8 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
     """tile(c, ldc, more, row, a, ai, ap, b, ldb, k, last): c[i, j] = sum_p a[i ai + p ap] b[p ldb + j].
 
     For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns: all, if it is whole.
-    With `more` the sums go on from what c holds; row[j] is added at the end where row is an address and not 0.
+    more: GO_ON, the sums go on from what c holds; ADD, they are added to it at the end; else neither. row[j] is added
+    last where row is an address and not 0.
     Addresses in bytes, strides in elements, k > 0.
     form: what is known of a: "rows" lie in one piece, ap is 1; "columns" do, ai is 1. Then most addresses are parts of
     instructions and need none of their own, which counts where two threads share a core.
@@ -135,7 +134,7 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
             panel = last
             zero, one, none = ir.Constant(vector, [0.0] * lanes), ir.Constant(WORD, 1), ir.Constant(WORD, 0)
             mask = None if whole else first(builder, last, dtype)
-            name = f"llvm.fma.{suffix(dtype)}"
+            name = f"llvm.fmuladd.{suffix(dtype)}"
             kind = ir.FunctionType(vector, [vector] * 3)
             multiply_add = declared(builder.module, kind, name)
 
@@ -162,7 +161,7 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
             ap = one if form == "rows" else ap
             ldc, ai, ap, ldb = (size(stride) for stride in (ldc, ai, ap, ldb))
             before = builder.block
-            with builder.if_then(builder.icmp_signed("!=", more, none)):
+            with builder.if_then(builder.icmp_signed("==", more, ir.Constant(WORD, GO_ON))):
                 held = [read(at(c, ldc, i, v), v) for i in range(rows) for v in range(vectors)]
                 inside = builder.block
             begun = [either(value, inside, zero, before) for value in held]
@@ -224,6 +223,12 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
                 k = builder.and_(k, one)
             totals = turns(k, 1, state)[4:]
             done = builder.block
+            with builder.if_then(builder.icmp_signed("==", more, ir.Constant(WORD, ADD))):
+                held = [read(at(c, ldc, i, v), v) for i in range(rows) for v in range(vectors)]
+                plus = [builder.fadd(there, total) for there, total in zip(held, totals, strict=True)]
+                inside = builder.block
+            totals = [either(value, inside, other, done) for value, other in zip(plus, totals, strict=True)]
+            done = builder.block
             with builder.if_then(builder.icmp_signed("!=", row, none)):
                 added = [read(at(row, none, 0, v), v) for v in range(vectors)]
                 plus = [builder.fadd(total, added[i % vectors]) for i, total in enumerate(totals)]
@@ -240,14 +245,6 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
         return types.void(*[types.intp] * 11), codegen
 
     return compute
-
-
-def splat(builder: Any, scalar: Any, vector: Any) -> Any:
-    """The scalar in every lane."""
-    empty = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
-    lanes = ir.VectorType(ir.IntType(32), vector.count)
-    return builder.shuffle_vector(first, empty, ir.Constant(lanes, [0] * vector.count))
 
 
 @cache

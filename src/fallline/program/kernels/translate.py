@@ -43,15 +43,15 @@ class Translation(Expressions):
         self.builder.branch(body)
         return made
 
-    def merged(self, plain: Any, tree: Any, args: list[Value], flags: Any, depth: int) -> Any:
-        """A function's body right here; returns its result."""
+    def merged(self, plain: Any, tree: Any, args: list[Value], flags: Any, depth: int, rounds: bool = False) -> Any:
+        """A function's body right here; returns its result. rounds: which does not fuse with what the caller does."""
         if depth > DEEPEST or tree.args.kwonlyargs or tree.args.vararg or tree.args.kwarg or tree.args.posonlyargs:
             raise NotTranslated(f"a call of {plain.__qualname__}")
         names = [argument.arg for argument in tree.args.args]
         if len(names) != len(args):
             raise NotTranslated(f"{len(args)} arguments for {plain.__qualname__}")
         place = plain.__code__, tuple(arg.type for arg in args)
-        frame = Frame(globals_of(plain), place, flags, depth)
+        frame = Frame(globals_of(plain), place, flags, depth, rounds)
         frame.returns = self.builder.append_basic_block("return")
         for name, arg in zip(names, args, strict=True):
             self.set_variable(frame, name, arg)
@@ -134,7 +134,8 @@ class Translation(Expressions):
         elif value is not None:
             if isinstance(known, tuple):
                 raise NotTranslated("a function that returns now this, now that")
-            frame.result = self.stored(frame, "return", known, number_of(value))
+            number = number_of(value)
+            frame.result = self.stored(frame, "return", known, rounded(number) if frame.rounds else number)
         self.builder.branch(frame.returns)
 
     def do_break(self, frame: Frame, node: Any) -> None:
@@ -211,6 +212,15 @@ class Translation(Expressions):
         if not self.builder.block.is_terminated:
             self.builder.branch(again)
         self.builder.position_at_end(after)
+
+
+def rounded(value: Value) -> Value:
+    """A result as it is: should it be a product, it is rounded before whoever called adds something to it."""
+    code = value.code
+    while getattr(code, "opname", "") in ("fmul", "fsub", "fneg"):
+        code.flags = [flag for flag in code.flags if flag != "contract"]
+        code = code.operands[-1] if code.opname != "fmul" else None  # a product that is negated
+    return value
 
 
 def translated(kernel: Kernel, tree: Any, name: str) -> list[Any]:

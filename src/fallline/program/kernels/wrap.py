@@ -28,33 +28,53 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
     ])  # fmt: skip
 
 
+def fold_source(name: str, dtype: str, way: str) -> str:
+    """A kernel that folds an axis; way: "along" or "across". Its row: addresses of the result and of x, the words."""
+    words = ", ".join(f"w[{i}]" for i in range(8))
+    lines = f"fold({words})"
+    return _on_words("fold", f"{way}_folds", lines, made=f'fold = {way}_folds("{name}", "{dtype}")')
+
+
 def product_source(dtype: str) -> str:
     """A kernel for a product of this dtype; its row: addresses of c, a, b, the row and the panel, then the words."""
-    arguments = ", ".join(f"w[{i}]" for i in range(21))
+    arguments = ", ".join(f"w[{i}]" for i in range(23))
     # The row where there is one; nothing about batches, and of the panels only whether there are any.
     few = "w[0], w[1], w[2], w[3] * w[18], w[4], " + ", ".join(f"w[{i}]" for i in range(9, 18)) + ", w[19]"
     return _on_words(
+        "product",
         f"product_{dtype}, small_{dtype}",
-        "if w[21] != 0:",
+        "if w[23] != 0:",
         f"    small_{dtype}({few})",
         "else:",
         f"    product_{dtype}({arguments})",
     )
 
 
+def dots_source(dtype: str) -> str:
+    """A kernel for products with one column; its row: addresses of c, a, b and the row, then the words of `dots`."""
+    words = ", ".join(f"w[{i}]" for i in (0, 1, 2, *range(4, 12)))
+    call = f"dots({words.replace('w[2], ', 'w[2], w[3] * w[12], ')})"
+    return _on_words("dot", "dots", call, made=f'dots = dots("{dtype}")')
+
+
 def pack_source(dtype: str) -> str:
     """A kernel that packs the left side of a product as strips; its row: addresses of both, then the words."""
-    return _on_words(f"pack_{dtype}", f"pack_{dtype}(w[0], w[1], w[2], w[3], w[4], w[5])")
+    return _on_words("product", f"pack_{dtype}", f"pack_{dtype}(w[0], w[1], w[2], w[3], w[4], w[5])")
 
 
-def _on_words(functions: str, *lines: str) -> str:
-    """A kernel of these lines, which call functions of product.py: those take addresses and words as they are."""
+def _on_words(module: str, functions: str, *lines: str, made: str = "") -> str:
+    """A kernel of these lines, which call functions of a module that take addresses and words as they are.
+
+    made: what is made of those functions before.
+    """
     return "\n".join([
         "from fallline.program.kernels.language import cfunc",
+        f"from fallline.program.kernels.{module} import {functions}",
         "from fallline.program.kernels.memory import word_pointer",
-        f"from fallline.program.kernels.product import {functions}",
         "from fallline.program.kernels.scalars import EXACT, SIGNATURE",
-        "", "",
+        "",
+        made,
+        "",
         "@cfunc(SIGNATURE, **EXACT)",
         "def kernel(row):",
         "    w = word_pointer(row)",
