@@ -13,11 +13,11 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.arguments import takes
+from fallline.arguments import Form, takes
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
-from fallline.ranges import required
+from fallline.ranges import FLAG, required
 
 # Numbers encoded at once: the float64 values in between stay in the cache.
 _BLOCK = 1 << 16
@@ -212,9 +212,10 @@ class Quantity:
 
 
 Decoder = Labels | Quantity
+NAMES = Form("a list of names, one for each column", lambda given: isinstance(given, list | tuple), optional=True)
 
 
-@takes()
+@takes(names=NAMES, same_unit=FLAG)
 def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool = False) -> Columns:
     """The encoder that gives each column of these rows mean 0 and standard deviation 1.
 
