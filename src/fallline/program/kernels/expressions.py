@@ -1,6 +1,7 @@
 """Expressions of a kernel as LLVM code, and the variables they read: the half of translate.py that makes values."""
 
 import ast
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
@@ -164,21 +165,30 @@ class Expressions:
     def of_boolop(self, frame: Frame, node: Any) -> Value:
         """Bools only; what comes later is not computed where it does not matter."""
         isand = isinstance(node.op, ast.And)
+        if all(is_cheap(part) for part in node.values[1:]):
+            # Without branches loops become vector code, and branches that cannot be foretold cost more than this.
+            codes = [self.of_bool(frame, part) for part in node.values]
+            join = self.builder.and_ if isand else self.builder.or_
+            return Value("bool", functools.reduce(join, codes))
         slot = self.memory("bool").code
         after = self.builder.append_basic_block("known")
         for i, part in enumerate(node.values):
-            value = number_of(self.value(frame, part))
-            if value.type != "bool":
-                raise NotTranslated("and, or between other than bools")
-            self.builder.store(value.code, slot)
+            code = self.of_bool(frame, part)
+            self.builder.store(code, slot)
             if i == len(node.values) - 1:
                 self.builder.branch(after)
             else:
                 further = self.builder.append_basic_block("further")
-                self.builder.cbranch(value.code, *((further, after) if isand else (after, further)))
+                self.builder.cbranch(code, *((further, after) if isand else (after, further)))
                 self.builder.position_at_end(further)
         self.builder.position_at_end(after)
         return Value("bool", self.builder.load(slot))
+
+    def of_bool(self, frame: Frame, node: Any) -> Any:
+        value = number_of(self.value(frame, node))
+        if value.type != "bool":
+            raise NotTranslated("and, or between other than bools")
+        return value.code
 
     def truth(self, frame: Frame, node: Any) -> Any:
         """Whether an expression is true, in code."""
@@ -268,6 +278,14 @@ class Expressions:
 
 def _described(called: Intrinsic, count: int) -> Any:
     return called.describe(CONTEXT, *[Type("any")] * count)
+
+
+CHEAP = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.boolop, ast.unaryop, ast.cmpop, ast.Load)
+
+
+def is_cheap(node: Any) -> bool:
+    """Whether computing an expression in vain costs next to nothing, and cannot go wrong."""
+    return all(isinstance(part, CHEAP) for part in ast.walk(node))
 
 
 def flags_of(options: dict[str, Any]) -> tuple[str, ...]:
