@@ -131,4 +131,4 @@ def test_small_tables_are_learnt_better_than_least_squares_does() -> None:
     error = np.mean((run.model.predict(x[240:]) - (y / 3)[240:]) ** 2)
     columns = np.c_[x, np.ones(len(x))]
     plane = np.linalg.lstsq(columns[:240], (y / 3)[:240], rcond=None)[0]
-    assert error < 0.5 * np.mean((columns[240:] @ plane - (y / 3)[240:]) ** 2)
+    assert error < 0.75 * np.mean((columns[240:] @ plane - (y / 3)[240:]) ** 2)
