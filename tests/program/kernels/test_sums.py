@@ -42,6 +42,7 @@ def test_the_error_of_a_long_sum_is_at_most_four_times_numpys(name, dtype):
         errors = []
         for seed in range(3):
             x = np.random.default_rng(n + seed).uniform(0.1, 1.0, n).astype(dtype)
+            x = np.full(n, 0.1, dtype) if seed == 0 and name != "var" else x  # each is rounded off as the one before
             want = right(x, x)
             unit = abs(want) * np.finfo(dtype).eps
             errors.append([abs(float(f(x)) - want) / unit if unit else 0.0 for f in (fl.compile(function), function)])

@@ -9,7 +9,15 @@ import llvmlite.binding as llvm
 def target() -> tuple[str, str]:
     """Name and features of the processor that kernels are compiled for: this one, or what Numba's settings say."""
     name, features = (os.environ.get(f"NUMBA_CPU_{what}") for what in ("NAME", "FEATURES"))
-    return name or llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten() if features is None else features
+    if features is None and (name or "").lower() == "generic":
+        features = ""  # what every processor of the kind has
+    if features is None:
+        known = llvm.get_host_cpu_features()
+        if os.environ.get("NUMBA_ENABLE_AVX", "") == "0":
+            for feature in known:
+                known[feature] = known[feature] and not feature.startswith("avx")
+        features = known.flatten()
+    return name or llvm.get_host_cpu_name(), features
 
 
 def _registers() -> tuple[int, int]:
@@ -17,7 +25,9 @@ def _registers() -> tuple[int, int]:
     features = target()[1].split(",")
     if "+avx512f" in features:
         return 64, 4  # 6 x 4 sums, 4 columns and a factor: 29 of 32 registers
-    return (32, 2) if "+avx2" in features else (16, 4)  # 6 x 2 of 16 registers; 6 x 4 of 32 (Arm)
+    if "+avx" in features:
+        return 32, 2  # 6 x 2 sums of 16 registers
+    return 16, 2 if llvm.get_default_triple().startswith(("x86", "i")) else 4  # of 16 registers, or of 32 (Arm)
 
 
 REGISTER, WIDE = _registers()

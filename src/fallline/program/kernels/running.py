@@ -19,7 +19,7 @@ from fallline.program.kernels.scalars import EXACT, named
 
 BYTES = 256  # of running values beside one another
 SHORT = 8  # so many at first where there are fewer than twice as many terms
-PART = 128  # vectors that are added up before their sum goes to the wider total
+PART = 32  # vectors that are added up before their sum goes to the wider total
 
 
 class _Code:
