@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline import nn, optim
-from fallline.errors import ArgumentError, ProgramError
+from fallline.errors import ArgumentError, OutOfRangeError
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program import lanes
@@ -84,7 +84,7 @@ def test_a_position_outside_stops_all_lanes_with_an_error():
     loop = laned(lambda t, x, i: (t + np.take(x, i, axis=0),), [np.zeros(50)], [np.arange(50.0), index], 2)
     assert loop.run(3) == 3
     index[49] = 50
-    with pytest.raises(ProgramError, match="position of 50"):
+    with pytest.raises(OutOfRangeError, match="position of 50"):
         loop.run(3)
     index[49] = 49
     assert loop.run(3) == 3

@@ -38,8 +38,8 @@ LONG, LEFT, PIECES = 100_000.0, 1 / 8, 8
 # Nanoseconds that a long step goes on for without looking whether it is to stop.
 PATIENCE = 2e7
 
-# Nanoseconds that a waiting lane spins before it sleeps; where lanes are more than cores, so that they run in turn.
-SPIN, SPIN_IN_TURN = 150_000, 5_000
+# Nanoseconds that a lane waits before it sleeps: more than lanes are apart that all have a core.
+AWAKE = 1_000_000
 # What the last meeting of a run decided, in its last two bits: to end the run although there are steps left.
 LEFT_EARLY = 2
 # What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.

@@ -332,14 +332,13 @@ class Program:
         # Words of this run alone: a lane that was given up may still look at those of the run before.
         words = aligned_bytes((4 + offers + count) * ALIGNMENT).view(np.int64)
         shared, now = words.ctypes.data, words.ctypes.data + (4 + offers) * ALIGNMENT
-        patience = lanes.SPIN if count <= lanes.available() else lanes.SPIN_IN_TURN
         clock, begun = time.CLOCK_MONOTONIC, time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         busy = [0.0] * count
 
         def work(lane: int) -> int:
             before = time.thread_time()
             table, status, its = self.entries[lane], self.addresses[STATUS], now + lane * ALIGNMENT
-            made = runner(*table, status, shared, count, steps, asked, clock, its, begun, patience)
+            made = runner(*table, status, shared, count, steps, asked, clock, its, begun, lanes.AWAKE)
             busy[lane] = time.thread_time() - before
             return made
 

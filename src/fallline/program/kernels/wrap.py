@@ -164,9 +164,9 @@ ROW_RUNNER = _runner(
 # is asked to: `asked` is the address of a word that somebody else may set at any time.
 # `shared` holds words 64 bytes apart: arrivals; (meetings held * 4 + 1 to stop + 2 to leave after this step); how many
 # nanoseconds lanes have waited, and spun; and how often lanes came to each offer.
-# A waiting lane spins, since the others are only nanoseconds behind; after `patience` it sleeps, for they may not be
-# running at all, and whoever spins or yields gives away the processor time that it will need. All leave where one lane
-# at a time has worked for most of the time since `begun`. `now` is where the clock puts seconds and nanoseconds.
+# A waiting lane spins, since the others are only nanoseconds behind; then it gives its core away, for another lane may
+# need it, and after `patience` it sleeps, since they may not be running at all. All leave where one lane at a time has
+# worked for most of the time since `begun`. `now` is where the clock puts seconds and nanoseconds.
 LANE_RUNNER = _runner(
     "table, rows, status, shared, lanes, steps, asked, clock, now, begun, patience",
     """
@@ -193,14 +193,15 @@ LANE_RUNNER = _runner(
             seen = load_atomic(shared + 64)
             while seen < 4 * meeting:
                 turns += 1
-                if turns & 255 == 0:
+                if turns > 4000 or turns & 255 == 0:
                     read_clock(clock, now)
                     at = time[0] * 1000000000 + time[1]
                     if since == 0:
                         since = at
                     elif at - since > patience:
                         doze(10)
-                        turns |= 255
+                    elif turns > 4000:
+                        give_way()
                 seen = load_atomic(shared + 64)
             if since != 0:
                 read_clock(clock, now)
@@ -214,7 +215,9 @@ LANE_RUNNER = _runner(
     return steps
     """,
     "add_atomic, call_kernel, load_atomic, store_atomic, word_pointer",
-    READ_CLOCK + 'doze = types.ExternalFunction("usleep", types.int32(types.uint32))',
+    READ_CLOCK
+    + 'give_way = types.ExternalFunction("sched_yield", types.int32())\n'
+    + 'doze = types.ExternalFunction("usleep", types.int32(types.uint32))',
 )
 
 # Steps with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
