@@ -3,7 +3,6 @@
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -19,11 +18,11 @@ from fallline.nn import loss as losses
 from fallline.nn import summary
 from fallline.nn.apart import check_rows_stay_apart
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
+from fallline.nn.given import as_float, as_network, as_shape, classes_of_config, decoder_of, row_hint, without_link
 from fallline.nn.intake import Problems, as_numbers, check_finite
-from fallline.nn.layer import Layer, applied, check_no_model, started, with_batch
+from fallline.nn.layer import Layer, applied, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.prediction import Predictor
-from fallline.nn.sequential import Sequential
 from fallline.nn.target import Targets
 from fallline.nn.theta import Layout
 from fallline.ranges import short
@@ -75,8 +74,8 @@ class Model(Attributes):
         Errors: ArgumentError, ArgumentTypeError; ShapeError when a layer cannot take what it is given.
         Example: Model.init(Sequential(Dense(64), ReLU(), Dense(10)), 784, loss="cross_entropy")
         """
-        chosen, precision, shape = losses.get(loss), _float(dtype), _shape(input_shape)
-        layer = _before_link(_as_network(network), chosen)
+        chosen, precision, shape = losses.get(loss), as_float(dtype), as_shape(input_shape)
+        layer = without_link(as_network(network), chosen)
         try:
             rng = np.random.default_rng(seed)
         except (TypeError, ValueError):
@@ -286,11 +285,11 @@ class Model(Attributes):
         loss = from_config(config["loss"], Loss, "loss")
         model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
         flat = None if config.get("flat") is None else bool(config["flat"])
-        model = replace(model, classes=_classes(config.get("classes")), flat=flat)
+        model = replace(model, classes=classes_of_config(config.get("classes")), flat=flat)
         encoder, decoder = config.get("encoder"), config.get("decoder")
         model = model.between(
             None if encoder is None else from_config(encoder, Columns, "encoder"),
-            None if decoder is None else _decoder(decoder),
+            None if decoder is None else decoder_of(decoder),
         )
         return model if theta is None else model.with_theta(theta)
 
@@ -305,7 +304,7 @@ class Model(Attributes):
             return array.reshape(0, *row)
         if array.shape[1:] != row:
             told = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
-            raise ShapeError(told + _row_hint(x, array, row))
+            raise ShapeError(told + row_hint(x, array, row))
         return array
 
     def _inputs(self, x: Any) -> Array:
@@ -375,68 +374,3 @@ def _probabilities(model: Model, z: Any) -> Any:
     assert model.loss.link is not None  # asked before
     p = model.loss.link(z)
     return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
-
-
-def _row_hint(given: Any, array: Array, shape: Shape) -> str:
-    """How the same numbers would be rows of this shape, where they could be."""
-    size = math.prod(shape)
-    if array.shape == shape:
-        return f"\n  try: {'x[None]' if isinstance(given, np.ndarray) else '[x]'}, for a single row"
-    if array.size and (array.size == size or math.prod(array.shape[1:]) == size):
-        x = "x" if isinstance(given, np.ndarray) else "np.asarray(x)"
-        return f"\n  try: {x}.reshape({', '.join(map(str, (-1, *shape)))}), for the same numbers in rows"
-    return ""
-
-
-def _as_network(network: Any) -> Layer:
-    check_no_model(network, "the network")
-    if isinstance(network, Layer) and not isinstance(network, type):
-        return network
-    if isinstance(network, list | tuple) or (callable(network) and not isinstance(network, type)):
-        return Sequential(*(network if isinstance(network, list | tuple) else [network]))
-    raise ArgumentTypeError(f"a network is a layer or a list of layers, got {network!r}\n  try: nn.mlp((64,), 10)")
-
-
-def _before_link(network: Layer, loss: Loss) -> Layer:
-    last: Any = network.layers[-1] if isinstance(network, Sequential) and network.layers else None
-    if isinstance(network, Sequential) and last is not None and type(last) is type(loss.link):
-        return Sequential(*network.layers[:-1])
-    return network
-
-
-def _shape(given: Any) -> Shape:
-    try:
-        shape = tuple(given) if isinstance(given, tuple | list) else (given,)
-        sizes = tuple(int(n) for n in shape)
-        if any(n < 0 or n != m for n, m in zip(sizes, shape, strict=True)):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ArgumentError(f"input_shape is the shape of one row of x, such as (784,) or 784, got {given!r}") from None
-    return sizes
-
-
-def _float(dtype: Any) -> np.dtype[Any]:
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
-    if name in ("float32", "float64"):
-        return np.dtype(name)
-    raise ArgumentError(f'dtype is "float32" or "float64", got {dtype!r}')
-
-
-def _decoder(config: Any) -> Decoder:
-    made = from_config(config, object, "decoder")
-    if isinstance(made, Labels | Quantity):
-        return made
-    raise ArgumentError(f"decoder is {config!r:.60}, not nn.Labels or nn.Quantity")
-
-
-def _classes(config: Any) -> Array | None:
-    if config is None:
-        return None
-    try:
-        kind, labels = np.dtype(config["kind"]), config["labels"]
-        classes = np.array(labels, kind)
-    except (TypeError, ValueError, KeyError, OverflowError):
-        raise ArgumentError(f"not the classes of a model: {config!r:.80}") from None
-    if kind.kind not in "fiubU" or classes.tolist() != labels:
-        raise ArgumentError(f"not the classes of a model: {config!r:.80}")
-    return classes
