@@ -27,6 +27,8 @@ COLUMNS = 64  # of a fold across rows, or more, are folded at once
 INLINE_LOOPS = 3  # loops of a chain kernel
 # The inner loop of a chain is the longest one where it would be shorter than this, and all elements are in the cache.
 SHORT_LOOP, IN_CACHE = 8, 4096
+# Rows and columns, and elements, that are worth going through in tiles.
+FEWEST, FAR = 16, 1 << 16
 
 
 def pad(values: Shape, length: int, filler: int) -> Shape:
@@ -45,7 +47,16 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
         at = sizes.index(longest)
         order = [i for i in range(INLINE_LOOPS) if i != at] + [at]
         sizes, strides = tuple(sizes[i] for i in order), [tuple(s[i] for i in order) for s in strides]
+    elif sizes[1] > 1 and any(s[0] == 1 and s[1] != 1 and s[2] not in (0, 1) for s in strides):
+        # What lies side by side along the first loop comes to the tiles of the last two.
+        sizes, strides = (sizes[1], sizes[0], sizes[2]), [(s[1], s[0], s[2]) for s in strides]
     return sizes, strides
+
+
+def is_tiled(sizes: Shape, strides: list[Shape]) -> bool:
+    """Does an operand lie the other way than the inner loop goes, so that each element is on another cache line?"""
+    turned = any(s[1] == 1 and s[2] not in (0, 1) for s in strides)
+    return turned and min(sizes[1:]) >= FEWEST and sizes[1] * sizes[2] > FAR
 
 
 def chain(
@@ -62,6 +73,7 @@ def chain(
         tuple((str(ref.dtype), p) for ref, p in zip(inputs, patterns[len(outputs) :], strict=True)),
         steps,
         tuple((r, str(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
+        is_tiled(sizes, strides),
     )
     words = (*sizes, *(s for stride in strides for s in stride), 0)
     name = "+".join(step.op for step in steps)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # How an operand is walked in the inner loop: c = one after the other, b = the same element again, s = by a stride.
 PATTERNS = "cbs"
+# A tile of rows and columns whose cache lines are near until all of each is used, whichever way it lies.
+TILE = 16, 32
 # Bytes of an element of every dtype that kernels compute with.
 DTYPES = {"float32": 4, "float64": 8, "bool": 1,
           **{f"{kind}int{8 * size}": size for kind in ("", "u") for size in (1, 2, 4, 8)}}  # fmt: skip
@@ -25,11 +27,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """inputs: (dtype, pattern); outputs: (step result, dtype, pattern)."""
+    """inputs: (dtype, pattern); outputs: (step result, dtype, pattern). tiled: goes through the two inner loops in
+    tiles, where an operand's elements lie side by side along the outer one of them."""
 
     inputs: tuple[tuple[str, str], ...]
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, str, str], ...]
+    tiled: bool = False
 
 
 def _expression(step: Step, number: int) -> str:
@@ -43,6 +47,14 @@ def _expression(step: Step, number: int) -> str:
 
 def _index(pattern: str, stride: str) -> str:
     return {"c": "k", "b": "0", "s": f"k * {stride}"}[pattern]
+
+
+_LOOPS = {
+    False: ["    for i in range(d0):", "        for j in range(d1):"],
+    True: ["    for i in range(d0):", f"        for r in range(0, d1, {TILE[0]}):",
+           f"            for c in range(0, n, {TILE[1]}):",
+           f"                for j in range(r, min(r + {TILE[0]}, d1)):"],
+}  # fmt: skip
 
 
 def source_of(chain: Chain) -> str:
@@ -74,19 +86,21 @@ def source_of(chain: Chain) -> str:
         # A stride that is no sum makes the compiler write vector code for a stride of 1 only, which this is not.
         inner = f"w[{at + 2}] + w[{4 * total + 3}]" if patterns[i] == "s" else f"w[{at + 2}]"
         lines.append(f"    {name}, {name}_0, {name}_1, {name}_2 = w[{i}], w[{at}], w[{at + 1}], {inner}")
-    lines += ["    for i in range(d0):", "        for j in range(d1):"]
+    lines += _LOOPS[chain.tiled]
+    deep = " " * (20 if chain.tiled else 12)
     for name, item in zip(names, sizes, strict=True):
-        lines.append(f"            p{name} = {name} + (i * {name}_0 + j * {name}_1) * {item}")
+        lines.append(f"{deep}p{name} = {name} + (i * {name}_0 + j * {name}_1) * {item}")
 
     def read(j: int, dtype: str, pattern: str) -> str:
         value = f"load_{dtype}(pi{j}, {_index(pattern, f'i{j}_2')})"
         return f"x{j} = {value} != 0" if dtype == "bool" else f"x{j} = {value}"
 
-    lines += [" " * 12 + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p == "b"]
-    lines.append("            for k in range(n):")
-    lines += [" " * 16 + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p != "b"]
-    lines += [f"                t{i} = {_expression(step, i)}" for i, step in enumerate(chain.steps)]
+    lines += [deep + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p == "b"]
+    lines.append(f"{deep}for k in range({f'c, min(c + {TILE[1]}, n)' if chain.tiled else 'n'}):")
+    deep += "    "
+    lines += [deep + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p != "b"]
+    lines += [f"{deep}t{i} = {_expression(step, i)}" for i, step in enumerate(chain.steps)]
     for i, (result, dtype, pattern) in enumerate(chain.outputs):
         value = f"np.uint8(1) if {result} else np.uint8(0)" if dtype == "bool" else f"np.{dtype}({result})"
-        lines.append(f"                store{i}(po{i}, {_index(pattern, f'o{i}_2')}, {value})")
+        lines.append(f"{deep}store{i}(po{i}, {_index(pattern, f'o{i}_2')}, {value})")
     return "\n".join(lines) + "\n"
