@@ -281,6 +281,8 @@ elif sys.argv[3] == "train":
     for event in (training := fl.train(fl.nn.mlp((4,), 3), (x, y), **told)):
         pass
     run = training.run
+elif sys.argv[3] == "ensemble":
+    run = fl.fit(fl.nn.mlp((4,), 3), (x, y), **told, ensemble=2)
 else:
     run = fl.race(fl.nn.mlp((4,), 3), (x, y), variants=[{"seed": 0}], **told)
 print(run.stop_reason)
@@ -288,7 +290,7 @@ print(run.stop_reason)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="these signals are of POSIX systems")
-@pytest.mark.parametrize("how", ["fit", "train", "race"])
+@pytest.mark.parametrize("how", ["fit", "train", "race", "ensemble"])
 @pytest.mark.parametrize("name, handled, code, said", [
     ("SIGTERM", "usual", -signal.SIGTERM, ""), ("SIGHUP", "usual", -1, ""), ("SIGHUP", "ignored", 0, "finished\n"),
     ("SIGTERM", "mine", 0, "mine\nfinished\n"),

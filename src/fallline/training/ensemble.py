@@ -15,7 +15,7 @@ from fallline.training.events import EpochEnded, Event, TrainingEnded
 from fallline.training.folder import RunFolder
 from fallline.training.order import stream
 from fallline.training.prepare import prepare
-from fallline.training.race import Race, race
+from fallline.training.race import Race, racing
 from fallline.training.run import Run
 from fallline.training.settings import SEED_LIMIT, Settings
 
@@ -51,15 +51,16 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         job.model.to_config()  # what no file can hold is told before anything is trained
         folder = RunFolder(job.understood.folder, config, overwrite=job.understood.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
-    done = race(model, data, variants, threads=threads, **{**told, "seed": job.seed})
-    for error in done.errors.values():
-        raise error
-    whole = assembled(done, config, job.seed)
-    return (
-        whole
-        if folder is None
-        else replace(whole, folder=whole.save(folder.path, overwrite=job.understood.given.overwrite))
-    )
+    members = racing(model, data, variants, threads=threads, **{**told, "seed": job.seed})
+    with members.interrupts:  # a process that is asked to end saves what it has first
+        for _ in members:
+            pass
+        for error in members.race.errors.values():
+            raise error
+        whole = assembled(members.race, config, job.seed)
+        if folder is None:
+            return whole
+        return replace(whole, folder=whole.save(folder.path, overwrite=job.understood.given.overwrite))
 
 
 def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:
