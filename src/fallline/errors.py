@@ -26,6 +26,10 @@ class ShapeError(FalllineError, ValueError):
     """Arrays whose shapes do not fit one another."""
 
 
+class TooLargeError(ArgumentError, OverflowError):
+    """A whole number that is not among those of the dtype it is to have."""
+
+
 class OutOfRangeError(ShapeError, IndexError):
     """A position outside its axis."""
 

@@ -240,6 +240,50 @@ def test_powers_of_integers_wrap_around_and_fractions_are_refused():
     assert fl.compile(lambda a: np.float_power(a, -1))(np.array([4]))[0] == 0.25
 
 
+def test_whole_numbers_of_any_two_dtypes_are_compared_exactly():
+    compared = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+    beyond = (-1, 128, 300, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30, -(10**30))
+    for dtype in INTEGERS:
+        a = edges(dtype)
+        for other in INTEGERS:
+            x, y = np.repeat(a, len(edges(other))), np.tile(edges(other), len(a))
+            # One kernel is enough: those of two equal dtypes are tested above.
+            for got in both(lambda x, y: [f(x, y) for f in compared], [x, y], (dtype, other) == (np.int64, np.uint64)):
+                for f, g in zip(compared, got, strict=True):
+                    np.testing.assert_array_equal(g, f(x, y), err_msg=f"{f.__name__} of {x.dtype} and {y.dtype}")
+        for n in beyond:
+            (got,) = both(lambda a, n=n: [g for f in compared for g in (f(a, n), f(n, a))], [a], False)
+            for g, w in zip(got, [w for f in compared for w in (f(a, n), f(n, a))], strict=True):
+                np.testing.assert_array_equal(g, w, err_msg=f"{dtype} and {n}")
+
+
+def test_a_whole_number_that_a_dtype_has_not_is_refused_where_numpy_refuses_it():
+    functions = (np.add, np.multiply, np.floor_divide, np.maximum, lambda a, n: np.full_like(a, n))
+    for dtype in INTEGERS:
+        a = edges(dtype)
+        for n in (-1, 127, 128, 255, 256, 2**31, 2**63, 2**64, -(2**15) - 1, -(2**63) - 1, 10**5000):
+            for f in functions:
+                try:
+                    want = f(a, n)
+                except OverflowError:
+                    with pytest.raises(OverflowError, match="is no number of"):
+                        both(lambda a, f=f, n=n: f(a, n), [a], False)
+                else:
+                    np.testing.assert_array_equal(both(lambda a, f=f, n=n: f(a, n), [a], False)[0][0], want)
+        for low, high in ((0, 10**30), (-1, 100), (-(10**30), 1), (None, 2**64), (1, 7)):
+            (got,) = both(lambda a, low=low, high=high: np.clip(a, low, high), [a], False)
+            np.testing.assert_array_equal(got[0], np.clip(a, low, high))
+
+
+def test_booleans_have_no_differences_but_changes():
+    x = np.array([True, False, False, True])
+    for function in (lambda x: x - x, lambda x: -x, lambda x: True - x, np.ptp):
+        with pytest.raises(TypeError, match="the - of booleans"):
+            fl.graph_of(function, x)
+    np.testing.assert_array_equal(fl.compile(np.diff)(x), np.diff(x))
+    np.testing.assert_array_equal(fl.compile(lambda x: x ^ x[::-1])(x), x ^ x[::-1])
+
+
 def test_running_products_go_from_the_first_to_the_last():
     for row in ([0, 1e30, 1e30], [1e-30, 1e-30, 1e30, 1e30], [1e30, 1e30, 0], [2, np.inf, 3, np.nan], [-0.0, 5], [3]):
         for dtype in (np.float32, np.float64):

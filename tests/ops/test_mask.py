@@ -179,6 +179,8 @@ SPREAD = {
                                                   + np.where(x > 0.1, h, 1.0))(np.sqrt(x)),
     "select": lambda x: np.select([x > 0.1, x < -0.1], [np.log(x), np.log(-x)], 0.0),
     "clip": lambda x: np.clip(1 / x, -0.4, 0.4) * 0 + np.clip(x, -0.9, 0.9) * 0 + np.minimum(np.exp(400 * x), 3.0) * x,
+    "a bound in front of a slope without one": lambda x: np.sqrt(np.maximum(x - 0.1, 0))
+                                                         + np.arccos(np.clip(0.9 * x, -1, 1)),
     "a plain mask": lambda x: np.where(X > 0.1, np.sqrt(x), 0.0),
     "a condition of its own shape": lambda x: np.where(ROW > 0.1, x, np.where(ROW < -0.1, x * x, x)) * 2,
     "padded": lambda x: np.where(np.pad(x, 1) > 0.1, np.pad(np.sqrt(x), 1), 0.0),

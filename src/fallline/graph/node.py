@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from fallline.arguments import is_users
+from fallline.arguments import is_users, shown
 from fallline.arrays import as_array, real
-from fallline.errors import ArgumentTypeError, FalllineError, GraphError, TraceError
+from fallline.errors import ArgumentTypeError, FalllineError, GraphError, TooLargeError, TraceError
 from fallline.graph.op import Array, Kind, Op, Shape, register
 from fallline.graph.protocol import NumpyProtocol, misused
 from fallline.graph.show import text
@@ -87,12 +87,22 @@ def constant(value: Any, dtype: Any = None) -> Node:
     if type(value) in (int, float) and dtype is not None and dtype.kind == "f":
         array = np.asarray(value, dtype)
         return Node(CONSTANT, (), {"value": array}, (), array.dtype, here())
+    if type(value) is int and dtype is not None and not has(dtype, value):
+        raise TooLargeError(
+            f"{shown(value)} is no number of {dtype}, the dtype of the array beside it\n  at {here()}\n"
+            "  try: array.astype(float), or a wider dtype of whole numbers"
+        )
     array = value if type(value) is np.ndarray else numbers_of(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     check_dtype(array.dtype if dtype is None or array.dtype.kind not in "fiub" else np.dtype(dtype))
     array = array if dtype is None else array.astype(dtype, copy=False)
     return Node(CONSTANT, (), {"value": array}, array.shape, array.dtype, here())
+
+
+def has(dtype: DType, value: int) -> bool:
+    """Whether a dtype of whole numbers has this one; others take any."""
+    return dtype.kind not in "iu" or bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
 
 
 def as_node(value: Any) -> Node:

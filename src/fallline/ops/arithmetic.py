@@ -4,6 +4,8 @@ A `scalar` is a factory: given the float type it returns the op on one number, w
 a float32 kernel does not compute in float64.
 """
 
+import math
+
 import numpy as np
 
 from fallline.graph.declare import (
@@ -17,7 +19,8 @@ from fallline.graph.declare import (
     composite,
     elementwise,
 )
-from fallline.graph.node import Node
+from fallline.graph.node import Node, has
+from fallline.graph.protocol import refuse
 
 # Two arguments drawn from these never meet, so that a tie does not spoil a difference quotient.
 APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
@@ -29,7 +32,16 @@ def add(a, b):
     return a + b
 
 
-@elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), difference=True, right_identity=0)
+def with_differences(*args):
+    """Of one dtype, which is not that of masks: NumPy subtracts no booleans."""
+    dtype = common_dtype(args)
+    if dtype.kind == "b":
+        refuse("the - of booleans", "a ^ b or ~a of masks; a.astype(float) of numbers")
+    return tuple([cast_to(arg, dtype) for arg in args])
+
+
+@elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), lift=with_differences, difference=True,
+             right_identity=0)  # fmt: skip
 def subtract(a, b):
     """Difference of two."""
     return a - b
@@ -56,7 +68,8 @@ def divide(a, b):
     return np.divide(a, b)
 
 
-@elementwise(grad=lambda g, y, x: (-g,), numpy=(np.negative,), involution=True, negation=True)
+@elementwise(grad=lambda g, y, x: (-g,), numpy=(np.negative,), lift=with_differences, involution=True,
+             negation=True)  # fmt: skip
 def negative(x):
     """The number with its sign turned."""
     return -x
@@ -152,9 +165,9 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def _share(a, b, first):
-    """1 where a is the chosen one, 1/2 at a tie, 0 elsewhere."""
-    return where(first(a, b), cast_to(1, a.dtype), where(a == b, cast_to(0.5, a.dtype), cast_to(0, a.dtype)))
+def _share(g, a, b, first):
+    """The gradient where a is the chosen one, half of it at a tie, 0 elsewhere, whatever it is there."""
+    return where(first(a, b), g, where(a == b, g * cast_to(0.5, g.dtype), cast_to(0, g.dtype)))
 
 
 def _not_below(place, a, b):
@@ -167,11 +180,11 @@ def _not_above(place, a, b):
 
 
 def maximum_rule(g, y, a, b):
-    return (g * _share(a, b, greater), g * _share(b, a, greater)) if g.dtype.kind == "f" else (None, None)
+    return (_share(g, a, b, greater), _share(g, b, a, greater)) if g.dtype.kind == "f" else (None, None)
 
 
 def minimum_rule(g, y, a, b):
-    return (g * _share(a, b, less), g * _share(b, a, less)) if g.dtype.kind == "f" else (None, None)
+    return (_share(g, a, b, less), _share(g, b, a, less)) if g.dtype.kind == "f" else (None, None)
 
 
 @elementwise(grad=maximum_rule, domain=APART, numpy=(np.maximum,), commutes=True, selects=_not_below,
@@ -188,13 +201,37 @@ def minimum(a, b):
     return np.minimum(a, b)
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.less,), result="bool")
+def comparable(a, b):
+    """Two values of one dtype in the order of the given ones: whole numbers are compared exactly, as in NumPy."""
+    a, b = _in_reach(a, b), _in_reach(b, a)
+    dtype = common_dtype((a, b))
+    if dtype.kind == "f" and {getattr(x, "dtype", dtype).kind for x in (a, b)} == {"i", "u"}:
+        return _beside_unsigned(as_node(a), as_node(b))
+    return cast_to(a, dtype), cast_to(b, dtype)
+
+
+def _in_reach(x, beside):
+    """A Python number beyond all numbers of the dtype beside it as an infinity."""
+    dtype = getattr(beside, "dtype", None)
+    return math.copysign(math.inf, x) if type(x) is int and dtype is not None and not has(dtype, x) else x
+
+
+def _beside_unsigned(a, b):
+    """Signed and unsigned whole numbers in the dtype of the latter, with 0 and 1 where the signed one is below 0."""
+    if a.dtype.kind == "u":
+        return _beside_unsigned(b, a)[::-1]
+    below = less(a, 0)
+    zero, one = cast_to(0, b.dtype), cast_to(1, b.dtype)
+    return where(below, zero, cast_to(a, b.dtype)), where(below, one, b)
+
+
+@elementwise(grad=None, domain=APART, numpy=(np.less,), result="bool", lift=comparable)
 def less(a, b):
     """a < b."""
     return a < b
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.less_equal,), result="bool")
+@elementwise(grad=None, domain=APART, numpy=(np.less_equal,), result="bool", lift=comparable)
 def less_equal(a, b):
     """a <= b."""
     return a <= b
@@ -212,13 +249,13 @@ def greater_equal(a, b):
     return less_equal(b, a)
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.equal,), result="bool", commutes=True)
+@elementwise(grad=None, domain=APART, numpy=(np.equal,), result="bool", lift=comparable, commutes=True)
 def equal(a, b):
     """a == b."""
     return a == b
 
 
-@elementwise(grad=None, domain=APART, numpy=(np.not_equal,), result="bool", commutes=True)
+@elementwise(grad=None, domain=APART, numpy=(np.not_equal,), result="bool", lift=comparable, commutes=True)
 def not_equal(a, b):
     """a != b."""
     return a != b

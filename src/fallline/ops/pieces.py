@@ -167,7 +167,9 @@ def diff(a, n=1, axis=-1):
     axis = in_range(axis, a.ndim) if n else 0
     for _ in range(n):
         size = a.shape[axis]
-        a = cut(a, axis, 1, max(size, 1)) - cut(a, axis, 0, max(size - 1, 0)) if size else a
+        if size:
+            after, before = cut(a, axis, 1, max(size, 1)), cut(a, axis, 0, size - 1)
+            a = after != before if a.dtype.kind == "b" else after - before
     return a
 
 

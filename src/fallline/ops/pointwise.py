@@ -27,6 +27,11 @@ from fallline.ops.transcendental import log, log1p, logaddexp
 def clip(a, a_min=None, a_max=None, *, min=None, max=None):
     """Kept between two bounds; at a bound the gradient is shared between the two."""
     low, high = a_min if min is None else min, a_max if max is None else max
+    a = as_node(a)
+    if a.dtype.kind in "iu":  # a bound of Python's that no number of the dtype passes is none, as in NumPy
+        limits = np.iinfo(a.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
     a = a if low is None else maximum(a, low)
     return a if high is None else minimum(a, high)
 
