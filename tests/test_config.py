@@ -133,6 +133,24 @@ def test_a_class_of_another_module_takes_no_name_that_is_taken(name: str, module
         made_in(module, name)
 
 
+def test_names_of_classes_that_are_not_imported_yet_are_taken_too() -> None:
+    own = [name for name, cls in RECORDS.items() if cls.__module__.startswith("fallline.")]
+    assert {"Dense", "Adam", "Cosine", "EarlyStopping"} <= set(own)
+    code = """
+import sys
+from dataclasses import dataclass
+from fallline.config import saved
+for name in sys.argv[1:]:
+    try:
+        saved(dataclass(frozen=True)(type(name, (), {})))
+    except ValueError as error:
+        assert f"two records are called {name!r}: fallline." in str(error)
+        print(name)
+"""
+    done = subprocess.run([sys.executable, "-c", code, *own], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == own, done.stderr
+
+
 @pytest.mark.usefixtures("records")
 def test_module_and_name_make_a_class() -> None:
     first = made_in("lib.one")

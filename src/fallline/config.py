@@ -11,6 +11,7 @@ read by any program that has a record of that name, and serve for those of any m
 """
 
 import dataclasses
+import importlib
 import json
 import sys
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ T = TypeVar("T")
 # Deeper nesting than any network needs; a damaged file is not followed further.
 _DEEPEST = 32
 _SCRIPT = "__main__"
+_OWN = __name__.partition(".")[0]
+_OWN_RECORDS = ("fallline.nn", "fallline.optim", "fallline.training.stopping")
 
 
 def saved(cls: R) -> R:
@@ -36,6 +39,10 @@ def saved(cls: R) -> R:
     """
     if dataclasses.is_dataclass(cls) and "type" in (field.name for field in dataclasses.fields(cls)):
         raise ArgumentError(f"{cls.__name__} has a field called 'type', which a file needs for its name")
+    if cls.__module__.partition(".")[0] != _OWN:
+        # Fallline's classes come first: those that nobody has asked for yet would find their names taken.
+        for module in _OWN_RECORDS:
+            importlib.import_module(module)
     enter(RECORDS, cls.__name__, cls, "records")
     return record(cls)
 
@@ -74,7 +81,7 @@ def _is_same(one: type, other: type) -> bool:
 def _name_of(cls: type) -> str:
     """How a file names a class."""
     module = home(cls)
-    return cls.__name__ if module == _SCRIPT or module.partition(".")[0] == "fallline" else f"{module}:{cls.__name__}"
+    return cls.__name__ if module == _SCRIPT or module.partition(".")[0] == _OWN else f"{module}:{cls.__name__}"
 
 
 def _named(name: Any, where: str) -> type:
@@ -120,7 +127,7 @@ def _way_into_a_file(value: Any) -> str:
     at = "@saved, from fallline.config, above"
     if isinstance(value, type):
         return f"an instance, {value.__name__}(...)"
-    own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    own = type(value).__module__.partition(".")[0] == _OWN
     if dataclasses.is_dataclass(value) and not own:
         return f"{at} the class {type(value).__name__}"
     if callable(value) or own:

@@ -73,6 +73,30 @@ def test_an_edited_file_changes_no_prediction_in_silence(tmp_path: Path, kind: s
     assert refused
 
 
+@pytest.mark.parametrize("end", ["diverged", "without checkpoints"])
+@pytest.mark.parametrize("lost", ["a byte", "the file"])
+def test_a_checkpoint_stands_for_no_model_that_came_after_it(tmp_path: Path, end: str, lost: str) -> None:
+    rate, checkpoints = (3.0, "auto") if end == "diverged" else (0.01, None)
+
+    def gone_on(epochs: int, resume: bool = True, checkpoints: Any = checkpoints) -> fl.Run:
+        network, optimizer = fl.nn.Sequential(fl.nn.Dense(1)), fl.optim.GradientDescent(rate)
+        more = {"epochs": epochs, "resume": resume, "checkpoints": checkpoints, "batch_size": 40, "seed": 0}
+        return fl.fit(network, (X, X[:, 0]), loss="squared_error", optimizer=optimizer, out=tmp_path, **more)
+
+    gone_on(2, resume=False, checkpoints="auto")
+    truth, path = gone_on(100).model.theta.tolist(), tmp_path / "model.safetensors"
+    assert fl.load_model(tmp_path).theta.tolist() == truth
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    if lost == "the file":
+        path.unlink()
+    with pytest.raises(FalllineError, match="try: resuming"):
+        fl.load_model(tmp_path)
+    gone_on(100)  # as advised
+    assert fl.load_model(tmp_path).theta.tolist() == truth
+
+
 def test_a_run_is_resumed_to_the_same_bits_or_not_at_all(tmp_path: Path) -> None:
     folder, copy = tmp_path / "run", tmp_path / "copy"
     theta = trained(tmp_path / "whole", epochs=6).model.theta.tobytes()

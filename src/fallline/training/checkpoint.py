@@ -69,13 +69,26 @@ def save_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, 
 def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     """Put a checkpoint into a folder, then remove all but the newest two."""
     folder.mkdir(exist_ok=True)
-    text = json.dumps(checkpoint.values, allow_nan=False)
-    metadata = {"fallline": FORMS[-1], "values": text, "checksum": checksum(checkpoint.arrays, text)}
     path = folder / f"step-{step:012d}.safetensors"
-    save_arrays(path, checkpoint.arrays, metadata)
+    _put(path, checkpoint)
     for old in found(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def _put(path: Path, checkpoint: Checkpoint) -> None:
+    text = json.dumps(checkpoint.values, allow_nan=False)
+    metadata = {"fallline": FORMS[-1], "values": text, "checksum": checksum(checkpoint.arrays, text)}
+    save_arrays(path, checkpoint.arrays, metadata)
+
+
+def amend(folder: Path, values: Mapping[str, Any]) -> None:
+    """Set values of the newest checkpoint that is whole, if there is one."""
+    for path in found(folder):
+        checkpoint = read(path)
+        if checkpoint is not None:
+            _put(path, Checkpoint(checkpoint.arrays, {**checkpoint.values, **values}))
+            return
 
 
 def found(folder: Path) -> list[Path]:

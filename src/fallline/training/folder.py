@@ -161,6 +161,10 @@ class RunFolder:
         self._cost = self._saved - begun
         return path
 
+    def leave_checkpoints(self) -> None:
+        """Note in the checkpoint that the run has gone on after it, to an end of which there is no checkpoint."""
+        checkpoint.amend(self.path / CHECKPOINTS, {"final": False, "left": True})
+
     def save_model(self, model: Model) -> None:
         save_model(model, self.path / MODEL, self.config.get("extra"), config=self.config)
 

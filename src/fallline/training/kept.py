@@ -62,6 +62,9 @@ def _of_checkpoint(path: Path, found: checkpoint.Checkpoint) -> ModelFile:
     config: dict[str, Any] = found.values.get("config") or folder.read_config(path)
     if "not_saved" in config["model"]:
         raise ArgumentError(f"the run in {path} trained {config['model']['not_saved']}, which no file can hold")
+    if found.values.get("left"):
+        raise DataError(f"{path / folder.MODEL} is missing, and the run went on after its last checkpoint\n"
+                        "  try: resuming the run, which writes the model again")  # fmt: skip
     restored = found.values.get("final") and BEST in found.arrays and found.values["best"]["epoch"] is not None
     theta = found.arrays[BEST if restored else "theta"]
     try:

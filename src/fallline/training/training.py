@@ -323,6 +323,8 @@ class Training(Iterator[Event]):
         # After a divergence the state is no place to go on from; the checkpoint before it is.
         if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
             yield from self._checkpoint(folder, final=True)
+        elif folder is not None:
+            folder.leave_checkpoints()
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
             stepper.theta[...] = best.theta
