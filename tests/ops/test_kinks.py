@@ -174,6 +174,12 @@ def test_the_square_of_a_length_has_its_hessian_at_zero(square):
     for length in (np.linalg.norm, lambda x: np.hypot(x[0], x[1]), lambda x: np.linalg.norm(x, axis=0)):
         for x in (np.zeros(2), np.array([3.0, 4.0])):
             np.testing.assert_allclose(fl.hessian(lambda x, f=length: square(f(x)))(x), 2 * np.eye(2), atol=1e-15)
+    column, half = (
+        lambda r: np.sum(square(r[None, None])),
+        lambda r: square(0.5 * r) + square(-r / 2) + 0.25 * r * 2 * r,
+    )
+    for function in (column, half, lambda r: square(r) * r / (r + 1) + square(2 * (-r)) / 4):
+        np.testing.assert_allclose(fl.hessian(lambda x, f=function: f(np.linalg.norm(x)))(np.zeros(2)), 2 * np.eye(2))
     spread = fl.hessian(lambda x: square(np.std(x)))(np.zeros(2))
     np.testing.assert_allclose(spread, [[0.5, -0.5], [-0.5, 0.5]])
     np.testing.assert_array_equal(fl.hessian(lambda x: np.linalg.norm(x) ** 4)(np.zeros(2)), np.zeros((2, 2)))

@@ -13,6 +13,7 @@ from fallline.graph.declare import (
     REAL,
     SMOOTH_OFF_ZERO,
     Domain,
+    Kind,
     as_node,
     cast_to,
     common_dtype,
@@ -55,8 +56,30 @@ def multiply(a, b):
 
 @composite(numpy=(np.multiply,))
 def times(a, b):
-    """Product of two; of a value with itself, its square."""
-    return squared(a) if a is b and "squared" in facts_of(a) else multiply(a, b)
+    """Product of two; of a length with itself, or with a product it is in, the length is squared first."""
+    if a is b:
+        under = square_of_length(a)
+        return multiply(a, b) if under is None else under
+    for part, length in ((a, b), (b, a)):
+        rest = cofactor(part, length) if "squared" in facts_of(length) else None
+        if rest is not None:
+            return multiply(rest, squared(length))
+    return multiply(a, b)
+
+
+# Factors of factors that are looked at; a power by repeated squaring would have too many.
+_DEEP = 4
+
+
+def cofactor(x, factor, depth=_DEEP):
+    """What a product is made of beside one of its factors; None where that is none of them."""
+    if not depth or not facts_of(x).get("product"):
+        return None
+    for one, other in (x.inputs, x.inputs[::-1]):
+        rest = other if one is factor else cofactor(one, factor, depth - 1)
+        if rest is not None:
+            return rest if one is factor else multiply(rest, other)
+    return None
 
 
 @elementwise(
@@ -101,8 +124,25 @@ def facts_of(x):
 @composite(numpy=(np.square,))
 def squared(x):
     """The number times itself; a length's square is the sum under its root, which has derivatives at 0 too."""
-    under = facts_of(x).get("squared")
-    return under(*x.inputs) if under else square(x)
+    under = square_of_length(x)
+    return square(x) if under is None else under
+
+
+def square_of_length(x, depth=_DEEP):
+    """The square, without a root, of a length, also one that was laid anew, turned in sign, multiplied or divided; None
+    of other values."""
+    facts = facts_of(x)
+    if "squared" in facts:
+        return facts["squared"](*x.inputs)
+    if not depth or not isinstance(x, Node):
+        return None
+    if x.op.kind is Kind.VIEW or facts.get("negation"):
+        under = square_of_length(x.inputs[0], depth - 1)
+        return under if under is None or facts.get("negation") else x.op(under, **x.attrs)
+    factors = x.inputs if facts.get("product") else x.inputs[:1] if facts.get("quotient") else ()
+    if any(square_of_length(factor, depth - 1) is not None for factor in factors):
+        return x.op(*map(squared, x.inputs))
+    return None
 
 
 @elementwise(grad=lambda g, y, x: (g * (0.5 / y),), domain=POSITIVE, numpy=(np.sqrt,), result="float")
