@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,21 @@ def test_a_folder_that_takes_no_more_is_told(cache, monkeypatch):
     monkeypatch.setattr(store.tempfile, "mkstemp", full)
     with pytest.warns(UserWarning, match="the next process compiles it again.*No space left"):
         assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("upwards", [0, 1, 2])
+def test_a_folder_deleted_meanwhile_is_made_again(cache, upwards):
+    folder = store.folder()
+    shutil.rmtree([folder, *folder.parents][upwards])
+    assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+    assert len(list(folder.glob("*.kernel"))) == 1
+
+
+def test_nothing_is_kept_in_a_folder_that_others_have_opened_meanwhile(cache):
+    store.folder().chmod(0o777)
+    with pytest.warns(UserWarning, match="the next process compiles it again.*only we can write to"):
+        assert ones_filled(store.address(FILL)) == [0, 0, 0, 0, 0, 1, 1]
+    assert not list(store.folder().iterdir())
 
 
 def test_a_folder_others_may_write_to_is_not_used(cache, tmp_path):

@@ -6,6 +6,7 @@ what is made of it, so what is found there is never out of date.
 
 import atexit
 import ctypes
+import errno
 import getpass
 import hashlib
 import importlib.util
@@ -97,7 +98,8 @@ def _write(path: Path, content: bytes) -> None:
     global _written
     temporary = None
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)  # another process may have found it empty and old
+        if not _private(path.parent):  # another process, or a user who needed the room, may have deleted it
+            raise PermissionError(errno.EPERM, "no folder that only we can write to")
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -106,7 +108,8 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        warnings.warn(f"compiled code cannot be kept, so the next process compiles it again: {error}", stacklevel=2)
+        warnings.warn("compiled code cannot be kept, so the next process compiles it again: "
+                      f"{path.parent}: {error.strerror}", stacklevel=2)  # fmt: skip
 
 
 def _packed(name: str, codes: Sequence[bytes], imports: tuple[str, ...]) -> bytes:
