@@ -35,6 +35,11 @@ MOVE = {
     "picked": lambda x: x[[0, 0, 1, 2][: x.shape[0]]],
     "turned": lambda x: x.reshape(x.shape[::-1]).T,
 }
+COUNT = {
+    "count": lambda x: x * x.shape[0],
+    "share": lambda x: x / len(x),
+    "slope of a mean": lambda x: fl.grad(lambda x: np.mean(x * x))(x),
+}
 APART = {
     "axis 1": lambda x: x - np.mean(x, axis=1, keepdims=True),
     "softmax": lambda x: fl.ops.softmax(x, axis=-1),
@@ -56,15 +61,22 @@ APART = {
     "twice": lambda x: np.repeat(x, 2, axis=1),
     "pad": lambda x: np.pad(x, ((0, 0), (1, 1))),
     "norm": lambda x: x / (np.linalg.norm(x, axis=1, keepdims=True) + 1),
+    "slope of a sum": lambda x: fl.grad(lambda x: np.sum(x**3))(x),
+    "positions": lambda x: np.take(x.ravel(), np.arange(x.shape[0]) * 4 + np.argmax(x, axis=1))[:, None],
     "constant": lambda x: np.zeros_like(x) + 1,
     "outer": lambda x: (x[:, :, None] * x[:, None]).reshape(-1, 16),
 }
 
 
-@pytest.mark.parametrize("name", [*MIX, *MOVE])
+@pytest.mark.parametrize("name", [*MIX, *MOVE, *COUNT])
 def test_rows_that_meet_are_refused_with_layer_and_line(name):
-    layer = {**MIX, **MOVE}[name]
-    what = "mixes the rows of a batch" if name in MIX else "gives a row of the batch the numbers of another"
+    layer = {**MIX, **MOVE, **COUNT}[name]
+    whats = (
+        "mixes the rows of a batch",
+        "gives a row of the batch the numbers of another",
+        "computes with the number of rows",
+    )
+    what = next(what for what, names in zip(whats, (MIX, MOVE, COUNT), strict=True) if name in names)
     network = nn.Sequential(nn.Dense(4), "relu", layer, nn.Dense(1))
     with pytest.raises(
         ArgumentError, match=rf"layer 2 .*{what}(.|\n)*at test_apart.py:{layer.__code__.co_firstlineno}"

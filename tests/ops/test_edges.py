@@ -284,6 +284,17 @@ def test_booleans_have_no_differences_but_changes():
     np.testing.assert_array_equal(fl.compile(lambda x: x ^ x[::-1])(x), x ^ x[::-1])
 
 
+def test_sums_and_products_are_taken_in_the_dtype_that_is_asked_for():
+    for x in (np.full(5, 2**62), np.full(5, 2**63, np.uint64), np.array([1e8, 1, 1, 1], np.float32), np.ones(3, bool)):
+        for dtype in (np.float64, np.float32, np.int8, np.int64, bool):
+            for fold in (np.sum, np.prod, np.cumsum, np.cumprod, lambda x, dtype: np.trace(np.diag(x), dtype=dtype)):
+                want = np.asarray(fold(x, dtype=dtype))
+                (got,) = both(lambda x, fold=fold, dtype=dtype: fold(x, dtype=dtype), [x], False)
+                if not (want.dtype == np.int8 and x.dtype.kind == "f"):  # 1e8 is no int8: anything goes
+                    assert got[0].dtype == want.dtype
+                    np.testing.assert_allclose(got[0], want, rtol=1e-7, err_msg=f"{fold} {x.dtype} {want.dtype}")
+
+
 def test_running_products_go_from_the_first_to_the_last():
     for row in ([0, 1e30, 1e30], [1e-30, 1e-30, 1e30, 1e30], [1e30, 1e30, 0], [2, np.inf, 3, np.nan], [-0.0, 5], [3]):
         for dtype in (np.float32, np.float64):

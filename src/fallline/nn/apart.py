@@ -6,7 +6,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.errors import ArgumentError
-from fallline.graph.node import Node, new_input
+from fallline.graph.node import CONSTANT, Graph, Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.rows import NOBODY, Rows, rows_of
 from fallline.graph.trace import trace
@@ -23,9 +23,14 @@ def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any
     params: its parameters. shape: of one row. Errors: ArgumentError with the layer, the line and what to do instead.
     """
     leaves = tree.leaves(params)
-    x = new_input((ROWS, *shape), dtype)
-    inputs = [x, *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
-    graph, _ = trace(lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x), inputs, kept=True)
+
+    def of_rows(count: int) -> Graph:
+        inputs = [new_input((count, *shape), dtype), *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
+        function = lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x)
+        return trace(function, inputs, kept=True)[0]
+
+    graph = of_rows(ROWS)
+    x = graph.inputs[0]
     try:
         found = rows_of(graph, x, [np.zeros(x.shape, x.dtype), *leaves])
     except IndexError:
@@ -35,6 +40,21 @@ def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any
         told(network, moved, "gives a row of the batch the numbers of another")
     if found.mixed is not None:
         told(network, found.mixed, f"mixes the rows of a batch ({found.mixed.op.name})")
+    counted = first_counted(graph, of_rows(ROWS + 1))
+    if counted is not None:
+        told(network, counted, "computes with the number of rows in a batch")
+
+
+def first_counted(graph: Graph, larger: Graph) -> Node | None:
+    """The first constant that is another in the graph for more rows. Whole numbers may be positions, and loops over
+    rows make other graphs; neither is looked at."""
+    pairs = list(zip(graph.nodes(), larger.nodes(), strict=False))
+    if any(a.op is not b.op for a, b in pairs):
+        return None
+    constants = [(a, b) for a, b in pairs if a.op is CONSTANT and a.dtype.kind == "f" and a.shape == b.shape]
+    return next(
+        (a for a, b in constants if not np.array_equal(a.attrs["value"], b.attrs["value"], equal_nan=True)), None
+    )
 
 
 def first_moved(found: Rows, output: Node) -> Node | None:

@@ -102,7 +102,7 @@ def spread(a, axis=None, keepdims=False):
 @composite(numpy=(np.prod,))
 def product(a, axis=None, dtype=None, keepdims=False):
     """Product over axes. Halves are multiplied until one is left, so derivatives of every order hold at zeros too."""
-    a = countable(as_node(a))
+    a = countable(as_node(a), dtype)
     axes = fold_axes(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     n = math.prod(a.shape[i] for i in axes)

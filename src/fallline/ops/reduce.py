@@ -138,8 +138,10 @@ def argsort(x, *, axis):
     return np.argsort(x, axis=axis, kind="stable")
 
 
-def countable(x):
-    """NumPy sums booleans and small integers as int64, unsigned ones as uint64."""
+def countable(x, dtype=None):
+    """What is summed or multiplied, in the dtype that is asked for; NumPy takes booleans and small integers as int64,
+    unsigned ones as uint64."""
+    x = x if dtype is None else cast_to(x, np.dtype(dtype))
     wide = {"i": np.int64, "b": np.int64, "u": np.uint64}.get(x.dtype.kind)
     return x if wide is None else cast_to(x, np.dtype(wide))
 
@@ -147,7 +149,7 @@ def countable(x):
 @composite(numpy=(np.sum,))
 def total(a, axis=None, dtype=None, keepdims=False):
     """Sum over axes; None means all."""
-    a = countable(as_node(a))
+    a = countable(as_node(a), dtype)
     result = sum_(a, axes=fold_axes(axis, len(a.shape)), keepdims=bool(keepdims))
     return result if dtype is None else cast_to(result, np.dtype(dtype))
 
