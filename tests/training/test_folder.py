@@ -119,6 +119,39 @@ def test_the_folder_of_another_program_with_a_config_is_not_overwritten(labelled
     assert {path.read_text() for path in others} == {'{"architecture": "of somebody else"}'}
 
 
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("then", ["overwrite", "resume"])
+@pytest.mark.parametrize("deleted", range(5))
+def test_a_process_that_dies_while_it_clears_a_folder_leaves_a_run(
+    labelled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted: int, then: str
+) -> None:
+    before = fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
+    unlink, left = Path.unlink, deleted
+
+    def unlink_or_die(path: Path, missing_ok: bool = False) -> None:
+        nonlocal left
+        if path.name != "lock" and left == 0:
+            raise Killed
+        left -= path.name != "lock"
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "unlink", unlink_or_die)
+        fl.fit(NETWORK, labelled, out=tmp_path, overwrite=True, **{**SETTINGS, "seed": 1})
+    if (tmp_path / "model.safetensors").exists():
+        assert fl.load_model(tmp_path).theta.tobytes() == before.model.theta.tobytes()
+    if then == "resume":
+        again = fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, resume=True, **SETTINGS)
+        assert again.model.theta.tobytes() == before.model.theta.tobytes()
+        assert again.history["loss"].tolist() == before.history["loss"].tolist()
+    else:
+        fl.fit(NETWORK, labelled, out=tmp_path, overwrite=True, **{**SETTINGS, "seed": 1})
+    assert fl.load_run(tmp_path).stop_reason == "finished"
+
+
 def test_overwriting_leaves_copies_of_checkpoints_alone(labelled: Any, tmp_path: Path) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
     copy = tmp_path / "checkpoints" / "the good one.safetensors"

@@ -119,13 +119,13 @@ class RunFolder:
                     self._file = None
 
     def _clear(self) -> None:
-        # The config goes first: without it, what is left is no run.
-        for name in (CONFIG, EVENTS, MODEL):
-            (self.path / name).unlink(missing_ok=True)
+        # In this order what is left is a run at every moment, to be resumed or overwritten.
         for path in checkpoint.found(self.path / CHECKPOINTS):
             path.unlink()
         with suppress(OSError):  # somebody else's files are in it
             (self.path / CHECKPOINTS).rmdir()
+        for name in (MODEL, EVENTS, CONFIG):
+            (self.path / name).unlink(missing_ok=True)
 
     def log(self, event: Event) -> None:
         """One more line of events.jsonl. Signs of life are written once a second at most: days of them would add up."""
