@@ -47,6 +47,11 @@ def test_what_scipy_turns_into_plain_arrays_is_pointed_to_ours():
 def test_infinite_scores_are_certain_or_impossible():
     x = np.array([-np.inf, 0.0, -np.inf])
     np.testing.assert_array_equal(fl.vjp(fl.ops.softmax)(x)[0], [0, 1, 0])
+    for none in ([np.inf, 0.0, 1.0], [-np.inf, -np.inf, -np.inf], [np.inf, -np.inf, np.inf]):
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(scipy.special.softmax(none), np.full(3, np.nan))
+            np.testing.assert_array_equal(fl.ops.softmax(none), np.full(3, np.nan))
+        np.testing.assert_array_equal(fl.vjp(fl.ops.softmax)(np.array(none))[0], np.full(3, np.nan))
     assert fl.vjp(fl.ops.logsumexp)(np.array([-np.inf, -np.inf]))[0] == -np.inf
     assert fl.vjp(fl.ops.logsumexp)(np.array([np.inf, 0.0]))[0] == np.inf
 

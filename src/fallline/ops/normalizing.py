@@ -49,9 +49,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
 
 @composite(named=("softmax",))
 def softmax(x, axis=None):
-    """exp(x) / sum(exp(x)) over axes (all, as in SciPy, if none is named): positive shares that sum to 1."""
+    """exp(x) / sum(exp(x)) over axes (all, as in SciPy, if none is named): positive shares that sum to 1.
+
+    NaN where the greatest is infinite, as in SciPy.
+    """
     x = _floating(x)
-    terms = np.exp(x - _top(x, axis))
+    terms = np.exp(x - stop_gradient(np.max(x, axis=axis, keepdims=True)))
     return terms / np.sum(terms, axis=axis, keepdims=True)
 
 
