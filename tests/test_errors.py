@@ -2,12 +2,18 @@
 
 import contextlib
 import inspect
+import re
 
+import numpy as np
 import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError, FalllineError, nearest, unknown
-from fallline.names import INSTEAD, OURS, plain
+from fallline.names import INSTEAD, OF_ARRAYS, OURS, plain
+
+
+def shifted(a, b):
+    return np.sum(a) + b
 
 
 def test_a_close_name_is_suggested_and_a_distant_one_is_not():
@@ -54,9 +60,28 @@ def test_no_word_in_the_table_stands_twice_in_one_line_or_means_itself():
     assert all(text and text[-1] != "." for text in INSTEAD.values())
 
 
+def test_what_is_advised_instead_exists():
+    rooms = {"fl": fl, "nn": fl.nn, "optim": fl.optim, "np": np}
+    for text in (*INSTEAD.values(), *OF_ARRAYS.values()):
+        for room, path in re.findall(r"\b(fl|nn|optim|np)((?:\.[A-Za-z_]\w*)+)", text):
+            one = rooms[room]
+            for name in path.strip(".").split("."):
+                one = getattr(one, name)
+
+
+@pytest.mark.parametrize("text", [text for text in OF_ARRAYS.values() if not text.startswith("a itself")])
+def test_what_is_advised_for_an_attribute_of_arrays_can_be_traced(text):
+    names = {"np": np, "fl": fl, "f": np.sum, "axis": 0, "axes": (1, 0), "shape": (2, 3, 3), "dtype": np.float64,
+             "low": 0, "high": 1, "value": 0.0, "mask": np.eye(3) > 0, "new": 1, "codes": [0, 1, 0],
+             "K": 2}  # fmt: skip
+    written = re.split(r", or |, for |: ", text)[0]
+    fl.graph_of(lambda a, b: [eval(written, {**names, "a": a, "b": b}), a], np.eye(3), np.eye(3))
+
+
 @pytest.mark.parametrize(("name", "ours"), [
     ("Linear", "Dense"), ("MSELoss", "SquaredError"), ("NLLLoss", "CrossEntropy"), ("BCELoss", "BinaryCross"),
-    ("L1Loss", "AbsoluteError"), ("relu", "ReLU"), ("MLPClassifier", "mlp"), ("Swish", "SiLU"), ("Module", "Layer"),
+    ("L1Loss", "AbsoluteError"), ("relu", "ops.relu"), ("MLPClassifier", "mlp"), ("Swish", "SiLU"),
+    ("Module", "Layer"), ("gelu", "GELU"), ("HeNormal", '"he_normal"'), ("functional", "fl.ops"),
     ("Lambda", "Function"), ("HuberLoss", "Huber"), ("Sigmiod", "Sigmoid"), ("Conv2d", "there are no convolutions"),
 ])  # fmt: skip
 def test_a_layer_or_loss_of_another_library_finds_ours(name, ours):
@@ -76,7 +101,7 @@ def test_an_optimizer_or_schedule_of_another_library_finds_ours(name, ours):
 @pytest.mark.parametrize(("name", "ours"), [
     ("jit", "'compile'"), ("Dense", "'nn.Dense'"), ("Adam", "'optim.Adam'"), ("relu", "'ops.relu'"),
     ("vmap", "whole batches"), ("jacrev", "'jacobian'"), ("make_jaxpr", "'graph_of'"), ("MLPClassifier", "'nn.mlp'"),
-    ("Sequential", "'nn.Sequential'"),
+    ("Sequential", "'nn.Sequential'"), ("optimizers", "'optim'"), ("layers", "'nn'"), ("lax", "NumPy itself"),
 ])  # fmt: skip
 def test_a_function_of_another_library_finds_ours(name, ours):
     with pytest.raises(AttributeError, match=ours):
@@ -126,6 +151,13 @@ def test_a_name_from_another_library_finds_ours(table, names):
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), input_size=2), "did you mean 'input_shape'?"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).predict([[1.0, 2.0]], verbose=0), "there is no argument 'verbose'"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).predict([[1.0, 2.0]], n_jobs=2), "did you mean 'threads'?"),
+    (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), lr=3), "try: optimizer=optim.Adam(0.001)"),
+    (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), loss="hinge", encoder=[1, 2]), "encoder has to be nn.Columns"),
+    (lambda: fl.grad(shifted)([1.0]), "grad of shifted: needs b\n  it takes: a, b\n  at test_errors.py:"),
+    (lambda: fl.compile(shifted)(np.ones(3), c=1.0), "there is no argument 'c'; needs b"),
+    (lambda: fl.graph_of(fl.nn.ReLU()), "of ReLU: needs x"),
+    (lambda: fl.nn.Dense(1).apply({}, np.ones((2, 3))), "there is no 'weight' among them"),
+    (lambda: fl.nn.Dense(1)(np.ones((2, 3))), "Dense cannot be called\n  try: fl.fit("),
     (lambda: fl.folds(3), "folds are cut from a pair (x, y), got 3"),
     (lambda: fl.optim.WarmUp(then=5), "a schedule, or a function of the step, is needed, got 5"),
     (lambda: fl.optim.Cosine().resolve("a"), "total_steps has to be a whole number >= 1, got 'a'"),

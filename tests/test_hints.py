@@ -102,6 +102,20 @@ class Unsaved:
         return x * self.scale
 
 
+class Unstarted(Unsaved):
+    """One whose init returns nothing."""
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        pass
+
+
+class Silent(Unsaved):
+    """One whose apply returns nothing."""
+
+    def apply(self, params: Any, x: Any) -> Any:
+        pass
+
+
 @saved
 @dataclass(frozen=True)
 class SavedLayer(Unsaved):
@@ -141,6 +155,8 @@ def broken() -> nn.Model:
 IMAGES = np.zeros((4, 2, 5))
 # What is wrong, the hint, and what the hint says to do.
 TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: on(lambda x: x.exp(), Y), "np.exp(a)", lambda: on(lambda x: np.exp(x), Y)),
+    (lambda: on(lambda x: x.detach(), Y), "fl.ops.stop_gradient(a)", lambda: on(lambda x: fl.ops.stop_gradient(x), Y)),
     (lambda: on(lambda i: A[i], I), "fallline.ops.gather(a, i, axis=0)",
      lambda: on(lambda i: fl.ops.gather(A, i, axis=0), I)),
     (lambda: on(lambda i: np.take(A, i, 0), I), "fallline.ops.gather(a, i, axis=0)",
@@ -232,6 +248,23 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
 ]  # fmt: skip
 
 TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: nn.Dense(1)(X), "fl.fit(network, (x, y), loss=...).model.predict(x)", lambda: fit().model.predict(X)),
+    (lambda: model()(X), "model.predict(x), or model.outputs(x)", lambda: (model().predict(X), model().outputs(X))),
+    (lambda: fit()(X), "run.model.predict(x)", lambda: fit().model.predict(X)),
+    (lambda: fit(Unstarted()), "return {}, shape, for a layer without",
+     lambda: fit(nn.Sequential(Unsaved(), nn.Dense(1)))),
+    (lambda: fit(nn.Sequential(Silent(), nn.Dense(1))), "return y, (N, ...)",
+     lambda: fit(nn.Sequential(Unsaved(), nn.Dense(1)))),
+    (lambda: fit(loss=nn.Huber), "Huber()", lambda: fit(loss=nn.Huber())),
+    (lambda: fit(optimizer=fl.optim.Cosine(0.1)), "optim.Adam(Cosine(learning_rate=0.1))",
+     lambda: fit(optimizer=fl.optim.Adam(fl.optim.Cosine(learning_rate=0.1)))),
+    (lambda: fit(data=[*zip(X, Y)]), "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
+     lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
+    (lambda: fit(data=(X, Y, X, Y)), "data=(x, y), validation=(x_validation, y_validation)",
+     lambda: fit(data=(X, Y), validation=(X, Y))),
+    (lambda: fit(data={"x": X, "y": Y}), '(data["x"], data["y"])', lambda: fit()),
+    (lambda: fit(data=X), "(x, y), x an array of rows and y their targets", lambda: fit()),
+    (lambda: fit(data="rows.csv"), "`fallline train FILE`", lambda: fit()),
     (lambda: nn.Model.init(nn.Sequential(nn.ReLU()), 3), "nn.Dense(1)", lambda: nn.Model.init(nn.Dense(1), 3)),
     (lambda: nn.Model.init(5, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),
     (lambda: nn.Model.init(nn.ReLU, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),

@@ -39,8 +39,9 @@ class Nothing:
 WRONG: tuple[Callable[[], Any], ...] = (
     lambda: None, lambda: True, lambda: 0, lambda: -1, lambda: 3, lambda: 2.5, lambda: 10**30, lambda: float("nan"),
     lambda: float("inf"), lambda: 1j, lambda: "", lambda: "relu", lambda: "no such thing", lambda: "a\0b",
-    lambda: b"bytes", lambda: (), list, dict, lambda: set(), lambda: (1, 2, 3), lambda: [[1.0], [2.0, 3.0]],
-    lambda: {"a": 1}, lambda: {1: 2, "b": 3}, lambda: print, lambda: lambda: None, lambda: lambda *a, **k: "text",
+    lambda: "no/such/file", lambda: b"bytes", lambda: (), list, dict, lambda: set(), lambda: (1, 2, 3),
+    lambda: [[1.0], [2.0, 3.0]], lambda: {"a": 1}, lambda: {1: 2, "b": 3}, lambda: print,
+    lambda: lambda: None, lambda: lambda *a, **k: "text",
     lambda: int, lambda: Nothing, Nothing, lambda: range(3), lambda: iter([1.0, 2.0]), lambda: slice(1),
     lambda: Ellipsis, lambda: np.float32(2), lambda: np.int64(-5), lambda: np.array(3.0), lambda: np.zeros(0),
     lambda: np.zeros((2, 3)), lambda: np.zeros((8, 3), np.float32), lambda: np.arange(8), lambda: np.array("text"),

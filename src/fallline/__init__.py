@@ -65,9 +65,10 @@ def __getattr__(name: str) -> Any:
 
 
 def _names() -> list[str]:
-    """Every public name as it is written after the package's, those of its rooms for networks among them."""
-    rooms = ("nn", "optim", "ops", "testing")
-    return [*_PUBLIC, *(f"{room}.{name}" for room in rooms for name in __getattr__(room).__all__)]
+    """Every public name as it is written after the package's, what its rooms for networks can be called for too."""
+    rooms = {room: __getattr__(room) for room in ("nn", "optim", "ops", "testing")}
+    inside = [f"{room}.{name}" for room, of in rooms.items() for name in of.__all__ if callable(getattr(of, name))]
+    return [*_PUBLIC, *inside]
 
 
 def __dir__() -> list[str]:

@@ -176,7 +176,8 @@ def asked(function: F) -> F:
             except TypeError:
                 raise misfit(function, name, args, kwargs) from None
             names = [one for one in _signature(function).parameters if one != "self"]
-            raise kind_for(error)(f"{name}({', '.join(names)}) cannot take these arguments: {error}") from error
+            said = f"there is no {error} among them" if isinstance(error, KeyError) else error
+            raise kind_for(error)(f"{name}({', '.join(names)}) cannot take these arguments: {said}") from error
 
     return checked  # type: ignore[return-value]
 

@@ -115,6 +115,19 @@ class Attributes:
             raise UnknownNameError(f"{type(self).__name__}", name, lambda: dir(self))
 
 
+class NotCalled(Attributes):
+    """A layer, model or run, which other libraries call like a function: it says what to do instead."""
+
+    __slots__ = ()
+    _instead_of_a_call = (
+        "fl.fit(network, (x, y), loss=...).model.predict(x), for a network of all layers, nn.Sequential(...); "
+        "layer.apply(params, x) inside a layer of your own"
+    )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise ArgumentTypeError(f"{type(self).__name__} cannot be called\n  try: {self._instead_of_a_call}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A tail for an error message: `; did you mean 'relu'?` where a known name is meant or close, else nothing."""
     names = list(known)

@@ -8,6 +8,7 @@ import math
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,8 @@ def short(record: Any) -> str:
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if field.default is dataclasses.MISSING:
-            parts.append(repr(value))
+            is_function = isinstance(value, FunctionType | np.ufunc)  # whose repr has an address
+            parts.append(value.__name__ if is_function else repr(value))
         elif value is not field.default and not _equal(value, field.default):
             parts.append(f"{field.name}={value!r}")
     return f"{kind.__name__}({', '.join(parts)})"

@@ -147,6 +147,33 @@ def test_an_optimizer_that_goes_wrong_is_named(how, told):
     assert f"Optimizer(how={how!r})" in str(caught.value)
 
 
+@pytest.mark.parametrize(("network", "loss"), [
+    ([nn.Dense(1)], lambda output: 0.0), ([lambda a, x: x, nn.Dense(1)], "squared_error"),
+])  # fmt: skip
+def test_a_function_that_takes_other_arguments_is_told_with_the_line_it_is_written_at(network, loss):
+    text = message(TypeError, lambda: trained(network, loss=loss))
+    written = loss if callable(loss) else network[0]
+    assert f"\n  at test_inside.py:{written.__code__.co_firstlineno}\n" in text + "\n"
+    assert "0x" not in text  # an address
+
+
+class Silent(Layer):
+    def apply(self, params, x):
+        pass
+
+
+def test_a_layer_that_returns_no_array_is_told_with_the_line_it_is_written_at():
+    text = message(TypeError, lambda: nn.Model.init([Silent("nothing"), nn.Dense(1)], 8))
+    assert "apply returns None, not an array" in text
+    assert "at test_inside.py:" in text
+
+
+def test_what_does_not_fit_speaks_of_n_rows_and_of_its_input_once():
+    text = message(ShapeError, lambda: trained([lambda x: x.reshape(-1, 5, 2), nn.Flatten(), nn.Dense(1)]))
+    assert "the elements of [N, 8] do not fit [-1, 5, 2]" in text
+    assert text.count("its input:") == 1
+
+
 def test_an_optimizer_without_a_name_goes_by_its_class():
     assert trained([nn.Dense(1)], optimizer=Optimizer()).started.optimizer == "Optimizer"
 

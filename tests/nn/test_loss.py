@@ -244,7 +244,9 @@ def test_get_takes_names_records_and_functions_and_refuses_the_rest() -> None:
     assert losses.get(nn.Huber(2.0)).delta == 2.0
     with pytest.raises(ArgumentError, match="did you mean 'squared_error'"):
         losses.get("square_error")
-    for wrong in (3, nn.Huber, None):
+    with pytest.raises(ArgumentTypeError, match=r"the loss is the class Huber\n  try: Huber\(\)"):
+        losses.get(nn.Huber)
+    for wrong in (3, nn.ReLU(), None):
         with pytest.raises(ArgumentTypeError, match="a loss is a name"):
             losses.get(wrong)
     with pytest.raises(ArgumentError, match="delta has to be a number > 0, got 0"):

@@ -96,7 +96,7 @@ def test_no_rows_give_no_predictions(empty: Any) -> None:
     (np.zeros((0, 4)).T, ShapeError, r"x has shape \(4, 0\)"),
     ([[1, 2, np.nan]], DataError, "x holds NaN or infinity: 1 of 3 numbers, the first nan in row 0, column 2"),
     ([[1, 2, 1e300]], DataError, "too large for float32"),
-    ([["a", 1, 2]], DataError, "x holds np.str_"),
+    ([["a", 1, 2]], DataError, "x holds 'a' .str. in column 0, row 0"),
     (5, DataError, "x is int 5, not an array of rows"),
 ])  # fmt: skip
 def test_rows_that_cannot_be_read_are_told(x: Any, error: type[Exception], says: str) -> None:

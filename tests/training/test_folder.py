@@ -88,6 +88,15 @@ def test_an_existing_run_is_refused_and_left_as_it_is(labelled: Any, tmp_path: P
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
+def test_a_path_that_cannot_be_written_is_told_as_it_was_given(labelled: Any, tmp_path: Path) -> None:
+    run = fl.fit(fl.nn.mlp((4,), 3), labelled, loss="cross_entropy", epochs=1)
+    with pytest.raises(SavingError, match=r"none/m.safetensors cannot be written: .*\n  try: os.makedirs"):
+        fl.save_model(run.model, tmp_path / "none" / "m.safetensors")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SavingError, match=r"file/run cannot be written"):
+        run.save(tmp_path / "file" / "run")
+
+
 def test_overwriting_replaces_the_run_and_touches_nothing_else(labelled: Any, tmp_path: Path) -> None:
     first = fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
     (tmp_path / "notes.txt").write_text("mine")

@@ -6,12 +6,14 @@ Ranges are those of `fallline.ranges`, so help texts and checks say the same as 
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, get_type_hints
 
 from fallline.cli.exits import UsageProblem
+from fallline.errors import nearest
+from fallline.names import likest, meant
 from fallline.ranges import Range
 
 _KEY = "flag"
@@ -81,6 +83,39 @@ def as_typed(text: str, flags: type[Any]) -> str:
         return short.get(value) or f"{switch(name)} {value.strip(chr(39) + chr(34))}"
 
     return re.sub(r"""\b(\w+)=('[^']*'|"[^"]*"|[\w.+-]*\w)""", typed_form, text)
+
+
+_NO_OPTION = re.compile(r"No such option: (--?([\w-]+))")
+_NO_COMMAND = re.compile(r"No such command '([^']+)'")
+
+
+def understood(error: Any, words: Sequence[str], flags: type[Any] | None, commands: Sequence[str]) -> str:
+    """What Typer says of a command line that it cannot read, with the names that are meant here and our own ranges."""
+    text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+    fields = {field.name: field for field in dataclasses.fields(flags)} if flags is not None else {}
+    if option := _NO_OPTION.match(text):
+        name = option.group(2).replace("-", "_")
+        found = meant(name, fields) or likest(name, fields)
+        return f"there is no option {option.group(1)}{f'; did you mean {switch(found)}?' if found else ''}"
+    if command := _NO_COMMAND.match(text):
+        name = command.group(1)
+        return f"there is no command {name!r}{nearest(name, commands)}\n  commands: {', '.join(commands)}"
+    field = fields.get(getattr(getattr(error, "param", None), "name", None) or "")
+    limits = None if field is None else flag_of(field).limits
+    if field is not None and limits is not None and (value := _typed_for(field.name, words)) is not None:
+        problem = dataclasses.replace(limits, function=False).problem(value)
+        return f"{switch(field.name)} {problem}" if problem else text
+    return text
+
+
+def _typed_for(name: str, words: Sequence[str]) -> str | None:
+    """What was typed as the value of an option."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        if word == switch(name):
+            return after
+        if word.startswith(f"{switch(name)}="):
+            return word.partition("=")[2]
+    return None
 
 
 def check(given: Any) -> None:

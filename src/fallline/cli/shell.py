@@ -86,7 +86,10 @@ def dispatch(words: list[str]) -> int:
     try:
         found = typer_app(name)(words, standalone_mode=False, prog_name="fallline")
     except usage_error as error:
-        text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
+        from fallline.cli.flags import understood
+
+        flags = COMMANDS[name].module().FLAGS if name in COMMANDS and not COMMANDS[name].reads_itself else None
+        text = understood(error, words, flags, list(COMMANDS))
         where = f"fallline {name} --help" if name in COMMANDS else "fallline --help"
         raise UsageProblem(f"{text}\n  try: {where}") from error
     if found == INTERRUPTED:  # Typer turns Ctrl-C into an exit code

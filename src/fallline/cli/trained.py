@@ -36,7 +36,10 @@ def open_run(folder: str) -> Trained:
         beside = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
         raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
     if not path.is_dir():
-        raise DataError(f"{folder} is a file, not the folder of a run\n  try: {path.parent}")
+        from fallline.training.folder import CONFIG
+
+        way = f"\n  try: {path.parent}" if (path.parent / CONFIG).is_file() else ""
+        raise DataError(f"{folder} is a file, not the folder of a run{way}")
     found = in_folder(path)
     model = found.model
     if model.encoder is None or model.decoder is None:

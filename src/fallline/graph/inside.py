@@ -20,7 +20,7 @@ from fallline.errors import (
     FalllineError,
     nearest,
 )
-from fallline.graph.where import Where
+from fallline.graph.where import Where, defined_at
 
 # Ours for an error of Python's. Exceptions of the caller's own classes pass, with a note.
 _OURS: Mapping[type[Exception], type[FalllineError]] = {
@@ -37,10 +37,10 @@ class Inside:
 
     what: the object in words, such as `layer 1: Scale(3)`. given: what it got, by name: arrays, nodes, trees of them.
     rows: which of those is a batch, whose number of rows is shown as N. ours_pass: errors of ours say all there is.
-    only: the one class of errors that is meant.
+    only: the one class of errors that is meant. of: the caller's function, for where it is written.
     """
 
-    __slots__ = ("given", "only", "ours_pass", "rows", "what")
+    __slots__ = ("given", "of", "only", "ours_pass", "rows", "what")
 
     def __init__(
         self,
@@ -49,8 +49,9 @@ class Inside:
         rows: str = "",
         ours_pass: bool = False,
         only: type[Exception] = Exception,
+        of: Callable[..., Any] | None = None,
     ) -> None:
-        self.what, self.given, self.rows, self.ours_pass, self.only = what, given, rows, ours_pass, only
+        self.what, self.given, self.rows, self.ours_pass, self.only, self.of = what, given, rows, ours_pass, only, of
 
     def __enter__(self) -> None:
         pass
@@ -102,7 +103,10 @@ class Inside:
         if isinstance(error, KeyError) and error.args:
             names = set().union(*(keys_in(value) for value in self.given.values()))
             near = nearest(str(error.args[0]), sorted(names))
-        lines = [self._named(f"{name}: {said}{near}"), f"  at {users_line(trace)}", *self._shapes()]
+        at = users_line(trace)
+        if at is None and self.of is not None:  # it was not entered
+            at = next((place for place in (defined_at(self.of),) if not place.file.startswith(OWN)), None)
+        lines = [self._named(f"{name}: {said}{near}"), *([f"  at {at}"] if at else []), *self._shapes()]
         return self._with_n("\n".join(lines))
 
     def _shapes(self) -> list[str]:
@@ -131,12 +135,12 @@ def keys_in(value: Any) -> set[str]:
     return set().union(*map(keys_in, value)) if isinstance(value, list | tuple) else set()
 
 
-def users_line(trace: TracebackType | None) -> Where:
-    """The innermost line of the caller's code in a traceback."""
+def users_line(trace: TracebackType | None) -> Where | None:
+    """The innermost line of the caller's code in a traceback, if it has one."""
     found = None
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         if not name.startswith(OWN) and "site-packages" not in name:
             found = Where(name, trace.tb_lineno)
         trace = trace.tb_next
-    return found or Where("<unknown>", 0)
+    return found

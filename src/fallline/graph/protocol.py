@@ -19,6 +19,7 @@ from fallline.errors import FalllineError, TraceError, nearest
 from fallline.graph.absent import instead_of
 from fallline.graph.op import NAMED, NUMPY
 from fallline.graph.where import here, scipy_function
+from fallline.names import OF_ARRAYS
 
 # ufunc.reduce and ufunc.accumulate are other spellings of these.
 _REDUCE = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
@@ -73,7 +74,11 @@ def misused(
         try:
             signature.bind(*args, **kwargs)
         except TypeError as misfit:
-            return TraceError(f"{original} on a traced value: {misfit}\n  at {here()}\n  try: {original}{signature}")
+            strange = next((name for name in kwargs if name not in signature.parameters), "")
+            near = nearest(strange, signature.parameters) if strange else ""
+            return TraceError(
+                f"{original} on a traced value: {misfit}{near}\n  at {here()}\n  try: {original}{signature}"
+            )
     given = ", ".join([*map(in_short, args), *(f"{name}={in_short(value)}" for name, value in kwargs.items())])
     told = f"{original} cannot take this: {error}"
     return kind_for(error)(f"{told}\n  {original}({given})\n  at {here()}")
@@ -347,8 +352,13 @@ class NumpyProtocol(NDArrayOperatorsMixin):
         locals().update({f"__r{name}__": _operator(of, f"__r{name}__", True) for name, of in _OPERATORS.items()})
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(np.ndarray, name):
+        if name.startswith("_"):  # NumPy asks for some
             raise AttributeError(f"a traced value has no attribute {name!r}")
+        if not hasattr(np.ndarray, name):
+            function = getattr(np, name, None)
+            way = OF_ARRAYS.get(name) or (f"np.{name}(a)" if callable(function) and function in NUMPY else None)
+            way = way or "a function of NumPy or of fallline.ops"
+            raise NotTracedError(f"an array has no attribute {name!r}\n  at {here()}\n  try: {way}")
         if name == "view" and "numpy.ma" in str(sys._getframe(1).f_globals.get("__name__")):
             refuse(*_MASKED)
         raise NotTracedError(

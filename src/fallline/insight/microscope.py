@@ -85,7 +85,8 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
         labels = np.asarray(y).dtype.kind in "iubUS"
         one_row = np.ndim(x) == 1 or np.ndim(y) == 0
         shape = np.shape(x) if one_row else np.shape(x)[1:]
-        model = Model.init(model, shape, loss=loss or ("cross_entropy" if labels else "squared_error"), seed=seed)
+        loss = ("cross_entropy" if labels else "squared_error") if loss is None else loss
+        model = Model.init(model, shape, loss=loss, seed=seed)
     elif loss is not None:
         model = replace(model, loss=losses.get(loss))
     return replace(model, theta=model.theta.astype(np.float64))

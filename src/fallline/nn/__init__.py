@@ -37,6 +37,7 @@ from fallline.nn.loss import (
 from fallline.nn.model import Model
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
+from fallline.ops import __all__ as _FUNCTIONS
 
 __all__ = [
     "ACTIVATIONS",
@@ -88,4 +89,4 @@ __all__ = [
     "standardise",
 ]
 
-__getattr__ = module_attributes(__name__, __all__)
+__getattr__ = module_attributes(__name__, [*__all__, *(f"ops.{name}" for name in _FUNCTIONS)])

@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline.arguments import Form, takes
 from fallline.config import saved
-from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.layer import Generator, Layer, check_no_model, noisily, with_batch
@@ -55,7 +55,7 @@ _LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid:
 
 @saved
 @dataclass(frozen=True, repr=False)
-class Ensemble(Attributes):
+class Ensemble(NotCalled):
     """Networks that read the same rows, as one network: what they predict is averaged.
 
         y_hat = 1/k (y_hat_1 + ... + y_hat_k)        y_hat_i = link(z_i), z_i the outputs of network i

@@ -76,6 +76,7 @@ def _from_objects(array: Array, what: str, columns: Any, problems: Problems) -> 
         if len(place) > 1:
             name = f" ({columns[place[1]]!r})" if columns is not None and len(columns) == array.shape[1] else ""
             where = f"column {place[1]}{name}, " + where
+        value = value.item() if isinstance(value, np.generic) else value  # 'a', not np.str_('a')
         problems.data.append(
             f"{what} holds {value!r:.40} ({type(value).__name__}) in {where}; only numbers can be trained on\n"
             f"  try: leave that column out, or turn its values into numbers"

@@ -12,14 +12,15 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from fallline import ranges, tree
-from fallline.arguments import record
+from fallline.arguments import record, shown
 from fallline.arrays import plain
 from fallline.config import saved
-from fallline.errors import ArgumentTypeError, Attributes, ShapeError
+from fallline.errors import ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
+from fallline.graph.where import defined_at
 from fallline.nn import initial
 from fallline.ops.random import Noise
 from fallline.ops.view import reshape
@@ -48,8 +49,12 @@ def applied(layer: Layer, params: Tree, x: Any, noise: Noise | None = None, what
     def named() -> str:
         return f"{what}{what and ': '}{short(layer)}" if not hasattr(layer, "layers") else what
 
-    with Inside(named, {"its parameters": params, "its input": x}, "its input"):
-        return layer.apply(params, x) if noise is None else noisily(layer, params, x, noise)
+    with Inside(named, {"its parameters": params, "its input": x}, "its input", of=layer.apply):
+        y = layer.apply(params, x) if noise is None else noisily(layer, params, x, noise)
+        if not hasattr(y, "shape"):
+            seen, at = "None" if y is None else type(y).__name__, defined_at(layer.apply)
+            raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
+        return y
 
 
 def rows_to_probe(*shapes: Shape) -> int:
@@ -72,10 +77,13 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
 
     Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
     """
-    with Inside(lambda: f"init of {short(layer)}", ours_pass=True):
+    with Inside(lambda: f"init of {short(layer)}", ours_pass=True, of=layer.init):
         made = layer.init(rng, shape, dtype)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], tuple)):
-        raise ArgumentTypeError(f"{short(layer)}: init returns {made!r:.60}, not (params, shape)")
+        raise ArgumentTypeError(
+            f"{short(layer)}: init returns {shown(made)}, not (params, shape)\n"
+            "  try: def init(self, rng, shape, dtype): return {}, shape, for a layer without parameters"
+        )
     for name, leaf in tree.items(made[0]):
         plain(leaf, f"{short(layer)}: its parameter {name!r}")
         if not (hasattr(leaf, "dtype") and leaf.dtype.kind in "fiub"):
@@ -86,7 +94,7 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
 
 @saved
 @dataclass(frozen=True)
-class Dense(Attributes):
+class Dense(NotCalled):
     """A fully connected layer: every output sees every input.
 
         y = x W + b          x: (N, D), W: (D, units), b: (units,)
@@ -139,7 +147,7 @@ class Dense(Attributes):
 
 @saved
 @dataclass(frozen=True)
-class Flatten(Attributes):
+class Flatten(NotCalled):
     """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
@@ -151,7 +159,7 @@ class Flatten(Attributes):
 
 @record
 @dataclass(frozen=True)
-class Function(Attributes):
+class Function(NotCalled):
     """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
 
     function: (N, *shape) -> (N, *out); rows must not mix. What it closes over is taken as it is when a model trains or
@@ -168,11 +176,12 @@ class Function(Attributes):
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         n = rows_to_probe(shape)
         x = new_input((n, *shape), dtype)
-        with Inside(lambda: short(self), {"its input": x}, "its input"):
+        with Inside(lambda: short(self), {"its input": x}, "its input", of=self.function):
             _, y = trace(self.function, [x], kept=True)
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
-                f"{short(self)} turns a batch of shape {with_batch(shape)} into shape {tuple(y.shape)}\n"
+                f"{short(self)} turns a batch of shape {with_batch(shape)}, tried with N = {n}, into {tuple(y.shape)}\n"
+                f"  at {defined_at(self.function)}\n"
                 "  try: a function that keeps the first axis, one row of output for each row of input"
             )
         return {}, tuple(y.shape[1:])

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from fallline import ranges
-from fallline.arguments import record
+from fallline.arguments import record, shown
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, unknown
 from fallline.graph.inside import Inside
@@ -102,7 +102,8 @@ class Custom(Loss):
                 f"the loss {self.user_function!r} was a function of the program that trained this model; "
                 "a file holds no code\n  try: loss=your_function"
             )
-        with Inside(lambda: f"the loss {_called(self)}", {"its outputs": output, "its targets": y}, "its outputs"):
+        given = {"its outputs": output, "its targets": y}
+        with Inside(lambda: f"the loss {_called(self)}", given, "its outputs", of=self.user_function):
             value = self.user_function(output, y)
         if getattr(value, "shape", ()) != ():
             name = getattr(self.user_function, "__name__", "loss")
@@ -193,8 +194,10 @@ def get(given: Any) -> Loss:
         return LOSSES[given]
     if isinstance(given, Loss):
         return given
-    if isinstance(given, type) or not callable(given):
-        raise ArgumentTypeError(f"a loss is a name, a record such as nn.Huber(1.0), or a function, got {given!r}")
+    if isinstance(given, type):
+        raise ArgumentTypeError(f"the loss is the class {given.__name__}\n  try: {given.__name__}()")
+    if isinstance(given, Attributes) or not callable(given):
+        raise ArgumentTypeError(f"a loss is a name, a record such as nn.Huber(1.0), or a function, got {shown(given)}")
     return Custom(given)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from fallline import arrays
 from fallline.arguments import asked, misfit, of, record, takes
 from fallline.config import from_config, to_config
-from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, DataError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
@@ -31,7 +31,7 @@ from fallline.tree import Tree
 
 @record
 @dataclass(frozen=True, eq=False)
-class Model(Attributes):
+class Model(NotCalled):
     """A network with its parameters, and what its outputs mean. Made by `Model.init`, or by training.
 
     network: the layers. input_shape, output_shape: of one row. layout: where each named parameter lies in theta.
@@ -41,6 +41,8 @@ class Model(Attributes):
     encoder: from the columns of a table to the network's inputs; with one, x is the raw rows everywhere. decoder: from
     its outputs to labels, or to a quantity in its unit; targets are given so too.
     """
+
+    _instead_of_a_call = "model.predict(x), or model.outputs(x) for the raw outputs"
 
     network: Layer
     input_shape: Shape
@@ -168,7 +170,8 @@ class Model(Attributes):
 
         Errors: ArgumentError where they do not fit the network or its loss.
         """
-        encoder, decoder = encoder or self.encoder, decoder or self.decoder
+        encoder = self.encoder if encoder is None else encoder
+        decoder = self.decoder if decoder is None else decoder
         if encoder is not None and not isinstance(encoder, Columns):
             raise ArgumentTypeError(f"an encoder is nn.Columns, got {encoder!r:.60}\n  try: nn.standardise(x)")
         if decoder is not None and not isinstance(decoder, Labels | Quantity):

@@ -7,7 +7,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.config import saved
-from fallline.errors import Attributes, ShapeError
+from fallline.errors import NotCalled, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.layer import Generator, noisily, with_batch
 from fallline.nn.sequential import Sequential
@@ -19,7 +19,7 @@ from fallline.tree import Tree
 
 @saved
 @dataclass(frozen=True)
-class Dropout(Attributes):
+class Dropout(NotCalled):
     """Sets a share of its inputs to 0 at every step of training, and makes up for it; passes all on otherwise.
 
         y = m x / (1 - rate)        m: 0 with probability rate, else 1, drawn anew for every element and step
@@ -47,7 +47,7 @@ class Dropout(Attributes):
 
 @saved
 @dataclass(frozen=True, init=False)
-class Residual(Attributes):
+class Residual(NotCalled):
     """Layers with a way around them: what comes in is added to what they make of it.
 
         y = x + f(x)        f: the layers, which have to keep the shape

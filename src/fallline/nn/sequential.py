@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.arguments import Form, takes
 from fallline.config import saved
-from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, FalllineError
+from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, NotCalled
 from fallline.graph.node import Node
 from fallline.graph.op import Shape
 from fallline.graph.where import part
@@ -24,7 +24,7 @@ from fallline.tree import Tree
 
 @saved
 @dataclass(frozen=True, init=False)
-class Sequential(Attributes):
+class Sequential(NotCalled):
     """Layers one after the other; what one returns the next one takes. Nested ones are laid flat.
 
     layers: layer records, names of activations, plain NumPy functions, or other Sequentials. Parameters are a tuple
@@ -54,6 +54,7 @@ class Sequential(Attributes):
             except FalllineError as error:
                 source = f"layer {place - 1}, {short(self.layers[place - 1])}" if place else "the data"
                 head, *rest = str(error).split("\n")
+                rest = [line for line in rest if not line.startswith("  its input: ")]
                 told = [f"layer {place}: {head}", f"  its input: {with_batch(shape)} from {source}", *rest]
                 raise type(error)("\n".join(told)) from None
             params.append(drawn)

@@ -37,9 +37,7 @@ def reshaped(a, shape, order="C", copy=None):
         if rest and a.size % rest == 0:
             shape = tuple(a.size // rest if n == -1 else n for n in shape)
     if any(n < 0 for n in shape):
-        raise ShapeError(
-            f"reshape: {list(a.shape)} has {a.size} elements, which do not fit {list(shape)}\n  at {here()}"
-        )
+        raise ShapeError(f"reshape: the elements of {list(a.shape)} do not fit {list(shape)}\n  at {here()}")
     return a if shape == a.shape else reshape(a, shape=shape)
 
 

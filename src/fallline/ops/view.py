@@ -57,7 +57,7 @@ def astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
 
 def _reshape_infer(x, *, shape):
     if int(np.prod(shape, dtype=np.int64)) != x.size:
-        raise ShapeError(f"reshape: {list(x.shape)} has {x.size} elements, {list(shape)} another number\n  at {here()}")
+        raise ShapeError(f"reshape: the elements of {list(x.shape)} do not fit {list(shape)}\n  at {here()}")
     return shape, x.dtype
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fallline.errors import ArgumentError, ExistingFileError
+from fallline.errors import ArgumentError, ExistingFileError, FalllineError, SavingError
 
 # Our own temporary files, and those that safetensors makes beside them.
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.tmp\w{6}")
@@ -39,6 +39,19 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """While somebody's own call writes there: what the disk refuses is told with the path that was asked for."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FalllineError):
+            raise
+        folder = path.parent
+        way = "" if folder.is_dir() else f"\n  try: os.makedirs({str(folder)!r}, exist_ok=True) before it"
+        raise SavingError(f"{path} cannot be written: {error.strerror or error}{way}") from error
 
 
 def sync(descriptor: int) -> None:

@@ -17,6 +17,7 @@ from fallline.errors import DataError, FalllineError, MissingFileError
 from fallline.nn.encoder import Columns, Labels, Quantity, Standardised
 from fallline.nn.model import MODEL, Model
 from fallline.training.checkpoint import checksum, save_arrays
+from fallline.training.disk import told
 
 # The first form had no encoder and no decoder, and its run's config lay beside it alone.
 _FORM, _FORMS = "model 2", ("model 1", "model 2")
@@ -43,14 +44,16 @@ def save_model(
 
     extra: anything JSON can hold that belongs to the model, such as where its data came from; `read_model` returns it.
     config: of the run that made it.
-    Errors: ArgumentError for a network or loss of a user's own, which a file cannot hold; OSError from the disk.
+    Errors: ArgumentError for a network or loss of a user's own, which a file cannot hold; SavingError where
+        the disk does not take it.
     Example: save_model(run.model, "digits.safetensors")
     """
     path = Path(path)
     of_run = None if config is None else {k: v for k, v in config.items() if k not in ("model", "extra")}
     text = json.dumps({"model": model.to_config(), "extra": extra or {}, "run": of_run}, allow_nan=False)
     arrays = {"theta": model.theta}
-    save_arrays(path, arrays, {"fallline": _FORM, "config": text, "checksum": checksum(arrays, text)})
+    with told(path):
+        save_arrays(path, arrays, {"fallline": _FORM, "config": text, "checksum": checksum(arrays, text)})
     return path
 
 

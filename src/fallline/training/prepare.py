@@ -21,6 +21,7 @@ from fallline.optim import Optimizer
 from fallline.training.common import ALONE, Common, Same
 from fallline.training.length import by_default
 from fallline.training.order import stream
+from fallline.training.pair import pair
 from fallline.training.settings import Settings, Understood, understood
 from fallline.training.split import all_but, chosen_rows, held_out
 
@@ -80,7 +81,7 @@ def prepare(given: Any, data: Any, settings: Settings, common: Common = ALONE) -
     problems = Problems()
     told = understood(settings, problems.arguments)
     dtype = _dtype(given, told)
-    x, y = _pair(data, "data", problems)
+    x, y = pair(data, "data", problems)
     encoder = _encoder(given, settings, problems)
     x = _rows(x, "x", given, encoder, dtype, problems, common)
     model = _model(given, x, told, dtype, problems, common)
@@ -88,7 +89,7 @@ def prepare(given: Any, data: Any, settings: Settings, common: Common = ALONE) -
     validation = settings.validation
     checked: Any = chosen_rows(validation, problems.data, None if x is None else len(x))
     if _share_is_given_rows(validation):
-        xv, yv = _pair(validation, "validation", problems)
+        xv, yv = pair(validation, "validation", problems)
         xv = _rows(xv, "validation x", model or given, encoder, dtype, problems, common)
         if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
             problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
@@ -207,19 +208,6 @@ def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | No
         return asked or (given.encoder if isinstance(given, Model) else None)
     problems.arguments.append(f"encoder has to be nn.Columns, got {asked!r:.60}\n  try: encoder=nn.standardise(x)")
     return None
-
-
-def _pair(data: Any, what: str, problems: Problems) -> tuple[Any, Any]:
-    if hasattr(data, "x") and hasattr(data, "y"):
-        return data.x, data.y
-    if isinstance(data, tuple | list) and len(data) == 2:
-        for name, part in zip("xy", data, strict=True):
-            if part is None:
-                problems.data.append(f"{name} of {what} is None")
-        return data[0], data[1]
-    seen = f"{len(data)} things" if isinstance(data, tuple | list) else type(data).__name__
-    problems.data.append(f"{what} has to be a pair (x, y), got {seen}")
-    return None, None
 
 
 def _told_once(common: Common, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]) -> T:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline.arguments import PATH, record, takes
-from fallline.errors import ArgumentError, Attributes, MissingFileError
+from fallline.errors import ArgumentError, MissingFileError, NotCalled
 from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.ranges import FLAG, Range
 from fallline.training import folder, kept
+from fallline.training.disk import told
 from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
 from fallline.training.prepare import Job
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @record
 @dataclass(frozen=True, eq=False)
-class Run(Attributes):
+class Run(NotCalled):
     """The result of `fit`, or what `load_run` finds in a folder.
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
@@ -31,6 +32,8 @@ class Run(Attributes):
     config: everything needed to repeat it, as in config.json. job: model and data as they were trained, for `profile`;
         None for a run that was read from a folder or pickled.
     """
+
+    _instead_of_a_call = "run.model.predict(x)"
 
     model: Model
     events: tuple[Event, ...] = field(repr=False)
@@ -157,11 +160,12 @@ class Run(Attributes):
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the run to a folder as training with `out` does, without checkpoints; `load_run` reads it.
 
-        Errors: ExistingFileError where there is a run already; ArgumentError for a model that no file can hold.
+        Errors: ExistingFileError where there is a run already; ArgumentError for a model that no file can hold;
+            SavingError where the disk does not take it.
         """
         target = folder.RunFolder(Path(path), self.config, overwrite=overwrite)
         self.model.to_config()  # before anything is overwritten
-        with target.opened():
+        with told(target.path), target.opened():
             for event in self.events:
                 target.log(event)
             target.save_model(self.model)

@@ -10,12 +10,12 @@ import numpy as np
 
 from fallline import optim, ranges
 from fallline.arguments import PATH, shown
-from fallline.errors import FalllineError, unknown
+from fallline.errors import ArgumentTypeError, FalllineError, unknown
 from fallline.nn import loss as losses
 from fallline.nn.loss import Loss
-from fallline.optim import OPTIMIZERS, Optimizer
+from fallline.optim import OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
-from fallline.ranges import option
+from fallline.ranges import option, short
 from fallline.training.split import chosen_rows
 from fallline.training.stopping import EarlyStopping
 
@@ -121,6 +121,8 @@ def looked_up_optimizer(given: Any) -> Optimizer:
         return given
     if isinstance(given, type) and issubclass(given, Optimizer):
         return given()
+    if isinstance(given, Schedule):
+        raise ArgumentTypeError(f"the optimizer is the schedule {short(given)}\n  try: optim.Adam({short(given)})")
     if not isinstance(given, str):
         raise unknown("optimizer", given, OPTIMIZERS)
     return optim.get(given)

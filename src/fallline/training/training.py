@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from fallline.errors import FalllineError, SavingError
+from fallline.errors import Attributes, FalllineError, SavingError
 from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.common import ALONE
@@ -40,7 +40,7 @@ from fallline.training.stopping import NEVER, Best
 PROGRESS_SECONDS = 0.1
 
 
-class Training(Iterator[Event]):
+class Training(Iterator[Event], Attributes):
     """A training as an iterator over its events; `run` is what has become of it so far.
 
     Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends

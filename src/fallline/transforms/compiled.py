@@ -16,7 +16,7 @@ from fallline.graph.op import Array
 from fallline.graph.trace import in_progress, input_like, trace
 from fallline.graph.where import here
 from fallline.program import call, lanes
-from fallline.transforms.recording import Function, check_function, misspelt, native, plain
+from fallline.transforms.recording import Function, check_fit, check_function, misspelt, native, plain
 from fallline.tree import Tree
 
 # Programs kept for one function; the one unused for longest makes room. A number that changes at every call and was
@@ -72,8 +72,12 @@ def traced(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], ke
         positional, named = tree.unflatten((args, kwargs), given)
         return function(*positional, **named)
 
-    with misspelt("compile", (args, kwargs)):
-        return trace(on_nodes, inputs, kept=kept)
+    try:
+        with misspelt("compile", (args, kwargs)):
+            return trace(on_nodes, inputs, kept=kept)
+    except TypeError as error:
+        check_fit(error, function, args, kwargs, "compile")
+        raise
 
 
 @takes()

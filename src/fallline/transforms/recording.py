@@ -4,6 +4,7 @@ While another function is being traced, a recording adds to its graph instead: t
 of the arguments, so that a value closed over and an argument that happen to be the same node are not mixed up.
 """
 
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from fallline import arrays, ops, tree
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
+from fallline.arguments import misfit
+from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, ShapeError, TraceError
 from fallline.graph.inside import Inside
 from fallline.graph.node import INPUT, Graph, Node, as_node, reachable
 from fallline.graph.op import Array
@@ -134,14 +136,31 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
 
     on_nodes.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
 
-    with misspelt(name, args):
-        _, outputs = trace(on_nodes, wrt)
+    try:
+        with misspelt(name, args):
+            _, outputs = trace(on_nodes, wrt)
+    except TypeError as error:
+        check_fit(error, function, args, kwargs, name)
+        raise
     return Recording(chosen if isinstance(argnums, tuple | list) else chosen[0], wrt, values, outputs, nested)
 
 
 def misspelt(name: str, args: Any) -> Inside:
     """While a function is traced: a key that its arguments do not have is told with those they have."""
     return Inside(lambda: name, {"its arguments": args}, ours_pass=True, only=KeyError)
+
+
+def check_fit(error: TypeError, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> None:
+    """Raise where a function failed because it does not take these arguments, with those that it takes."""
+    if isinstance(error, FalllineError):
+        return
+    try:
+        inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        called = getattr(function, "__name__", type(function).__name__)
+        raise type(told := misfit(function, f"{name} of {called}", args, kwargs))(f"{told}\n  at {here()}") from None
+    except ValueError:  # it does not tell
+        return
 
 
 def scalar_output(recording: Recording, function: Function, name: str) -> Node:
