@@ -109,6 +109,7 @@ ENTRIES = {
     "relu": lambda model, a: fl.ops.relu(a),
     "softmax": lambda model, a: fl.ops.softmax(a, axis=-1),
     "logsumexp, weights": lambda model, a: quietly(lambda: fl.ops.logsumexp(W, axis=0, b=a)),
+    "standardise": lambda model, a: [one.mean for one in fl.nn.standardise(a).columns],
     "verdict": lambda model, a: fl.verdict(lambda p: np.sum(p * p), a).value,
 }
 # A list is a tree of numbers where parameters are meant, and what compile cannot look into is part of the program.
@@ -124,6 +125,17 @@ def test_other_forms_of_the_same_numbers_give_the_same_result(entry, model):
         if entry in ("closure, left", "closure, right") and name == "memory":
             continue  # a memoryview has no arithmetic
         np.testing.assert_allclose(ENTRIES[entry](model, form()), wanted, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("call", [
+    lambda m: fl.compile(lambda a: a[m])(B), lambda m: fl.compile(lambda a: np.take(a, m, axis=0))(B),
+    lambda m: fl.compile(lambda a: a[:, m > 0])(B), lambda m: fl.compile(lambda a: fl.ops.gather(a, m, axis=0))(B),
+    lambda m: fl.fit(fl.nn.Dense(2), (B, TARGET), loss="squared_error", epochs=1, validation=m),
+    lambda m: fl.folds((B, m), 3),
+])  # fmt: skip
+def test_positions_do_not_lose_a_mask_either(call):
+    with pytest.raises(FalllineError, match="a masked array, whose mask would be lost"):
+        call(np.ma.array([1, 2, 0], mask=[0, 1, 0]))
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

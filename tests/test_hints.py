@@ -156,6 +156,8 @@ IMAGES = np.zeros((4, 2, 5))
 # What is wrong, the hint, and what the hint says to do.
 TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: on(lambda x: x.exp(), Y), "np.exp(a)", lambda: on(lambda x: np.exp(x), Y)),
+    (lambda: on(lambda x: np.concatenate(x, x), Y), "np.concatenate([a, b])",
+     lambda: on(lambda x: np.concatenate([x, x]), Y)),
     (lambda: on(lambda x: x.detach(), Y), "fl.ops.stop_gradient(a)", lambda: on(lambda x: fl.ops.stop_gradient(x), Y)),
     (lambda: on(lambda i: A[i], I), "fallline.ops.gather(a, i, axis=0)",
      lambda: on(lambda i: fl.ops.gather(A, i, axis=0), I)),

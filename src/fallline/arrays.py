@@ -29,7 +29,7 @@ def refusal(value: Any) -> tuple[str, str] | None:
     if kind is list or kind is tuple:
         found = (refusal(item) for item in value if type(item) is not float and type(item) is not int)
         return next((one for one in found if one is not None), None)
-    if hasattr(value, "toarray") and not hasattr(value, "__array__"):
+    if not hasattr(value, "__array__") and hasattr(value, "toarray"):
         return "a sparse matrix", "its .toarray()"
     return None
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fallline import ranges
 from fallline.arguments import Form, takes
+from fallline.arrays import as_array
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
@@ -223,10 +224,10 @@ def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool
         "0", "1" ...; a model with named columns finds them by name in data frames.
     same_unit: all columns measure one thing (pixels) and share one mean and one scale.
     A column that is constant is only moved to zero.
-    Errors: ArgumentError for what is no table of numbers.
+    Errors: ArgumentError, ArgumentTypeError for what is no table of numbers.
     Example: fl.fit(network, (x, y), encoder=nn.standardise(x), loss="cross_entropy")
     """
-    rows, columns = np.asarray(x), getattr(x, "columns", None)
+    rows, columns = as_array(x, "x"), getattr(x, "columns", None)
     if names is None and columns is not None and all(isinstance(name, str) for name in columns):
         names = columns
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiub":

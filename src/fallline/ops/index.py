@@ -7,7 +7,7 @@ import numpy as np
 
 from fallline.errors import OutOfRangeError, ShapeError
 from fallline.graph.declare import cast_to, composite, in_range, is_whole
-from fallline.graph.node import Node, as_node
+from fallline.graph.node import Node, as_node, numbers_of
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops.arithmetic import maximum, minimum, where
@@ -39,7 +39,7 @@ def _clean(part):
             refuse("indexing with a traced mask, whose result has no known shape",
                    "np.where(mask, x, 0), or x * mask; a mask that is a plain array works")  # fmt: skip
         return part
-    array = np.asarray(part)
+    array = numbers_of(part)
     if array.dtype == bool and array.ndim == 0:
         refuse(f"indexing with {part!r}", "a mask with the shape of the array, or np.where")
     return array.astype(np.int64) if array.size == 0 and array.dtype != bool else array
@@ -165,7 +165,7 @@ def whole(part, size, axis):
             raise OutOfRangeError(f"positions are whole numbers, got {part.dtype}\n  at {here()}")
         part = cast_to(part, np.dtype(np.int64))
         return where(part < 0, part + size, part)
-    array = np.asarray(part)
+    array = numbers_of(part)
     if array.dtype.kind not in "iu":
         raise OutOfRangeError(f"positions are whole numbers, got {array.dtype}\n  at {here()}")
     array = array.astype(np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.errors import ShapeError
 from fallline.graph.declare import broadcast, cast_to, common_dtype, composite, in_range, is_whole
-from fallline.graph.node import as_node
+from fallline.graph.node import Node, as_node
 from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops.reduce import broadcast_to
@@ -140,6 +140,8 @@ def broadcast_arrays(*args, subok=False):
 @composite(numpy=(np.concatenate,))
 def concatenate(arrays, axis=0, dtype=None, casting="same_kind"):
     """The arrays one after the other along an axis; None lays all elements in one row."""
+    if isinstance(axis, Node):
+        refuse("np.concatenate of a traced value as its axis", "np.concatenate([a, b])")
     parts = some([as_node(a) for a in arrays], "concatenate")
     if axis is None:
         parts, axis = [ravel(part) for part in parts], 0

@@ -58,6 +58,8 @@ def pad(array, pad_width, mode="constant", *, constant_values=0):
         pad_width = [pad_width.get(i, pad_width.get(i - array.ndim, 0)) for i in range(array.ndim)]
         pad_width = [w if isinstance(w, tuple) else (w, w) for w in pad_width]
     widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
+    if not all(isinstance(n, int) and n >= 0 for pair in widths for n in pair):
+        raise ShapeError(f"pad: widths are whole numbers >= 0, got {pad_width!r:.60}\n  at {here()}")
     if mode == "constant":
         return _pad_constant(array, widths, constant_values)
     if mode not in ("edge", "reflect", "symmetric", "wrap"):

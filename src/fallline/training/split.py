@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import record, shown, takes
-from fallline.arrays import as_array
+from fallline.arrays import as_array, refusal
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
 from fallline.ranges import SEED, Range
@@ -110,6 +110,8 @@ def chosen_rows(validation: Any, problems: list[str], n: int | None) -> Array | 
     rows = validation.rows if isinstance(validation, Fold) else validation
     if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iub":
         return None
+    if (found := refusal(rows)) is not None:
+        problems.append(f"validation is {found[0]}\n  try: {found[1]}")
     if rows.dtype.kind == "b":
         if n is not None and len(rows) != n:
             problems.append(f"validation is an array of {len(rows)} times True or False, and x has {n} rows")
