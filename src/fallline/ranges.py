@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.arguments import shown
 from fallline.errors import ArgumentError, nearest
 
 _KEY = "range"
@@ -56,9 +57,9 @@ class Range:
         if isinstance(value, str):
             if value in self.words:
                 return None
-            return f"has to be {self}, got {value!r}{nearest(value, self.words)}"
+            return f"has to be {self}, got {shown(value)}{nearest(value, self.words)}"
         if self.flag:
-            return None if isinstance(value, bool | np.bool_) else f"has to be {self}, got {value!r}"
+            return None if isinstance(value, bool | np.bool_) else f"has to be {self}, got {shown(value)}"
         # bool is a number to Python, but `momentum=True` is a slip.
         fits = self.number and isinstance(value, numbers.Real) and not isinstance(value, bool)
         if fits and _beyond_floats(value):
@@ -67,7 +68,7 @@ class Range:
             fits = float(value).is_integer()
         # A NaN fails every comparison, so it is outside; so is infinity where a bound says so.
         if not fits or not (self.above < value < self.below and self.at_least <= value <= self.at_most):
-            return f"has to be {self}, got {value!r}"
+            return f"has to be {self}, got {shown(value)}"
         if not math.isfinite(value):
             return f"has to be finite, got {value!r}"
         is_bounded = math.isfinite(min(self.below, self.at_most))

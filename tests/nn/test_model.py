@@ -89,6 +89,14 @@ def test_no_rows_give_no_predictions(empty: Any) -> None:
     assert classes.predict(empty).shape == (0,) and classes.predict_proba(empty).shape == (0, 2)
 
 
+@pytest.mark.parametrize("run", [lambda f, x: f(x), lambda f, x: fl.compile(f)(x), lambda f, x: fl.grad(f)(x)])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_theta_of_another_length_is_refused(run, more) -> None:
+    model = nn.Model.init(nn.Dense(2), 3)
+    with pytest.raises(ShapeError, match="the vector of all 8 parameters"):
+        run(lambda theta: np.sum(model.apply(theta, np.ones((4, 3)))), np.ones(8 + more))
+
+
 @pytest.mark.parametrize(("x", "error", "says"), [
     (X[0], ShapeError, r"x has shape \(3,\), and this model takes \(N, 3\)\n  try: x\[None\]"),
     (X[:, :2], ShapeError, r"x has shape \(7, 2\), and this model takes \(N, 3\)"),

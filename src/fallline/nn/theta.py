@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import shown
+from fallline.errors import ArgumentTypeError, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.ops import view
 from fallline.tree import Tree
@@ -51,7 +53,16 @@ class Layout:
         return theta
 
     def split(self, theta: Any) -> Tree:
-        """The parameters as views of theta; of a traced theta, as its slices."""
+        """The parameters as views of theta; of a traced theta, as its slices.
+
+        Errors: ArgumentTypeError for what is no vector; ShapeError for one of another length.
+        """
+        shape = getattr(theta, "shape", None)
+        if shape != (self.size,):
+            wants = f"theta has to be the vector of all {self.size} parameters, (K,)"
+            if shape is None:
+                raise ArgumentTypeError(f"{wants}, got {shown(theta)}\n  try: model.theta; params is its tree")
+            raise ShapeError(f"{wants}, got one of shape {tuple(shape)}")
 
         def part(slot: Slot) -> Any:
             piece = view.slice_(theta, starts=(slot.start,), stops=(slot.stop,), steps=(1,))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer, zeros
 from fallline.ranges import option
 
 
@@ -28,7 +28,7 @@ class RMSProp(Optimizer):
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
 
     def init(self, theta: Array) -> dict[str, Array]:
-        return {"v": np.zeros_like(theta)}
+        return {"v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         v = self.beta2 * state["v"] + (1 - self.beta2) * np.square(g)
@@ -62,7 +62,7 @@ class Adam(Optimizer):
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
 
     def init(self, theta: Array) -> dict[str, Array]:
-        return {"m": np.zeros_like(theta), "v": np.zeros_like(theta)}
+        return {"m": zeros(theta), "v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         m = self.beta1 * state["m"] + (1 - self.beta1) * g

@@ -3,10 +3,8 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-import numpy as np
-
 from fallline.graph.op import Array
-from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer, zeros
 from fallline.ranges import option
 
 
@@ -36,7 +34,7 @@ class Momentum(Optimizer):
     momentum: float = option(0.9, "share of the velocity kept", at_least=0, below=1)
 
     def init(self, theta: Array) -> dict[str, Array]:
-        return {"v": np.zeros_like(theta)}
+        return {"v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         v = self.momentum * state["v"] + g

@@ -28,6 +28,15 @@ LearningRate = float | Callable[[Any], Any]
 RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above": 0, "function": True}
 
 
+def zeros(theta: Any) -> Any:
+    """A vector of zeros like theta. Errors: ArgumentTypeError for a tree of parameters or a model in its place."""
+    if not hasattr(theta, "dtype") or theta.dtype.kind not in "fiub":
+        raise ArgumentTypeError(
+            f"theta has to be a vector of numbers, got {shown(theta)}\n  try: model.theta, the vector"
+        )
+    return np.zeros_like(theta)
+
+
 @record
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Attributes):

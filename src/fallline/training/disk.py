@@ -50,7 +50,7 @@ def told(path: Path) -> Iterator[None]:
         if isinstance(error, FalllineError):
             raise
         folder = path.parent
-        way = "" if folder.is_dir() else f"\n  try: os.makedirs({str(folder)!r}, exist_ok=True) before it"
+        way = "" if folder.exists() else f"\n  try: os.makedirs({str(folder)!r}, exist_ok=True) before it"
         raise SavingError(f"{path} cannot be written: {error.strerror or error}{way}") from error
 
 
