@@ -295,7 +295,7 @@ def test_each_variant_is_saved_in_a_folder_of_its_own(labelled: Any, tmp_path: P
         ([{}, {}], ["variant 1", "variant 2"]),
         ([{"seed": 1}, {"seed": 1, "name": "mine"}], ["variant 1", "mine"]),
         ([{"model": nn.mlp((8, 4), 2)}, {"model": nn.mlp((), 2)}, {"model": nn.Function(np.sin)}],
-         ["8-4-2 relu", "2 linear", "Function(<ufunc 'sin'>)"]),
+         ["8-4-2 relu", "2 linear", "Function(sin)"]),
         ([{"model": nn.mlp((8,), 2), "seed": s} for s in (0, 1)], ["seed 0", "seed 1"]),
         ([{"validation": 0.1}, {"validation": ([[1.0]], [1.0])}], ["validation 0.1", "validation 2"]),
         ([{"seed": 1}, {"seed": 2}, {"seed": 1}], ["seed 1", "seed 2", "seed 1 (2)"]),
