@@ -109,12 +109,14 @@ X = np.arange(12.0).reshape(3, 4)
 
 
 @pytest.mark.parametrize(("function", "expected"), [
-    (lambda x: x * 1, []), (lambda x: 1 * x, []), (lambda x: x + 0, []), (lambda x: 0 + x, []), (lambda x: x - 0, []),
+    (lambda x: x * 1, []), (lambda x: 1 * x, []), (lambda x: x + -0.0, []), (lambda x: -0.0 + x, []),
+    (lambda x: x - 0, []), (lambda x: x + 0, ["add"]), (lambda x: x - -0.0, ["subtract"]),
     (lambda x: x / 1, []), (lambda x: np.negative(-x), []), (lambda x: x.astype(float), []), (lambda x: x.T.T, []),
     (lambda x: x.reshape(4, 3).reshape(3, 4), []), (lambda x: fl.ops.stop_gradient(x), []), (lambda x: x[:, :], []),
-    (lambda x: np.pad(x, 0), []), (lambda x: np.zeros_like(x) + x, []), (lambda x: x * np.ones((3, 4)), []),
-    (lambda x: x * np.arange(4), ["multiply"]), (lambda x: x + np.full((2, 1, 1), 0.0), ["broadcast_to"]),
-    (lambda x: x * np.ones_like(x), []), (lambda x: np.sum(x[None], axis=0), []),
+    (lambda x: np.pad(x, 0), []), (lambda x: np.zeros_like(x) + x, ["add"]), (lambda x: x * np.ones((3, 4)), []),
+    (lambda x: x * np.arange(4), ["multiply"]), (lambda x: x + np.full((2, 1, 1), -0.0), ["broadcast_to"]),
+    (lambda x: x * np.ones_like(x), []), (lambda x: np.sum(x[None], axis=0), ["add"]),
+    (lambda x: np.sum((x > 0).astype(int)[None], axis=0), ["less", "cast"]),
     (lambda x: np.max(x[:, None], axis=1, keepdims=True), ["reshape"]),
     (lambda x: 0 - x, ["subtract"]), (lambda x: 1 / x, ["divide"]),
     (lambda x: x.reshape(2, 6).reshape(12), ["reshape"]), (lambda x: x[1:][:, 1:][::-1], ["slice"]),

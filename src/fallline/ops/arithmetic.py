@@ -27,7 +27,7 @@ from fallline.graph.protocol import refuse
 APART = (Domain(-3.0, 0.0), Domain(0.1, 3.0))
 
 
-@elementwise(grad=lambda g, y, a, b: (g, g), numpy=(np.add,), sum=True, identity=0, commutes=True)
+@elementwise(grad=lambda g, y, a, b: (g, g), numpy=(np.add,), sum=True, identity=-0.0, commutes=True)
 def add(a, b):
     """Sum of two."""
     return a + b
@@ -42,7 +42,7 @@ def with_differences(*args):
 
 
 @elementwise(grad=lambda g, y, a, b: (g, -g), numpy=(np.subtract,), lift=with_differences, difference=True,
-             right_identity=0)  # fmt: skip
+             right_identity=0.0)  # fmt: skip
 def subtract(a, b):
     """Difference of two."""
     return a - b

@@ -44,7 +44,7 @@ _FOLDS = examples(
     domain=_FOLDS,
     adds=True,
     empty=0,
-    of_one="itself",
+    of_one="added",
     of_two="add",
 )
 def sum_(x, *, axes, keepdims=False):
@@ -160,6 +160,6 @@ def sum_to(g, shape):
         return g
     extra = len(g.shape) - len(shape)
     stretched = tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
-    axes = (*range(extra), *stretched)
+    axes = tuple(i for i in (*range(extra), *stretched) if g.shape[i] != 1)
     folded = sum_(g, axes=axes) if axes else g
     return folded if folded.shape == shape else reshape(folded, shape=shape)

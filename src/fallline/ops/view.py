@@ -77,6 +77,7 @@ def reshape(x, *, shape):
     domain=examples((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
     same=lambda x, *, axes: axes == tuple(range(len(axes))),
     merge=lambda x, inner, outer: {"axes": tuple(inner["axes"][a] for a in outer["axes"])},
+    permutes=True,
 )
 def transpose(x, *, axes):
     """The axes in another order."""

@@ -5,12 +5,15 @@ batch, some ten instructions over rows of two numbers, becomes two chains over t
 
     max(x, axis=1)   becomes   maximum(x[:, 0], x[:, 1])
 
-Asks for kinds and facts, never for names. The fact of a fold that it uses: of_two, the op that folds two elements.
+Asks for kinds and facts, never for names. The facts of a fold that it uses:
+  of_two  the op that folds two elements
+  empty   the fold of none, from which sums begin
 """
 
 from functools import reduce
 from typing import Any
 
+from fallline.graph.declare import cast_to
 from fallline.graph.node import Graph, Node
 from fallline.graph.op import TABLE, Kind, Shape
 from fallline.graph.verify import is_pass
@@ -59,7 +62,10 @@ class _Columns:
             if folds_rows(node):
                 two = TABLE[node.op.facts["of_two"]]
                 columns = [self.column(node.inputs[0], j) for j in range(node.inputs[0].shape[1])]
-                self.new[node] = reshape(reduce(two, columns), shape=node.shape)
+                folded = reduce(two, columns)
+                if "empty" in node.op.facts:  # two negative zeros would stay negative
+                    folded = two(folded, cast_to(node.op.facts["empty"], node.dtype))
+                self.new[node] = reshape(folded, shape=node.shape)
             elif node.op.kind in (Kind.ELEMENTWISE, Kind.CAST) and node.shape in self.shapes:
                 rows, count = node.shape
                 self.columns[node] = [

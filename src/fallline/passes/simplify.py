@@ -6,9 +6,10 @@ Asks for kinds and facts, never for names. The facts of an op that it uses:
   same(x, **attrs)           the result is x itself
   merge(x, inner, outer)     the attributes with which f does f(f(x, **inner), **outer) at once, or None
   repeats                    the same elements along new or longer axes, which elementwise ops do by themselves
-  of_one                     "itself": folding a single element gives that element
+  of_one                     "itself": folding a single element gives that element; "added": that of 0 and the element
+  of_two                     the op that folds two elements
 
-Numbers may differ from the original in the sign of a zero (x + 0) and nowhere else.
+Numbers are those of the original, to the sign of a zero: x - 0 is x and so is x + -0.0, but -0.0 + 0 is 0.
 """
 
 import math
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fallline.graph.node import CONSTANT, Graph, Node
-from fallline.graph.op import Array, Kind, Op, Shape
+from fallline.graph.op import TABLE, Array, Kind, Op, Shape
 from fallline.graph.verify import is_pass
 from fallline.graph.where import Where
 from fallline.ops.reduce import broadcast_to
@@ -56,6 +57,14 @@ def joined_shape(shapes: list[Shape]) -> Shape:
 def number(node: Node) -> Any:
     """The value of a constant of one element; None for any other node."""
     return node.attrs["value"].item() if node.op is CONSTANT and node.attrs["value"].size == 1 else None
+
+
+def is_exactly(node: Node, value: float) -> bool:
+    """Whether a node is a constant of this value, and where that is a floating zero, of its sign."""
+    known = number(node)
+    if known is None or known != value:
+        return False
+    return known != 0 or node.dtype.kind != "f" or math.copysign(1, known) == math.copysign(1, value)
 
 
 def is_uniform(value: Array) -> bool:
@@ -99,7 +108,11 @@ class _Simplifier:
                 )
                 return self.make(broadcast_to, (one,), {"shape": shape}, shape, dtype, where)
             if "of_one" in facts and all(inputs[0].shape[axis] == 1 for axis in attrs["axes"]):
-                return self.make(reshape, inputs, {"shape": shape}, shape, dtype, where)
+                one = self.make(reshape, inputs, {"shape": shape}, shape, dtype, where)
+                if facts["of_one"] == "itself" or dtype.kind != "f":
+                    return one
+                start = self.once(CONSTANT, (), {"value": np.zeros((), dtype)}, (), dtype, where)
+                return self.elementwise(TABLE[facts["of_two"]], (one, start), {}, shape, dtype, where)
             if "repeats" not in facts and all(node.op is CONSTANT for node in inputs):
                 folded = self.folded(op, inputs, attrs, shape, dtype, where)
                 if folded is not None:
@@ -130,9 +143,9 @@ class _Simplifier:
             a, b = inputs
             neutral = facts.get("identity", facts.get("right_identity"))
             if neutral is not None:
-                if number(b) == neutral and a.dtype == dtype and a.shape == shape:
+                if is_exactly(b, neutral) and a.dtype == dtype and a.shape == shape:
                     return a
-                if "commutes" in facts and number(a) == neutral and b.dtype == dtype and b.shape == shape:
+                if "commutes" in facts and is_exactly(a, neutral) and b.dtype == dtype and b.shape == shape:
                     return b
             if "commutes" in facts and a.serial > b.serial and a.dtype == b.dtype:
                 inputs = (b, a)

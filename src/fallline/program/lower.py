@@ -18,6 +18,7 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.passes.columns import by_columns
 from fallline.passes.rows import rows_into_products
 from fallline.passes.simplify import simplify
+from fallline.passes.turns import turned_products
 from fallline.program import emit, products
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
@@ -357,8 +358,10 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
 def prepared(graph: Graph) -> Graph:
     """The same results from the nodes that are quickest to run: what to lower."""
     graph = simplify(graph)
-    apart = by_columns(graph)
-    return rows_into_products(graph if apart is graph else simplify(apart))
+    for rewritten in (turned_products, by_columns):
+        changed = rewritten(graph)
+        graph = graph if changed is graph else simplify(changed)
+    return rows_into_products(graph)
 
 
 def lower(

@@ -127,7 +127,8 @@ def scan_cumsum(out, x, n0, n1, s0, s1, r, sr, zero):
         for j in range(n1):
             total = zero
             for k in range(r):
-                total += x[i * s0 + j * s1 + k * sr]
+                p = i * s0 + j * s1 + k * sr
+                total = x[p] if k == 0 else total + x[p]  # -0.0 stays what it is
                 out[(i * r + k) * n1 + j] = total
 
 
