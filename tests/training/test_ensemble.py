@@ -13,7 +13,7 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ExistingFileError
-from fallline.training.ensemble import member_seeds
+from fallline.training.ensemble import mean_epochs, member_seeds
 from fallline.training.prepare import prepare
 from fallline.training.settings import Settings
 from fallline.training.stepper import Stepper
@@ -144,3 +144,18 @@ def test_an_ensemble_that_no_file_can_hold_is_refused_before_it_trains(labelled:
     with pytest.raises(ArgumentError, match="which a file cannot hold"):
         fl.fit(network, labelled, ensemble=2, out=tmp_path / "run", **SETTINGS)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_member_is_asked_for_its_epochs_once() -> None:
+    run = fl.fit(fl.nn.mlp((2,), 1), (np.eye(4), np.arange(4.0)), loss="squared_error", epochs=9)
+    asked: list[Any] = []
+
+    class Member:
+        @property
+        def epochs(self) -> Any:
+            asked.append(self)
+            return run.epochs
+
+    members: Any = [Member(), Member()]
+    assert [epoch.loss for epoch in mean_epochs(members)] == run.history["loss"].tolist()
+    assert asked == members

@@ -87,13 +87,16 @@ def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:
 def mean_epochs(runs: Sequence[Run]) -> list[EpochEnded]:
     """What was told at the end of each epoch, averaged over the runs that came so far."""
     found: list[EpochEnded] = []
-    for epoch in range(max((len(run.epochs) for run in runs), default=0)):
-        those = [run.epochs[epoch] for run in runs if len(run.epochs) > epoch]
+    lowest = math.nan
+    told = [run.epochs for run in runs]  # once, for a run looks through all its events
+    for epoch in range(max(map(len, told), default=0)):
+        those = [epochs[epoch] for epochs in told if len(epochs) > epoch]
         held = [event.validation_loss for event in those if event.validation_loss is not None]
         loss, validation_loss = _mean([event.loss for event in those]), _mean(held) if held else None
         score = loss if validation_loss is None else validation_loss
         metrics = {name: _mean([event.metrics[name] for event in those]) for name in those[0].metrics}
-        best = all(score < (e.loss if e.validation_loss is None else e.validation_loss) for e in found)
+        best = not found or score < lowest
+        lowest = float(np.minimum(lowest, score)) if found else score
         found.append(
             replace(
                 those[0],
