@@ -18,7 +18,7 @@ def source(function, *arrays):
     return "".join(one.source for one in lower(prepared(graph)).instructions)
 
 
-@pytest.mark.parametrize("shape", [(16, 16), (16, 33), (17, 64), (50, 31), (100, 200)], ids=str)
+@pytest.mark.parametrize("shape", [(16, 16), (16, 33), (17, 64), (50, 31), (100, 200), (128, 131)], ids=str)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_transposed_operand_is_read_in_tiles(shape, threads, monkeypatch):
     monkeypatch.setattr(emit, "FAR", 0)

@@ -17,7 +17,7 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.program import costs
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
-from fallline.program.kernels.elementwise import Chain, Step
+from fallline.program.kernels.elementwise import CLOSE, SHARED, TILE, Chain, Step
 from fallline.program.kernels.elementwise import source_of as chain_source
 from fallline.program.layout import Ref, Shape, collapse, row_major
 
@@ -53,10 +53,13 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
     return sizes, strides
 
 
-def is_tiled(sizes: Shape, strides: list[Shape]) -> bool:
-    """Does an operand lie the other way than the inner loop goes, so that each element is on another cache line?"""
-    turned = any(s[1] == 1 and s[2] not in (0, 1) for s in strides)
-    return turned and min(sizes[1:]) >= FEWEST and sizes[1] * sizes[2] > FAR
+def tile_of(sizes: Shape, strides: list[Shape], items: list[int]) -> tuple[int, int] | None:
+    """The tiles to go in, where an operand lies the other way than the inner loop goes, so that each element is on
+    another cache line; items: bytes of an element of each operand."""
+    turned = [s[2] * item for s, item in zip(strides, items, strict=True) if s[1] == 1 and s[2] not in (0, 1)]
+    if not turned or min(sizes[1:]) < FEWEST or sizes[1] * sizes[2] <= FAR:
+        return None
+    return TILE[0], CLOSE if any(apart % SHARED == 0 for apart in turned) else TILE[1]
 
 
 def chain(
@@ -73,7 +76,7 @@ def chain(
         tuple((str(ref.dtype), p) for ref, p in zip(inputs, patterns[len(outputs) :], strict=True)),
         steps,
         tuple((r, str(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
-        is_tiled(sizes, strides),
+        tile_of(sizes, strides, [ref.dtype.itemsize for ref in (*outputs, *inputs)]),
     )
     words = (*sizes, *(s for stride in strides for s in stride), 0)
     name = "+".join(step.op for step in steps)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 # How an operand is walked in the inner loop: c = one after the other, b = the same element again, s = by a stride.
 PATTERNS = "cbs"
 # A tile of rows and columns whose cache lines are near until all of each is used, whichever way it lies.
-TILE = 16, 32
+TILE = 32, 128
+# Where rows are so many bytes apart, or a multiple, their lines share few sets of a cache, which hold fewer of them.
+CLOSE, SHARED = 32, 1024
 # Bytes of an element of every dtype that kernels compute with.
 DTYPES = {"float32": 4, "float64": 8, "bool": 1,
           **{f"{kind}int{8 * size}": size for kind in ("", "u") for size in (1, 2, 4, 8)}}  # fmt: skip
@@ -27,13 +29,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """inputs: (dtype, pattern); outputs: (step result, dtype, pattern). tiled: goes through the two inner loops in
-    tiles, where an operand's elements lie side by side along the outer one of them."""
+    """inputs: (dtype, pattern); outputs: (step result, dtype, pattern). tile: rows and columns of the
+    tiles in which the two inner loops go, where an operand's elements lie side by side along the outer one of them."""
 
     inputs: tuple[tuple[str, str], ...]
     steps: tuple[Step, ...]
     outputs: tuple[tuple[str, str, str], ...]
-    tiled: bool = False
+    tile: tuple[int, int] | None = None
 
 
 def _expression(step: Step, number: int) -> str:
@@ -49,12 +51,15 @@ def _index(pattern: str, stride: str) -> str:
     return {"c": "k", "b": "0", "s": f"k * {stride}"}[pattern]
 
 
-_LOOPS = {
-    False: ["    for i in range(d0):", "        for j in range(d1):"],
-    True: ["    for i in range(d0):", f"        for r in range(0, d1, {TILE[0]}):",
-           f"            for c in range(0, n, {TILE[1]}):",
-           f"                for j in range(r, min(r + {TILE[0]}, d1)):"],
-}  # fmt: skip
+def _loops(tile: tuple[int, int] | None) -> list[str]:
+    if tile is None:
+        return ["    for i in range(d0):", "        for j in range(d1):"]
+    return [
+        "    for i in range(d0):",
+        f"        for r in range(0, d1, {tile[0]}):",
+        f"            for c in range(0, n, {tile[1]}):",
+        f"                for j in range(r, min(r + {tile[0]}, d1)):",
+    ]
 
 
 def source_of(chain: Chain) -> str:
@@ -86,8 +91,8 @@ def source_of(chain: Chain) -> str:
         # A stride that is no sum makes the compiler write vector code for a stride of 1 only, which this is not.
         inner = f"w[{at + 2}] + w[{4 * total + 3}]" if patterns[i] == "s" else f"w[{at + 2}]"
         lines.append(f"    {name}, {name}_0, {name}_1, {name}_2 = w[{i}], w[{at}], w[{at + 1}], {inner}")
-    lines += _LOOPS[chain.tiled]
-    deep = " " * (20 if chain.tiled else 12)
+    lines += _loops(chain.tile)
+    deep = " " * (20 if chain.tile else 12)
     for name, item in zip(names, sizes, strict=True):
         lines.append(f"{deep}p{name} = {name} + (i * {name}_0 + j * {name}_1) * {item}")
 
@@ -96,7 +101,7 @@ def source_of(chain: Chain) -> str:
         return f"x{j} = {value} != 0" if dtype == "bool" else f"x{j} = {value}"
 
     lines += [deep + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p == "b"]
-    lines.append(f"{deep}for k in range({f'c, min(c + {TILE[1]}, n)' if chain.tiled else 'n'}):")
+    lines.append(f"{deep}for k in range({f'c, min(c + {chain.tile[1]}, n)' if chain.tile else 'n'}):")
     deep += "    "
     lines += [deep + read(j, dtype, p) for j, (dtype, p) in enumerate(chain.inputs) if p != "b"]
     lines += [f"{deep}t{i} = {_expression(step, i)}" for i, step in enumerate(chain.steps)]
