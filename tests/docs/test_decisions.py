@@ -12,9 +12,8 @@ RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
 PARTS = ["The question", "What we chose", "What it rests on", "What else was tried", "What would change it"]
 
 
-def test_no_number_is_given_twice() -> None:
-    numbers = [record.name[:4] for record in RECORDS]
-    assert len({*numbers}) == len(numbers)
+def test_records_are_numbered_without_gaps() -> None:
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)

@@ -15,6 +15,9 @@ import fallline as fl
 from fallline.ops import supported
 from fallline.program import reference
 
+# NumPy 2.5 calls np.fix outdated; it stays NumPy's, and ours.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+
 INDEX = np.array([[0, 2, 1, 0], [1, 1, 2, 2]])
 MASK = np.array([True, False, True])
 

@@ -25,13 +25,20 @@ from fallline.ops.view import reshape
 MOST = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Literal:
     """condition: a node of booleans that broadcasts to the gradient; an element may be other than 0 where it holds, or,
     with holds=False, where it does not."""
 
     condition: Node
     holds: bool = True
+
+    # A condition is the same node or another one: `==` of two nodes is a node of its own.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Literal) and self.condition is other.condition and self.holds == other.holds
+
+    def __hash__(self) -> int:
+        return hash((self.condition, self.holds))
 
 
 # Everything that has to be so for an element to be other than zero; nothing: all may be.
