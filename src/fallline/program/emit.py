@@ -29,6 +29,8 @@ INLINE_LOOPS = 3  # loops of a chain kernel
 SHORT_LOOP, IN_CACHE = 8, 4096
 # Rows and columns, and elements, that are worth going through in tiles.
 FEWEST, FAR = 16, 1 << 16
+# The cache lines of so many columns do not stay near until the next row; those of fewer do, and need no tiles.
+LONG = 4096
 
 
 def pad(values: Shape, length: int, filler: int) -> Shape:
@@ -59,7 +61,9 @@ def tile_of(sizes: Shape, strides: list[Shape], items: list[int]) -> tuple[int, 
     turned = [s[2] * item for s, item in zip(strides, items, strict=True) if s[1] == 1 and s[2] not in (0, 1)]
     if not turned or min(sizes[1:]) < FEWEST or sizes[1] * sizes[2] <= FAR:
         return None
-    return TILE[0], CLOSE if any(apart % SHARED == 0 for apart in turned) else TILE[1]
+    if any(apart % SHARED == 0 for apart in turned):
+        return TILE[0], CLOSE
+    return TILE if sizes[2] >= LONG else None
 
 
 def chain(
@@ -79,7 +83,7 @@ def chain(
         tile_of(sizes, strides, [ref.dtype.itemsize for ref in (*outputs, *inputs)]),
     )
     words = (*sizes, *(s for stride in strides for s in stride), 0)
-    name = "+".join(step.op for step in steps)
+    name = "+".join(step.op for step in steps) or "copy"
     operands = tuple(ref.viewed(sizes, s) for ref, s in zip([*outputs, *inputs], strides, strict=True))
     split = along(sizes, (0,) * len(operands))
     work = (
@@ -124,7 +128,10 @@ def along(sizes: Shape, axes: tuple[int | None, ...]) -> Split | None:
 
 
 def copy(out: Ref, x: Ref, where: Where = NOWHERE) -> Instruction:
-    """Element by element over any strides."""
+    """Element by element over any strides; a large transposed operand in tiles, as a chain of no ops."""
+    loops = chain_loops(out.shape, [out, x]) if out.dtype == x.dtype else None
+    if loops is not None and tile_of(*loops, [out.dtype.itemsize, x.dtype.itemsize]) is not None:
+        return chain((), ["x0"], [out], [x], where)
     sizes, (so, sx) = collapse(out.shape, [out.strides, x.strides])
     if len(sizes) > COPY_LOOPS:
         raise ProgramError(f"an array with {len(sizes)} axes that do not merge cannot be copied by the machine")
