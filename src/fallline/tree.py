@@ -56,7 +56,20 @@ def items(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
 
 
 def leaves(tree: Tree) -> list[Leaf]:
-    return [leaf for _, leaf in items(tree)]
+    found: list[Leaf] = []
+    _collect(tree, found)
+    return found
+
+
+_CONTAINERS = (dict, list, tuple)
+
+
+def _collect(tree: Tree, found: list[Leaf]) -> None:
+    if isinstance(tree, _CONTAINERS):
+        for _, child in children(tree) or ():
+            _collect(child, found)
+    elif tree is not None:
+        found.append(tree)
 
 
 def flatten(tree: Tree, found: list[Leaf], form: list[Hashable]) -> None:

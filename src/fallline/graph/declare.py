@@ -3,6 +3,7 @@
 They give an op its kind and, with it, its shape rule and how its arguments become nodes. They know no single op.
 """
 
+import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from fallline.errors import ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import DType, Node, as_node, constant, numbers_of
 from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
 from fallline.graph.where import here
+
+
+Lift = Callable[..., tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,15 @@ def made(*nodes: Node) -> str:
     return "".join(f"\n  {list(node.shape)}: {node.op.name} from {node.where}" for node in nodes)
 
 
+broadcast_shapes = functools.lru_cache(maxsize=4096)(np.broadcast_shapes)
+
+
 def broadcast(name: str, nodes: tuple[Node, ...]) -> Shape:
     shapes = [node.shape for node in nodes if node.shape]
     if not shapes or all(shape == shapes[0] for shape in shapes):
         return shapes[0] if shapes else ()
     try:
-        return np.broadcast_shapes(*(node.shape for node in nodes))
+        return broadcast_shapes(*[node.shape for node in nodes])
     except ValueError:
         seen = " and ".join(str(list(node.shape)) for node in nodes)
         raise ShapeError(f"{name}: shapes {seen} do not broadcast together{made(*nodes)}\n  at {here()}") from None
@@ -110,6 +117,15 @@ def broadcast(name: str, nodes: tuple[Node, ...]) -> Shape:
 
 def _described(function: Callable[..., Any]) -> str:
     return (function.__doc__ or "").strip()
+
+
+_KEEPING: set[Lift] = set()
+
+
+def keeps_floats(lift: Lift) -> Lift:
+    """Declare that this way of making arguments nodes does nothing to floats of one dtype and numbers beside them."""
+    _KEEPING.add(lift)
+    return lift
 
 
 def elementwise(
@@ -120,13 +136,14 @@ def elementwise(
     named: tuple[str, ...] = (),
     result: str = "same",
     scalar: Callable[..., Any] | None = None,
-    lift: Callable[..., tuple[Any, ...]] | None = None,
+    lift: Lift | None = None,
     **facts: Any,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declare an op on each element: shapes broadcast, input dtypes are made equal.
 
     result: "same" keeps the common dtype, "float" turns integers to float64 first, "bool" is a comparison's.
     scalar: the same on one number in plain arithmetic, which kernels compile; left out, they compile the meaning.
+    lift: other than the promotion to a common dtype; one that takes floats of one dtype as they are is `keeps_floats`.
     """
 
     def declare(function: Callable[..., Any]) -> Op:
@@ -140,7 +157,8 @@ def elementwise(
             return broadcast(name, inputs), np.dtype(bool) if result == "bool" else inputs[-1].dtype
 
         doc = _described(function)
-        op = Op(name, Kind.ELEMENTWISE, doc, function, infer, grad, domain, scalar, lift or promote, facts)
+        floats = ("bool" if result == "bool" else "same") if lift is None or lift in _KEEPING else ""
+        op = Op(name, Kind.ELEMENTWISE, doc, function, infer, grad, domain, scalar, lift or promote, facts, floats)
         return register(op, numpy, named)
 
     return declare
@@ -154,7 +172,7 @@ def primitive(
     domain: Any = None,
     numpy: tuple[Callable[..., Any], ...] = (),
     named: tuple[str, ...] = (),
-    lift: Callable[..., tuple[Any, ...]] | None = None,
+    lift: Lift | None = None,
     **facts: Any,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declare an op of any other kind with its own shape rule.
@@ -215,5 +233,5 @@ def composite(
 
 __all__ = [
     "NAMED", "POSITIVE", "REAL", "SMOOTH_OFF_ZERO", "Domain", "Kind", "as_node", "axes_of", "cast_to", "common_dtype",
-    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "primitive", "reduced", "reduction",
+    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "keeps_floats", "primitive", "reduced", "reduction",
 ]  # fmt: skip

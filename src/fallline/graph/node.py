@@ -4,6 +4,7 @@ Knows the Op record, but no single op beyond the two sources, inputs and constan
 """
 
 import itertools
+import operator
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -67,9 +68,10 @@ def check_dtype(dtype: DType, what: str = "traced computations") -> None:
 
 def new_input(shape: Sequence[int], dtype: Any, name: str = "") -> Node:
     """A source whose value is given when the graph runs."""
-    dtype = np.dtype(dtype).newbyteorder("=")
+    dtype = np.dtype(dtype)
     check_dtype(dtype)
-    return Node(INPUT, (), {"name": name}, tuple(int(n) for n in shape), dtype, here())
+    # In this machine's byte order, and the one object that NumPy has for it: rules compare with `is` first.
+    return Node(INPUT, (), {"name": name}, tuple([int(n) for n in shape]), np.dtype(dtype.type), here())
 
 
 def numbers_of(value: Any) -> Array:
@@ -115,30 +117,66 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     return Node(op, inputs, attrs, shape, dtype, here())
 
 
-def apply(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+def of_floats(op: Op, args: tuple[Any, ...]) -> Node | None:
+    """A node for floats of one dtype and shape, and numbers beside them: most often. None where the rules are to say."""
+    dtype: Any = None
+    shape: Shape = ()
+    for arg in args:
+        kind = type(arg)
+        if kind is Node or kind is np.ndarray:
+            if dtype is None:
+                dtype, shape = arg.dtype, arg.shape
+            elif arg.dtype is not dtype:
+                return None
+            elif arg.shape != shape:
+                if shape and arg.shape:
+                    return None
+                shape = shape or arg.shape
+        elif kind is not float and kind is not int:
+            return None
+    if dtype is not _FLOAT64 and dtype is not _FLOAT32:
+        return None
+    where = here()
+    inputs = []
+    for arg in args:
+        if type(arg) is not Node:
+            value = np.asarray(arg, dtype)
+            arg = Node(CONSTANT, (), {"value": value}, value.shape, dtype, where)
+        inputs.append(arg)
+    return Node(op, tuple(inputs), {}, shape, _BOOL if op.floats == "bool" else dtype, where)
+
+
+_FLOAT32, _FLOAT64, _BOOL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(bool)
+
+
+def apply(op: Op, /, *args: Any, **attrs: Any) -> Any:
     """What calling an op does: a node where an argument is one, else the value."""
     try:
         for arg in args:
             if type(arg) is Node:
                 break
         else:
-            if is_users(sys._getframe(2)):
+            if is_users(sys._getframe(1)):
                 args = tuple(real(arg, f"fallline.ops.{op.name}: an argument") for arg in args)
             return op.meaning(*args, **attrs)
         least, most = op.arrays
         if not least <= len(args) <= most:
             raise TypeError(f"it takes {most} arrays, got {len(args)}")
+        if op.floats and not attrs:
+            node = of_floats(op, args)
+            if node is not None:
+                return node
         inputs = op.lift(*args) if op.lift is not None else tuple([as_node(arg) for arg in args])
         return make(op, inputs, attrs)
     except (FalllineError, Warning, FloatingPointError):
         raise
     except Exception as error:
-        if not is_users(sys._getframe(2)):
+        if not is_users(sys._getframe(1)):
             raise  # whoever of ours called it knows what the user asked for
         raise misused(op, f"fallline.ops.{op.name}", args, attrs, error) from error
 
 
-Op.apply = staticmethod(apply)
+Op.__call__ = apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +194,9 @@ class Graph:
         return text(self)
 
 
+_in_order = operator.attrgetter("serial")
+
+
 def reachable(outputs: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes these outputs are computed from, themselves included, in an order they can run in."""
     seen: set[Node] = set()
@@ -165,7 +206,7 @@ def reachable(outputs: Sequence[Node]) -> tuple[Node, ...]:
         if node not in seen:
             seen.add(node)
             stack.extend(node.inputs)
-    return tuple(sorted(seen, key=lambda node: node.serial))
+    return tuple(sorted(seen, key=_in_order))
 
 
 def evaluate(graph: Graph, values: Sequence[Array], run: Callable[[Node, list[Array]], Array]) -> list[Array]:

@@ -51,18 +51,16 @@ class Op:
     scalar: Callable[..., Any] | None = None  # an element's result as plain arithmetic, where faster than the meaning
     lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
     facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
+    floats: str = ""  # of floats of one dtype, taken as they are: "same" or "bool", what comes out; "": ask the rules
 
     arrays: tuple[int, float] = field(init=False)  # how many it takes at least and at most
 
-    apply: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
+    __call__: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
 
     def __post_init__(self) -> None:
         code, defaults = self.meaning.__code__, self.meaning.__defaults__ or ()
         most = math.inf if code.co_flags & inspect.CO_VARARGS else code.co_argcount
         object.__setattr__(self, "arrays", (code.co_argcount - len(defaults), most))
-
-    def __call__(self, *args: Any, **attrs: Any) -> Any:
-        return Op.apply(self, args, attrs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -110,9 +110,15 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
+@functools.cache
+def spelt(ufunc: Any) -> str:
+    """How the user writes a ufunc of NumPy's."""
+    return f"np.{ufunc.__name__}"
+
+
 def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if method == "__call__" and not kwargs and ufunc in NUMPY:
-        return call(NUMPY[ufunc], f"np.{ufunc.__name__}", inputs, kwargs)
+        return call(NUMPY[ufunc], spelt(ufunc), inputs, kwargs)
     out = kwargs.pop("out", (None,))
     if any(target is not None for target in out):
         target = out[0]
@@ -196,20 +202,24 @@ _METHODS = (
 _MASKED = "a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)"
 
 
-def _operator(ufunc: Any, name: str, swapped: bool) -> Callable[[Any, Any], Any]:
-    """An operator between traced values and plain numbers, which need none of NumPy's own dispatch."""
-    otherwise = getattr(NDArrayOperatorsMixin, name)
+def _operator(ufunc: Any, name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
+    """An operator between traced values and numbers or arrays, which need none of NumPy's own dispatch."""
+    otherwise, original = getattr(NDArrayOperatorsMixin, name), spelt(ufunc)
 
     def operator(self: Any, other: Any) -> Any:
-        if type(other) is type(self) or type(other) in (int, float):
-            inputs = (other, self) if swapped else (self, other)
-            return call(NUMPY[ufunc], f"np.{ufunc.__name__}", inputs, {})
+        if type(other) is type(self) or type(other) in _BESIDE:
+            return call(NUMPY[ufunc], original, (other, self) if swapped else (self, other), {})
         return otherwise(self, other)
 
     return operator
 
 
-_OPERATORS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul}
+_BESIDE = (float, int, np.ndarray)
+_OPERATORS = {
+    **{"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul},
+    "pow": np.power,
+}
+_COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
 
 
 class NumpyProtocol(NDArrayOperatorsMixin):
@@ -288,6 +298,9 @@ class NumpyProtocol(NDArrayOperatorsMixin):
     def __deepcopy__(self, memo: Any) -> Any:
         return self
 
+    def __neg__(self) -> Any:
+        return call(NUMPY[np.negative], "np.negative", (self,), {})
+
     def __bool__(self) -> bool:
         refuse(
             f"a branch on a traced value ({self!r}): its number is not known yet",
@@ -348,7 +361,7 @@ class NumpyProtocol(NDArrayOperatorsMixin):
 
     if not TYPE_CHECKING:
         locals().update({name: _method(getattr(np, name)) for name in _METHODS})
-        locals().update({f"__{name}__": _operator(of, f"__{name}__", False) for name, of in _OPERATORS.items()})
+        locals().update({f"__{name}__": _operator(of, f"__{name}__") for name, of in (_OPERATORS | _COMPARISONS).items()})
         locals().update({f"__r{name}__": _operator(of, f"__r{name}__", True) for name, of in _OPERATORS.items()})
 
     def __getattr__(self, name: str) -> Any:

@@ -26,7 +26,9 @@ def in_progress() -> bool:
 
 
 def input_like(array: Any, name: str = "") -> Node:
-    return new_input(np.shape(array), array.dtype if isinstance(array, Node) else np.asarray(array).dtype, name)
+    if type(array) is not Node and type(array) is not np.ndarray:
+        array = np.asarray(array)
+    return new_input(array.shape, array.dtype, name)
 
 
 def as_output(value: Any, function: Callable[..., Any] | None = None) -> Node:
@@ -41,7 +43,7 @@ def as_output(value: Any, function: Callable[..., Any] | None = None) -> Node:
 
 
 def _as_outputs(result: Any, function: Callable[..., Any]) -> Any:
-    parts = None if result is None else tree.children(result)
+    parts = None if result is None or type(result) is Node else tree.children(result)
     if parts is None:
         return as_output(result, function)
     return tree.rebuild(result, [_as_outputs(part, function) for _, part in parts])
@@ -50,7 +52,10 @@ def _as_outputs(result: Any, function: Callable[..., Any]) -> Any:
 def check_no_strays(outputs: Sequence[Node]) -> None:
     """Raise if the outputs are computed from an input of a trace that is over."""
     known = frozenset[Node]().union(*_open.get())
-    used = [(value, node) for node in reachable(outputs) for value in node.inputs]
+    nodes = reachable(outputs)
+    if all([node in known for node in nodes if node.op is INPUT]):
+        return
+    used = [(value, node) for node in nodes for value in node.inputs]
     for stray, user in (*used, *((output, output) for output in outputs)):
         if stray.op is INPUT and stray not in known:
             raise TraceError(
@@ -76,7 +81,8 @@ def _traced(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph
     token = _open.set((*_open.get(), frozenset(inputs)))
     try:
         outputs = _as_outputs(function(*inputs), function)
-        check_no_strays(tree.leaves(outputs))
+        leaves = tuple(tree.leaves(outputs))
+        check_no_strays(leaves)
     except ValueError as error:
         # NumPy wraps our refusal to become a number when a traced value is assigned to an element of an array.
         if isinstance(error.__cause__ or error.__context__, TraceError):
@@ -87,4 +93,4 @@ def _traced(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph
         raise
     finally:
         _open.reset(token)
-    return Graph(tuple(inputs), tuple(tree.leaves(outputs))), outputs
+    return Graph(tuple(inputs), leaves), outputs

@@ -19,6 +19,7 @@ from fallline.graph.declare import (
     common_dtype,
     composite,
     elementwise,
+    keeps_floats,
 )
 from fallline.graph.node import Node, has
 from fallline.graph.protocol import refuse
@@ -33,6 +34,7 @@ def add(a, b):
     return a + b
 
 
+@keeps_floats
 def with_differences(*args):
     """Of one dtype, which is not that of masks: NumPy subtracts no booleans."""
     dtype = common_dtype(args)
@@ -98,6 +100,7 @@ def negative(x):
     return -x
 
 
+@keeps_floats
 def numbers(*args):
     """Of one dtype, booleans as small integers: NumPy divides no booleans, and raises none to a power."""
     dtype = common_dtype(args)
@@ -241,6 +244,7 @@ def minimum(a, b):
     return np.minimum(a, b)
 
 
+@keeps_floats
 def comparable(a, b):
     """Two values of one dtype in the order of the given ones: whole numbers are compared exactly, as in NumPy."""
     a, b = _in_reach(a, b), _in_reach(b, a)

@@ -1,5 +1,7 @@
 """The matrix product, the one contraction: batched, of equal batch axes. dot and einsum are composites of it."""
 
+import math
+
 import numpy as np
 
 from fallline.errors import ShapeError
@@ -60,7 +62,7 @@ def matmul(a, b):
     b = reshape(b, shape=(*b.shape, 1)) if column else b
     if len(a.shape) > 2 and len(b.shape) == 2 and a.shape[-1] == b.shape[0]:
         # One product of many rows is faster than many products of few.
-        y = contract(reshape(a, shape=(int(np.prod(a.shape[:-1])), a.shape[-1])), b)
+        y = contract(reshape(a, shape=(math.prod(a.shape[:-1]), a.shape[-1])), b)
         y = reshape(y, shape=(*a.shape[:-1], b.shape[-1]))
     else:
         try:

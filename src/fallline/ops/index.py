@@ -14,7 +14,7 @@ from fallline.ops.arithmetic import maximum, minimum, where
 from fallline.ops.division import remainder
 from fallline.ops.layout import moveaxis, ravel, reshaped, transposed
 from fallline.ops.pick import gather
-from fallline.ops.view import slice_
+from fallline.ops.view import reshape, slice_
 
 
 def outside(position, n, axis):
@@ -75,12 +75,20 @@ def _parts(x, index):
     return parts
 
 
+def _plain_parts(x, index):
+    """The same where the index is whole numbers and slices, as it most often is; else None."""
+    given = index if type(index) is tuple else (index,)
+    if len(given) > len(x.shape) or not all([type(part) is int or type(part) is slice for part in given]):
+        return None
+    return [*given, *[slice(None)] * (len(x.shape) - len(given))]
+
+
 @composite(named=("getitem",))
 def getitem(x, index):
     """x[index] as NumPy means it."""
     if not x.ndim and isinstance(index, np.bool_ | np.ndarray) and index.shape == () and index.dtype == bool:
         return getitem(x, None)[: int(index)]  # all of it, once or not at all
-    parts = _parts(x, index)
+    parts = _plain_parts(x, index) or _parts(x, index)
     # First what costs nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
     bounds, axis = [], 0
     for part in parts:
@@ -89,14 +97,15 @@ def getitem(x, index):
         bounds.append(_bounds(part, x.shape[axis], axis))
         axis += 1
     y = x
-    if any(bound != (0, n, 1) for bound, n in zip(bounds, x.shape, strict=True)):
+    if any([bound != (0, n, 1) for bound, n in zip(bounds, x.shape, strict=True)]):
         starts, stops, steps = (tuple(column) for column in zip(*bounds, strict=True))
         y = slice_(x, starts=starts, stops=stops, steps=steps)
-    if any(not _is_laid(part) and not _is_basic(part) for part in parts):
+    if any([not _is_laid(part) and not _is_basic(part) for part in parts]):
         return _pick(y, parts)
     sizes = iter(y.shape)
     lengths = [1 if part is None else next(sizes) for part in parts]
-    return reshaped(y, tuple(n for n, part in zip(lengths, parts, strict=True) if _is_laid(part)))
+    shape = tuple([n for n, part in zip(lengths, parts, strict=True) if _is_laid(part)])
+    return y if shape == y.shape else reshape(y, shape=shape)
 
 
 def _bounds(part, n, axis):

@@ -3,6 +3,7 @@
 All are composites of the views and joins in view.py; none computes a number.
 """
 
+import math
 import operator
 from itertools import pairwise
 
@@ -33,7 +34,7 @@ def reshaped(a, shape, order="C", copy=None):
     row_major(order, "np.reshape")
     shape = as_shape(shape)
     if shape.count(-1) == 1:
-        rest = int(np.prod([n for n in shape if n != -1], dtype=np.int64))
+        rest = math.prod([n for n in shape if n != -1])
         if rest and a.size % rest == 0:
             shape = tuple(a.size // rest if n == -1 else n for n in shape)
     if any(n < 0 for n in shape):

@@ -1,5 +1,6 @@
 """Ops that show the same elements in another form (no work at all on the machine), casts, and joins, their adjoints."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -56,7 +57,7 @@ def astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
 
 
 def _reshape_infer(x, *, shape):
-    if int(np.prod(shape, dtype=np.int64)) != x.size:
+    if math.prod(shape) != x.size:
         raise ShapeError(f"reshape: the elements of {list(x.shape)} do not fit {list(shape)}\n  at {here()}")
     return shape, x.dtype
 
@@ -85,12 +86,12 @@ def transpose(x, *, axes):
 
 
 def _slice_shape(starts, stops, steps):
-    return tuple(len(range(a, b, s)) for a, b, s in zip(starts, stops, steps, strict=True))
+    return tuple([len(range(a, b, s)) for a, b, s in zip(starts, stops, steps, strict=True)])
 
 
 def _slices(starts, stops, steps):
     # A negative stop means "run past the first element", which Python's slices write as None.
-    return tuple(slice(a, None if b < 0 else b, s) for a, b, s in zip(starts, stops, steps, strict=True))
+    return tuple([slice(a, None if b < 0 else b, s) for a, b, s in zip(starts, stops, steps, strict=True)])
 
 
 def _slice_merge(x, inner, outer):

@@ -67,7 +67,7 @@ def check_function(function: Any, name: str) -> None:
 
 def plain(results: Sequence[Array]) -> list[Any]:
     """Results as NumPy hands them out: scalars instead of arrays without axes."""
-    return [result[()] for result in results]
+    return [result if result.ndim else result[()] for result in results]
 
 
 def native(value: Any) -> Array:
@@ -78,6 +78,8 @@ def native(value: Any) -> Array:
 
 def positions(argnums: ArgNums, count: int, name: str) -> tuple[int, ...]:
     """The argument positions, counted from 0."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return (argnums,)
     try:
         given = [operator.index(i) for i in (argnums if isinstance(argnums, tuple | list) else (argnums,))]
     except TypeError:
@@ -101,6 +103,9 @@ _INSTEAD = {
 }
 
 
+_DIFFERENTIABLE = (np.dtype(np.float64), np.dtype(np.float32))
+
+
 def check_params(params: Tree, paths: Sequence[str], name: str) -> None:
     """Raise unless every leaf is a float32 or float64 array."""
     for path, leaf in zip(paths, tree.leaves(params), strict=True):
@@ -122,17 +127,21 @@ def dtype_of(leaf: Any, path: str, name: str) -> np.dtype[Any]:
 def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Recording:
     """Trace a function at the arguments that argnums names; the others stay what they are."""
     at = positions(argnums, len(args), name)
-    chosen = tuple(args[i] for i in at)
-    paths = [f"argument {i}{'.' if path else ''}{path}" for i, part in zip(at, chosen) for path, _ in tree.items(part)]
-    check_params(chosen, paths, name)
-    nested = in_progress()
+    chosen = tuple([args[i] for i in at])
     leaves = tree.leaves(chosen)
+    if not all([type(leaf) is np.ndarray and leaf.dtype in _DIFFERENTIABLE for leaf in leaves]):
+        parts = zip(at, chosen, strict=True)
+        paths = [f"argument {i}{'.' if path else ''}{path}" for i, part in parts for path, _ in tree.items(part)]
+        check_params(chosen, paths, name)
+    nested = in_progress()
     values = [] if nested else [native(leaf) for leaf in leaves]
     wrt = [ops.view.alias(as_node(leaf)) for leaf in leaves] if nested else [input_like(value) for value in values]
 
     def on_nodes(*nodes: Node) -> Any:
-        given = dict(zip(at, tree.unflatten(chosen, list(nodes)), strict=True))
-        return function(*[given.get(i, arg) for i, arg in enumerate(args)], **kwargs)
+        given = list(args)
+        for i, part in zip(at, tree.unflatten(chosen, list(nodes)), strict=True):
+            given[i] = part
+        return function(*given, **kwargs)
 
     on_nodes.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
 
