@@ -1,5 +1,6 @@
 """compile: traced once for each form, the same results as the plain function; graph_of names its inputs."""
 
+import itertools
 from collections import namedtuple
 
 import numpy as np
@@ -134,3 +135,23 @@ def test_a_compiled_function_on_several_threads_gives_the_same_bits(monkeypatch)
 def test_a_senseless_number_of_threads_is_refused_before_anything_is_traced():
     with pytest.raises(ArgumentError, match="threads is a whole number from 1"):
         fl.compile(np.tanh, threads=0)
+
+
+def test_arrays_of_another_form_than_the_call_before_get_their_own_program():
+    double = fl.compile(lambda x, *more: sum(more, x + x))
+    forms = [np.ones(3), np.ones((3, 1)), np.ones(3, np.float32), np.ones(3, ">f8"), np.arange(6.0)[::2], np.float64(2)]
+    for one, other in itertools.pairwise([*forms, *forms[::-1]]):
+        for args in ((one,), (one, other), (other,), (other,)):
+            expected = sum(args[1:], args[0] + args[0])
+            found = double(*args)
+            assert found.shape == np.shape(expected) and found.dtype == np.dtype(expected.dtype.type)
+            assert np.array_equal(found, expected)
+
+
+def test_an_array_that_lost_its_order_between_two_calls_is_read_as_it_lies():
+    x = np.arange(16.0)
+    double = fl.compile(lambda x: x + x)
+    view = x[:8]
+    first = double(view)
+    assert np.array_equal(first, view * 2) and np.array_equal(double(x[::2]), x[::2] * 2)
+    assert np.array_equal(double(view), first)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.graph.node import new_input, reachable
+from fallline.graph.node import Graph, new_input, reachable
 from fallline.graph.op import TABLE, Kind
 from fallline.graph.trace import trace
 from fallline.passes import backprop
@@ -29,7 +29,7 @@ def both_ways(function, *values):
     graph, value = trace(function, inputs)
     grads = backprop.backprop([value], inputs)
     for _ in range(2):
-        remembered = derived.value_and_gradient(value, inputs, values)
+        remembered = derived.value_and_gradient(Graph(tuple(inputs), (value,)), values)
     return remembered, call.once(type(graph)(tuple(inputs), (value, *grads)), values)
 
 

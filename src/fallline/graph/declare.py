@@ -5,7 +5,7 @@ They give an op its kind and, with it, its shape rule and how its arguments beco
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from fallline.errors import ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import DType, Node, as_node, constant, numbers_of
 from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
 from fallline.graph.where import here
-
 
 Lift = Callable[..., tuple[Any, ...]]
 
@@ -50,7 +49,7 @@ def axes_of(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    found = tuple(sorted(in_range(a, ndim) for a in given))
+    found = tuple(sorted([in_range(a, ndim) for a in given]))
     if len(set(found)) != len(found):
         raise ShapeError(f"duplicate value in axis {axis}\n  at {here()}")
     return found
@@ -67,13 +66,12 @@ def fold_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     return axes_of(None if is_whole(axis, ndim) else axis, ndim)
 
 
-def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
+def common_dtype(args: Sequence[Any], floating: bool = False) -> DType:
     """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
-    plain = (bool, int, float)
-    given = [a if type(a) in plain else _dtype_of(a) for a in args]
-    known = [a for a in given if type(a) not in plain]
+    given = [a if type(a) in _PLAIN else a.dtype if type(a) is Node else _dtype_of(a) for a in args]
+    known = [a for a in given if type(a) not in _PLAIN]
     # Most often all arrays are of one dtype; NumPy takes longer to find that out.
-    if known and known[0] in _FLOATS and all(dtype is known[0] for dtype in known):
+    if known and known[0] in _FLOATS and known.count(known[0]) == len(known):
         return known[0]
     dtype = np.result_type(*given)
     if dtype.kind not in "fiub":
@@ -81,6 +79,7 @@ def common_dtype(args: tuple[Any, ...], floating: bool = False) -> DType:
     return np.dtype(np.float64) if floating and dtype.kind != "f" else dtype
 
 
+_PLAIN = (bool, int, float)
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -93,7 +92,7 @@ def cast_to(value: Any, dtype: DType) -> Node:
     """The value as a node of this dtype."""
     if not isinstance(value, Node):
         return constant(value, dtype)
-    node: Node = value if value.dtype == dtype else TABLE["cast"](value, dtype=dtype)
+    node: Node = value if value.dtype is dtype or value.dtype == dtype else TABLE["cast"](value, dtype=dtype)
     return node
 
 
@@ -191,8 +190,8 @@ def primitive(
 def reduced(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
     """The shape left when these axes are folded."""
     if keepdims:
-        return tuple(1 if i in axes else n for i, n in enumerate(shape))
-    return tuple(n for i, n in enumerate(shape) if i not in axes)
+        return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
 def reduction(
@@ -233,5 +232,6 @@ def composite(
 
 __all__ = [
     "NAMED", "POSITIVE", "REAL", "SMOOTH_OFF_ZERO", "Domain", "Kind", "as_node", "axes_of", "cast_to", "common_dtype",
-    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "keeps_floats", "primitive", "reduced", "reduction",
+    "composite", "elementwise", "fold_axes", "in_range", "is_whole", "keeps_floats", "primitive", "reduced",
+    "reduction",
 ]  # fmt: skip

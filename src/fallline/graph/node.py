@@ -7,7 +7,7 @@ import itertools
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,10 @@ from fallline.graph.show import text
 from fallline.graph.where import Where, here
 
 DType = np.dtype[Any]
-_serial = itertools.count()
+_next_serial = itertools.count().__next__
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class Node(NumpyProtocol):
     """One value of a computation: `op` applied to `inputs`. Behaves like a NumPy array without its numbers."""
 
@@ -34,13 +34,31 @@ class Node(NumpyProtocol):
     shape: Shape
     dtype: DType
     where: Where
-    serial: int = field(default_factory=_serial.__next__)  # creation order, which is a valid order to run in
+    serial: int = field(init=False)  # creation order, which is a valid order to run in
+
+    def __init__(
+        self, op: Op, inputs: tuple["Node", ...], attrs: dict[str, Any], shape: Shape, dtype: DType, where: Where
+    ) -> None:
+        # Half of the time that the generated one takes, and making nodes is most of what tracing costs.
+        _set_op(self, op)
+        _set_inputs(self, inputs)
+        _set_attrs(self, attrs)
+        _set_shape(self, shape)
+        _set_dtype(self, dtype)
+        _set_where(self, where)
+        _set_serial(self, _next_serial())
 
     # NumPy's operators build nodes, `==` too, so identity has to serve as the hash.
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<traced {self.op.name} {self.dtype}{list(self.shape)} from {self.where}>"
+
+
+# The slots' own setters: assignment is refused, since a node is frozen.
+_set_op, _set_inputs, _set_attrs, _set_shape, _set_dtype, _set_where, _set_serial = [
+    vars(Node)[each.name].__set__ for each in fields(Node)
+]
 
 
 def _source_has_no_rule(*inputs: Any, **attrs: Any) -> Any:
@@ -118,7 +136,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 
 
 def of_floats(op: Op, args: tuple[Any, ...]) -> Node | None:
-    """A node for floats of one dtype and shape, and numbers beside them: most often. None where the rules are to say."""
+    """A node for floats of one dtype and shape with numbers beside them, as it most often is; None for all others."""
     dtype: Any = None
     shape: Shape = ()
     for arg in args:
@@ -185,10 +203,11 @@ class Graph:
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    known: tuple[Node, ...] | None = field(default=None, repr=False, compare=False)  # its nodes, if found already
 
     def nodes(self) -> tuple[Node, ...]:
         """Every node the outputs need, in creation order, inputs among them."""
-        return reachable(self.outputs)
+        return reachable(self.outputs) if self.known is None else self.known
 
     def __str__(self) -> str:
         return text(self)

@@ -215,10 +215,8 @@ def _operator(ufunc: Any, name: str, swapped: bool = False) -> Callable[[Any, An
 
 
 _BESIDE = (float, int, np.ndarray)
-_OPERATORS = {
-    **{"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul},
-    "pow": np.power,
-}
+_OPERATORS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul}
+_OPERATORS["pow"] = np.power
 _COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
 
 
@@ -361,7 +359,9 @@ class NumpyProtocol(NDArrayOperatorsMixin):
 
     if not TYPE_CHECKING:
         locals().update({name: _method(getattr(np, name)) for name in _METHODS})
-        locals().update({f"__{name}__": _operator(of, f"__{name}__") for name, of in (_OPERATORS | _COMPARISONS).items()})
+        locals().update(
+            {f"__{name}__": _operator(of, f"__{name}__") for name, of in (_OPERATORS | _COMPARISONS).items()}
+        )
         locals().update({f"__r{name}__": _operator(of, f"__r{name}__", True) for name, of in _OPERATORS.items()})
 
     def __getattr__(self, name: str) -> Any:

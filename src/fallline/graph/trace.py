@@ -49,12 +49,12 @@ def _as_outputs(result: Any, function: Callable[..., Any]) -> Any:
     return tree.rebuild(result, [_as_outputs(part, function) for _, part in parts])
 
 
-def check_no_strays(outputs: Sequence[Node]) -> None:
-    """Raise if the outputs are computed from an input of a trace that is over."""
+def check_no_strays(outputs: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes that the outputs are computed from; raise if an input of a trace that is over is among them."""
     known = frozenset[Node]().union(*_open.get())
     nodes = reachable(outputs)
-    if all([node in known for node in nodes if node.op is INPUT]):
-        return
+    if all(node in known for node in nodes if node.op is INPUT):
+        return nodes
     used = [(value, node) for node in nodes for value in node.inputs]
     for stray, user in (*used, *((output, output) for output in outputs)):
         if stray.op is INPUT and stray not in known:
@@ -62,6 +62,7 @@ def check_no_strays(outputs: Sequence[Node]) -> None:
                 f"a traced value was kept from another call: {stray!r}\n  used at {user.where}\n"
                 "  try: returning it from the traced function instead of storing it outside"
             )
+    return nodes
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Node], *, kept: bool = False) -> tuple[Graph, Any]:
@@ -82,7 +83,7 @@ def _traced(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph
     try:
         outputs = _as_outputs(function(*inputs), function)
         leaves = tuple(tree.leaves(outputs))
-        check_no_strays(leaves)
+        nodes = check_no_strays(leaves)
     except ValueError as error:
         # NumPy wraps our refusal to become a number when a traced value is assigned to an element of an array.
         if isinstance(error.__cause__ or error.__context__, TraceError):
@@ -93,4 +94,4 @@ def _traced(function: Callable[..., Any], inputs: Sequence[Node]) -> tuple[Graph
         raise
     finally:
         _open.reset(token)
-    return Graph(tuple(inputs), leaves), outputs
+    return Graph(tuple(inputs), leaves, nodes), outputs

@@ -38,9 +38,9 @@ def here() -> Where:
     forced = _forced.get()
     if forced is not None:
         return forced
-    frame = sys._getframe(1)
-    while frame.f_back is not None and is_inside(frame.f_code.co_filename):
-        frame = frame.f_back
+    frame, back = sys._getframe(1), None
+    while is_inside(frame.f_code.co_filename) and (back := frame.f_back) is not None:
+        frame = back
     return _where(frame.f_code.co_filename, frame.f_lineno, _part.get())
 
 

@@ -70,7 +70,7 @@ def matmul(a, b):
             batch = a.shape[:-2] if alike else np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         except ValueError:
             raise ShapeError(f"matmul: batch axes do not broadcast{made(a, b)}\n  at {here()}") from None
-        a, b = (x if x.shape[:-2] == batch else broadcast_to(x, shape=(*batch, *x.shape[-2:])) for x in (a, b))
+        a, b = [x if x.shape[:-2] == batch else broadcast_to(x, shape=(*batch, *x.shape[-2:])) for x in (a, b)]
         y = contract(a, b)
     if row or column:
         y = reshape(y, shape=(*y.shape[:-2], *(() if row else y.shape[-2:-1]), *(() if column else y.shape[-1:])))

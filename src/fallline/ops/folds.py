@@ -30,7 +30,7 @@ def floating(x):
 def average(a, axis=None, dtype=None, keepdims=False):
     """Arithmetic mean over axes; None means all."""
     a = floating(a) if dtype is None else cast_to(as_node(a), np.dtype(dtype))
-    count = math.prod(a.shape[i] for i in axes_of(axis, a.ndim))
+    count = math.prod([a.shape[i] for i in axes_of(axis, len(a.shape))])
     # The exact quotient for every count: a reciprocal would be rounded once more. 0 / 0 is NaN, as in NumPy.
     return total(a, axis, keepdims=keepdims) / cast_to(count, a.dtype)
 

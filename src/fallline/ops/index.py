@@ -75,12 +75,24 @@ def _parts(x, index):
     return parts
 
 
-def _plain_parts(x, index):
-    """The same where the index is whole numbers and slices, as it most often is; else None."""
+def _plain_item(x, index):
+    """x[index] where the index is whole numbers and slices, as it most often is; None where it is not."""
     given = index if type(index) is tuple else (index,)
-    if len(given) > len(x.shape) or not all([type(part) is int or type(part) is slice for part in given]):
+    if len(given) > len(x.shape) or not all(type(part) is int or type(part) is slice for part in given):
         return None
-    return [*given, *[slice(None)] * (len(x.shape) - len(given))]
+    given = [*given, *[slice(None)] * (len(x.shape) - len(given))]
+    bounds = [_bounds(part, n, axis) for axis, (part, n) in enumerate(zip(given, x.shape, strict=True))]
+    y = _sliced(x, bounds)
+    shape = tuple([n for n, part in zip(y.shape, given, strict=True) if type(part) is slice])
+    return y if shape == y.shape else reshape(y, shape=shape)
+
+
+def _sliced(x, bounds):
+    """A slice with these (start, stop, step) along the axes, or x itself where that is all of it."""
+    if bounds == [(0, n, 1) for n in x.shape]:
+        return x
+    starts, stops, steps = zip(*bounds, strict=True)
+    return slice_(x, starts=starts, stops=stops, steps=steps)
 
 
 @composite(named=("getitem",))
@@ -88,7 +100,10 @@ def getitem(x, index):
     """x[index] as NumPy means it."""
     if not x.ndim and isinstance(index, np.bool_ | np.ndarray) and index.shape == () and index.dtype == bool:
         return getitem(x, None)[: int(index)]  # all of it, once or not at all
-    parts = _plain_parts(x, index) or _parts(x, index)
+    item = _plain_item(x, index)
+    if item is not None:
+        return item
+    parts = _parts(x, index)
     # First what costs nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
     bounds, axis = [], 0
     for part in parts:
@@ -96,11 +111,8 @@ def getitem(x, index):
             continue
         bounds.append(_bounds(part, x.shape[axis], axis))
         axis += 1
-    y = x
-    if any([bound != (0, n, 1) for bound, n in zip(bounds, x.shape, strict=True)]):
-        starts, stops, steps = (tuple(column) for column in zip(*bounds, strict=True))
-        y = slice_(x, starts=starts, stops=stops, steps=steps)
-    if any([not _is_laid(part) and not _is_basic(part) for part in parts]):
+    y = _sliced(x, bounds)
+    if any(not _is_laid(part) and not _is_basic(part) for part in parts):
         return _pick(y, parts)
     sizes = iter(y.shape)
     lengths = [1 if part is None else next(sizes) for part in parts]
@@ -110,6 +122,8 @@ def getitem(x, index):
 
 def _bounds(part, n, axis):
     """(start, stop, step) along one axis, with a stop of -1 before the first element."""
+    if type(part) is int and -n <= part < n:
+        return part % n, part % n + 1, 1
     if isinstance(part, slice):
         start, stop, step = part.indices(n)
         count = len(range(start, stop, step))

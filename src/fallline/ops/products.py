@@ -19,8 +19,8 @@ from fallline.ops.reduce import total
 def _alike(*args):
     # As arrays: in products, unlike in sums, NumPy gives a plain number the dtype it has by itself.
     nodes = [as_node(a) for a in args]
-    dtype = common_dtype(tuple(nodes))
-    return tuple(cast_to(node, dtype) for node in nodes)
+    dtype = common_dtype(nodes)
+    return [cast_to(node, dtype) for node in nodes]
 
 
 @composite(numpy=(np.tensordot, np.linalg.tensordot))

@@ -49,7 +49,7 @@ _FOLDS = examples(
 )
 def sum_(x, *, axes, keepdims=False):
     """Sum over axes."""
-    return np.sum(x, axis=axes, keepdims=keepdims)
+    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # what np.sum comes to, with less around it
 
 
 def _extreme_rule(g, y, x, *, axes, keepdims=False):
@@ -61,13 +61,13 @@ def _extreme_rule(g, y, x, *, axes, keepdims=False):
 @reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself", of_two="maximum")
 def max_(x, *, axes, keepdims=False):
     """Greatest element over axes; ties share the gradient equally."""
-    return np.max(x, axis=axes, keepdims=keepdims)
+    return np.maximum.reduce(x, axis=axes, keepdims=keepdims)
 
 
 @reduction(grad=_extreme_rule, domain=_FOLDS, of_one="itself", of_two="minimum")
 def min_(x, *, axes, keepdims=False):
     """Smallest element over axes; ties share the gradient equally."""
-    return np.min(x, axis=axes, keepdims=keepdims)
+    return np.minimum.reduce(x, axis=axes, keepdims=keepdims)
 
 
 _FOLD_ONE = examples(
@@ -138,12 +138,15 @@ def argsort(x, *, axis):
     return np.argsort(x, axis=axis, kind="stable")
 
 
+_WIDE = {"i": np.dtype(np.int64), "b": np.dtype(np.int64), "u": np.dtype(np.uint64)}
+
+
 def countable(x, dtype=None):
     """What is summed or multiplied, in the dtype that is asked for; NumPy takes booleans and small integers as int64,
     unsigned ones as uint64."""
     x = x if dtype is None else cast_to(x, np.dtype(dtype))
-    wide = {"i": np.int64, "b": np.int64, "u": np.uint64}.get(x.dtype.kind)
-    return x if wide is None else cast_to(x, np.dtype(wide))
+    wide = _WIDE.get(x.dtype.kind)
+    return x if wide is None else cast_to(x, wide)
 
 
 @composite(numpy=(np.sum,))

@@ -49,13 +49,15 @@ def power(a, b):
     return np.power(a, b) if a.dtype.kind == "f" else power_of_integers(a, b)
 
 
+_CHEAP = {1: lambda x: x, 2: squared, 3: lambda x: x * squared(x), 4: lambda x: squared(squared(x)),
+          0.5: sqrt, -1: lambda x: 1 / x, -2: lambda x: 1 / squared(x)}  # fmt: skip
+
+
 @composite(numpy=(np.power,))
 def power_of(a, b):
     """a ** b, with the exponents people write most as cheaper ops of the same value."""
-    cheap = {1: lambda x: x, 2: squared, 3: lambda x: x * squared(x), 4: lambda x: squared(squared(x)),
-             0.5: sqrt, -1: lambda x: 1 / x, -2: lambda x: 1 / squared(x)}  # fmt: skip
-    if isinstance(a, Node) and a.dtype.kind == "f" and type(b) in (int, float) and b in cheap:
-        return cheap[b](a)
+    if isinstance(a, Node) and a.dtype.kind == "f" and type(b) in (int, float) and b in _CHEAP:
+        return _CHEAP[b](a)
     if common_dtype((a, b)).kind != "f" and not isinstance(b, Node) and np.any(np.asarray(b) < 0):
         raise ArgumentError(
             f"integers to the power {b!r}: a negative exponent makes fractions\n  at {here()}\n  try: np.float_power"

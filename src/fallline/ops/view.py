@@ -68,7 +68,7 @@ def _reshape_infer(x, *, shape):
            same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer)  # fmt: skip
 def reshape(x, *, shape):
     """The elements in row-major order under another shape."""
-    return np.reshape(x, shape)
+    return x.reshape(shape) if type(x) is np.ndarray else np.reshape(x, shape)
 
 
 @primitive(
@@ -82,7 +82,7 @@ def reshape(x, *, shape):
 )
 def transpose(x, *, axes):
     """The axes in another order."""
-    return np.transpose(x, axes)
+    return x.transpose(axes) if type(x) is np.ndarray else np.transpose(x, axes)
 
 
 def _slice_shape(starts, stops, steps):

@@ -40,6 +40,11 @@ def fits(value: Any, node: Node) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == node.dtype and value.flags.c_contiguous
 
 
+def laid(value: Any, node: Node) -> Array:
+    """The value as it can be read: itself if it fits."""
+    return value if fits(value, node) else np.asarray(value, node.dtype, order="C")
+
+
 class Call:
     """A program that is fed new arrays at every call; inputs that lie right are read where they are."""
 
@@ -53,20 +58,18 @@ class Call:
         if len(values) != len(inputs):
             raise GraphError(f"the graph takes {len(inputs)} inputs, got {len(values)}")
         with self.lock:
-            known = [] if self.program is None else self.program.arrays
-            arrays = [
-                v if (known and v is known[i]) or fits(v, inputs[i]) else np.asarray(v, inputs[i].dtype, order="C")
-                for i, v in enumerate(values)
-            ]
-            if self.program is None:
-                self.program = Program(lower(prepared(self.graph)), arrays, threads=self.threads, hand_out=True)
+            program = self.program
+            if program is None:
+                arrays = [laid(value, node) for value, node in zip(values, inputs, strict=True)]
+                program = Program(lower(prepared(self.graph)), arrays, threads=self.threads, hand_out=True)
+                self.program = program
             else:
-                self.program.renew()
-                for number, array in enumerate(arrays):
-                    if array is not known[number]:
-                        self.program.rebind(number, array)
-            self.program.run()
-            return self.program.hand_out()
+                program.renew()
+                for number, known in enumerate(program.arrays):
+                    if values[number] is not known or not known.flags.c_contiguous:
+                        program.rebind(number, laid(values[number], inputs[number]))
+            program.run()
+            return program.hand_out()
 
 
 def build(graph: Graph, threads: int | None = 1) -> Callable[[Sequence[Array]], list[Array]]:

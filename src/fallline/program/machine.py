@@ -285,10 +285,10 @@ class Program:
         """
         word = self.addresses[STATUS] + NEVER_ASKED * WORD if asked is None else int(asked.ctypes.data)
         with self.lock:
-            self.status[:] = 0
+            self.status.fill(0)
             done = self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word)
             self.gave_up = done < steps and self.status[0] == 0
-        if self.status[0] == OUT_OF_RANGE:
+        if self.status.item(0) == OUT_OF_RANGE:
             raise self.out_of_range()
         return done
 

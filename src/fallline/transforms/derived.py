@@ -5,14 +5,15 @@ attributes, shapes and dtypes alone, never from numbers: constants of the trace 
 """
 
 import contextlib
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input, reachable
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.passes.backprop import backprop
 from fallline.passes.simplify import simplify
@@ -21,13 +22,11 @@ from fallline.program.call import owned
 _KEPT = 128  # forms of traces; the one unused for longest makes room
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node: its meaning over numbered values. over: numbers of values nobody reads after it."""
 
-    meaning: Callable[..., Any]
+    meaning: Callable[..., Any]  # attributes are bound to it
     inputs: tuple[int, ...]
-    attrs: dict[str, Any]
     dtype: np.dtype[Any]
     output: int
     over: tuple[int, ...]
@@ -48,12 +47,17 @@ class Steps:
         for number, value in self.known:
             every[number] = value
         with np.errstate(all="ignore"):
-            for step in self.steps:
-                value = step.meaning(*[every[i] for i in step.inputs], **step.attrs)
+            for meaning, inputs, dtype, output, over in self.steps:
+                if len(inputs) == 2:
+                    value = meaning(every[inputs[0]], every[inputs[1]])
+                elif len(inputs) == 1:
+                    value = meaning(every[inputs[0]])
+                else:
+                    value = meaning(*[every[i] for i in inputs])
                 if type(value) is not np.ndarray:
                     value = np.asarray(value)
-                every[step.output] = value if value.dtype is step.dtype else value.astype(step.dtype, copy=False)
-                for i in step.over:
+                every[output] = value if value.dtype is dtype else value.astype(dtype, copy=False)
+                for i in over:
                     every[i] = None
         return owned([every[i] for i in self.outputs], [*values, *(value for _, value in self.known)])
 
@@ -73,16 +77,17 @@ def steps_of(graph: Graph) -> Steps:
         elif node.op is not INPUT:
             over = {number[x] for x in node.inputs if last[x] is node and x not in kept and x.op is not CONSTANT}
             inputs = tuple([number[x] for x in node.inputs])
-            steps.append(Step(node.op.meaning, inputs, node.attrs, node.dtype, number[node], tuple(sorted(over))))
+            meaning = functools.partial(node.op.meaning, **node.attrs) if node.attrs else node.op.meaning
+            steps.append(Step(meaning, inputs, node.dtype, number[node], tuple(sorted(over))))
     return Steps(len(number), tuple(known), tuple(steps), tuple(number[node] for node in graph.outputs))
 
 
 _remembered: OrderedDict[Any, Steps] = OrderedDict()
 
 
-def value_and_gradient(value: Node, wrt: Sequence[Node], values: Sequence[Array]) -> list[Array]:
-    """A traced number, and its gradient in every node of `wrt`, whose numbers are `values`."""
-    nodes = reachable([value])
+def value_and_gradient(graph: Graph, values: Sequence[Array]) -> list[Array]:
+    """The one number a graph computes, and its gradient in every input, whose numbers are `values`."""
+    nodes, wrt = graph.nodes(), graph.inputs
     constants = [node for node in nodes if node.op is CONSTANT]
     try:
         key = form_of(nodes, wrt)
@@ -104,15 +109,22 @@ def value_and_gradient(value: Node, wrt: Sequence[Node], values: Sequence[Array]
 def form_of(nodes: Sequence[Node], wrt: Sequence[Node]) -> Any:
     """All that the gradient of the last node depends on, but for numbers."""
     number = {node: i for i, node in enumerate(wrt)}
-    form: list[Any] = [len(wrt), *[(node.shape, node.dtype) for node in wrt]]
+    form: list[Any] = [len(wrt)]
+    for node in wrt:
+        form += node.shape, node.dtype
     for node in nodes:
-        if node.op is not INPUT:
-            number[node] = len(number)
-            if node.op is CONSTANT:
-                form.append((node.shape, node.dtype))
-            else:
-                attrs = tuple([(name, exact(attr)) for name, attr in node.attrs.items()]) if node.attrs else ()
-                form.append((node.op, attrs, node.dtype, *[number[input_] for input_ in node.inputs]))
+        op = node.op
+        if op is INPUT:
+            continue
+        number[node] = len(number)
+        # In one row: an op begins a node, names its attributes, and whole numbers its inputs.
+        if op is CONSTANT:
+            form += op, node.shape, node.dtype
+            continue
+        form += op, node.dtype
+        form += [number[input_] for input_ in node.inputs]
+        for name, attr in node.attrs.items():
+            form += name, exact(attr)
     return tuple(form)
 
 

@@ -32,7 +32,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
         recording = record(function, argnums, args, kwargs, "value_and_grad")
         value = scalar_output(recording, function, "value_and_grad")
         if not recording.nested:
-            found = plain(value_and_gradient(value, recording.wrt, recording.values))
+            found = plain(value_and_gradient(recording.graph, recording.values))
             return tree.unflatten((0, recording.params), found)  # type: ignore[no-any-return]
         grads = backprop([value], recording.wrt)
         result: tuple[Any, Tree] = recording.finish((0, recording.params), [value, *grads])
@@ -55,7 +55,7 @@ def grad(function: Function, argnums: ArgNums = 0) -> Function:
         recording = record(function, argnums, args, kwargs, "grad")
         value = scalar_output(recording, function, "grad")
         if not recording.nested:
-            _, *found = plain(value_and_gradient(value, recording.wrt, recording.values))
+            found = plain(value_and_gradient(recording.graph, recording.values)[1:])
             return tree.unflatten(recording.params, found)
         return recording.finish(recording.params, backprop([value], recording.wrt))
 

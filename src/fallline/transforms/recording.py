@@ -36,6 +36,7 @@ class Recording:
     values: list[Array]  # their numbers; none in a nested recording, whose nodes belong to the graph outside
     outputs: Tree  # of nodes
     nested: bool
+    graph: Graph
 
     def finish(self, form: Tree, results: Sequence[Node], more: Sequence[tuple[Node, Array]] = ()) -> Tree:
         """The results in this form: numbers, or nodes where they depend on a function that is still being traced.
@@ -129,7 +130,7 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
     at = positions(argnums, len(args), name)
     chosen = tuple([args[i] for i in at])
     leaves = tree.leaves(chosen)
-    if not all([type(leaf) is np.ndarray and leaf.dtype in _DIFFERENTIABLE for leaf in leaves]):
+    if not all(type(leaf) is np.ndarray and leaf.dtype in _DIFFERENTIABLE for leaf in leaves):
         parts = zip(at, chosen, strict=True)
         paths = [f"argument {i}{'.' if path else ''}{path}" for i, part in parts for path, _ in tree.items(part)]
         check_params(chosen, paths, name)
@@ -147,11 +148,12 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
 
     try:
         with misspelt(name, args):
-            _, outputs = trace(on_nodes, wrt)
+            graph, outputs = trace(on_nodes, wrt)
     except TypeError as error:
         check_fit(error, function, args, kwargs, name)
         raise
-    return Recording(chosen if isinstance(argnums, tuple | list) else chosen[0], wrt, values, outputs, nested)
+    params = chosen[0] if type(argnums) is int or not isinstance(argnums, tuple | list) else chosen
+    return Recording(params, wrt, values, outputs, nested, graph)
 
 
 def misspelt(name: str, args: Any) -> Inside:
