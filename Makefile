@@ -1,4 +1,4 @@
-# One vocabulary for work: demo, test, check, bench, docs, clean. Each does all its set-up; a Python >= 3.11 is enough.
+# One vocabulary for work: demo, test, check, fuzz, bench, docs, clean. Each does all its set-up; a Python >= 3.11 is enough.
 
 PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -6,9 +6,9 @@ BIN := .venv/bin
 WORKERS ?= auto
 
 # NumPy and SciPy each bring an OpenBLAS with a thread per core; test workers side by side would fight over the cores.
-test check bench: export OPENBLAS_NUM_THREADS = 1
+test check fuzz bench: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test check bench peers docs format clean
+.PHONY: demo test check fuzz bench peers processors docs format clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/package.stamp          ## train on the hand-written digits, with live progress
@@ -23,6 +23,9 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_architecture.py
 
+fuzz: .venv/dev.stamp              ## a minute of random wrong calls: each has to end in an error of ours
+	$(BIN)/python tools/bad_calls.py --calls 4000 --seed 1
+
 bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
 	$(BIN)/python -m fallline.bench --write docs/benchmarks.md --readme README.md
 
@@ -30,6 +33,9 @@ peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JA
 	$(BIN)/pip install -q -e '.[bench]'
 	$(BIN)/python -m venv .venv/peers/jax-0.4.31
 	.venv/peers/jax-0.4.31/bin/pip install -q jax==0.4.31 jaxlib==0.4.31 || rm -r .venv/peers/jax-0.4.31
+
+processors: .venv/dev.stamp        ## tests and bits as on other processors: x86-64 levels, and Arm emulated (Debian; slow)
+	$(BIN)/python tools/processors.py
 
 docs: .venv/package.stamp          ## the README and the pages of docs/: what follows from sources, and what they show
 	$(BIN)/python tools/docs.py

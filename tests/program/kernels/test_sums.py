@@ -120,7 +120,9 @@ def test_products_shared_by_lanes_have_the_bits_of_one(sizes, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 13, 31, 40, 64, 100, 129, 200])
 def test_folds_across_rows_of_any_width(columns, dtype):
-    x = (np.random.default_rng(columns).normal(size=(11, columns)) * 40).astype(dtype)
+    x = np.random.default_rng(columns).normal(size=(11, columns)) * 40
+    # Processors differ in what a negative number becomes where there are none.
+    x = (abs(x) if dtype == "uint8" else x).astype(dtype)
     names = (np.max, np.min, np.argmax, np.argmin, *([] if dtype == "bool" else [np.sum]))
     for axis in (0, 1):
         got = fl.compile(lambda x, axis=axis: [f(x, axis=axis) for f in names])(x)
