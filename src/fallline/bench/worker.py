@@ -48,7 +48,7 @@ def runnable() -> bool:
     own = str(threading.get_native_id())
     for folder in Path("/proc/self/task").glob("*"):
         try:
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            state = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
         except OSError:  # the thread has ended
             continue
         if folder.name != own and state == "R":
