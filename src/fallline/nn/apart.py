@@ -1,5 +1,6 @@
 """A network predicts row by row: one in which rows meet is refused, with the layer and the line where they do."""
 
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fallline.graph.node import CONSTANT, Graph, Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.rows import NOBODY, Rows, rows_of
 from fallline.graph.trace import trace
-from fallline.nn.layer import Layer, applied
+from fallline.nn.layer import Function, Layer, applied
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -43,6 +44,17 @@ def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any
     counted = first_counted(graph, of_rows(ROWS + 1))
     if counted is not None:
         told(network, counted, "computes with the number of rows in a batch")
+
+
+def is_known(network: Layer) -> bool:
+    """Whether all layers in it are Fallline's own, of which tests show that they keep rows apart."""
+    if isinstance(network, Function) or not type(network).__module__.startswith("fallline.nn."):
+        return False
+    if not is_dataclass(network):
+        return False
+    held = [getattr(network, one.name) for one in fields(network)]
+    parts = [part for value in held for part in (value if isinstance(value, tuple) else (value,))]
+    return all(is_known(part) for part in parts if isinstance(part, Layer))
 
 
 def first_counted(graph: Graph, larger: Graph) -> Node | None:

@@ -16,7 +16,7 @@ from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCall
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
-from fallline.nn.apart import check_rows_stay_apart
+from fallline.nn.apart import check_rows_stay_apart, is_known
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.given import as_float, as_network, as_shape, classes_of_config, decoder_of, row_hint, without_link
 from fallline.nn.intake import Problems, as_numbers, check_finite
@@ -97,7 +97,8 @@ class Model(NotCalled):
                 f"the network gives {with_batch(out)}, and the loss {chosen.name} takes rows of numbers, (N, K)\n"
                 "  try: nn.Flatten() and nn.Dense(K) at its end"
             )
-        check_rows_stay_apart(layer, model.params, shape, precision)
+        if not is_known(layer):
+            check_rows_stay_apart(layer, model.params, shape, precision)
         return model
 
     @property
