@@ -112,14 +112,13 @@ def facts(event: EpochEnded) -> list[str]:
     shown = [f"loss {number(event.loss)}"]
     if event.validation_loss is not None:
         shown.append(f"validation {number(event.validation_loss)}")
-    for name, value in event.metrics.items():
-        short = name.removeprefix("validation_")
-        shown.append(
-            f"{short} {share(value)}"
-            if short in ("accuracy", "exact_match", "entry_accuracy")
-            else f"{short} {number(value)}"
-        )
+    shown += [f"{name.removeprefix('validation_')} {metric(name, value)}" for name, value in event.metrics.items()]
     return [*shown, speed(event.steps_per_second)]
+
+
+def metric(name: str, value: float) -> str:
+    """A metric's value: a share where it counts what is right, else a number."""
+    return share(value) if name.endswith(("accuracy", "exact_match")) else number(value)
 
 
 def share(value: float) -> str:

@@ -13,7 +13,7 @@ from fallline.cli.exits import let_output_go
 from fallline.cli.flags import switch
 from fallline.cli.journey import Ended, Plan
 from fallline.cli.outcome import tested
-from fallline.cli.progress import PLAIN_LINES, share, speed
+from fallline.cli.progress import PLAIN_LINES, metric, speed
 from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number, table
@@ -174,10 +174,6 @@ def facts(one: Standing) -> str:
         shown.append(f"validation {number(one.validation_loss)}")
     shown += [f"{name.removeprefix('validation_')} {metric(name, value)}" for name, value in one.metrics.items()]
     return "diverged" if one.state == "diverged" else "failed" if one.state == "failed" else "   ".join(shown)
-
-
-def metric(name: str, value: float) -> str:
-    return share(value) if name.endswith(("accuracy", "exact_match")) else number(value)
 
 
 class Changing:
