@@ -1,25 +1,40 @@
-"""Theta: how a tree of named parameters lies in one flat contiguous vector. Knows no layer."""
+"""Theta: how a tree of named parameters lies in one flat contiguous vector, and which kind each is. Knows no layer."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from fallline import tree
 from fallline.arguments import shown
-from fallline.errors import ArgumentTypeError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, nearest
 from fallline.graph.op import Array, Shape
 from fallline.ops import view
 from fallline.tree import Tree
 
+TRAINABLE, KEPT, FROZEN = KINDS = ("trainable", "kept", "frozen")
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one parameter array lies in theta."""
+    """Where one parameter array lies in theta, and how a training step treats it.
+
+    start: its first element in theta. shape: of the array. path: its name, such as "0.weight"; "" where the tree of
+        parameters is a single array.
+    kind: "trainable", moved by the optimizer; "kept", written by its layer while training (running statistics);
+        "frozen", never changed.
+    rate: factor of the learning rate. decay: factor of weight decay; by default 1 for arrays of two or more axes
+        (weights) and 0 for others (biases). Both only count where the kind is "trainable".
+    """
 
     start: int
     shape: Shape
+    path: str = ""
+    kind: str = TRAINABLE
+    rate: float = 1.0
+    decay: float = 1.0
 
     @property
     def size(self) -> int:
@@ -28,6 +43,11 @@ class Slot:
     @property
     def stop(self) -> int:
         return self.start + self.size
+
+    def of(self, theta: Any) -> Any:
+        """This slot's array, as a view of theta; of a traced theta, as a slice."""
+        piece = view.slice_(theta, starts=(self.start,), stops=(self.stop,), steps=(1,))
+        return view.reshape(piece, shape=self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +59,14 @@ class Layout:
 
     @staticmethod
     def of(params: Tree) -> "Layout":
+        """The layout of a tree of arrays, all trainable; or of slots, which keep their kind and their factors."""
         slots, start = [], 0
-        for leaf in tree.leaves(params):
-            slots.append(Slot(start, tuple(leaf.shape)))
+        for path, leaf in tree.items(params):
+            shape = tuple(leaf.shape)
+            if isinstance(leaf, Slot):
+                slots.append(replace(leaf, start=start, path=path))
+            else:
+                slots.append(Slot(start, shape, path, decay=1.0 if len(shape) > 1 else 0.0))
             start = slots[-1].stop
         return Layout(tree.unflatten(params, slots), start)
 
@@ -63,21 +88,133 @@ class Layout:
             if shape is None:
                 raise ArgumentTypeError(f"{wants}, got {shown(theta)}\n  try: model.theta; params is its tree")
             raise ShapeError(f"{wants}, got one of shape {tuple(shape)}")
-
-        def part(slot: Slot) -> Any:
-            piece = view.slice_(theta, starts=(slot.start,), stops=(slot.stop,), steps=(1,))
-            return view.reshape(piece, shape=slot.shape)
-
-        return tree.map(part, self.slots)
+        return tree.map(lambda slot: slot.of(theta), self.slots)
 
     def items(self) -> Iterator[tuple[str, Slot]]:
-        """(path, slot) pairs: ("0.weight", Slot(64, (30, 64)))."""
-        return tree.items(self.slots)
+        """(path, slot) pairs: ("0.weight", Slot(64, (30, 64), "0.weight"))."""
+        return ((slot.path, slot) for slot in tree.leaves(self.slots))
+
+    def matching(self, patterns: str | Sequence[str]) -> tuple[Slot, ...]:
+        """The slots whose path fits one of these patterns, in the order of theta.
+
+        patterns: of paths, as file names are matched: "0.weight" itself, "*.weight", "0.*", "*".
+        Errors: ArgumentError for a pattern that fits no path, with the nearest one.
+        """
+        patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        slots = tree.leaves(self.slots)
+        for pattern in patterns:
+            if not any(fnmatchcase(slot.path, pattern) for slot in slots):
+                paths = [slot.path for slot in slots]
+                raise ArgumentError(f"no parameter is called {pattern!r}{nearest(pattern, paths)}\n"
+                                    f"  known: {', '.join(paths):.400}")  # fmt: skip
+        return tuple(slot for slot in slots if any(fnmatchcase(slot.path, pattern) for pattern in patterns))
+
+    def marked(
+        self,
+        patterns: str | Sequence[str],
+        *,
+        kind: str | None = None,
+        rate: float | None = None,
+        decay: float | None = None,
+    ) -> "Layout":
+        """The same layout with another kind, or other factors, for the slots that `matching` finds; None leaves them.
+
+        Errors: ArgumentError for an unknown kind, a negative factor, or a pattern that fits nothing.
+        Example: model.layout.marked("0.*", kind="frozen")
+        """
+        if kind is not None and kind not in KINDS:
+            raise ArgumentError(f"a parameter is one of {', '.join(KINDS)}, got {kind!r}{nearest(str(kind), KINDS)}")
+        factors = {name: value for name, value in (("rate", rate), ("decay", decay)) if value is not None}
+        for name, value in factors.items():
+            if not 0 <= value < np.inf:
+                raise ArgumentError(f"the {name} of a parameter is a factor >= 0 and finite, got {value!r}")
+        changes: dict[str, Any] = {**factors, **({} if kind is None else {"kind": kind})}
+        meant = {slot.path for slot in self.matching(patterns)}
+        new = [replace(slot, **changes) if slot.path in meant else slot for slot in tree.leaves(self.slots)]
+        return replace(self, slots=tree.unflatten(self.slots, new))
+
+    @property
+    def kinds(self) -> tuple[tuple[str, float, float], ...]:
+        """(kind, rate, decay) of every slot: what tells two layouts of one network apart."""
+        return tuple((slot.kind, slot.rate, slot.decay) for slot in tree.leaves(self.slots))
+
+    def count(self, kind: str = TRAINABLE) -> int:
+        """How many elements of theta are of a kind."""
+        return sum(slot.size for slot in tree.leaves(self.slots) if slot.kind == kind)
+
+    @property
+    def trained(self) -> "Layout":
+        """The layout of the trainable slots alone, one after the other: what an optimizer sees. Itself if all are.
+
+        Its parameters are a tuple of arrays; its slots keep their paths.
+        """
+        slots = tree.leaves(self.slots)
+        if all(slot.kind == TRAINABLE for slot in slots):
+            return self
+        found, start = [], 0
+        for slot in slots:
+            if slot.kind == TRAINABLE:
+                found.append(replace(slot, start=start))
+                start += slot.size
+        return Layout(tuple(found), start)
+
+    def pack(self, theta: Any) -> Any:
+        """The trainable elements of theta, or of anything that lies like it, as one vector for `trained`."""
+        runs = self._runs()
+        if runs == [(TRAINABLE, 0, self.size)]:
+            return theta
+        return _joined([_cut(theta, start, stop) for kind, start, stop in runs if kind == TRAINABLE], theta)
+
+    def unpack(self, theta: Any, trained: Any, kept: Mapping[str, Any] = {}) -> Any:
+        """Theta after a step: trainable elements from `trained`, all others from `theta`, bit for bit.
+
+        kept: new values of kept slots by path, in their shape.
+        """
+        if self._runs() == [(TRAINABLE, 0, self.size)]:
+            return trained
+        parts, at = [], 0
+        for slot in tree.leaves(self.slots):
+            if slot.kind == TRAINABLE:
+                parts.append(_cut(trained, at, at + slot.size))
+                at += slot.size
+            elif slot.kind == KEPT and slot.path in kept:
+                parts.append(view.reshape(kept[slot.path], shape=(slot.size,)))
+            else:
+                parts.append(_cut(theta, slot.start, slot.stop))
+        return _joined(parts, theta)
+
+    def _runs(self) -> list[tuple[str, int, int]]:
+        """(kind, start, stop) of the slots, neighbours of one kind as one."""
+        runs: list[tuple[str, int, int]] = []
+        for slot in tree.leaves(self.slots):
+            kind, start = (slot.kind, slot.start)
+            if runs and runs[-1][0] == kind:
+                start = runs.pop()[1]
+            runs.append((kind, start, slot.stop))
+        return runs
 
     def decay_mask(self, dtype: Any) -> Array:
-        """1 where weight decay pulls, on arrays with two or more axes (weights); 0 elsewhere (biases)."""
-        mask = np.zeros(self.size, dtype)
+        """The factor of weight decay for each element: 1 on weights and 0 on biases, unless a slot says otherwise."""
+        return self._spread("decay", dtype)
+
+    def rates(self, dtype: Any) -> Array | None:
+        """The factor of the learning rate for each element; None where all are 1."""
+        if all(slot.rate == 1 for slot in tree.leaves(self.slots)):
+            return None
+        return self._spread("rate", dtype)
+
+    def _spread(self, name: str, dtype: Any) -> Array:
+        factors = np.zeros(self.size, dtype)
         for _, slot in self.items():
-            if len(slot.shape) > 1:
-                mask[slot.start : slot.stop] = 1
-        return mask
+            factors[slot.start : slot.stop] = getattr(slot, name)
+        return factors
+
+
+def _cut(vector: Any, start: int, stop: int) -> Any:
+    return view.slice_(vector, starts=(start,), stops=(stop,), steps=(1,))
+
+
+def _joined(parts: list[Any], like: Any) -> Any:
+    """Vectors one after the other; no parts give a vector of no elements."""
+    parts = parts or [_cut(like, 0, 0)]
+    return parts[0] if len(parts) == 1 else view.join(*parts, axis=0)
