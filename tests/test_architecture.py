@@ -23,6 +23,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("arrays",),
     ("arguments",),
     ("config", "ranges", "tree"),
+    ("source",),
     ("graph",),
     ("ops",),
     ("passes",),

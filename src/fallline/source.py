@@ -1,0 +1,87 @@
+"""Source: rows of named arrays that are read a few at a time. Arrays in memory are one; a file may be another.
+
+Names are "x", or "x.image", "x.age" ... where a row has several inputs, "y", and "weight" where rows have weights.
+Knows no files, no models and no training.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from fallline import tree
+from fallline.arrays import Array
+from fallline.errors import DataError
+from fallline.tree import Tree
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of one row under one name. shape: () for one number."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Rows of named arrays.
+
+    rows: how many there are. form: by name, the form of one row.
+    """
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def form(self) -> Mapping[str, Form]: ...
+
+    def read(self, rows: Array, into: Mapping[str, Array]) -> None:
+        """Write row rows[i] of every name in `into` to into[name][i].
+
+        rows: int64, each in 0 .. self.rows - 1, in any order and as often as wanted. into: arrays of
+        len(rows) rows, C-contiguous, of the dtype that `form` tells.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Arrays:
+    """The Source whose rows lie in memory, or are mapped there: arrays by name, (rows, *shape), never copied.
+
+    Errors: DataError where there is no array, or their numbers of rows differ.
+    Example: Arrays({"x": x, "y": y}).form["x"]
+    """
+
+    arrays: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(array) for name, array in self.arrays.items()}
+        if len({*lengths.values()}) != 1:
+            told = ", ".join(f"{name} has {n}" for name, n in lengths.items()) or "there are no arrays"
+            raise DataError(f"named arrays have one number of rows: {told}")
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    @property
+    def form(self) -> Mapping[str, Form]:
+        return {name: Form(array.shape[1:], array.dtype) for name, array in self.arrays.items()}
+
+    def read(self, rows: Array, into: Mapping[str, Array]) -> None:
+        for name, array in into.items():
+            np.take(self.arrays[name], rows, axis=0, out=array, mode="clip")  # other modes copy through a buffer
+
+
+def named(values: Tree, prefix: str = "x") -> dict[str, Any]:
+    """The leaves of a tree by name: {"x": leaf} of a bare one, {"x.age": ..., "x.image": ...} of a dict."""
+    return dict(tree.items(values, prefix))
+
+
+def as_tree(of: Mapping[str, Any], like: Tree, prefix: str = "x") -> Tree:
+    """The tree of this structure from its named leaves: the inverse of `named`."""
+    return tree.unflatten(like, [of[name] for name in named(like, prefix)])
