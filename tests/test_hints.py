@@ -385,6 +385,7 @@ ELSEWHERE = {
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "training/kept.py": "tests/training/test_folder.py",
+    "nn/metric.py": "tests/nn/test_metric.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target.py": "tests/data/test_target.py",
     "data/table.py": "tests/data/test_table.py",

@@ -39,7 +39,7 @@ def small(loss: Any = "cross_entropy", outputs: int = 3, bend: Any = "tanh", **r
 
 
 def predictor(model: Model, name: str) -> prediction.Predictor:
-    meaning = {"outputs": "_as_they_are", "predict": "_decided", "predict_proba": "_probabilities"}[name]
+    meaning = {"outputs": "as_they_are", "predict": "decided", "predict_proba": "probabilities"}[name]
     return model._predictor(getattr(model_module, meaning))
 
 

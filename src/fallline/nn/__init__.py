@@ -34,6 +34,7 @@ from fallline.nn.loss import (
     Poisson,
     SquaredError,
 )
+from fallline.nn.metric import METRICS, Metric
 from fallline.nn.model import Model
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
@@ -45,6 +46,7 @@ __all__ = [
     "GELU",
     "INITIALIZERS",
     "LOSSES",
+    "METRICS",
     "SELU",
     "AbsoluteError",
     "Activation",
@@ -64,6 +66,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "Loss",
+    "Metric",
     "Mish",
     "Model",
     "Normal",

@@ -22,11 +22,15 @@ from fallline.nn.given import as_float, as_network, as_shape, classes_of_config,
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, applied, started, with_batch
 from fallline.nn.loss import Loss
+from fallline.nn.meaning import as_they_are, decided, probabilities
 from fallline.nn.prediction import Predictor
 from fallline.nn.target import Targets
 from fallline.nn.theta import Layout
 from fallline.ranges import short
 from fallline.tree import Tree
+
+# What outputs z, (N, *output_shape), of a model mean; plain NumPy.
+Meaning = Callable[[Any, Any], Any]
 
 
 @record
@@ -211,7 +215,7 @@ class Model(NotCalled):
         """
         if unknown:  # without the wrapper of `takes`, which costs a row's prediction a twentieth
             raise misfit(Model.outputs, "outputs", (self, x), unknown, settings=False)
-        return self._through(_as_they_are, x, threads)
+        return self._through(as_they_are, x, threads)
 
     def predict(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The class label of each row, or numbers in the form the targets had; arguments as for `outputs`.
@@ -220,8 +224,8 @@ class Model(NotCalled):
         """
         if unknown:  # without the wrapper of `takes`, which costs a row's prediction a twentieth
             raise misfit(Model.predict, "predict", (self, x), unknown, settings=False)
-        y, labels = self._through(_decided, x, threads), self.labels
-        if labels is None:
+        y, labels = self._through(decided, x, threads), self.labels
+        if labels is None:  # as `named` has it, without asking for the labels again
             return self.decoder.decode(y) if isinstance(self.decoder, Quantity) else y
         if len(y) and (y[0] if len(y) == 1 else y.min()) < 0:
             raise DataError(
@@ -241,7 +245,7 @@ class Model(NotCalled):
             what = "gives distances, not probabilities" if self.loss.link is None else "knows no classes"
             raise ArgumentError(f"a model with the loss {short(self.loss)} {what}\n"
                                 "  try: predict(x), or training with loss='cross_entropy'")  # fmt: skip
-        return self._through(_probabilities, x, threads)
+        return self._through(probabilities, x, threads)
 
     @takes()
     def rows(self, x: Any) -> Array:
@@ -321,7 +325,7 @@ class Model(NotCalled):
         problems.raise_if_any()
         return self.encoder.encode(array)
 
-    def _through(self, meaning: "Meaning", x: Any, threads: int | None) -> Array:
+    def _through(self, meaning: Meaning, x: Any, threads: int | None) -> Array:
         """What the outputs for some rows mean."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
         plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
@@ -332,7 +336,7 @@ class Model(NotCalled):
         y: Array = predictor(rows, threads)
         return y
 
-    def _predictor(self, meaning: "Meaning") -> Predictor:
+    def _predictor(self, meaning: Meaning) -> Predictor:
         """How rows become what their outputs mean; made once and kept beside the fields."""
         network, layout, dtype = self.network, self.layout, self.dtype
         # Without theta, so that the predictor holds on to nothing that holds the predictor.
@@ -355,26 +359,3 @@ class Model(NotCalled):
 
 
 MODEL = of(Model, "a model, such as `run.model`")
-
-# What outputs z, (N, *output_shape), of a model mean; plain NumPy.
-Meaning = Callable[[Model, Any], Any]
-
-
-def _as_they_are(model: Model, z: Any) -> Any:
-    return z
-
-
-def _decided(model: Model, z: Any) -> Any:
-    """The place of each row's label among the classes, -1 where it has none, or numbers in the form the targets had."""
-    if model.labels is not None:
-        # Probabilities rise with logits, so the comparison is the same and nothing rounds.
-        place = (z[:, 0] > 0).astype(np.int64) if z.shape[1] == 1 else np.argmax(z, axis=1)
-        return np.where(np.isnan(np.max(z, axis=1)), -1, place)
-    y = z if model.loss.link is None else model.loss.link(z)
-    return y[:, 0] if model.flat and y.ndim == 2 and y.shape[1] == 1 else y
-
-
-def _probabilities(model: Model, z: Any) -> Any:
-    assert model.loss.link is not None  # asked before
-    p = model.loss.link(z)
-    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p
