@@ -72,6 +72,15 @@ class DataError(FalllineError, ValueError):
     """Data that cannot be trained on or predicted from."""
 
 
+class ReadingError(DataError):
+    """Data that could not be read in the middle of a training; `run` is what the training has come to all the same.
+
+    Its `__cause__` is the error of the file, the iterable or the function that the data come from.
+    """
+
+    run: Any = None
+
+
 class MissingFileError(FalllineError, FileNotFoundError):
     """A file or run folder that is not there."""
 
