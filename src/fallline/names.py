@@ -91,7 +91,7 @@ OURS = {
     "out": "output_dir log_dir save_dir default_root_dir filepath folder path",
     "resume": "resume_from_checkpoint warm_start initial_epoch",
     "checkpoints": "checkpoint save_every model_checkpoint",
-    "recompute": "gradient_checkpointing remat checkpointing",
+    "gradient_checkpointing": "recompute remat checkpointing checkpoint_sequential",
     "input_shape": "input_size input_dim in_features n_features in_dim",
     "k": "n_splits n_folds folds cv n_estimators",
     "x": "inputs input data xs features",

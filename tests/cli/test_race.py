@@ -123,7 +123,7 @@ def test_a_mistake_is_told_in_a_few_lines(shell: Shell, line: str, told: list[st
     assert done.out == ""
 
 
-def test_a_terminal_sees_standings_that_change(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_sees_results_that_change(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from fallline.cli import screen
     from fallline.training import race
 

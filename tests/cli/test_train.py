@@ -53,7 +53,7 @@ def test_the_accuracy_told_is_that_of_the_saved_model_on_the_held_out_rows(shell
     assert run.model.encoder is not None
     assert np.allclose([one.mean for one in run.model.encoder.columns], data.x[train].mean(axis=0))
     y_hat = run.model.predict(data.x[test])
-    assert f", {(y_hat == np.array(data.classes)[data.y[test]]).sum()} of {len(test)} held-out rows" in done.out
+    assert f", {(y_hat == np.array(data.classes)[data.y[test]]).sum()} of {len(test)} test rows" in done.out
 
 
 def test_a_quantity_is_told_in_its_own_units(shell: Shell, line: Path) -> None:
@@ -121,9 +121,9 @@ def test_folders_are_counted_on_from_the_first_free_number(shell: Shell, flowers
 def test_a_number_that_another_run_takes_in_this_moment_is_passed_over(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fallline.cli import journey
+    from fallline.cli import session
 
-    begin, taken = journey.training_of, []
+    begin, taken = session.training_of, []
 
     def slower_than_another(plan: Any, folder: Path) -> Any:
         training = begin(plan, folder)
@@ -132,7 +132,7 @@ def test_a_number_that_another_run_takes_in_this_moment_is_passed_over(
             taken.append(folder)
         return training
 
-    monkeypatch.setattr(journey, "training_of", slower_than_another)
+    monkeypatch.setattr(session, "training_of", slower_than_another)
     assert fact(shell("train iris --epochs 1").out, "saved") == "runs/iris-2"
     assert list(taken[0].iterdir()) == []
 
@@ -186,7 +186,7 @@ def test_every_choice_arrives_in_the_run(shell: Shell) -> None:
     for name, part in [
         ("network", "30-6-5-1 tanh"), ("loss", "binary_cross_entropy"), ("network", "float64"),
         ("optimizer", "adamw, learning rate cosine from 0.02, weight decay 0.25"),
-        ("steps", "2 epochs of 8, batches of 50, seed 7"), ("rows", "364 to learn from, 91 to watch, 114 held out"),
+        ("steps", "2 epochs of 8, batches of 50, seed 7"), ("rows", "364 training, 91 validation, 114 test"),
     ]:  # fmt: skip
         assert part in fact(done.out, name)
 
@@ -194,16 +194,16 @@ def test_every_choice_arrives_in_the_run(shell: Shell) -> None:
 def test_full_batches_no_validation_and_no_test_are_possible(shell: Shell) -> None:
     done = shell("train iris --batch-size full --validation 0 --test 0 --epochs 2")
     assert done.code == OK
-    assert "150 to learn from, 0 to watch, 0 held out" in fact(done.out, "rows")
+    assert "150 training, 0 validation, 0 test" in fact(done.out, "rows")
     assert "2 epochs of 1, batches of 150" in fact(done.out, "steps")
-    assert "no rows were held out" in fact(done.out, "test")
+    assert "there are no test rows" in fact(done.out, "test")
 
 
 def test_a_share_that_leaves_no_row_is_told_in_words_that_can_be_typed(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
     done = shell("train two.csv --target b --validation 0.5")
     assert done.code == FAILED
-    assert done.err == ("error: a share of 1 row cannot be held out for validation\n  try: no --validation\n")
+    assert done.err == ("error: a share of 1 row cannot be split off for validation\n  try: no --validation\n")
     assert shell("train iris --epochs 1 --validation 0.999999").code == OK
 
 

@@ -21,7 +21,7 @@ from fallline.errors import ArgumentError, DataError
 from fallline.nn import model as model_module
 from fallline.nn import prediction
 from fallline.nn.model import Model
-from fallline.ops.pick import gather
+from fallline.ops.gather_scatter import gather
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 3)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Long steps: cut so that nobody waits for their end, to the same bits, and given up without a trace when asked."""
+"""Long steps: cut so that nobody waits for their end, to the same bits, and given up without a trace on request."""
 
 import numpy as np
 import pytest
@@ -64,12 +64,12 @@ def test_a_step_that_is_given_up_changes_nothing(name, threads):
         one = network_loop(optimizer, threads)
     one.run(2)
     before = bits(one.state)
-    asked = np.ones(1, np.int64)
-    assert one.run(3, asked) == 0
+    stop_requested = np.ones(1, np.int64)
+    assert one.run(3, stop_requested) == 0
     assert one.gave_up
     assert bits(one.state) == before
-    asked[0] = 0
-    assert one.run(3, asked) == 3
+    stop_requested[0] = 0
+    assert one.run(3, stop_requested) == 3
     whole = network_loop(optimizer)
     whole.run(5)
     np.testing.assert_allclose(one.state[0], whole.state[0], rtol=1e-12)
@@ -91,14 +91,14 @@ def test_a_step_is_given_up_in_its_middle_but_never_in_the_middle_of_its_update(
         one = loop.build(graph, arrays[:3], arrays[3:], threads=threads)
     before = bits(one.state)
     # A word in memory that the step itself fills half-way: a place of the forward pass.
-    asked = one.program.value(one.program.outputs[3]).reshape(1)
-    asked[0] = 0
-    assert one.run(1, asked) == 0
-    assert (one.gave_up, asked[0] != 0, bits(one.state) == before) == (True, True, True)
+    stop_requested = one.program.value(one.program.outputs[3]).reshape(1)
+    stop_requested[0] = 0
+    assert one.run(1, stop_requested) == 0
+    assert (one.gave_up, stop_requested[0] != 0, bits(one.state) == before) == (True, True, True)
     # A word that is set when its update has begun.
-    asked = one.state[2].reshape(1)
-    assert one.run(3, asked) == 1
-    assert (one.gave_up, asked[0], bits(one.state) == before) == (True, 1, False)
+    stop_requested = one.state[2].reshape(1)
+    assert one.run(3, stop_requested) == 1
+    assert (one.gave_up, stop_requested[0], bits(one.state) == before) == (True, 1, False)
 
 
 def test_slices_follow_one_another_through_the_whole_of_the_work():

@@ -117,7 +117,7 @@ def test_going_from_lanes_to_one_and_back_at_any_step_gives_the_same_bits(thread
     moody.program.governor = Moody()
     assert alone.run(60) == moody.run(60) == 60
     assert moody.state[0].tobytes() == alone.state[0].tobytes()
-    other = moody.twin([np.zeros((40, 8))], moody.program.arrays[1:])
+    other = moody.clone([np.zeros((40, 8))], moody.program.arrays[1:])
     other.program.governor = Moody()
     assert other.run(60) == 60
     assert other.state[0].tobytes() == alone.state[0].tobytes()

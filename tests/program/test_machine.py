@@ -13,7 +13,7 @@ from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import TABLE, Kind
 from fallline.graph.trace import trace
-from fallline.ops.pick import gather
+from fallline.ops.gather_scatter import gather
 from fallline.program import reference
 from fallline.program.layout import Ref
 from fallline.program.lower import lower

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
-from fallline.program.draft import draft
 from fallline.program.instructions import Buffer, Instruction, Place
 from fallline.program.layout import Ref, as_strided_view, collapse, row_major
 from fallline.program.loop import build
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
+from fallline.program.memory_plan import memory_plan
 from fallline.program.plan import ALIGNMENT, plan
 from fallline.transforms.gradient import value_and_grad
 
@@ -159,7 +159,7 @@ def test_a_loop_unrolled_twice_as_often_takes_twice_the_calls_to_plan():
         sys.setprofile(note)
         try:
             graph, _ = trace(value_and_grad(loss), inputs)
-            draft(lower(prepared(graph)), threads=2)
+            memory_plan(lower(prepared(graph)), threads=2)
         finally:
             sys.setprofile(before)
         return count

@@ -87,7 +87,7 @@ def test_results_that_cannot_be_written_are_refused() -> None:
 
 
 def test_a_position_outside_its_array_is_told() -> None:
-    from fallline.ops.pick import gather
+    from fallline.ops.gather_scatter import gather
 
     made = program(lambda h, x: gather(h, x[:, 0].astype(np.int64), axis=0))
     y = made.result(24)

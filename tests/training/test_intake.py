@@ -136,7 +136,7 @@ def test_all_problems_come_at_once() -> None:
 
 
 def test_a_share_that_leaves_nothing_to_train_on_is_refused() -> None:
-    with pytest.raises(FalllineError, match="cannot be held out"):
+    with pytest.raises(FalllineError, match="cannot be split off"):
         fl.train(REGRESSOR, (X[:1], NUMBERS[:1]), loss="squared_error", validation=0.5)
 
 

@@ -80,7 +80,7 @@ def test_between_events_ctrl_c_is_the_reader_s(labelled: Any) -> None:
 def test_a_second_ctrl_c_is_not_held_back() -> None:
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGINT)
-        while not interrupts.asked:
+        while not interrupts.stop_requested:
             pass
         os.kill(os.getpid(), signal.SIGINT)
         signal.pause()
@@ -131,7 +131,7 @@ def test_a_reader_may_stop_a_training(labelled: Any) -> None:
 def test_ctrl_c_is_heard_while_something_long_is_worked_on() -> None:
     def work() -> str:
         os.kill(os.getpid(), signal.SIGINT)
-        while not interrupts.asked:  # set by a handler that runs in the main thread alone
+        while not interrupts.stop_requested:  # set by a handler that runs in the main thread alone
             pass
         assert threading.current_thread() is not threading.main_thread()
         return "done"
@@ -147,7 +147,7 @@ def test_what_goes_wrong_in_long_work_is_raised_and_a_second_ctrl_c_waits_for_it
     def work() -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
-            while not interrupts.asked:
+            while not interrupts.stop_requested:
                 pass
         ended.append(True)
 
@@ -173,7 +173,7 @@ def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_befor
     def at_step_nine(self: Stepper, limit: int) -> int:
         if self.step == 9:
             os.kill(os.getpid(), signal.SIGINT)
-            while not self._asked[0]:  # type: ignore[index]
+            while not self._stop_requested[0]:  # type: ignore[index]
                 pass
         return run(self, limit)
 

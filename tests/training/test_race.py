@@ -1,4 +1,4 @@
-"""A race: each variant to the bits of training it alone; standings, endings and errors as promised."""
+"""A race: each variant to the bits of training it alone; results, endings and errors as promised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, DataError, ExistingFileError, FalllineError
 from fallline.training import race as races
-from fallline.training.race_events import RaceEnded, RaceStarted, Standing, Standings, VariantEnded, ranked
+from fallline.training.race_events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
 from fallline.training.stepper import Stepper
 
 NETWORK = nn.mlp((4,), 3)
@@ -92,7 +92,7 @@ def test_how_a_race_is_cut_into_slices_changes_nothing(
     for name, value in (("_SLICE", 0.0), ("_SHORTEST_SLICE", 0.0), ("_FIRST_STANDINGS", 1e-4), ("_STANDINGS", 1e-4)):
         monkeypatch.setattr(races, name, value)
     events = list(racing := fl.racing(NETWORK, labelled, variants, threads=2, **SETTINGS))
-    assert sum(isinstance(event, Standings) for event in events) > 3
+    assert sum(isinstance(event, RaceResults) for event in events) > 3
     for run, other in zip(whole.runs.values(), racing.race.runs.values(), strict=True):
         assert run.model.theta.tobytes() == other.model.theta.tobytes()
 
@@ -106,20 +106,20 @@ def test_data_are_checked_and_converted_once_for_all(labelled: Any) -> None:
     assert np.shares_memory(jobs[3].train.x, labelled[0])
 
 
-# Standings
+# The order of results
 
 
 @given(st.permutations(range(8)))
-def test_standings_are_sorted_by_validation_loss_and_what_broke_comes_last(order: list[int]) -> None:
+def test_results_are_sorted_by_validation_loss_and_what_broke_comes_last(order: list[int]) -> None:
     best_first = [
-        Standing("a", "running", validation_loss=0.1, loss=0.9),
-        Standing("b", "finished", validation_loss=0.2, loss=0.1),
-        Standing("c", "interrupted", loss=0.3),  # without validation: by loss
-        Standing("d", "early_stopping", validation_loss=0.4, loss=0.0),
-        Standing("e", "waiting"),
-        Standing("f", "diverged", validation_loss=0.0, loss=0.0),
-        Standing("g", "diverged"),
-        Standing("h", "failed", validation_loss=0.0, loss=0.0),
+        RaceResult("a", "running", validation_loss=0.1, loss=0.9),
+        RaceResult("b", "finished", validation_loss=0.2, loss=0.1),
+        RaceResult("c", "interrupted", loss=0.3),  # without validation: by loss
+        RaceResult("d", "early_stopping", validation_loss=0.4, loss=0.0),
+        RaceResult("e", "waiting"),
+        RaceResult("f", "diverged", validation_loss=0.0, loss=0.0),
+        RaceResult("g", "diverged"),
+        RaceResult("h", "failed", validation_loss=0.0, loss=0.0),
     ]
     got = ranked(best_first[i] for i in order)
     assert "".join(one.name for one in got) in ("abcdefgh", "abcdegfh"[:5] + "fgh")
@@ -132,26 +132,26 @@ def test_the_stream_begins_and_ends_and_tells_each_ending_once(labelled: Any) ->
     assert isinstance(first, RaceStarted)
     assert (first.names, first.rows, first.validated) == (("n0", "n1", "n2"), 53, True)
     assert first.metrics == ("validation_accuracy",)
-    endings = [event.standing for event in between if isinstance(event, VariantEnded)]
+    endings = [event.result for event in between if isinstance(event, VariantEnded)]
     assert sorted(one.name for one in endings) == ["n0", "n1", "n2"]
-    assert all(isinstance(event, Standings | VariantEnded) for event in between)
+    assert all(isinstance(event, RaceResults | VariantEnded) for event in between)
     assert isinstance(last, RaceEnded)
-    losses = [one.validation_loss for one in last.standings]
+    losses = [one.validation_loss for one in last.results]
     assert losses == sorted(losses)  # type: ignore[type-var]
-    assert {one.name: one for one in last.standings} == {one.name: replace(one, place=p.place) for one in endings
-            for p in last.standings if p.name == one.name}  # fmt: skip
+    assert {one.name: one for one in last.results} == {one.name: replace(one, place=p.place) for one in endings
+            for p in last.results if p.name == one.name}  # fmt: skip
 
 
 def test_a_standing_tells_the_epoch_whose_parameters_are_kept(labelled: Any) -> None:
     settings = {**SETTINGS, "epochs": 60, "optimizer": fl.optim.Adam(0.1)}
     race = fl.race(NETWORK, labelled, [{"early_stopping": 2}, {"early_stopping": None}], **settings)
-    for one in race.standings:
+    for one in race.results:
         run = race.runs[one.name]
         shown = run.epochs[run.best_epoch if run.stop_reason == "early_stopping" else -1]  # type: ignore[index]
         assert (one.loss, one.validation_loss, one.metrics) == (shown.loss, shown.validation_loss, shown.metrics)
         assert (one.epoch, one.state) == (len(run.epochs), run.stop_reason)
-    assert race.best is race.runs[race.standings[0].name]
-    assert race.columns["validation_loss"].tolist() == [one.validation_loss for one in race.standings]
+    assert race.best is race.runs[race.results[0].name]
+    assert race.columns["validation_loss"].tolist() == [one.validation_loss for one in race.results]
 
 
 # Endings
@@ -159,8 +159,8 @@ def test_a_standing_tells_the_epoch_whose_parameters_are_kept(labelled: Any) -> 
 
 def test_one_that_diverges_stands_last_and_the_others_go_on(labelled: Any) -> None:
     race = fl.race(NETWORK, labelled, [{"learning_rate": rate} for rate in (1e30, 1e-3, 1e-2)], **SETTINGS)
-    assert [one.state for one in race.standings] == ["finished", "finished", "diverged"]
-    wild = race.standings[-1]
+    assert [one.state for one in race.results] == ["finished", "finished", "diverged"]
+    wild = race.results[-1]
     assert wild.name == "learning_rate 1e+30"
     assert "learning rate 1e+30" in wild.problem
     assert f"{wild.name} diverged: {wild.problem}" in race.summary()
@@ -181,8 +181,8 @@ def test_one_that_fails_is_told_and_the_others_go_on(labelled: Any, monkeypatch:
     monkeypatch.setattr(broken, "advance", breaks)
     *_, last = race
     assert isinstance(last, RaceEnded)
-    assert [one.state for one in last.standings] == ["finished", "finished", "failed"]
-    assert last.standings[-1].problem == "OSError: the disk is full"
+    assert [one.state for one in last.results] == ["finished", "finished", "failed"]
+    assert last.results[-1].problem == "OSError: the disk is full"
     assert isinstance(race.race.errors["seed 1"], OSError)
     assert np.isfinite(race.race.runs["seed 1"].model.theta).all()
 
@@ -208,7 +208,7 @@ def test_ctrl_c_ends_all_in_good_order_with_what_they_have(
     assert race.stop_reason == "interrupted"
     assert {run.stop_reason for run in race.runs.values()} == {"interrupted"}
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    made = sum(one.step for one in race.standings)
+    made = sum(one.step for one in race.results)
     assert step <= made < 24_000  # a tenth of what they were to make; a lane may go on until Python looks at signals
     # Each can go on from there, to where it would have been.
     one = race.runs["seed 0"]
@@ -241,14 +241,14 @@ def test_a_reader_that_raises_or_stops_leaves_what_was_reached(labelled: Any) ->
     racing = fl.racing(NETWORK, labelled, [{"seed": 0}, {"seed": 1}], threads=2, **settings)
     with pytest.raises(ZeroDivisionError):
         for event in racing:
-            if isinstance(event, Standings):
+            if isinstance(event, RaceResults):
                 raise ZeroDivisionError
     racing.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fallline-lane")]
     assert all(np.isfinite(run.model.theta).all() for run in racing.race.runs.values())
     racing = fl.racing(NETWORK, labelled, [{"seed": 0}, {"seed": 1}], **settings)
     for event in racing:
-        if isinstance(event, Standings):
+        if isinstance(event, RaceResults):
             racing.stop()
     assert isinstance(event, RaceEnded) and event.reason == "interrupted"
 
@@ -279,7 +279,7 @@ def test_each_variant_is_saved_in_a_folder_of_its_own(labelled: Any, tmp_path: P
     for name, one in zip(more.runs, variants, strict=True):
         single = alone(labelled, one, {**SETTINGS, "epochs": 8})
         assert more.runs[name].model.theta.tobytes() == single.model.theta.tobytes()
-        assert next(one.epoch for one in more.standings if one.name == name) == 8
+        assert next(one.epoch for one in more.results if one.name == name) == 8
 
 
 # Names and errors

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallline.training.split import held_out
+from fallline.training.split import split_off
 
 sizes_of_classes = st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) >= 2)
 share = st.floats(0.001, 0.999)
@@ -16,7 +16,7 @@ share = st.floats(0.001, 0.999)
 def test_every_row_is_on_exactly_one_side(sizes: list[int], share: float, seed: int) -> None:
     codes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     for given_codes in (None, codes):
-        kept, held = held_out(len(codes), share, np.random.default_rng(seed), given_codes)
+        kept, held = split_off(len(codes), share, np.random.default_rng(seed), given_codes)
         assert sorted([*kept, *held]) == list(range(len(codes)))
         assert list(kept) == sorted(kept)
         assert list(held) == sorted(held)
@@ -25,7 +25,7 @@ def test_every_row_is_on_exactly_one_side(sizes: list[int], share: float, seed: 
 
 @given(n=st.integers(2, 200), share=share)
 def test_the_share_is_met_to_within_one_row(n: int, share: float) -> None:
-    _, held = held_out(n, share, np.random.default_rng(0))
+    _, held = split_off(n, share, np.random.default_rng(0))
     assert len(held) >= 1
     assert abs(len(held) - share * n) <= 1
 
@@ -33,7 +33,7 @@ def test_the_share_is_met_to_within_one_row(n: int, share: float) -> None:
 @given(sizes=sizes_of_classes, share=share, seed=st.integers(0, 100))
 def test_classes_keep_their_shares_and_one_row_to_train_on(sizes: list[int], share: float, seed: int) -> None:
     codes = np.repeat(np.arange(len(sizes)), sizes)
-    kept, held = held_out(len(codes), share, np.random.default_rng(seed), codes)
+    kept, held = split_off(len(codes), share, np.random.default_rng(seed), codes)
     left, out = (np.bincount(codes[rows], minlength=len(sizes)) for rows in (kept, held))
     for size, k, h in zip(sizes, left, out, strict=True):
         assert k >= (size > 0)
@@ -43,7 +43,7 @@ def test_classes_keep_their_shares_and_one_row_to_train_on(sizes: list[int], sha
 
 def test_ten_of_each_of_two_classes_give_two_of_each() -> None:
     codes = np.array([0, 1] * 10)
-    kept, held = held_out(20, 0.2, np.random.default_rng(5), codes)
+    kept, held = split_off(20, 0.2, np.random.default_rng(5), codes)
     assert np.bincount(codes[held]).tolist() == [2, 2]
     assert np.bincount(codes[kept]).tolist() == [8, 8]
 
@@ -51,5 +51,5 @@ def test_ten_of_each_of_two_classes_give_two_of_each() -> None:
 def test_a_class_of_one_row_is_trained_on() -> None:
     codes = np.array([0] * 9 + [1])
     for seed in range(20):
-        kept, _ = held_out(10, 0.5, np.random.default_rng(seed), codes)
+        kept, _ = split_off(10, 0.5, np.random.default_rng(seed), codes)
         assert 9 in kept

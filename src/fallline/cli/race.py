@@ -1,10 +1,10 @@
-"""`fallline race`: variants of one training side by side, with standings, and which of them did best.
+"""`fallline race`: variants of one training side by side, with results, and which of them did best.
 
 Takes what `fallline train` takes. --learning-rate, --optimizer, --activation, --weight-decay, --batch-size and --seed
 take several values, separated by commas, --hidden several networks, separated by semicolons; every combination of them
 is a variant. Each comes to the same network as `fallline train` with its flags. Variants are sorted by the lowest
-validation loss, or loss where nothing is watched; the held-out rows are looked at for the best one alone. With --out,
-each variant is saved in a folder of its own inside that one.
+validation loss, or loss where there are no validation rows; the test rows are looked at for the best one alone.
+With --out, each variant is saved in a folder of its own inside that one.
 """
 
 import dataclasses
@@ -63,13 +63,13 @@ FLAGS: type[Any] = dataclasses.make_dataclass(
 
 
 def run(flags: Any) -> None:
-    from fallline.cli import standings
+    from fallline.cli import race_results
     from fallline.cli.exits import DIVERGED, Exit, stopped_by
 
     train.check_threads(flags.threads)
     singles = combinations(flags)
-    race = standings.travel(flags, singles, varied(singles))
-    standings.show(race)
+    race = race_results.run(flags, singles, varied(singles))
+    race_results.show(race)
     if race.result.stop_reason == "interrupted":
         raise Exit(stopped_by(race.signal))
     if race.has_no_winner:

@@ -3,7 +3,7 @@
 DATA is digits, iris, wine, breast-cancer, diabetes, or a CSV file with a header, numeric columns and the column that
 --target names. A target of text, or of at most 20 distinct whole numbers, is learnt as classes, any other as a
 quantity; --task says otherwise. Columns are standardised by the training rows, and what that took is kept with the
-network. The held-out rows are the same whatever the seed, and are looked at once, at the end. The network that is
+network. The test rows are the same whatever the seed, and are looked at once, at the end. The network that is
 kept is the one with the lowest validation loss.
 """
 
@@ -89,7 +89,9 @@ class FLAGS:
     early_stopping: int | None = flag(
         None, "stop after N epochs without a better validation loss", metavar="N", at_least=1, whole=True
     )
-    test: float = flag(TEST_SHARE, "share of the rows held out for the end", metavar="SHARE", at_least=0, below=1)
+    test: float = flag(
+        TEST_SHARE, "share of the rows kept as test rows for the end", metavar="SHARE", at_least=0, below=1
+    )
     seed: int = flag(0, SETTINGS["seed"].doc, metavar="N", limits=SETTINGS["seed"])
     dtype: str = flag("float32", SETTINGS["dtype"].doc, metavar="NAME", number=False, words=SETTINGS["dtype"].words)
     threads: int | None = flag(
@@ -125,14 +127,14 @@ def check_threads(threads: int | None) -> None:
 
 
 def run(flags: FLAGS) -> None:
-    from fallline.cli import journey, outcome
+    from fallline.cli import run_results, session
     from fallline.cli.exits import DIVERGED, Exit, stopped_by
 
     check_threads(flags.threads)
-    plan = journey.plan(with_defaults(flags), watched_of)
-    ended = journey.travel(plan)
-    outcome.show(plan, ended, lambda text: as_typed(text, FLAGS))
-    if ended.reason == "diverged":
+    plan = session.plan(with_defaults(flags), watched_of)
+    outcome = session.run(plan)
+    run_results.show(plan, outcome, lambda text: as_typed(text, FLAGS))
+    if outcome.reason == "diverged":
         raise Exit(DIVERGED)
-    if ended.reason == "interrupted":
-        raise Exit(stopped_by(ended.signal))
+    if outcome.reason == "interrupted":
+        raise Exit(stopped_by(outcome.signal))

@@ -14,7 +14,7 @@ from fallline.nn.encoder import Decoder
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """source: the data it was trained on, as `journey.Plan.source` says."""
+    """source: the data it was trained on, as `session.Plan.source` says."""
 
     model: Model
     encoder: Columns

@@ -1,4 +1,4 @@
-"""A data set ready to learn from: numbers, targets, and what their columns are called; and how it is cut in two.
+"""A data set ready for training: numbers, targets, and what their columns are called; and how it is cut in two.
 
 Knows nothing of files or of networks.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.errors import ArgumentError, DataError
-from fallline.training.split import held_out
+from fallline.training.split import split_off
 
 # Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
 # same rows.
@@ -64,7 +64,7 @@ def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
     if n < 2:
         raise DataError(f"{data.name}: one row cannot be cut into training and test; try a test share of 0")
     codes = data.y if data.task == "classification" else None
-    return held_out(n, test, np.random.default_rng(SPLIT_SEED), codes)
+    return split_off(n, test, np.random.default_rng(SPLIT_SEED), codes)
 
 
 def names(prefix: str, *sizes: int) -> tuple[str, ...]:

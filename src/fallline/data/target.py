@@ -85,7 +85,7 @@ def codes(table: Table, target: str, labels: Sequence[str]) -> tuple[NDArray[np.
         advice = "task regression (--task) if this is a quantity, or " if all(map(is_number, counts)) else ""
         raise DataError(
             f"{table.path}: {count(len(once), 'label')} of the target {target!r} seen only once: {told}{more}\n"
-            f"  a class needs a row to learn from and one to test on; try: {advice}more rows of it, or none"
+            f"  a class needs a training row and a test row; try: {advice}more rows of it, or none"
         )
     order = sorted(counts, key=float) if all(map(is_number, counts)) else sorted(counts)
     code = {name: i for i, name in enumerate(order)}

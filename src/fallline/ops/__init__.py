@@ -11,22 +11,22 @@ from fallline.ops import (  # noqa: F401
     arithmetic,
     contract,
     division,
-    folds,
+    gather_scatter,
     index,
     layout,
     normalizing,
-    pick,
-    pieces,
     pointwise,
     products,
     random,
+    rearrange,
     reduce,
+    reductions,
     transcendental,
     view,
 )
 from fallline.ops.arithmetic import relu
+from fallline.ops.gather_scatter import gather
 from fallline.ops.normalizing import log_softmax, logsumexp, softmax
-from fallline.ops.pick import gather
 from fallline.ops.pointwise import log_expit, logit, xlogy
 from fallline.ops.random import integers, normal, random_bits, uniform
 from fallline.ops.transcendental import erf, sigmoid

@@ -12,8 +12,8 @@ from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops.arithmetic import maximum, minimum, where
 from fallline.ops.division import remainder
+from fallline.ops.gather_scatter import gather
 from fallline.ops.layout import moveaxis, ravel, reshaped, transposed
-from fallline.ops.pick import gather
 from fallline.ops.view import reshape, slice_
 
 

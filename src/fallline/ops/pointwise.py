@@ -19,7 +19,7 @@ from fallline.ops.arithmetic import (
     rint,
     where,
 )
-from fallline.ops.folds import floating
+from fallline.ops.reductions import floating
 from fallline.ops.transcendental import log, log1p, logaddexp
 
 

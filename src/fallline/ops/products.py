@@ -12,7 +12,7 @@ from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops.contract import contract, matmul
 from fallline.ops.layout import as_shape, moveaxis, ravel, reshaped, transposed
-from fallline.ops.pieces import diagonal
+from fallline.ops.rearrange import diagonal
 from fallline.ops.reduce import total
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer, zeros
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
 from fallline.ranges import option
 
 
@@ -32,10 +32,10 @@ class RMSProp(Optimizer):
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         v = self.beta2 * state["v"] + (1 - self.beta2) * np.square(g)
-        return theta - like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
+        return theta - cast_like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
 
 
-def left(beta: float, t: Any) -> Any:
+def bias_correction(beta: float, t: Any) -> Any:
     """1 - beta^t, by exp and log: exact for small t, and quicker than a power."""
     return -np.expm1(t * np.log(beta)) if beta else 1.0
 
@@ -70,9 +70,9 @@ class Adam(Optimizer):
         # The corrections are moved into two single numbers, which saves two passes over theta:
         # m_hat / (sqrt(v_hat) + eps) = (root2 / correction1) m / (sqrt(v) + eps root2).
         t = step + 1
-        root2 = np.sqrt(left(self.beta2, t))
-        size = like(learning_rate * root2 / left(self.beta1, t), theta)
-        return theta - size * (m / (np.sqrt(v) + like(self.eps * root2, theta))), {"m": m, "v": v}
+        root2 = np.sqrt(bias_correction(self.beta2, t))
+        size = cast_like(learning_rate * root2 / bias_correction(self.beta1, t), theta)
+        return theta - size * (m / (np.sqrt(v) + cast_like(self.eps * root2, theta))), {"m": m, "v": v}
 
 
 @optimizer

@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, like, optimizer, zeros
+from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
 from fallline.ranges import option
 
 
@@ -17,7 +17,7 @@ class GradientDescent(Optimizer):
     learning_rate: LearningRate = option(0.1, **RATE)
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
-        return theta - like(learning_rate, theta) * g, {}
+        return theta - cast_like(learning_rate, theta) * g, {}
 
 
 @optimizer
@@ -38,7 +38,7 @@ class Momentum(Optimizer):
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         v = self.momentum * state["v"] + g
-        return theta - like(learning_rate, theta) * self.direction(v, g), {"v": v}
+        return theta - cast_like(learning_rate, theta) * self.direction(v, g), {"v": v}
 
     def direction(self, v: Any, g: Any) -> Any:
         return v

@@ -125,11 +125,11 @@ class Optimizer(Attributes):
 
 def decay(theta: Any, strength: Any, decay_mask: Any) -> Any:
     """What weight decay takes from theta."""
-    pull = like(strength, theta) * theta
+    pull = cast_like(strength, theta) * theta
     return pull if decay_mask is None else pull * decay_mask
 
 
-def like(value: Any, theta: Any) -> Any:
+def cast_like(value: Any, theta: Any) -> Any:
     """A single number in theta's precision: float64 beside a float32 vector would make all of it float64."""
     if isinstance(value, Node | np.generic | np.ndarray):
         return value.astype(theta.dtype)

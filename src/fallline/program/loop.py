@@ -14,13 +14,13 @@ import numpy as np
 from fallline.errors import GraphError, unknown
 from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array, Kind
-from fallline.passes.onto import subtract_in_place, update_by_parts
-from fallline.passes.recompute import keep_less
+from fallline.passes.checkpointing import keep_less
+from fallline.passes.in_place import subtract_in_place, update_by_parts
 from fallline.program import reference
 from fallline.program.lanes import checked
 from fallline.program.lower import Lowered, lower, prepared
 from fallline.program.machine import Program
-from fallline.program.state import carry
+from fallline.program.state import donate
 
 # Multiply-adds of a step from which on it is long enough to be given up when somebody asks. Not a time: results must
 # not depend on how fast a machine is.
@@ -47,12 +47,12 @@ class Loop(Protocol):
         """About how long a step takes, as far as that is known before it is made."""
         ...
 
-    def run(self, steps: int, asked: Array | None = None) -> int:
+    def run(self, steps: int, stop_requested: Array | None = None) -> int:
         """Do up to `steps` steps, updating the arrays of `state` in place; returns how many were done.
 
         Fewer than asked means that the watched output of the next step was not finite: that step changed nothing.
-        asked: a word, an int64 in an array, which another thread may set: a step so long that one would not wait for
-        its end is then given up, and changed nothing either.
+        stop_requested: a word, an int64 in an array, which another thread may set: a step so long that one would not
+        wait for its end is then given up, and changed nothing either.
         """
         ...
 
@@ -61,7 +61,7 @@ class Loop(Protocol):
         """Whether the last run did fewer steps than it was told to because it was asked to stop."""
         ...
 
-    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "Loop":
+    def clone(self, state: Sequence[Array], data: Sequence[Array]) -> "Loop":
         """The same step over other arrays of the same form, at little cost; both may run at the same time."""
         ...
 
@@ -94,15 +94,15 @@ class ReferenceLoop:
     data: list[Array]
     watch: int | None = None
     threads: int = 1  # allowed; it runs on one lane whatever is asked
-    recompute: bool = False  # allowed; it keeps everything
+    gradient_checkpointing: bool = False  # allowed; it keeps everything
     outputs: list[Array] = field(default_factory=list)
     lanes: int = 1
     nanoseconds: float = 0.0
     gave_up: bool = False
 
-    def run(self, steps: int, asked: Array | None = None) -> int:
+    def run(self, steps: int, stop_requested: Array | None = None) -> int:
         for done in range(steps):
-            self.gave_up = asked is not None and bool(asked.any())
+            self.gave_up = stop_requested is not None and bool(stop_requested.any())
             if self.gave_up:
                 return done
             results = reference.run(self.graph, [*self.state, *self.data])
@@ -115,7 +115,7 @@ class ReferenceLoop:
             self.outputs = fresh
         return steps
 
-    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "ReferenceLoop":
+    def clone(self, state: Sequence[Array], data: Sequence[Array]) -> "ReferenceLoop":
         check(self.graph, state, data, self.watch)
         return ReferenceLoop(self.graph, list(state), list(data), self.watch)
 
@@ -126,46 +126,53 @@ def multiply_adds(graph: Graph) -> int:
     return sum(node.size * node.inputs[-2].shape[-1] for node in products)
 
 
-def lowered(graph: Graph, count: int, watch: int | None = None, recompute: bool = False) -> Lowered:
+def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpointing: bool = False) -> Lowered:
     """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state.
 
-    recompute: what only the way back from the watched output reads again is computed twice instead of kept.
+    gradient_checkpointing: values that only the backward pass from the watched output reads again are recomputed
+    instead of stored.
     """
     graph = prepared(graph)
     # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
     parts: dict[Node, int] = {}
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)
-        if not recompute:
+        if not gradient_checkpointing:
             graph, parts = update_by_parts(graph, count)
     loss = None if watch is None else graph.outputs[watch]
     made = lower(graph, loss, parts)
-    again = keep_less(graph, loss, count) if recompute and loss is not None else None
+    again = keep_less(graph, loss, count) if gradient_checkpointing and loss is not None else None
     if again is not None:
         # The same chains, and the same of their values written: what is fused rounds less often, so each bit depends
         # on it.
         stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
         made = lower(again.graph, loss, again.stretch, stored)
-    return carry(made, count)
+    return donate(made, count)
 
 
 class MachineLoop:
     """Runs the graph as a program on the machine, in the caller's arrays."""
 
     def __init__(
-        self, graph: Graph, state: list[Array], data: list[Array], watch: int | None, threads: int, recompute: bool
+        self,
+        graph: Graph,
+        state: list[Array],
+        data: list[Array],
+        watch: int | None,
+        threads: int,
+        gradient_checkpointing: bool,
     ) -> None:
         self.state = state
-        step = lowered(graph, len(state), watch, recompute)
+        step = lowered(graph, len(state), watch, gradient_checkpointing)
         self.program = Program(step, [*state, *data], writable=len(state), threads=threads)
 
-    def run(self, steps: int, asked: Array | None = None) -> int:
-        return self.program.run(steps, asked)
+    def run(self, steps: int, stop_requested: Array | None = None) -> int:
+        return self.program.run(steps, stop_requested)
 
-    def twin(self, state: Sequence[Array], data: Sequence[Array]) -> "MachineLoop":
+    def clone(self, state: Sequence[Array], data: Sequence[Array]) -> "MachineLoop":
         other = copy.copy(self)
         other.state = list(state)
-        other.program = self.program.twin([*state, *data])
+        other.program = self.program.clone([*state, *data])
         return other
 
     @property
@@ -174,7 +181,7 @@ class MachineLoop:
 
     @property
     def nanoseconds(self) -> float:
-        return self.program.draft.nanoseconds
+        return self.program.memory.nanoseconds
 
     @property
     def gave_up(self) -> bool:
@@ -200,7 +207,7 @@ def build(
     watch: int | None = None,
     engine: str = "machine",
     threads: int | None = 1,
-    recompute: bool = False,
+    gradient_checkpointing: bool = False,
 ) -> Loop:
     """A runnable loop over a step's graph.
 
@@ -209,10 +216,10 @@ def build(
     watch: position of a scalar output that has to stay finite, usually the loss.
     engine: "machine" or "reference".
     threads: lanes to use at most, >= 1; None means the cores this process may use. Results do not depend on it.
-    recompute: compute values that only backpropagation reads again a second time instead of keeping them, where that
-        saves memory; with a watched output only. Results do not depend on it.
+    gradient_checkpointing: recompute values that only the backward pass reads again instead of storing them,
+        where that saves memory; with a watched output only. Results do not depend on it.
     """
     check(graph, state, data, watch)
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads), recompute)
+    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads), gradient_checkpointing)

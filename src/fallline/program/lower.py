@@ -200,25 +200,25 @@ class Lowering:
         out = self.target(node)
         (a, as_), (b, bs) = operands
         count = int(np.prod(node.shape[:-2], dtype=np.int64))
-        onto, row = len(node.inputs) > 2, None
-        if onto:
+        accumulate, row = len(node.inputs) > 2, None
+        if accumulate:
             start = self.ref(node.inputs[0]).broadcast(node.shape)
             if node.inputs[0].op.facts.get("repeats") and a.shape[-1] and products.repeats_a_row(start):
-                onto, row = False, start
+                accumulate, row = False, start
             else:  # the copy falls away where the start already lies in the result's place
                 self.put(emit.copy(out, start, where))
         words = (count, node.shape[-2] * node.shape[-1], as_, bs)
         if a.shape[-1] == 0:
-            if not onto:
+            if not accumulate:
                 self.put(emit.fill(out, where))
         elif node.dtype.kind == "f":
-            self.product(out, a, b, words, where, onto, row)
+            self.product(out, a, b, words, where, accumulate, row)
         else:
             self.put(products.whole_product(out, a, b, words, where))
         self.refs[node] = out
 
     def product(
-        self, out: Ref, a: Ref, b: Ref, words: products.Batch, where: Where, onto: bool, row: Ref | None
+        self, out: Ref, a: Ref, b: Ref, words: products.Batch, where: Where, accumulate: bool, row: Ref | None
     ) -> None:
         """A product of floats; where it has one row or one column, that becomes what is quicker to read."""
         (m, _), n = a.shape[-2:], b.shape[-1]
@@ -229,7 +229,9 @@ class Lowering:
             for c, x, y, these in ((out, a, b, words), turned):
                 if products.is_dots(x, y):
                     self.put(
-                        products.dots(c, x, y, these, where, onto, row if row is None or c is out else row.turned())
+                        products.dots(
+                            c, x, y, these, where, accumulate, row if row is None or c is out else row.turned()
+                        )
                     )
                     return
         if n == 1 and m > 1 and row is None and a.strides[-2] == 1:  # the rows of a turned lie in one piece
@@ -239,10 +241,10 @@ class Lowering:
         if strips and products.packs_ahead(a, b, count):
             packed, strips = self.new((products.strips_size(a),), out.dtype), 0
             self.put(products.pack(packed, a, where))
-        size = panels + strips + products.sums_size(a, b, onto)
+        size = panels + strips + products.sums_size(a, b, accumulate)
         if size:
             panel = self.new((size,), out.dtype)
-        self.put(products.product(out, a, b, panel, words, where, onto, row, packed))
+        self.put(products.product(out, a, b, panel, words, where, accumulate, row, packed))
 
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
         """Packed operands of a gather or scatter, and the sizes around the axis of the array of this shape."""

@@ -14,17 +14,17 @@ import numpy as np
 from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
-from fallline.program.draft import commit, draft
 from fallline.program.forks import renewed
 from fallline.program.governor import Governor
 from fallline.program.instructions import CALL, STATUS, STATUS_WORDS, Buffer, Instruction, Place
 from fallline.program.layout import Ref
 from fallline.program.lower import Lowered
+from fallline.program.memory_plan import commit, memory_plan
 from fallline.program.plan import ALIGNMENT
 
 WORD = 8
 NOT_FINITE, OUT_OF_RANGE = 1, 2
-NEVER_ASKED = STATUS_WORDS - 1  # a word of the status that stays 0
+NEVER_REQUESTED = STATUS_WORDS - 1  # a word of the status that stays 0
 
 
 def _holds(program: "Program", ref: Ref, position: int) -> bool:
@@ -82,9 +82,9 @@ class Program:
         threads: int = 1,
         hand_out: bool = False,
     ) -> None:
-        made = draft(lowered, keep=keep, threads=threads, hand_out=hand_out)
+        made = memory_plan(lowered, keep=keep, threads=threads, hand_out=hand_out)
         verify(made.instructions, made.buffers)
-        self.draft, self.instructions, self.buffers, self.plan = made, made.instructions, made.buffers, made.plan
+        self.memory, self.instructions, self.buffers, self.plan = made, made.instructions, made.buffers, made.plan
         self.outputs, self.watch_end, self.schedule = made.outputs, made.watch_end, made.schedule
         # Output buffers that lie in arrays of their own.
         self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
@@ -101,9 +101,9 @@ class Program:
 
     def _place(self, arrays: Sequence[Array], writable: int, constants: Sequence[Array]) -> None:
         """Give every buffer an address, and constants their values."""
-        self.arena = aligned_bytes(self.draft.size)
+        self.arena = aligned_bytes(self.memory.size)
         base = self.arena.ctypes.data
-        start = self.draft.places[STATUS]
+        start = self.memory.places[STATUS]
         self.status = self.arena[start : start + STATUS_WORDS * WORD].view(np.int64)
         self.addresses: list[int] = []
         self.arrays, self.writable = list(arrays), writable
@@ -114,9 +114,9 @@ class Program:
             elif number in self.outside:
                 self.addresses.append(self.outside[number].ctypes.data)
             else:
-                self.addresses.append(base + self.draft.places[number])
+                self.addresses.append(base + self.memory.places[number])
             if buffer.place is Place.CONSTANT:
-                start, constant = self.draft.places[number], constants[buffer.number]
+                start, constant = self.memory.places[number], constants[buffer.number]
                 self.arena[start : start + constant.nbytes] = np.ascontiguousarray(constant).reshape(-1).view(np.uint8)
 
     def _input_address(self, buffer: Buffer, writable: bool) -> int:
@@ -187,7 +187,7 @@ class Program:
         self.rows[words : words + len(instruction.words)] = instruction.words
         return words + len(instruction.words)
 
-    def twin(self, arrays: Sequence[Array]) -> "Program":
+    def clone(self, arrays: Sequence[Array]) -> "Program":
         """The same program in memory of its own, over other arrays of the same form.
 
         Only addresses change, so it costs a hundredth of making a program. Both may run at the same time.
@@ -278,12 +278,16 @@ class Program:
                 self.outside[buffer] = self._output_array(buffer)
                 self._move(buffer, self.outside[buffer])
 
-    def run(self, steps: int = 1, asked: Array | None = None) -> int:
+    def run(self, steps: int = 1, stop_requested: Array | None = None) -> int:
         """Do up to `steps` steps; returns how many were done. Fewer means the watched value was not finite.
 
-        asked: a word, an int64 in an array: a step that takes long is given up when it becomes other than 0.
+        stop_requested: a word, an int64 in an array: a step that takes long is given up when it becomes other than 0.
         """
-        word = self.addresses[STATUS] + NEVER_ASKED * WORD if asked is None else int(asked.ctypes.data)
+        word = (
+            self.addresses[STATUS] + NEVER_REQUESTED * WORD
+            if stop_requested is None
+            else int(stop_requested.ctypes.data)
+        )
         with self.lock:
             self.status.fill(0)
             done = self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word)
@@ -304,27 +308,27 @@ class Program:
             f"a position of {position} is outside the array it is read from or added to\n  at {places}"
         )
 
-    def _run_alone(self, steps: int, asked: int) -> int:
-        more = (self.draft.commit, asked) if self.is_long else ()
+    def _run_alone(self, steps: int, stop_requested: int) -> int:
+        more = (self.memory.commit, stop_requested) if self.is_long else ()
         return self.runner(*self.alone_entry, self.watch_end, self.addresses[STATUS], steps, *more)
 
-    def _run_lanes(self, steps: int, asked: int) -> int:
+    def _run_lanes(self, steps: int, stop_requested: int) -> int:
         """On all lanes or on one, as it pays at the moment: which of them it is never enters the arithmetic."""
         done = 0
         while True:
             shared, most = self.governor.choose(steps - done)
             begun, left = time.perf_counter(), False
             if shared:
-                made, useful, left = self.run_shared(most, asked)
+                made, useful, left = self.run_shared(most, stop_requested)
                 self.governor.shared(made, time.perf_counter() - begun, useful, left)
             else:
-                made = self._run_alone(most, asked)
+                made = self._run_alone(most, stop_requested)
                 self.governor.alone(made, time.perf_counter() - begun)
             done += made
             if done == steps or (made < most and not left):
                 return done
 
-    def run_shared(self, steps: int, asked: int) -> tuple[int, float, bool]:
+    def run_shared(self, steps: int, stop_requested: int) -> tuple[int, float, bool]:
         """Up to so many steps on all lanes: how many were made, the processor seconds of all lanes without those they
         spent waiting, and whether they left early because they waited for most of the time."""
         assert self.schedule is not None
@@ -338,7 +342,7 @@ class Program:
         def work(lane: int) -> int:
             before = time.thread_time()
             table, status, its = self.entries[lane], self.addresses[STATUS], now + lane * ALIGNMENT
-            made = runner(*table, status, shared, count, steps, asked, clock, its, begun, lanes.AWAKE)
+            made = runner(*table, status, shared, count, steps, stop_requested, clock, its, begun, lanes.AWAKE)
             busy[lane] = time.thread_time() - before
             return made
 

@@ -79,10 +79,10 @@ def near_rows(a: Ref, b: Ref) -> int:
     return -(-depth // blocks)
 
 
-def sums_size(a: Ref, b: Ref, onto: bool) -> int:
+def sums_size(a: Ref, b: Ref, accumulate: bool) -> int:
     """Elements of scratch memory for sums that go on while c holds others already."""
     (m, k), n = a.shape[-2:], b.shape[-1]
-    return m * n if near_rows(a, b) < min(k, PANEL_DEPTH) and (onto or k > PANEL_DEPTH) else 0
+    return m * n if near_rows(a, b) < min(k, PANEL_DEPTH) and (accumulate or k > PANEL_DEPTH) else 0
 
 
 def packs_ahead(a: Ref, b: Ref, count: int) -> bool:
@@ -132,7 +132,7 @@ def is_dots(a: Ref, b: Ref) -> bool:
     return b.shape[-1] == 1 and a.shape[-1] > 1 and a.strides[-1] == 1 and b.strides[-2] == 1
 
 
-def dots(out: Ref, a: Ref, b: Ref, batch: Batch, where: Where, onto: bool, row: Ref | None) -> Instruction:
+def dots(out: Ref, a: Ref, b: Ref, batch: Batch, where: Where, accumulate: bool, row: Ref | None) -> Instruction:
     """out = a @ b for one column b, or out + a @ b, or a @ b + row; out has its elements in one piece."""
     (m, k), (count, cs, as_, bs) = a.shape[-2:], batch
     c2 = out.viewed((count, m), (cs, 1))
@@ -140,7 +140,7 @@ def dots(out: Ref, a: Ref, b: Ref, batch: Batch, where: Where, onto: bool, row: 
     # Unused, this place in the row still needs an address.
     step = 0 if row is None else row.strides[-2]
     row2 = c2 if row is None else row.viewed((count, m), (0, step))
-    words = (count, as_, bs, m, k, a.strides[-2], int(onto), step, int(row is not None))
+    words = (count, as_, bs, m, k, a.strides[-2], int(accumulate), step, int(row is not None))
     work = count * m * k * out.dtype.itemsize * costs.current().product
     split = None
     if count > 1:
@@ -158,7 +158,7 @@ def product(
     panel: Ref | None,
     batch: Batch,
     where: Where,
-    onto: bool = False,
+    accumulate: bool = False,
     row: Ref | None = None,
     packed: Ref | None = None,
 ) -> Instruction:
@@ -188,7 +188,7 @@ def product(
         a_strides, strips_at, sums_at = (k, TILE_ROWS), PACKED, panels
         a3 = packed.viewed((1, -(-m // TILE_ROWS), TILE_ROWS * k), (0, TILE_ROWS * k, 1))
     words = (
-        *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(onto), int(row is not None),
+        *batch, m, n, k, *a_strides, b.strides[-2], b_columns, n, int(accumulate), int(row is not None),
         panel_columns(b) if panels else 0, strips_at, near, sums_at, int(small),
     )  # fmt: skip
     operands = (c3, a3, b3, row3, panel or b3)

@@ -16,7 +16,7 @@ from fallline.program import emit
 from fallline.program.instructions import STATUS
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import OUT_OF_RANGE, Program
-from fallline.program.state import carry
+from fallline.program.state import donate
 
 # A single block of no more bytes is copied in and out: asking an array for its address takes longer.
 TINY = 4096
@@ -44,7 +44,7 @@ class RowProgram:
 
         into, *_, source = graph.inputs
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
-        lowered = carry(lower(prepared(graph), steady=True), 1)
+        lowered = donate(lower(prepared(graph), steady=True), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]

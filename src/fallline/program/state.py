@@ -39,7 +39,7 @@ def _overlap(a: Ref, b: Ref) -> bool:
     return low < high2 and low2 < high
 
 
-def carry(lowered: Lowered, count: int) -> Lowered:
+def donate(lowered: Lowered, count: int) -> Lowered:
     """The same program with outputs 0..count-1 ending up in inputs 0..count-1.
 
     The buffers of inputs are numbered from 1 in the order of the inputs (0 is the status).

@@ -13,22 +13,22 @@ import numpy as np
 from fallline.config import to_config
 from fallline.errors import ArgumentError
 from fallline.graph.op import Array
-from fallline.training.common import Common, Same
 from fallline.training.prepare import Job, Rows
+from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.training.stopping import NEVER, EarlyStopping
 
 # What may differ between a run and its continuation.
-FREE = ("epochs", "checkpoints", "threads", "recompute", "versions", "extra")
+FREE = ("epochs", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 
 
 def described(job: Job) -> dict[str, Any]:
     """The run's config.json."""
-    settings, held = job.understood.given, job.validation
-    validation: Any = job.understood.share or None
-    if held is not None and not job.understood.share:
-        validation = data_of(held, job.common)
+    settings, held = job.settings.given, job.validation
+    validation: Any = job.settings.share or None
+    if held is not None and not job.settings.share:
+        validation = data_of(held, job.cache)
         if held.x is job.train.x:
             validation["chosen"] = digest(held.index)
     return {
@@ -42,11 +42,11 @@ def described(job: Job) -> dict[str, Any]:
         "shuffle": job.shuffle,
         "seed": job.seed,
         "dtype": job.model.dtype.name,
-        "threads": None if settings.threads is None else job.understood.threads,
-        "recompute": job.recompute,
-        "early_stopping": form(_asked_rule(job)),
+        "threads": None if settings.threads is None else job.settings.threads,
+        "gradient_checkpointing": job.gradient_checkpointing,
+        "early_stopping": form(_requested_rule(job)),
         "checkpoints": form(settings.checkpoints),
-        "data": data_of(job.train, job.common),
+        "data": data_of(job.train, job.cache),
         "validation": validation,
         "extra": dict(settings.extra or {}),
         "versions": {name: sys.modules[name].__version__ for name in ("fallline", "numpy")}
@@ -54,10 +54,10 @@ def described(job: Job) -> dict[str, Any]:
     }
 
 
-def _asked_rule(job: Job) -> EarlyStopping | None:
+def _requested_rule(job: Job) -> EarlyStopping | None:
     """The rule for stopping, if it is a setting of the run: not one that follows from the rest, or never stops."""
-    rule = job.understood.early_stopping
-    return rule if job.understood.given.early_stopping and rule is not None and rule.patience != NEVER else None
+    rule = job.settings.early_stopping
+    return rule if job.settings.given.early_stopping and rule is not None and rule.patience != NEVER else None
 
 
 def form(value: Any) -> Any:
@@ -68,8 +68,8 @@ def form(value: Any) -> Any:
         return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
 
 
-def data_of(rows: Rows, common: Common) -> dict[str, Any]:
-    x, y = (common.once(("digest", Same(array)), partial(digest, array)) for array in (rows.x, rows.y))
+def data_of(rows: Rows, cache: SharedCache) -> dict[str, Any]:
+    x, y = (cache.once(("digest", ByIdentity(array)), partial(digest, array)) for array in (rows.x, rows.y))
     return {"rows": len(rows.x), "input_shape": list(rows.x.shape[1:]), "x": x, "y": y}
 
 

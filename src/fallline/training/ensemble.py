@@ -43,13 +43,13 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
     threads = told.pop("threads", None)
     job = prepare(model, data, Settings(**settings))
     seeds = member_seeds(job.seed, int(size))
-    if job.understood.share and job.validation is not None:
+    if job.settings.share and job.validation is not None:
         told["validation"] = job.validation.index
     config = described(job) | {"ensemble": {"seeds": seeds}}
     folder = None
-    if job.understood.folder is not None:
+    if job.settings.folder is not None:
         job.model.to_config()  # what no file can hold is told before anything is trained
-        folder = RunFolder(job.understood.folder, config, overwrite=job.understood.given.overwrite)
+        folder = RunFolder(job.settings.folder, config, overwrite=job.settings.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
     members = racing(model, data, variants, threads=threads, **{**told, "seed": job.seed})
     with members.interrupts:  # a process that is asked to end saves what it has first
@@ -60,7 +60,7 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         whole = assembled(members.race, config, job.seed)
         if folder is None:
             return whole
-        return replace(whole, folder=whole.save(folder.path, overwrite=job.understood.given.overwrite))
+        return replace(whole, folder=whole.save(folder.path, overwrite=job.settings.given.overwrite))
 
 
 def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:

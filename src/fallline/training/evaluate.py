@@ -11,9 +11,9 @@ from fallline.graph.node import Graph
 from fallline.graph.op import Array, Shape
 from fallline.nn.model import Model
 from fallline.program import loop
-from fallline.training.common import ALONE, Common, Same, form
 from fallline.training.metric import metrics_for
 from fallline.training.pace import Pace
+from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
 from fallline.training.step import evaluation_step
 from fallline.training.stepper import main_and_last
 
@@ -52,46 +52,48 @@ class Evaluation:
         data: Mapping[str, Array],
         rows: Array,
         threads: int | None = 1,
-        common: Common = ALONE,
+        cache: SharedCache = NOT_SHARED,
     ) -> None:
         """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most.
 
-        common: holds the programs of trainings beside it.
+        cache: holds the programs of trainings beside it.
         """
         self.rows = rows
         y = data["y"]
-        self.metrics = common.once(("metrics", model.task, Same(y)), lambda: metrics_for(model.task, y))
+        self.metrics = cache.once(("metrics", model.task, ByIdentity(y)), lambda: metrics_for(model.task, y))
         self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
         inputs = {"theta": theta, **data, "order": rows}
-        self._y = common.once(("targets", Same(y), Same(rows)), lambda: targets(y, rows)) if self.metrics else y
+        self._y = (
+            cache.once(("targets", ByIdentity(y), ByIdentity(rows)), lambda: targets(y, rows)) if self.metrics else y
+        )
         key = "evaluation", model.network, model.loss, model.dtype, threads, self.names, *map(form, inputs.values())
-        graphs, shapes = common.once(key, lambda: block_graphs(model, inputs))
+        graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs))
         self.full = len(rows) // min(BLOCK_ROWS, len(rows))
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
         arrays = [self._cursor, *self._sums], list(inputs.values())
-        loops = common.loops(key, *arrays, lambda: (loop.build(graph, *arrays, threads=threads) for graph in graphs))
+        loops = cache.loops(key, *arrays, lambda: (loop.build(graph, *arrays, threads=threads) for graph in graphs))
         self._main, self._last = main_and_last(loops)
         self._pace = Pace()
         self.seconds = 0.0
         self.loss = math.nan
         self.values: dict[str, float] = {}
 
-    def measure(self, asked: Array | None = None) -> bool:
-        """Fill in `loss` and `values`; False if it was given up, since the word in `asked` became other than 0."""
+    def measure(self, stop_requested: Array | None = None) -> bool:
+        """Fill in `loss` and `values`; False if it was given up: the word in `stop_requested` is not 0."""
         for array in (self._cursor, *self._sums):
             array[...] = 0
         left = self.full
         while left:
             begun = time.perf_counter()
-            done = self._main.run(min(left, self._pace.steps), asked)
+            done = self._main.run(min(left, self._pace.steps), stop_requested)
             took = time.perf_counter() - begun
             self.seconds += took
             self._pace.note(done, took)
             left -= done
-            if asked is not None and asked[0]:
+            if stop_requested is not None and stop_requested[0]:
                 return False
-        if self._last is not None and not self._last.run(1, asked):
+        if self._last is not None and not self._last.run(1, stop_requested):
             return False
         self.loss = float(self._sums[0]) / len(self.rows)
         if self.metrics is not None:

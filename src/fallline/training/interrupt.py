@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """While entered, the first Ctrl-C, SIGTERM or SIGHUP only sets `asked`; a second one does what it usually does.
+    """While entered, the first Ctrl-C, SIGTERM or SIGHUP only sets `stop_requested`; a second one acts as
+    it usually does.
 
     Does nothing outside the main thread, where signals do not arrive, and leaves a signal alone that somebody else
     handles or ignores.
@@ -49,11 +50,11 @@ class Interrupts:
         self.passes_on, self.is_over = True, False
 
     @property
-    def asked(self) -> bool:
+    def stop_requested(self) -> bool:
         return bool(self.word[0])
 
-    @asked.setter
-    def asked(self, value: bool) -> None:
+    @stop_requested.setter
+    def stop_requested(self, value: bool) -> None:
         self.word[0] = value
 
     def heard(self, work: Callable[[], T]) -> T:
@@ -90,7 +91,7 @@ class Interrupts:
                 done.set_exception(error)
 
         threading.Thread(target=and_tell, daemon=True, name="fallline-aside").start()
-        while not self.asked and not wait([done], _LOOK_SECONDS).done:
+        while not self.stop_requested and not wait([done], _LOOK_SECONDS).done:
             pass
         if not done.done():
             return False
@@ -120,10 +121,10 @@ class Interrupts:
         self._ours = []
 
     def _note(self, number: int, frame: FrameType | None) -> Any:
-        if self.asked and number == _CTRL_C:
+        if self.stop_requested and number == _CTRL_C:
             signal.default_int_handler(number, frame)
         if self.signal is not None:  # the second one
             self._let_go()
             os.kill(os.getpid(), number)
-        self.signal, self.asked = number, True
+        self.signal, self.stop_requested = number, True
         self._then()

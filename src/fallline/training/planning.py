@@ -16,9 +16,9 @@ from fallline.graph.node import Graph
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
-from fallline.program.draft import Draft, draft
 from fallline.program.loop import lowered
 from fallline.program.lower import Lowered
+from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.training.evaluate import block_graphs, targets
 from fallline.training.metric import metrics_for
 from fallline.training.order import Order
@@ -93,7 +93,7 @@ def plan(
     shuffle: bool = True,
     dtype: Any = None,
     threads: int | None = None,
-    recompute: bool = False,
+    gradient_checkpointing: bool = False,
 ) -> Plan:
     """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
 
@@ -139,7 +139,7 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     model, order = job.model, Order(job.train.index, job.seed, job.shuffle)
     state = first_state(model, job.optimizer)
     graphs = step_graphs(model, job.optimizer, state, job.train.data, order, job.batch_size)
-    step, *rest = drafted(graphs, len(state), job.understood.threads, len(state), job.recompute)
+    step, *rest = memory_plans(graphs, len(state), job.settings.threads, len(state), job.gradient_checkpointing)
     theta = state["theta"].nbytes
     bytes_of = by_purpose(*step) | {
         "parameters": theta,
@@ -163,22 +163,22 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
 
 
 def _keeps_best(job: Job) -> bool:
-    rule = job.understood.early_stopping
+    rule = job.settings.early_stopping
     return rule is not None and rule.restore_best
 
 
-Drafted = tuple[Draft, Lowered]
+Planned = tuple[MemoryPlan, Lowered]
 
 
-def drafted(
-    graphs: Iterable[Graph], count: int, threads: int, watch: int | None = None, recompute: bool = False
-) -> list[Drafted]:
+def memory_plans(
+    graphs: Iterable[Graph], count: int, threads: int, watch: int | None = None, gradient_checkpointing: bool = False
+) -> list[Planned]:
     """Each step's graph as what a loop over it will be; `count` arrays of state."""
-    made = [lowered(graph, count, watch, recompute) for graph in graphs]
-    return [(draft(one, threads=threads), one) for one in made]
+    made = [lowered(graph, count, watch, gradient_checkpointing) for graph in graphs]
+    return [(memory_plan(one, threads=threads), one) for one in made]
 
 
-def by_purpose(made: Draft, source: Lowered) -> dict[str, int]:
+def by_purpose(made: MemoryPlan, source: Lowered) -> dict[str, int]:
     """A step's own memory: gradient, activations, scratch, constants."""
     gradient = {r.buffer for node, r in source.values.items() if node.where.part == GRADIENT}
     gradient = {made.home.get(number, number) for number in gradient}
@@ -201,7 +201,7 @@ def _validation(job: Job) -> int:
     inputs = {"theta": job.model.theta, **held.data, "order": held.index}
     graphs, shapes = block_graphs(job.model, inputs)
     sums = sum(8 * math.prod(shape) for shape in shapes)
-    size = sum(made.size for made, _ in drafted(graphs, 1 + len(shapes), job.understood.threads))
+    size = sum(made.size for made, _ in memory_plans(graphs, 1 + len(shapes), job.settings.threads))
     metrics = metrics_for(job.model.task, held.y)
     own = targets(held.y, held.index).nbytes if metrics and len(held.index) < len(held.y) else 0
     return size + sums + own + held.index.nbytes

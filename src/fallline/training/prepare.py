@@ -18,12 +18,12 @@ from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.optim import Optimizer
-from fallline.training.common import ALONE, Common, Same
 from fallline.training.length import by_default
 from fallline.training.order import stream
 from fallline.training.pair import pair
-from fallline.training.settings import Settings, Understood, understood
-from fallline.training.split import all_but, chosen_rows, held_out
+from fallline.training.settings import ResolvedSettings, Settings, resolve
+from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache
+from fallline.training.split import all_but, chosen_rows, split_off
 
 # Data of another float precision are converted once if they are smaller than this, else batch by batch.
 _CONVERT_BYTES = 1 << 28
@@ -48,7 +48,7 @@ class Rows:
 class Job:
     """A training that can begin. optimizer: its schedule knows how many steps there will be.
 
-    common: what it shares with trainings beside it.
+    cache: what it shares with trainings beside it.
     """
 
     model: Model
@@ -59,56 +59,56 @@ class Job:
     shuffle: bool
     epochs: int
     seed: int
-    understood: Understood
+    settings: ResolvedSettings
     notes: tuple[str, ...]
-    common: Common = ALONE
+    cache: SharedCache = NOT_SHARED
 
     @property
-    def recompute(self) -> bool:
+    def gradient_checkpointing(self) -> bool:
         """Whether to take less memory and more time."""
-        return bool(self.understood.given.recompute)
+        return bool(self.settings.given.gradient_checkpointing)
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.train.index) // self.batch_size)
 
 
-def prepare(given: Any, data: Any, settings: Settings, common: Common = ALONE) -> Job:
+def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_SHARED) -> Job:
     """The job, or one ArgumentError or DataError with every problem found.
 
-    common: what trainings beside this one have made of the same data already.
+    cache: what trainings beside this one have made of the same data already.
     """
     problems = Problems()
-    told = understood(settings, problems.arguments)
-    dtype = _dtype(given, told)
+    resolved = resolve(settings, problems.arguments)
+    dtype = _dtype(given, resolved)
     x, y = pair(data, "data", problems)
     encoder = _encoder(given, settings, problems)
-    x = _rows(x, "x", given, encoder, dtype, problems, common)
-    model = _model(given, x, told, dtype, problems, common)
-    targets = _targets(y, x, "y", model, told.loss, dtype, problems, common)
+    x = _rows(x, "x", given, encoder, dtype, problems, cache)
+    model = _model(given, x, resolved, dtype, problems, cache)
+    targets = _targets(y, x, "y", model, resolved.loss, dtype, problems, cache)
     validation = settings.validation
     checked: Any = chosen_rows(validation, problems.data, None if x is None else len(x))
     if _share_is_given_rows(validation):
         xv, yv = pair(validation, "validation", problems)
-        xv = _rows(xv, "validation x", model or given, encoder, dtype, problems, common)
+        xv = _rows(xv, "validation x", model or given, encoder, dtype, problems, cache)
         if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
             problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
         classes = model.for_targets(targets) if model is not None and targets is not None else None
         if classes is not None:
-            checked = xv, _targets(yv, xv, "validation y", classes, told.loss, dtype, problems, common)
-    if told.share and x is not None and len(x) < 2:
-        problems.data.append(f"a share of {len(x)} row cannot be held out for validation\n  try: validation=None")
+            checked = xv, _targets(yv, xv, "validation y", classes, resolved.loss, dtype, problems, cache)
+    if resolved.share and x is not None and len(x) < 2:
+        problems.data.append(f"a share of {len(x)} row cannot be split off for validation\n  try: validation=None")
     problems.raise_if_any()
     assert model is not None and x is not None and targets is not None
-    assert told.optimizer is not None
-    return _job(model, x, targets, checked, told, common)
+    assert resolved.optimizer is not None
+    return _job(model, x, targets, checked, resolved, cache)
 
 
 def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     """The job for data of this shape, (N, ...), without the data: x and y have forms and no memory."""
     problems = Problems()
-    told = understood(settings, problems.arguments)
-    dtype = _dtype(given, told)
+    resolved = resolve(settings, problems.arguments)
+    dtype = _dtype(given, resolved)
     sizes = tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
     if len(sizes) < 2 or min(sizes) < 1:
         problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
@@ -120,14 +120,14 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
         problems.arguments.append(f"x has shape {sizes}, and the model was made for {with_batch(given.row_shape)}")
     elif isinstance(given, Model):
         x = _formal((sizes[0], *given.input_shape), dtype)
-    model = None if problems.arguments else _model(given, x, told, dtype, problems)
+    model = None if problems.arguments else _model(given, x, resolved, dtype, problems)
     if model is not None and model.task == "custom":
         problems.arguments.append(f"what targets {model.loss!r} takes cannot be told\n  try: data=(x, y)")
     problems.raise_if_any()
-    assert model is not None and told.optimizer is not None
+    assert model is not None and resolved.optimizer is not None
     codes = model.task == "classification"
     y = _formal(sizes[:1] if codes else (sizes[0], *model.output_shape), np.int64 if codes else dtype)
-    return _job(model, x, Targets(y), None, told)
+    return _job(model, x, Targets(y), None, resolved)
 
 
 def _formal(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -139,49 +139,60 @@ def _share_is_given_rows(validation: Any) -> bool:
     return isinstance(validation, tuple | list) or (hasattr(validation, "x") and hasattr(validation, "y"))
 
 
-def _job(model: Model, x: Array, targets: Targets, validation: Any, told: Understood, common: Common = ALONE) -> Job:
+def _job(
+    model: Model,
+    x: Array,
+    targets: Targets,
+    validation: Any,
+    resolved: ResolvedSettings,
+    cache: SharedCache = NOT_SHARED,
+) -> Job:
     """validation: rows of their own, (x, targets), or the numbers of some of these; None for a share or none."""
-    settings, n, y = told.given, len(x), targets.y
+    settings, n, y = resolved.given, len(x), targets.y
     model = model.for_targets(targets)
 
     def every(n: int) -> Array:
-        return common.once(("all rows", n), lambda: np.arange(n))
+        return cache.once(("all rows", n), lambda: np.arange(n))
 
     def by_share() -> tuple[Array, Array]:
         rng = stream(int(settings.seed), "validation rows")
-        kept, out = held_out(n, told.share, rng, _codes(model, y))
+        kept, out = split_off(n, resolved.share, rng, _codes(model, y))
         if not len(out):
-            raise DataError("no class has a second row, so none can be held out for validation\n  try: validation=None")
+            raise DataError(
+                "no class has a second row, so none can be split off for validation\n  try: validation=None"
+            )
         return kept, out
 
     train, held = Rows(x, y, every(n)), None
-    if told.share or isinstance(validation, np.ndarray):
-        if told.share:
-            kept, out = common.once(("share", Same(y), told.share, int(settings.seed)), by_share)
+    if resolved.share or isinstance(validation, np.ndarray):
+        if resolved.share:
+            kept, out = cache.once(("share", ByIdentity(y), resolved.share, int(settings.seed)), by_share)
         else:
-            kept, out = common.once(("rows", n, validation.tobytes()), lambda: (all_but(validation, n), validation))
+            kept, out = cache.once(("rows", n, validation.tobytes()), lambda: (all_but(validation, n), validation))
         train, held = Rows(x, y, kept), Rows(x, y, out)
     elif validation is not None:
         xv, yv = validation
         held = Rows(xv, yv.y, every(len(xv)))
     rows, notes = len(train.index), []
-    asked = settings.batch_size
-    size = rows if asked is None or isinstance(asked, str) else int(asked)
+    requested = settings.batch_size
+    size = rows if requested is None or isinstance(requested, str) else int(requested)
     if size > rows:
         notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
     size = min(size, rows)
-    assert told.optimizer is not None
+    assert resolved.optimizer is not None
     if settings.epochs is None:
-        asked_rule = False if settings.early_stopping is False else told.early_stopping
-        length = by_default(model, told.optimizer, size, -(-rows // size), validated=held is not None, rule=asked_rule)
-        epochs, told = length.epochs, replace(told, early_stopping=length.rule)
+        requested_rule = False if settings.early_stopping is False else resolved.early_stopping
+        length = by_default(
+            model, resolved.optimizer, size, -(-rows // size), validated=held is not None, rule=requested_rule
+        )
+        epochs, resolved = length.epochs, replace(resolved, early_stopping=length.rule)
     else:
         epochs = int(settings.epochs)
-    assert told.optimizer is not None
-    optimizer = told.optimizer.resolve(epochs * -(-rows // size))
+    assert resolved.optimizer is not None
+    optimizer = resolved.optimizer.resolve(epochs * -(-rows // size))
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and size < rows
-    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), told, tuple(notes), common)
+    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache)
 
 
 def _codes(model: Model, y: Array) -> Array | None:
@@ -194,30 +205,32 @@ def _codes(model: Model, y: Array) -> Array | None:
     return (y[:, 0] > 0).astype(np.int64) if y.shape[1] == 1 else np.argmax(y, axis=1)
 
 
-def _dtype(given: Any, told: Understood) -> np.dtype[Any]:
-    asked = told.given.dtype
-    if asked in ("float32", "float64"):
-        return np.dtype(asked)
+def _dtype(given: Any, resolved: ResolvedSettings) -> np.dtype[Any]:
+    requested = resolved.given.dtype
+    if requested in ("float32", "float64"):
+        return np.dtype(requested)
     return given.dtype if isinstance(given, Model) else np.dtype(np.float32)
 
 
 def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | None:
     """The encoder of the rows: the asked one, or that of the model."""
-    asked = settings.encoder
-    if asked is None or isinstance(asked, Columns):
-        return asked or (given.encoder if isinstance(given, Model) else None)
-    problems.arguments.append(f"encoder has to be nn.Columns, got {asked!r:.60}\n  try: encoder=nn.standardise(x)")
+    requested = settings.encoder
+    if requested is None or isinstance(requested, Columns):
+        return requested or (given.encoder if isinstance(given, Model) else None)
+    problems.arguments.append(f"encoder has to be nn.Columns, got {requested!r:.60}\n  try: encoder=nn.standardise(x)")
     return None
 
 
-def _told_once(common: Common, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]) -> T:
-    """What `make` returns, made once; the problems it found are told every time."""
+def _once_with_problems(
+    cache: SharedCache, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]
+) -> T:
+    """What `make` returns, made once; the problems it found are reported every time."""
 
     def made() -> tuple[T, Problems]:
         found = Problems()
         return make(found), found
 
-    result, found = common.once(key, made)
+    result, found = cache.once(key, made)
     problems.arguments += found.arguments
     problems.data += found.data
     return result
@@ -230,12 +243,14 @@ def _rows(
     encoder: Columns | None,
     dtype: np.dtype[Any],
     problems: Problems,
-    common: Common,
+    cache: SharedCache,
 ) -> Array | None:
     """x ready for the step; None after telling what is wrong with it."""
     wanted = model.input_shape if isinstance(model, Model) and encoder is None else None
-    key = "x", Same(given), what, wanted, dtype, Same(encoder)
-    return _told_once(common, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found))
+    key = "x", ByIdentity(given), what, wanted, dtype, ByIdentity(encoder)
+    return _once_with_problems(
+        cache, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found)
+    )
 
 
 def _checked_rows(
@@ -282,44 +297,49 @@ def _is_mapped(array: Any) -> bool:
 
 
 def _model(
-    given: Any, x: Array | None, told: Understood, dtype: np.dtype[Any], problems: Problems, common: Common = ALONE
+    given: Any,
+    x: Array | None,
+    resolved: ResolvedSettings,
+    dtype: np.dtype[Any],
+    problems: Problems,
+    cache: SharedCache = NOT_SHARED,
 ) -> Model | None:
     """The model to train: the given one in the asked precision, or a new one for this data."""
-    loss = told.loss
+    loss = resolved.loss
     if isinstance(given, Model):
         model = given if given.dtype == dtype else replace(given, theta=given.theta.astype(dtype))
-        return _between(model if loss is None else replace(model, loss=loss), told, problems)
-    if told.given.loss is None:
+        return _between(model if loss is None else replace(model, loss=loss), resolved, problems)
+    if resolved.given.loss is None:
         names = ", ".join(sorted(losses.LOSSES))
         problems.arguments.append(f"loss has to be given: one of {names}; or a function(output, y)")
         return None
     if x is None or loss is None:
         return None
     try:
-        rng = stream(int(told.given.seed), "initial parameters")
+        rng = stream(int(resolved.given.seed), "initial parameters")
     except (TypeError, ValueError, OverflowError):
-        return None  # the seed has been told above
+        return None  # the seed has been reported above
     try:
-        model = _drawn(given, x.shape[1:], loss, rng, dtype, common)
+        model = _drawn(given, x.shape[1:], loss, rng, dtype, cache)
     except FalllineError as error:
         problems.add(error)
         return None
     if not model.layout.size:
         problems.arguments.append("the network has no parameters, so there is nothing to train")
-    return _between(model, told, problems)
+    return _between(model, resolved, problems)
 
 
-def _between(model: Model, told: Understood, problems: Problems) -> Model:
+def _between(model: Model, resolved: ResolvedSettings, problems: Problems) -> Model:
     """The model with the encoder and the decoder that were asked for."""
     try:
-        return model.between(told.given.encoder, told.given.decoder)
+        return model.between(resolved.given.encoder, resolved.given.decoder)
     except FalllineError as error:
         problems.arguments.append(str(error))
         return model
 
 
 def _drawn(
-    given: Any, shape: Shape, loss: Loss, rng: np.random.Generator, dtype: np.dtype[Any], common: Common
+    given: Any, shape: Shape, loss: Loss, rng: np.random.Generator, dtype: np.dtype[Any], cache: SharedCache
 ) -> Model:
     """A new model. Of a network that was met before only the parameters are drawn, as `Model.init` draws them."""
     fresh: list[Model] = []
@@ -328,7 +348,7 @@ def _drawn(
         fresh.append(Model.init(given, shape, loss=loss, seed=rng, dtype=dtype))
         return replace(fresh[0], theta=np.empty(0, dtype))
 
-    known = common.once(("model", given if isinstance(given, Layer) else Same(given), shape, loss, dtype), form)
+    known = cache.once(("model", given if isinstance(given, Layer) else ByIdentity(given), shape, loss, dtype), form)
     if fresh:
         return fresh[0]
     params, _ = known.network.init(rng, shape, dtype)
@@ -343,15 +363,17 @@ def _targets(
     loss: Loss | None,
     dtype: np.dtype[Any],
     problems: Problems,
-    common: Common,
+    cache: SharedCache,
 ) -> Targets | None:
     """y as the loss takes it; None after telling what is wrong with it."""
     form: Any = None
     if model is not None:  # a decoder makes its classes anew for each model
-        meant = model.decoder or Same(model.classes)
+        meant = model.decoder or ByIdentity(model.classes)
         form = model.loss, model.output_shape, model.dtype, meant
-    key = "y", Same(y), None if x is None else len(x), what, form, loss, dtype
-    return _told_once(common, key, problems, lambda found: _checked_targets(y, x, what, model, loss, dtype, found))
+    key = "y", ByIdentity(y), None if x is None else len(x), what, form, loss, dtype
+    return _once_with_problems(
+        cache, key, problems, lambda found: _checked_targets(y, x, what, model, loss, dtype, found)
+    )
 
 
 def _checked_targets(
@@ -368,7 +390,7 @@ def _checked_targets(
             problems.data.append(f"{what} is empty")
             return None
     except TypeError:
-        pass  # not an array at all: told by the loss
+        pass  # not an array at all: reported by the loss
     try:
         if model is not None:
             return model.prepare(y)

@@ -149,7 +149,7 @@ def job_again(model: Model, config: Mapping[str, Any], data: Any) -> Job:
     """The job that a run's config describes, on these data, at the parameters of this model."""
     if "not_saved" in config["optimizer"]:
         raise ArgumentError(f"the run was trained by {config['optimizer']['not_saved']}, which no file can hold")
-    names = ("batch_size", "shuffle", "seed", "dtype", "threads", "recompute")
+    names = ("batch_size", "shuffle", "seed", "dtype", "threads", "gradient_checkpointing")
     given: dict[str, Any] = {name: config[name] for name in names if name in config}
     return prepare(model, data, Settings(optimizer=from_config(config["optimizer"], Optimizer), **given))
 
@@ -171,10 +171,10 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     def rewind() -> None:
         state["cursor"][...] = start
 
-    options: dict[str, Any] = {"watch": len(state), "recompute": job.recompute}
+    options: dict[str, Any] = {"watch": len(state), "gradient_checkpointing": job.gradient_checkpointing}
     alone = loop.build(graph, *arrays, threads=1, **options)
     assert isinstance(alone, MachineLoop)
-    as_trained = loop.build(graph, *arrays, threads=job.understood.threads, **options)
+    as_trained = loop.build(graph, *arrays, threads=job.settings.threads, **options)
     made = Profile(
         instructions=timed(alone.program, steps, rewind, seconds / 3),
         peak=measure_peak(job.model.dtype, seconds / 3),

@@ -24,9 +24,9 @@ from fallline.training.interrupt import Interrupts
 from fallline.training.race_events import (
     RaceEnded,
     RaceEvent,
+    RaceResult,
+    RaceResults,
     RaceStarted,
-    Standing,
-    Standings,
     VariantEnded,
     ranked,
 )
@@ -34,7 +34,7 @@ from fallline.training.run import Run
 from fallline.training.training import Training
 from fallline.training.variants import REPEATED, Collected, Variant, comparable, variants_of
 
-# Seconds between two standings; the first come sooner. Lanes meet then, and wait for one another for a machine call at
+# Seconds between two results; the first come sooner. Lanes meet then, and wait for one another for a machine call at
 # most.
 _STANDINGS, _FIRST_STANDINGS = 0.5, 0.1
 # A slice of one variant's training: so long that changing over costs nothing, and shorter where many wait.
@@ -46,7 +46,7 @@ class Runner:
 
     def __init__(self, variant: Variant, training: Training) -> None:
         self.name, self.training = variant.name, training
-        rule = variant.job.understood.early_stopping
+        rule = variant.job.settings.early_stopping
         self._restores = rule is not None and rule.restore_best
         self._epochs, self._epoch, self._step, self._seconds = variant.job.epochs, 0, 0, 0.0
         self._shown: EpochEnded | None = None
@@ -90,12 +90,12 @@ class Runner:
             self._state, self._step, self._seconds = event.reason, event.step, event.seconds
 
     @property
-    def standing(self) -> Standing:
+    def result(self) -> RaceResult:
         shown = self._shown
         loss, held, metrics = (
             (math.nan, None, {}) if shown is None else (shown.loss, shown.validation_loss, shown.metrics)
         )
-        return Standing(self.name, self._state, 0, self._epoch, self._epochs, self._step, loss, held, metrics,
+        return RaceResult(self.name, self._state, 0, self._epoch, self._epochs, self._step, loss, held, metrics,
                         self._seconds, self._problem)  # fmt: skip
 
 
@@ -104,13 +104,13 @@ class Runner:
 class Race(Attributes):
     """The result of `race`.
 
-    runs: by name, in the order the variants were given; each as `fit` returns it. standings: sorted by validation
+    runs: by name, in the order the variants were given; each as `fit` returns it. results: sorted by validation
         loss (by loss where there is no validation), the lowest first; what diverged or failed comes last.
     stop_reason: "finished" or "interrupted". errors: of variants that failed, by name.
     """
 
     runs: Mapping[str, Run] = field(repr=False)
-    standings: tuple[Standing, ...]
+    results: tuple[RaceResult, ...]
     stop_reason: str
     seconds: float
     errors: Mapping[str, Exception] = field(default_factory=dict, repr=False)
@@ -120,15 +120,15 @@ class Race(Attributes):
     @property
     def best(self) -> Run:
         """The run in first place."""
-        return self.runs[self.standings[0].name]
+        return self.runs[self.results[0].name]
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The standings as columns, in their order: "name" and "state" are lists, the numbers arrays.
+        """The results as columns, in their order: "name" and "state" are lists, the numbers arrays.
 
         Columns: name, state, epoch, loss, validation_loss and the metrics where there was validation, seconds.
         """
-        table = self.standings
+        table = self.results
         found: dict[str, Any] = {"name": [one.name for one in table], "state": [one.state for one in table]}
         found["epoch"] = np.array([one.epoch for one in table])
         found["loss"] = np.array([one.loss for one in table])
@@ -141,11 +141,11 @@ class Race(Attributes):
         return found
 
     def summary(self) -> str:
-        """The standings as a text table; of repetitions of one training also their mean and standard deviation."""
+        """The results as a text table; of repetitions of one training also their mean and standard deviation."""
         columns = self.columns
         shown = [name for name in columns if name not in ("name", "state", "epoch", "seconds")]
         rows = [["", "name", "epochs", *shown, "ended"]]
-        for one, *values in zip(self.standings, *(columns[name] for name in shown)):
+        for one, *values in zip(self.results, *(columns[name] for name in shown)):
             numbers = ["-" if math.isnan(value) else f"{value:.4g}" for value in values]
             rows.append([str(one.place), one.name, f"{one.epoch}", *numbers, one.state.replace("_", " ")])
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -155,13 +155,13 @@ class Race(Attributes):
             for row in rows
         ]
         lines = [line.rstrip() for line in lines]
-        if self.repeats and len(self.standings) > 1:
+        if self.repeats and len(self.results) > 1:
             means = (f"{name} {columns[name].mean():.4g} +- {columns[name].std(ddof=1):.2g}" for name in shown)
-            lines.append(f"mean and standard deviation of {len(self.standings)}: {', '.join(means)}")
-        lines += [f"{one.name} {one.state}: {one.problem}" for one in self.standings if one.problem]
+            lines.append(f"mean and standard deviation of {len(self.results)}: {', '.join(means)}")
+        lines += [f"{one.name} {one.state}: {one.problem}" for one in self.results if one.problem]
         lines += [f"note: {note}" for note in self.notes]
         done = "" if self.stop_reason == "finished" else f", {self.stop_reason}"
-        lines.append(f"{len(self.standings)} variants in {self.seconds:.3g} s{done}")
+        lines.append(f"{len(self.results)} variants in {self.seconds:.3g} s{done}")
         return "\n".join(lines)
 
 
@@ -200,7 +200,7 @@ class Racing(Iterator[RaceEvent]):
 
     def stop(self) -> None:
         """End all trainings after the machine calls that run now, as Ctrl-C does."""
-        self.interrupts.asked = True
+        self.interrupts.stop_requested = True
         self._stop_all()
 
     def _stop_all(self) -> None:
@@ -214,8 +214,8 @@ class Racing(Iterator[RaceEvent]):
             self.interrupts.is_over = True
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
-        return ranked(runner.standing for runner in self._runners)
+    def results(self) -> tuple[RaceResult, ...]:
+        return ranked(runner.result for runner in self._runners)
 
     @property
     def race(self) -> Race:
@@ -223,7 +223,7 @@ class Racing(Iterator[RaceEvent]):
         runs = MappingProxyType({runner.name: runner.training.run for runner in self._runners})
         errors = {runner.name: runner.error for runner in self._runners if runner.error is not None}
         repeats = all(set(variant.given) <= REPEATED for variant in self._variants)
-        return Race(runs, self.standings, self._reason, self._seconds, errors, self.notes, repeats)
+        return Race(runs, self.results, self._reason, self._seconds, errors, self.notes, repeats)
 
     def _stream(self) -> Generator[RaceEvent, None, None]:
         with ExitStack() as stack:
@@ -236,13 +236,13 @@ class Racing(Iterator[RaceEvent]):
             while self._waiting:
                 self._round(crew, pause)
                 pause = _STANDINGS
-                standings = {one.name: one for one in self.standings}
+                results = {one.name: one for one in self.results}
                 while self._over:
-                    yield VariantEnded(standings[self._over.popleft().name])
+                    yield VariantEnded(results[self._over.popleft().name])
                 if self._waiting:
-                    yield Standings(tuple(standings.values()), self._seconds)
-            self._reason = "interrupted" if self.interrupts.asked else "finished"
-            yield RaceEnded(self._reason, self.standings, self._seconds)
+                    yield RaceResults(tuple(results.values()), self._seconds)
+            self._reason = "interrupted" if self.interrupts.stop_requested else "finished"
+            yield RaceEnded(self._reason, self.results, self._seconds)
 
     def _started(self) -> RaceStarted:
         jobs = [variant.job for variant in self._variants]
@@ -295,7 +295,7 @@ def racing(
 ) -> Racing:
     """A race as a stream of events; takes what `race` takes.
 
-    Returns an iterator over RaceStarted, Standings, VariantEnded and RaceEnded, with the result so far as its `race`.
+    Returns an iterator over RaceStarted, RaceResults, VariantEnded and RaceEnded, with the result so far as its `race`.
     Example:
         for event in (racing := fl.racing(model, data, variants=[{"seed": s} for s in range(8)], loss="cross_entropy")):
             print(event)
@@ -312,7 +312,7 @@ def race(
     """Variants of one training side by side: learning rates, optimizers, seeds, networks, folds.
 
     Each comes to the same bits as if it were trained alone with `fit`. A variant that diverges or fails stands at the
-    end of the standings; the others go on. Ctrl-C ends all in good order, with what they have reached so far.
+    end of the results; the others go on. Ctrl-C ends all in good order, with what they have reached so far.
 
     model, data, settings: as for `fit`; what all variants share. Data are checked and converted once for all of them.
         With out=, each variant is saved in a folder of its own inside that one.

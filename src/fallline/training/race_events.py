@@ -10,7 +10,7 @@ STATES = ("waiting", "running", "finished", "early_stopping", "interrupted", "di
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RaceResult:
     """How one variant stands.
 
     loss, validation_loss, metrics: of the epoch whose parameters it would end with, which is its best where early
@@ -31,7 +31,7 @@ class Standing:
 
     @property
     def score(self) -> float:
-        """What standings are sorted by: the validation loss, or the loss where there is no validation."""
+        """What results are sorted by: the validation loss, or the loss where there is no validation."""
         return self.loss if self.validation_loss is None else self.validation_loss
 
     @property
@@ -39,14 +39,14 @@ class Standing:
         return self.state not in ("waiting", "running")
 
 
-def ranked(standings: Iterable[Standing]) -> tuple[Standing, ...]:
+def ranked(results: Iterable[RaceResult]) -> tuple[RaceResult, ...]:
     """Sorted by score, the lowest first; those without one next; then what diverged; then what failed."""
 
-    def key(one: Standing) -> tuple[int, float]:
+    def key(one: RaceResult) -> tuple[int, float]:
         group = {"diverged": 2, "failed": 3}.get(one.state, 0)
         return (group, one.score) if math.isfinite(one.score) else (max(group, 1), math.inf)
 
-    return tuple(replace(one, place=place) for place, one in enumerate(sorted(standings, key=key), 1))
+    return tuple(replace(one, place=place) for place, one in enumerate(sorted(results, key=key), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ class RaceStarted:
     lanes: int  # variants that advance at the same time
     rows: int  # of the data, those held out for validation included
     validation_rows: int  # of the first variant
-    validated: bool  # whether standings are sorted by validation loss rather than by loss
-    metrics: tuple[str, ...] = ()  # keys of Standing.metrics
+    validated: bool  # whether results are sorted by validation loss rather than by loss
+    metrics: tuple[str, ...] = ()  # keys of RaceResult.metrics
     notes: tuple[str, ...] = ()  # what makes variants hard to compare
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class RaceResults:
     """How all variants stand: two a second."""
 
-    standings: tuple[Standing, ...]  # sorted
+    results: tuple[RaceResult, ...]  # sorted
     seconds: float  # of the race so far
 
 
@@ -74,7 +74,7 @@ class Standings:
 class VariantEnded:
     """A variant's training is over, whatever way; the others go on."""
 
-    standing: Standing
+    result: RaceResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class RaceEnded:
     """The last event. reason: "finished" or "interrupted"."""
 
     reason: str
-    standings: tuple[Standing, ...]  # sorted
+    results: tuple[RaceResult, ...]  # sorted
     seconds: float
 
 
-RaceEvent = RaceStarted | Standings | VariantEnded | RaceEnded
+RaceEvent = RaceStarted | RaceResults | VariantEnded | RaceEnded

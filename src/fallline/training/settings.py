@@ -37,7 +37,7 @@ class Settings:
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
     threads: int | None = None
-    recompute: bool = option(False, "compute activations twice instead of keeping them", flag=True)
+    gradient_checkpointing: bool = option(False, "compute activations twice instead of keeping them", flag=True)
     out: Any = None
     checkpoints: int | str | None = option("auto", "epochs between checkpoints", at_least=1, whole=True,
                                            words=("auto",), optional=True)  # fmt: skip
@@ -49,7 +49,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class ResolvedSettings:
     """Settings with every name looked up and every form made one. None: what was given is wrong, and has been told."""
 
     given: Settings
@@ -63,7 +63,7 @@ class Understood:
     must_exist: bool  # the folder to resume was named as such
 
 
-def understood(settings: Settings, problems: list[str]) -> Understood:
+def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
     """Look everything up; what is wrong goes to `problems`, one line each."""
     dtype: Any = settings.dtype
     if dtype is not None and not isinstance(dtype, str):  # np.float32, np.dtype("float32")
@@ -87,7 +87,7 @@ def understood(settings: Settings, problems: list[str]) -> Understood:
         folder = None
     if resume and settings.overwrite:
         problems.append("resume and overwrite exclude each other")
-    return Understood(
+    return ResolvedSettings(
         given=settings,
         loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
         optimizer=_looked_up(looked_up_optimizer, settings.optimizer, problems),

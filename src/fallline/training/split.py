@@ -18,7 +18,7 @@ from fallline.ranges import SEED, Range
 FEW = 20
 
 
-def held_out(n: int, share: float, rng: np.random.Generator, codes: Array | None = None) -> tuple[Array, Array]:
+def split_off(n: int, share: float, rng: np.random.Generator, codes: Array | None = None) -> tuple[Array, Array]:
     """The rows to train on and the rows held out, both ascending, int64.
 
     n: rows. share: 0 < share < 1; at least one row is held out, and one is left where n > 1.

@@ -34,7 +34,7 @@ def train(
     seed: int = 0,
     dtype: Any = None,
     threads: int | None = None,
-    recompute: bool = False,
+    gradient_checkpointing: bool = False,
     out: Path | None = None,
     checkpoints: int | str | None = "auto",
     overwrite: bool = False,
@@ -70,8 +70,8 @@ def train(
     dtype: "float32" (the default) or "float64".
     threads: cores to train on at most, >= 1; a step too small to gain from several runs on one. None means as many as
         this process may use. The results have the same bits with any number.
-    recompute: take less memory and more time in deep networks: activations between a few that are kept are computed
-        again on the way back. The results have the same bits. `fl.plan` tells what it saves.
+    gradient_checkpointing: take less memory and more time in deep networks: a few activations are stored, those
+        between them are recomputed in the backward pass. The results have the same bits. `fl.plan` tells what it saves.
     out: a folder to save the run in; one that holds a run already is refused without overwrite or resume.
     checkpoints: epochs between checkpoints in that folder; "auto" writes one every 15 seconds or so, and every one
         includes the place inside the epoch. None writes none.

@@ -18,7 +18,7 @@ from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
 from fallline.nn.layer import applied
 from fallline.nn.model import Model
-from fallline.ops.pick import gather
+from fallline.ops.gather_scatter import gather
 from fallline.ops.random import Noise, random_bits
 from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer

@@ -21,9 +21,9 @@ from fallline.optim import Optimizer
 from fallline.program import loop
 from fallline.program.loop import Loop
 from fallline.ranges import short
-from fallline.training.common import ALONE, Common
 from fallline.training.order import Order
 from fallline.training.pace import Pace
+from fallline.training.shared_cache import NOT_SHARED, SharedCache
 from fallline.training.step import OPTIMIZER, training_step
 
 # A call that takes longer is not waited for when training is asked to stop.
@@ -110,17 +110,18 @@ class Stepper:
         order: Order,
         batch_size: int,
         threads: int | None = 1,
-        common: Common = ALONE,
-        recompute: bool = False,
-        asked: Array | None = None,
+        cache: SharedCache = NOT_SHARED,
+        gradient_checkpointing: bool = False,
+        stop_requested: Array | None = None,
     ) -> None:
         """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
 
-        threads: lanes of a step at most; recompute: take less memory and more time; no result depends on either.
-        common: holds the programs of trainings beside it.
-        asked: a word, an int64 in an array, that somebody sets who does not want to wait for the end of a long step.
+        threads: lanes of a step at most; gradient_checkpointing: take less memory and more time; no result depends on
+        either.
+        cache: holds the programs of trainings beside it.
+        stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
         """
-        self._asked = asked
+        self._stop_requested = stop_requested
         self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
         self.full, tail = divmod(self.rows, batch_size)
         self.steps_per_epoch = self.full + (tail > 0)
@@ -130,12 +131,28 @@ class Stepper:
 
         def build() -> Iterator[Loop]:
             for graph in step_graphs(model, optimizer, self.state, data, order, batch_size):
-                yield loop.build(graph, *arrays, watch=len(self.state), threads=threads, recompute=recompute)
+                yield loop.build(
+                    graph,
+                    *arrays,
+                    watch=len(self.state),
+                    threads=threads,
+                    gradient_checkpointing=gradient_checkpointing,
+                )
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
         rule = optimizer if callable(optimizer.learning_rate) else replace(optimizer, learning_rate=1.0)
-        key = "step", model.network, model.loss, rule, batch_size, self.rows, order.shuffle, threads, recompute
-        self._main, self._last = main_and_last(common.loops(key, *arrays, build))
+        key = (
+            "step",
+            model.network,
+            model.loss,
+            rule,
+            batch_size,
+            self.rows,
+            order.shuffle,
+            threads,
+            gradient_checkpointing,
+        )
+        self._main, self._last = main_and_last(cache.loops(key, *arrays, build))
         self.tail, self._gave_up = tail, False
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
@@ -221,7 +238,7 @@ class Stepper:
             self._stand_at(self.epoch, self.epoch_step)
         steps, own = (self._main, self.full - self.epoch_step) if self.epoch_step < self.full else (self._last, 1)
         assert steps is not None  # an epoch that is not done after its whole batches has a rest
-        done = steps.run(min(limit, own), self._asked)
+        done = steps.run(min(limit, own), self._stop_requested)
         self._gave_up = steps.gave_up
         self.epoch_step += done
         return done
@@ -256,7 +273,7 @@ class Stepper:
     def fall_back(self) -> Setback:
         """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
         failed = self.step
-        asked, self._asked = self._asked, None  # the way back is gone to its end
+        stop_requested, self._stop_requested = self._stop_requested, None  # the way back is gone to its end
         if failed > self._copy.step:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]
@@ -273,5 +290,5 @@ class Stepper:
             self._before_loss = math.nan if loss is None else loss
             self.epoch, self.epoch_step = divmod(failed, self.steps_per_epoch)
         self.theta[...] = self._before
-        self._asked = asked
+        self._stop_requested = stop_requested
         return Setback(failed, self._before_loss)

@@ -15,7 +15,6 @@ import numpy as np
 from fallline.errors import Attributes, FalllineError, SavingError
 from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
-from fallline.training.common import ALONE
 from fallline.training.describe import described
 from fallline.training.evaluate import Evaluation
 from fallline.training.events import (
@@ -34,6 +33,7 @@ from fallline.training.kept import BEST
 from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.run import Run
+from fallline.training.shared_cache import NOT_SHARED
 from fallline.training.stepper import Setback, Stepper
 from fallline.training.stopping import NEVER, Best
 
@@ -49,14 +49,18 @@ class Training(Iterator[Event], Attributes):
     """
 
     def __init__(self, job: Job) -> None:
-        told, held, common = job.understood, job.validation, job.common
+        resolved, held, cache = job.settings, job.validation, job.cache
         self.job = job
         self.config = described(job)
         self.interrupts = Interrupts()
         self._folder: RunFolder | None = None
-        if told.folder is not None:
-            options = {"overwrite": told.given.overwrite, "resume": told.resume, "must_exist": told.must_exist}
-            self._folder = RunFolder(told.folder, self.config, told.given.checkpoints, **options)
+        if resolved.folder is not None:
+            options = {
+                "overwrite": resolved.given.overwrite,
+                "resume": resolved.resume,
+                "must_exist": resolved.must_exist,
+            }
+            self._folder = RunFolder(resolved.folder, self.config, resolved.given.checkpoints, **options)
         order = Order(job.train.index, job.seed, job.shuffle)
         self._stepper = Stepper(
             job.model,
@@ -64,19 +68,19 @@ class Training(Iterator[Event], Attributes):
             job.train.data,
             order,
             job.batch_size,
-            told.threads,
-            common,
-            job.recompute,
+            resolved.threads,
+            cache,
+            job.gradient_checkpointing,
             self.interrupts.word,
         )
         self._frozen = Frozen(job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
-            self._evaluation = Evaluation(job.model, theta, held.data, held.index, told.threads, common)
+            self._evaluation = Evaluation(job.model, theta, held.data, held.index, resolved.threads, cache)
         # The parameters to start from were copied; those that were drawn for this run need not be kept.
         self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
-        self._best = Best(told.early_stopping, self._stepper.theta)
+        self._best = Best(resolved.early_stopping, self._stepper.theta)
         self._history: list[Event] = []
         self._loss = math.nan  # of the last whole epoch
         self._steps_before = 0  # made by the run that this one continues
@@ -106,7 +110,7 @@ class Training(Iterator[Event], Attributes):
 
     def stop(self) -> None:
         """End after the machine call that runs now, as Ctrl-C does."""
-        self.interrupts.asked = True
+        self.interrupts.stop_requested = True
 
     def close(self) -> None:
         """Let go of the run folder and the lanes without ending the training; `run` keeps the last state."""
@@ -124,7 +128,7 @@ class Training(Iterator[Event], Attributes):
         """The run so far, with a copy of the parameters as they are now."""
         folder = self._folder.path if self._folder is not None else None
         model = self.job.model.with_theta(self._stepper.theta.copy())
-        job = replace(self.job, model=model, common=ALONE)
+        job = replace(self.job, model=model, cache=NOT_SHARED)
         return Run(model, tuple(self._history), self.config, folder, job)
 
     @property
@@ -138,13 +142,13 @@ class Training(Iterator[Event], Attributes):
             if self._folder is not None:
                 stack.enter_context(self._folder.opened())
                 self._resume(self._folder)
-            yield self._told(self._started())
+            yield self._report(self._started())
             reason = None
             while reason is None:
                 reason = yield from self._epoch()
             yield from self._end(reason)
 
-    def _told(self, event: Event) -> Event:
+    def _report(self, event: Event) -> Event:
         """The event, after it was put down in the history and the folder."""
         if not isinstance(event, Progress):
             self._history.append(event)
@@ -164,7 +168,7 @@ class Training(Iterator[Event], Attributes):
         self._steps_before = self._stepper.step
 
     def _started(self) -> TrainingStarted:
-        job, rule = self.job, self.job.understood.early_stopping
+        job, rule = self.job, self.job.settings.early_stopping
         return TrainingStarted(
             rows=len(job.train.index),
             validation_rows=len(job.validation.index) if job.validation is not None else 0,
@@ -183,7 +187,7 @@ class Training(Iterator[Event], Attributes):
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,
             folder=str(self._folder.path) if self._folder is not None else None,
-            open_ended=job.understood.given.epochs is None and rule is not None and rule.patience != NEVER,
+            open_ended=job.settings.given.epochs is None and rule is not None and rule.patience != NEVER,
             notes=(*job.notes, *self._notes()),
         )
 
@@ -191,7 +195,7 @@ class Training(Iterator[Event], Attributes):
         held, notes = self.job.validation, []
         if held is not None and len(held.index) == 1 and "validation_r2" in self.metrics:
             notes.append("R^2 of one validation row is not defined, so validation_r2 is NaN")
-        if self.job.understood.given.threads not in (None, 1) and not lanes.possible():
+        if self.job.settings.given.threads not in (None, 1) and not lanes.possible():
             notes.append("this system has no calls by which lanes wait, so a step runs on one thread")
         if self._folder is None:
             return notes
@@ -205,7 +209,7 @@ class Training(Iterator[Event], Attributes):
 
     def _epoch(self) -> Generator[Event, None, str | None]:
         """An epoch or what is left of it; returns why training ends after it, or None."""
-        stepper, folder, asked = self._stepper, self._folder, self.interrupts
+        stepper, folder, interrupts = self._stepper, self._folder, self.interrupts
         self._frozen.warn()
         if stepper.epoch >= self.job.epochs:
             return "finished"
@@ -216,18 +220,18 @@ class Training(Iterator[Event], Attributes):
         before, seconds = self._spent, stepper.seconds
         first = stepper.epoch_step
         while not stepper.epoch_is_done:
-            if asked.asked:  # while nobody asked for events
+            if interrupts.stop_requested:  # while nobody asked for events
                 return "interrupted"
-            setback = asked.heard(stepper.advance) if stepper.is_slow else stepper.advance()
+            setback = interrupts.heard(stepper.advance) if stepper.is_slow else stepper.advance()
             if setback is not None:
-                yield self._told(self._diverged(setback))
+                yield self._report(self._diverged(setback))
                 return "diverged"
-            if asked.asked:
+            if interrupts.stop_requested:
                 return "interrupted"
             if stepper.epoch_is_done:
                 break
             if time.perf_counter() - self._shown > PROGRESS_SECONDS:
-                yield self._told(self._progress())
+                yield self._report(self._progress())
                 self._shown = time.perf_counter()
             if folder is not None and folder.checkpoint_is_due():
                 yield from self._checkpoint(folder)
@@ -236,10 +240,10 @@ class Training(Iterator[Event], Attributes):
         steps, took = stepper.epoch_step - first, stepper.seconds - seconds
         event = self._epoch_ended(self._spent - before, steps / took if took > 0 else 0.0)
         stepper.next_epoch()
-        yield self._told(event)
+        yield self._report(event)
         if folder is not None and folder.checkpoint_is_due(stepper.epoch):
             yield from self._checkpoint(folder)
-        return "interrupted" if asked.asked else None
+        return "interrupted" if interrupts.stop_requested else None
 
     def _shuffled(self, epoch: int) -> bool:
         """Make the order of an epoch, if making it takes long; False if that was not waited for."""
@@ -312,16 +316,16 @@ class Training(Iterator[Event], Attributes):
             "config": self.config,
         }
         path = folder.save(stepper.step, Checkpoint(arrays, values))
-        yield self._told(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
+        yield self._report(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
 
     def _end(self, reason: str) -> Generator[Event, None, None]:
         stepper, best, folder = self._stepper, self._best, self._folder
         epochs, step = stepper.epoch, stepper.step
         if reason != "diverged" and not stepper.is_finite:
             reason = "diverged"  # by the very last update, which no loss has met
-            yield self._told(self._diverged(stepper.fall_back()))
+            yield self._report(self._diverged(stepper.fall_back()))
         # After a divergence the state is no place to go on from; the checkpoint before it is.
-        if folder is not None and self.job.understood.given.checkpoints is not None and reason != "diverged":
+        if folder is not None and self.job.settings.given.checkpoints is not None and reason != "diverged":
             yield from self._checkpoint(folder, final=True)
         elif folder is not None:
             folder.leave_checkpoints()
@@ -331,7 +335,7 @@ class Training(Iterator[Event], Attributes):
         if folder is not None and "not_saved" not in self.config["model"]:
             folder.save_model(self.job.model.with_theta(stepper.theta))
         took = stepper.seconds
-        yield self._told(
+        yield self._report(
             TrainingEnded(
                 reason=reason,
                 epochs=epochs,
@@ -343,6 +347,6 @@ class Training(Iterator[Event], Attributes):
                 seconds=self._spent,
                 steps_per_second=(step - self._steps_before) / took if took > 0 else 0.0,
                 folder=str(folder.path) if folder is not None else None,
-                still_falling=reason == "finished" and self.job.understood.given.epochs is None and best.is_falling,
+                still_falling=reason == "finished" and self.job.settings.given.epochs is None and best.is_falling,
             )
         )

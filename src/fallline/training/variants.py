@@ -13,9 +13,9 @@ from fallline.nn.layer import Dense
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
 from fallline.ranges import short
-from fallline.training.common import Common
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings, looked_up_optimizer
+from fallline.training.shared_cache import SharedCache
 from fallline.training.split import Fold
 
 SETTINGS = tuple(field.name for field in fields(Settings))
@@ -53,7 +53,7 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
         raise ArgumentError(f"two variants are called {twice[0]!r}\n  try: other names, or none")
     if hasattr(data, "x") and hasattr(data, "y"):
         data = data.x, data.y  # looked up once, so that all variants get the same arrays
-    common = Common({})
+    cache = SharedCache({})
     folders = _folders(names, settings.get("out"))
     made, problems = [], Collected(len(given))
     for name, one, folder in zip(names, given, folders):
@@ -68,7 +68,7 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
                 optimizer = looked_up_optimizer(told.get("optimizer", "adam"))
                 told["optimizer"] = replace(optimizer, learning_rate=one["learning_rate"])
         with problems.of(name):
-            made.append(Variant(name, one, prepare(one.get("model", model), data, Settings(**told), common)))
+            made.append(Variant(name, one, prepare(one.get("model", model), data, Settings(**told), cache)))
     problems.raise_if_any()
     return tuple(made)
 
@@ -172,7 +172,7 @@ def _folders(names: Sequence[str], out: Any) -> list[Path | None]:
 
 
 def comparable(variants: Sequence[Variant]) -> tuple[str, ...]:
-    """What makes the standings of these variants hard to compare."""
+    """What makes the results of these variants hard to compare."""
     notes = []
     losses = list(dict.fromkeys(short(v.job.model.loss) for v in variants))
     if len(losses) > 1:

@@ -170,8 +170,8 @@ def _product(dtype: str) -> Any:
     width = WIDE * lanes
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, row, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, ldc, onto, adds_row, panel_columns,
-                strips_at, near, sums_at):  # fmt: skip
+    def compute(c, a, b, row, panel, batch, cs, as_, bs, m, n, k, ai, ap, bp, bj, ldc, accumulate, adds_row,
+                panel_columns, strips_at, near, sums_at):  # fmt: skip
         for t in range(batch):
             at, bt, ct = a + t * as_ * item, b + t * bs * item, c + t * cs * item
             i = 0
@@ -187,7 +187,7 @@ def _product(dtype: str) -> Any:
                     depth = min(near, end - p)
                     ends = p + depth == end
                     more, sums = GO_ON if p > begun else 0, 0
-                    if begun > 0 or onto != 0:
+                    if begun > 0 or accumulate != 0:
                         if p == begun and ends:
                             more = ADD
                         else:
@@ -253,13 +253,13 @@ def _small(dtype: str) -> Any:
     widest, two, one = columns[WIDE], columns[2], columns[1]
 
     @njit(error_model="numpy", inline="always")
-    def compute(c, a, b, row, panel, m, n, k, ai, ap, ldb, bj, ldc, onto, packs):
-        step, next_columns, more = STRIP * ai * item, WIDE * lanes * item, ADD * onto
+    def compute(c, a, b, row, panel, m, n, k, ai, ap, ldb, bj, ldc, accumulate, packs):
+        step, next_columns, more = STRIP * ai * item, WIDE * lanes * item, ADD * accumulate
         if packs != 0:
             pack_b(panel, b, ldb, bj, k, n)
             b, ldb, next_columns = panel, WIDE * lanes, next_columns * k
         # Where a mask would cost something, the last tile takes some columns again rather than be narrower.
-        again = n if BY_SIGN and onto == 0 and packs == 0 else 0
+        again = n if BY_SIGN and accumulate == 0 and packs == 0 else 0
         while n > (WIDE - 1) * lanes:
             if n < WIDE * lanes <= again:
                 back = (WIDE * lanes - n) * item

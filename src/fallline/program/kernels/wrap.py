@@ -119,14 +119,14 @@ RUNNER = _runner(
 )
 
 # The same for steps so long that they are given up when they are asked to, at any row before `commit`, the first that
-# changes what outlives the step. `asked` is the address of a word that somebody else may set at any time.
+# changes what outlives the step. `stop_requested` is the address of a word that somebody else may set at any time.
 LONG_RUNNER = _runner(
-    "table, rows, watch_end, status, steps, commit, asked",
+    "table, rows, watch_end, status, steps, commit, stop_requested",
     """
     line, words = word_pointer(table), word_pointer(status)
     for step in range(steps):
         for i in range(rows):
-            if (i <= commit and load_atomic(asked) != 0) or (i == watch_end and words[0] != 0):
+            if (i <= commit and load_atomic(stop_requested) != 0) or (i == watch_end and words[0] != 0):
                 return step
             call_kernel(line[3 * i], line[3 * i + 1])
         if words[0] != 0:
@@ -161,14 +161,14 @@ ROW_RUNNER = _runner(
 # The same for one of several lanes. Rows with a 0 for a kernel are meetings: the last to arrive looks whether to stop
 # and lets all go on with one decision. A row with a number is an offer: all lanes come to it, the first one takes it.
 # A meeting with a 1 in its row comes before the step changes what outlives it, so the step may be given up there if it
-# is asked to: `asked` is the address of a word that somebody else may set at any time.
+# is asked to: `stop_requested` is the address of a word that somebody else may set at any time.
 # `shared` holds words 64 bytes apart: arrivals; (meetings held * 4 + 1 to stop + 2 to leave after this step); how many
 # nanoseconds lanes have waited, and spun; and how often lanes came to each offer.
 # A waiting lane spins, since the others are only nanoseconds behind; then it gives its core away, for another lane may
 # need it, and after `patience` it sleeps, since they may not be running at all. All leave where one lane at a time has
 # worked for most of the time since `begun`. `now` is where the clock puts seconds and nanoseconds.
 LANE_RUNNER = _runner(
-    "table, rows, status, shared, lanes, steps, asked, clock, now, begun, patience",
+    "table, rows, status, shared, lanes, steps, stop_requested, clock, now, begun, patience",
     """
     line, words, time = word_pointer(table), word_pointer(status), word_pointer(now)
     meeting, seen = 0, 0
@@ -181,7 +181,7 @@ LANE_RUNNER = _runner(
                 continue
             meeting += 1
             if add_atomic(shared, 1) == lanes * meeting - 1:
-                stop = words[0] != 0 or (operands != 0 and load_atomic(asked) != 0)
+                stop = words[0] != 0 or (operands != 0 and load_atomic(stop_requested) != 0)
                 decision = 4 * meeting + (1 if stop else 0)
                 waited = load_atomic(shared + 128)
                 if i == rows - 1 and waited > 4000000:

@@ -6,12 +6,12 @@ import pytest
 from fallline import nn, optim
 from fallline.graph.verify import verify
 from fallline.nn import ACTIVATIONS, Dense, Dropout, Residual, Sequential
-from fallline.passes.recompute import Way, keep_less
+from fallline.passes.checkpointing import Way, keep_less
 from fallline.passes.simplify import simplify
 from fallline.program import reference
-from fallline.program.draft import draft
 from fallline.program.loop import lowered
 from fallline.program.machine import Program
+from fallline.program.memory_plan import memory_plan
 from fallline.training.step import training_step
 
 BENDS = sorted(set(ACTIVATIONS) - {"softmax", "identity"})
@@ -30,10 +30,12 @@ def step(layers, batch, optimizer, dtype="float64", loss="squared_error"):
     return graph, lambda: ([np.array(array) for array in start.values()], list(data.values()))
 
 
-def after(graph, values, recompute, steps=3):
+def after(graph, values, gradient_checkpointing, steps=3):
     """The state after some steps, as bytes, and the bytes of the arena."""
     state, data = values()
-    program = Program(lowered(graph, len(state), len(state), recompute), [*state, *data], writable=len(state))
+    program = Program(
+        lowered(graph, len(state), len(state), gradient_checkpointing), [*state, *data], writable=len(state)
+    )
     assert program.run(steps) == steps
     return b"".join(array.tobytes() for array in state), program.plan.size
 
@@ -48,7 +50,9 @@ OPTIMIZERS = [optim.Adam(0.01, clip_norm=1.0, weight_decay=0.1), optim.GradientD
 @pytest.mark.parametrize(("bend", "dtype"), [*((bend, "float32") for bend in BENDS), ("gelu", "float64")])
 def test_every_activation_comes_to_the_same_bits_from_less_memory(bend, dtype):
     graph, values = step(deep(12, bend), 64, OPTIMIZERS[0], dtype)
-    (kept, arena), (again, smaller) = (after(graph, values, recompute) for recompute in (False, True))
+    (kept, arena), (again, smaller) = (
+        after(graph, values, gradient_checkpointing) for gradient_checkpointing in (False, True)
+    )
     assert again == kept
     assert smaller < arena
 
@@ -97,10 +101,10 @@ def test_what_is_made_a_second_time_is_made_just_before_its_stretch_is_needed():
 
 
 def test_memory_grows_with_the_root_of_the_depth():
-    def activations(depth, recompute):
+    def activations(depth, gradient_checkpointing):
         graph, values = step(deep(depth, "tanh", 32), 256, optim.GradientDescent(0.1))
         count = len(values()[0])
-        return draft(lowered(graph, count, count, recompute)).plan.size
+        return memory_plan(lowered(graph, count, count, gradient_checkpointing)).plan.size
 
     layer = 256 * 32 * 8
     assert activations(64, False) > 60 * layer

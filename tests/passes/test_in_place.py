@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from fallline import nn, optim
 from fallline.graph.node import Graph, new_input
 from fallline.graph.verify import verify
-from fallline.passes import onto
-from fallline.passes.onto import subtract_in_place, update_by_parts
+from fallline.passes import in_place
+from fallline.passes.in_place import subtract_in_place, update_by_parts
 from fallline.passes.simplify import simplify
 from fallline.program import reference
-from fallline.program.draft import draft
 from fallline.program.loop import build, lowered
+from fallline.program.memory_plan import memory_plan
 from fallline.training.step import training_step
 
 
@@ -77,7 +77,7 @@ def test_products_are_added_as_soon_as_their_factors_are_there():
 def test_deep_networks_keep_no_deltas_for_the_end_of_the_step():
     def arena(depth):
         graph, _, count = step([8] + [64] * depth + [2], batch=32)
-        return draft(lowered(graph, count, len(graph.outputs) - 1)).plan.size
+        return memory_plan(lowered(graph, count, len(graph.outputs) - 1)).plan.size
 
     layer = 32 * 64 * 8
     assert arena(20) - arena(10) <= 11 * layer  # an activation a layer, and no delta
@@ -98,8 +98,8 @@ def test_a_rate_that_follows_from_the_products_is_waited_for():
 
 def in_parts(patch):
     """Let any gradient count as large, and take it apart as far as it goes."""
-    patch.setattr(onto, "LARGE", 1)
-    patch.setattr(onto, "PART", 1)
+    patch.setattr(in_place, "LARGE", 1)
+    patch.setattr(in_place, "PART", 1)
 
 
 OPTIMIZERS = {
@@ -148,11 +148,11 @@ def test_the_machine_takes_the_same_steps_part_by_part(threads):
 def test_a_part_is_taken_before_the_next_layer_down_and_its_memory_is_free():
     graph, _, count = step([64] * 9, 4, optim.Adam(0.1))
     loss = len(graph.outputs) - 1
-    whole = draft(lowered(graph, count, loss))
+    whole = memory_plan(lowered(graph, count, loss))
     with pytest.MonkeyPatch.context() as patch:
         in_parts(patch)
-        patch.setattr(onto, "PART", 64 * 64)
-        parted = draft(lowered(graph, count, loss))
+        patch.setattr(in_place, "PART", 64 * 64)
+        parted = memory_plan(lowered(graph, count, loss))
     gradient = 8 * 8 * (64 * 64 + 64)  # bytes of eight layers
     assert whole.plan.size > gradient
     assert parted.plan.size < gradient / 2
@@ -183,7 +183,7 @@ def test_small_gradients_and_those_that_are_results_stay_whole():
 def test_parts_are_joined_until_they_are_large_enough(sizes, least):
     parts = [new_input((size,), np.float64) for size in sizes]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onto, "PART", least)
-        groups = onto.grouped(parts)
+        patch.setattr(in_place, "PART", least)
+        groups = in_place.grouped(parts)
     assert [id(part) for group in groups for part in group] == [id(part) for part in parts]
     assert len(groups) == 1 or all(sum(part.size for part in group) >= least for group in groups)

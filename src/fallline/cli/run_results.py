@@ -1,4 +1,4 @@
-"""What came out of a training run, on screen: the loss curve, the held-out rows, the speed, where it was saved."""
+"""What came out of a training run, on screen: the loss curve, the test rows, the speed, where it was saved."""
 
 import math
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.cli import screen
-from fallline.cli.journey import Ended, Plan, epochs_of
 from fallline.cli.progress import share, speed
+from fallline.cli.session import Outcome, Plan, epochs_of
 from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.text import number
@@ -27,18 +27,18 @@ HOW = {
 }
 
 
-def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
+def show(plan: Plan, outcome: Outcome, as_typed: Callable[[str], str]) -> None:
     """The end of a run, whatever end it was. as_typed: the library's advice in the words of the command line."""
     screen.say()
-    history = epochs_of(ended.events)
+    history = epochs_of(outcome.events)
     if len(history) > 1:
         screen.say(curve(history))
         screen.say()
-    for event in ended.of(Diverged):
+    for event in outcome.of(Diverged):
         at = f"at step {event.step}, learning rate {number(event.learning_rate)}"
         screen.fact("diverged", f"{at}; the last finite loss was {number(event.last_loss)}")
         screen.fact("", as_typed(event.advice).replace("\n", "\n" + " " * 14))
-    for event in ended.of(TrainingEnded):
+    for event in outcome.of(TrainingEnded):
         screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
         if event.still_falling:
             what = "validation loss" if plan.watched else "loss"
@@ -49,14 +49,14 @@ def show(plan: Plan, ended: Ended, as_typed: Callable[[str], str]) -> None:
                                 f"{number(event.best_loss)}")  # fmt: skip
         if event.step:
             screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s of training")
-    if ended.reason == "interrupted" and not ended.of(TrainingEnded):
+    if outcome.reason == "interrupted" and not outcome.of(TrainingEnded):
         screen.fact("ended", "interrupted twice; the last checkpoint is what was saved")
-    for name, text in zip(("test", ""), tested(plan, ended)):
+    for name, text in zip(("test", ""), tested(plan, outcome)):
         screen.fact(name, text)
-    screen.fact("saved", str(ended.folder))
-    if plan.flags.profile and ended.profile is not None:
+    screen.fact("saved", str(outcome.folder))
+    if plan.flags.profile and outcome.profile is not None:
         screen.say()
-        screen.say(str(ended.profile()))
+        screen.say(str(outcome.profile()))
 
 
 def curve(history: list[EpochEnded]) -> str:
@@ -78,11 +78,11 @@ def curve(history: list[EpochEnded]) -> str:
     )
 
 
-def tested(plan: Plan, ended: Ended) -> tuple[str, ...]:
+def tested(plan: Plan, outcome: Outcome) -> tuple[str, ...]:
     """How well the rows that nothing was learnt from are predicted."""
     if not len(plan.test):
-        return ("no rows were held out (--test 0)",)
-    y, y_hat = targets_of(plan.data, plan.test, plan.decoder), ended.model.predict(plan.data.x[plan.test])
+        return ("there are no test rows (--test 0)",)
+    y, y_hat = targets_of(plan.data, plan.test, plan.decoder), outcome.model.predict(plan.data.x[plan.test])
     if plan.data.classes:
         return accuracy(y, y_hat, targets_of(plan.data, plan.train, plan.decoder))
     return (quantity(y, y_hat, plan.data.target),)
@@ -94,7 +94,7 @@ def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tupl
     labels, counts = np.unique(learnt, return_counts=True)
     commonest = float((y == labels[counts.argmax()]).mean())
     return (
-        f"accuracy {share(right / len(y))}, {right} of {len(y)} held-out rows",
+        f"accuracy {share(right / len(y))}, {right} of {len(y)} test rows",
         f"(always the commonest class: {share(commonest)})",
     )
 
@@ -104,4 +104,4 @@ def quantity(y: NDArray[Any], y_hat: NDArray[Any], target: str) -> str:
     squares = np.square(y_hat / size - y / size).sum(keepdims=True)
     r2, rmse = errors(squares, y[:, None] / size)
     fit = "R^2 not defined" if math.isnan(r2) else f"R^2 {r2:.3f}"
-    return f"{fit}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} held-out rows"
+    return f"{fit}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} test rows"

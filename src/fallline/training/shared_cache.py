@@ -1,7 +1,7 @@
-"""What trainings side by side have in common is made once: checked data, splits, digests, programs.
+"""A cache that trainings side by side share: checked data, splits, digests and programs are made once.
 
-Knows nothing of what it keeps, but that loops over other arrays are made as twins. A training by itself shares nothing,
-and keeps nothing alive.
+Knows nothing of the values it keeps, but that loops over other arrays are clones of the first ones. A training by
+itself shares nothing, and keeps nothing alive.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -16,7 +16,7 @@ from fallline.program.loop import Loop
 T = TypeVar("T")
 
 
-class Same:
+class ByIdentity:
     """An object as part of a key: equal to itself alone. Keeps it alive, so that no other can take its identity."""
 
     __slots__ = ("it",)
@@ -28,11 +28,11 @@ class Same:
         return id(self.it)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.it is other.it
+        return isinstance(other, ByIdentity) and self.it is other.it
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class SharedCache:
     """What was made before, by key. kept: None for a training that shares nothing."""
 
     kept: dict[Hashable, Any] | None
@@ -49,7 +49,7 @@ class Common:
     def loops(
         self, key: tuple[Any, ...], state: Sequence[Array], data: Sequence[Array], make: Callable[[], Iterable[Loop]]
     ) -> list[Loop]:
-        """Loops over these arrays: those that `make` makes for a first one, their twins for others of the same form.
+        """Loops over these arrays: those that `make` makes for a first one, their clones for others of the same form.
 
         key: all that the loops' graphs follow from, but for the forms of the arrays.
         """
@@ -59,10 +59,10 @@ class Common:
             return [*make()]
         if whole not in self.kept:
             self.kept[whole] = fresh = [*make()]
-        return fresh or [loop.twin(state, data) for loop in self.kept[whole]]
+        return fresh or [loop.clone(state, data) for loop in self.kept[whole]]
 
 
-ALONE = Common(None)
+NOT_SHARED = SharedCache(None)
 
 
 def can_be_hashed(key: Any) -> bool:

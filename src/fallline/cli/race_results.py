@@ -1,4 +1,4 @@
-"""A race as the command line starts and watches it: standings that change in a terminal, a few plain lines elsewhere,
+"""A race as the command line starts and watches it: results that change in a terminal, a few plain lines elsewhere,
 a table at the end.
 """
 
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from fallline.cli import journey, screen, train
+from fallline.cli import screen, session, train
 from fallline.cli.exits import let_output_go
 from fallline.cli.flags import switch
-from fallline.cli.journey import Ended, Plan
-from fallline.cli.outcome import tested
 from fallline.cli.progress import PLAIN_LINES, metric, speed
+from fallline.cli.run_results import tested
+from fallline.cli.session import Outcome, Plan
 from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number, table
 from fallline.training.race import Race
-from fallline.training.race_events import RaceEnded, RaceEvent, RaceStarted, Standing, Standings, VariantEnded
+from fallline.training.race_events import RaceEnded, RaceEvent, RaceResult, RaceResults, RaceStarted, VariantEnded
 
 # Rows of the table at the end; the live one has as many as the terminal has room for.
 MOST_ROWS = 40
@@ -39,19 +39,19 @@ class Raced:
 
     @property
     def best(self) -> str:
-        return self.result.standings[0].name
+        return self.result.results[0].name
 
     @property
     def has_no_winner(self) -> bool:
-        return self.result.standings[0].state in ("diverged", "failed")
+        return self.result.results[0].state in ("diverged", "failed")
 
 
-def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) -> Raced:
-    """Run the race with live standings; Ctrl-C ends it in good order, wherever it arrives."""
+def run(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) -> Raced:
+    """Run the race with live results; Ctrl-C ends it in good order, wherever it arrives."""
     import fallline as fl
 
-    first = journey.plan(singles[0], train.watched_of)
-    plans = [first, *(journey.plan(one, train.watched_of, first) for one in singles[1:])]
+    first = session.plan(singles[0], train.watched_of)
+    plans = [first, *(session.plan(one, train.watched_of, first) for one in singles[1:])]
     named = dict(zip((name_of(one, varied) for one in singles), singles, strict=True))
     planned = dict(zip(named, plans, strict=True))
     variants = [
@@ -65,9 +65,9 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
         }
         for name, plan in planned.items()
     ]
-    settings = {**journey.settings_of(first), "out": flags.out}
+    settings = {**session.settings_of(first), "out": flags.out}
     with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
-        racing = fl.racing(first.network, journey.rows_of(first), variants, threads=flags.threads, **settings)
+        racing = fl.racing(first.network, session.rows_of(first), variants, threads=flags.threads, **settings)
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
         racing.interrupts.passes_on = False
@@ -81,7 +81,7 @@ def travel(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) ->
     except FalllineError:
         raise
     except OSError:  # whoever read the output went away, or it cannot be written
-        journey.finish(racing)
+        session.finish(racing)
         if racing.interrupts.signal is None:
             raise
         let_output_go()  # a terminal that was closed
@@ -122,7 +122,7 @@ def header(plan: Plan, event: RaceStarted, named: dict[str, train.FLAGS], varied
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     learnt = event.rows - event.validation_rows
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
-    screen.fact("rows", f"{learnt} to learn from, {event.validation_rows} to watch, {len(plan.test)} held out")
+    screen.fact("rows", f"{learnt} training, {event.validation_rows} validation, {len(plan.test)} test")
     screen.fact("race", f"{len(event.names)} variant{'s' * (len(event.names) > 1)}, {event.lanes} at a time")
     for name in varied:
         values = dict.fromkeys(value_of(one, name) for one in named.values())
@@ -164,10 +164,10 @@ class Plain:
             self.ended += 1
             if self.ended % self.every == 0 or self.ended == self.variants:
                 place = f"{self.ended:>{len(str(self.variants))}}/{self.variants} ended"
-                screen.say(f"{place}   {event.standing.name}: {facts(event.standing)}")
+                screen.say(f"{place}   {event.result.name}: {facts(event.result)}")
 
 
-def facts(one: Standing) -> str:
+def facts(one: RaceResult) -> str:
     """How a variant stands in a few words."""
     shown = [f"loss {number(one.loss)}"]
     if one.validation_loss is not None:
@@ -177,7 +177,7 @@ def facts(one: Standing) -> str:
 
 
 class Changing:
-    """A table of standings that is drawn again and again."""
+    """A table of results that is drawn again and again."""
 
     def __init__(self, live: Any, console: Any, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
         self.live, self.console, self.named, self.varied = live, console, named, varied  # rich's, imported late
@@ -185,18 +185,18 @@ class Changing:
     def show(self, event: RaceEvent) -> None:
         from rich.text import Text
 
-        if isinstance(event, Standings | RaceEnded):
+        if isinstance(event, RaceResults | RaceEnded):
             rows = max(3, self.console.height - AROUND)
-            text = drawn(event.standings, self.named, self.varied, rows, self.console.width)
+            text = drawn(event.results, self.named, self.varied, rows, self.console.width)
             self.live.update(Text(text), refresh=True)
 
 
 def drawn(
-    standings: Sequence[Standing], named: dict[str, train.FLAGS], varied: Sequence[str], most: int, width: int
+    results: Sequence[RaceResult], named: dict[str, train.FLAGS], varied: Sequence[str], most: int, width: int
 ) -> str:
-    """The first of the standings as a table."""
-    validated = any(one.validation_loss is not None for one in standings)
-    metrics = list(dict.fromkeys(name for one in standings for name in one.metrics))
+    """The first of the results as a table."""
+    validated = any(one.validation_loss is not None for one in results)
+    metrics = list(dict.fromkeys(name for one in results for name in one.metrics))
     short = [name.removeprefix("validation_") for name in metrics]
     headers = [
         "",
@@ -208,28 +208,28 @@ def drawn(
         "",
     ]
     rows = []
-    for one in standings[:most]:
+    for one in results[:most]:
         settings = [value_of(named[one.name], name) for name in varied]
         losses = [one.loss, *[one.validation_loss] * validated]
         numbers = ["-" if value is None or value != value else number(value) for value in losses]
         measured = [metric(name, one.metrics[name]) if name in one.metrics else "-" for name in metrics]
         rows.append([one.place, *settings, one.epoch, *numbers, *measured, STATES.get(one.state, one.state)])
     text = table(rows, headers, width=width, ascii_only=screen.ascii_only())
-    return text + (f"\n... and {len(standings) - most} more" if len(standings) > most else "")
+    return text + (f"\n... and {len(results) - most} more" if len(results) > most else "")
 
 
 def show(raced: Raced) -> None:
-    """The end of a race: its table, the best on the held-out rows, and the command that trains it alone."""
-    race, first = raced.result, raced.result.standings[0]
+    """The end of a race: its table, the best on the test rows, and the command that trains it alone."""
+    race, first = raced.result, raced.result.results[0]
     screen.say()
-    screen.say(drawn(race.standings, raced.singles, raced.varied, MOST_ROWS, screen.width()))
+    screen.say(drawn(race.results, raced.singles, raced.varied, MOST_ROWS, screen.width()))
     screen.say()
-    for one in race.standings:
+    for one in race.results:
         if one.state == "failed":
             screen.fact("failed", f"{one.name}: {one.problem}")
     if race.stop_reason == "interrupted":
         screen.fact("ended", "interrupted; the numbers are those of the epochs that were done")
-    steps = sum(one.step for one in race.standings)
+    steps = sum(one.step for one in race.results)
     if steps and race.seconds:
         screen.fact("speed", f"{speed(steps / race.seconds)} together, {number(race.seconds, 3)} s in all")
     if raced.has_no_winner:
@@ -237,7 +237,7 @@ def show(raced: Raced) -> None:
         return
     screen.fact("best", first.name)
     run, plan = race.best, raced.plans[raced.best]
-    for what, line in zip(("test", ""), tested(plan, Ended(first.state, run.model, run.events, run.folder))):
+    for what, line in zip(("test", ""), tested(plan, Outcome(first.state, run.model, run.events, run.folder))):
         screen.fact(what, line)
     if run.folder is not None:
         screen.fact("saved", f"{run.folder}, and the others beside it")

@@ -1,4 +1,4 @@
-"""A program's twin: the same step over other arrays, to the bits of a program of its own."""
+"""A program's clone: the same step over other arrays, to the bits of a program of its own."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def test_a_twin_does_what_a_program_of_its_own_does(make: Callable[..., Loop]) -> None:
-    first, own, twins = make(*arrays(0)), make(*arrays(1)), arrays(1)
+    first, own, clones = make(*arrays(0)), make(*arrays(1)), arrays(1)
     first.run(2)  # what the first has done leaves no trace in the other
-    twin = first.twin(*twins)
-    assert twin.run(5) == own.run(5) == 5
+    clone = first.clone(*clones)
+    assert clone.run(5) == own.run(5) == 5
     assert first.run(3) == 3
-    for array, same in zip(twin.state, own.state, strict=True):
+    for array, same in zip(clone.state, own.state, strict=True):
         assert array.tobytes() == same.tobytes()
-    assert twins[0][1] == 5
-    for out, same in zip(twin.outputs, own.outputs, strict=True):
+    assert clones[0][1] == 5
+    for out, same in zip(clone.outputs, own.outputs, strict=True):
         assert np.array_equal(out, same)
     alone = make(*arrays(0))
     alone.run(5)
@@ -68,7 +68,7 @@ def test_a_twin_does_what_a_program_of_its_own_does(make: Callable[..., Loop]) -
 
 def test_twins_of_twins_run_at_the_same_time(make: Callable[..., Loop]) -> None:
     first = make(*arrays(0))
-    loops = [first, twin := first.twin(*arrays(0)), twin.twin(*arrays(0))]
+    loops = [first, clone := first.clone(*arrays(0)), clone.clone(*arrays(0))]
     threads = [threading.Thread(target=loop.run, args=(200,)) for loop in loops]
     for thread in threads:
         thread.start()
@@ -79,19 +79,19 @@ def test_twins_of_twins_run_at_the_same_time(make: Callable[..., Loop]) -> None:
 
 def test_a_twin_outlives_the_first() -> None:
     first = loop_over(*arrays(0))
-    twin, own = first.twin(*arrays(1)), loop_over(*arrays(1))
+    clone, own = first.clone(*arrays(1)), loop_over(*arrays(1))
     del first
-    assert twin.run(9) == own.run(9)
-    assert twin.state[0].tobytes() == own.state[0].tobytes()
+    assert clone.run(9) == own.run(9)
+    assert clone.state[0].tobytes() == own.state[0].tobytes()
 
 
 def test_results_that_are_given_away_are_the_twin_s_own() -> None:
     x = np.ones((3, 2))
     graph, _ = trace(lambda x: (x + 1, x * 2), [new_input(x.shape, x.dtype)])
     first = Program(lower(simplify(graph)), [x], hand_out=True)
-    twin = first.twin([3 * x])
-    first.run(), twin.run()
-    mine, its = first.hand_out(), twin.hand_out()
+    clone = first.clone([3 * x])
+    first.run(), clone.run()
+    mine, its = first.hand_out(), clone.hand_out()
     assert [a.flat[0] for a in mine] == [2, 2]
     assert [a.flat[0] for a in its] == [4, 6]
     assert not any(np.shares_memory(a, b) for a in mine for b in its)
@@ -101,14 +101,14 @@ def test_arrays_of_another_form_are_refused() -> None:
     (theta, n), data = arrays(0)
     first = loop_over([theta, n], data)
     with pytest.raises(ProgramError, match="works on 4 arrays, got 3"):
-        first.twin([theta], data)
+        first.clone([theta], data)
     for other in (theta[:5].copy(), theta.astype(np.float32), np.asfortranarray(theta)):
         with pytest.raises(ProgramError, match="input 0 is float64"):
-            first.twin([other, n], data)
+            first.clone([other, n], data)
     frozen = theta.copy()
     frozen.flags.writeable = False
     with pytest.raises(ProgramError):
-        first.twin([frozen, n], data)
+        first.clone([frozen, n], data)
     read_only = data[0].copy()
     read_only.flags.writeable = False
-    assert first.twin([theta.copy(), n.copy()], [read_only, data[1]]).run(2) == 2
+    assert first.clone([theta.copy(), n.copy()], [read_only, data[1]]).run(2) == 2

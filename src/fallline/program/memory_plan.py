@@ -16,7 +16,7 @@ from fallline.program.plan import Plan, plan, rounded, share_in_place
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class MemoryPlan:
     """instructions, buffers: as they will run. home: buffers that lie in another's memory -> that other one.
 
     plan: when and where in the arena temporaries and outputs live. outside: outputs that will lie in arrays of their
@@ -58,7 +58,7 @@ class Draft:
         return total
 
 
-def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: bool = False) -> Draft:
+def memory_plan(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: bool = False) -> MemoryPlan:
     """What a lowered graph will be as a program; the arguments are those of `Program`."""
     pinned = {ref.buffer for ref in lowered.outputs}
     # Marked before anything is shared: what is read after the run must not become somebody else's memory.
@@ -72,7 +72,7 @@ def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: b
     watch_end = sum(map(len, cut[: lowered.watch_end or len(cut)]))
     outside = frozenset(i for i in pinned if hand_out and buffers[i].place is Place.OUTPUT)
 
-    def shared(most: int) -> Draft:
+    def shared(most: int) -> MemoryPlan:
         """For at most so many lanes, each with scratch memory of its own."""
         held = with_scratch(instructions, buffers, most)
         planned = plan(instructions, held, keep, outside)
@@ -83,7 +83,7 @@ def draft(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: b
             return places[ref.buffer] + low * ref.dtype.itemsize, places[ref.buffer] + high * ref.dtype.itemsize
 
         schedule = lanes.best(instructions, most, watch_end, span)
-        return Draft(
+        return MemoryPlan(
             instructions, held, lowered.outputs, watch_end, commit(instructions, held), home, planned, outside, places,
             size, schedule,
         )  # fmt: skip

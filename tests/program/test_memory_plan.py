@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
-from fallline.program.draft import draft
 from fallline.program.instructions import Place
 from fallline.program.lower import lower
 from fallline.program.machine import Program
+from fallline.program.memory_plan import memory_plan
 from fallline.program.plan import ALIGNMENT, rounded
 
 
@@ -41,7 +41,7 @@ def network(rows, widths, dtype=np.float64):
 def test_a_program_has_the_memory_of_its_draft(rows, widths, keep, hand_out, threads):
     lowered, arrays = network(rows, widths)
     options = {"keep": keep, "hand_out": hand_out, "threads": threads}
-    made, program = draft(lowered, **options), Program(lowered, arrays, **options)
+    made, program = memory_plan(lowered, **options), Program(lowered, arrays, **options)
     assert made.size == program.nbytes
     base = program.arena.ctypes.data
     outside = {i for i, b in enumerate(made.buffers) if b.place is Place.INPUT} | made.outside
@@ -57,7 +57,7 @@ def test_a_draft_takes_no_memory_of_the_size_of_its_values():
     lowered, _ = network(2000, [500, 500, 500])
     tracemalloc.start()
     try:
-        made = draft(lowered, threads=2)
+        made = memory_plan(lowered, threads=2)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -67,7 +67,7 @@ def test_a_draft_takes_no_memory_of_the_size_of_its_values():
 
 def test_bytes_that_several_buffers_use_in_turn_are_counted_once():
     lowered, _ = network(100, [50, 50, 50, 50])
-    made = draft(lowered)
+    made = memory_plan(lowered)
     everything = made.covered(made.plan.offsets)
     assert everything == made.plan.size
     apart = [made.covered([number]) for number in made.plan.offsets]
@@ -78,7 +78,7 @@ def test_bytes_that_several_buffers_use_in_turn_are_counted_once():
 
 @pytest.mark.parametrize("rows", [8, 4096])
 def test_the_estimate_grows_with_the_work_and_lanes_shorten_it(rows):
-    alone, several = (draft(network(rows, [64, 64])[0], threads=threads) for threads in (1, 4))
+    alone, several = (memory_plan(network(rows, [64, 64])[0], threads=threads) for threads in (1, 4))
     assert alone.lanes == 1
     assert several.nanoseconds <= alone.nanoseconds
     assert (several.lanes > 1) == (rows == 4096)
@@ -86,4 +86,4 @@ def test_the_estimate_grows_with_the_work_and_lanes_shorten_it(rows):
 
 def test_lanes_that_are_not_used_take_no_memory():
     made, _ = network(100, (30, 40, 30), np.float32)
-    assert draft(made, threads=64).size == draft(made).size
+    assert memory_plan(made, threads=64).size == memory_plan(made).size

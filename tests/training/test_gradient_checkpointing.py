@@ -1,4 +1,4 @@
-"""recompute= in training: the same run from less memory, as its plan says; a run may go on with or without."""
+"""gradient_checkpointing=: the same run from less memory, as its plan says; a run may go on with or without."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError
-from fallline.passes import onto
+from fallline.passes import in_place
 from fallline.program import lanes
 
 NETWORK = fl.nn.mlp((24,) * 12, 3, "tanh")
@@ -22,20 +22,21 @@ SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 3, "batch_size": 
 @pytest.mark.parametrize("optimizer", ["adam", "gradient_descent"])
 def test_a_run_that_recomputes_equals_one_that_keeps(labelled: Any, arithmetic: Any, optimizer: str) -> None:
     kept, again = (
-        fl.fit(NETWORK, labelled, recompute=choice, optimizer=optimizer, **SETTINGS) for choice in (False, True)
+        fl.fit(NETWORK, labelled, gradient_checkpointing=choice, optimizer=optimizer, **SETTINGS)
+        for choice in (False, True)
     )
     assert kept.model.theta.tobytes() == again.model.theta.tobytes()
     assert arithmetic(kept.history) == arithmetic(again.history)
-    assert again.config["recompute"] is True
+    assert again.config["gradient_checkpointing"] is True
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum"])
 def test_a_run_that_takes_its_gradient_by_parts_equals_one_that_recomputes(
     labelled: Any, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    again = fl.fit(NETWORK, labelled, recompute=True, optimizer=optimizer, **SETTINGS)
-    monkeypatch.setattr(onto, "LARGE", 1)
-    monkeypatch.setattr(onto, "PART", 100)
+    again = fl.fit(NETWORK, labelled, gradient_checkpointing=True, optimizer=optimizer, **SETTINGS)
+    monkeypatch.setattr(in_place, "LARGE", 1)
+    monkeypatch.setattr(in_place, "PART", 100)
     for threads in (1, 2):
         parted = fl.fit(NETWORK, labelled, optimizer=optimizer, threads=threads, **SETTINGS)
         assert parted.model.theta.tobytes() == again.model.theta.tobytes()
@@ -45,14 +46,21 @@ def test_recomputing_on_several_lanes_gives_the_same_bits(labelled: Any, monkeyp
     alone = fl.fit(NETWORK, labelled, threads=1, **SETTINGS)
     monkeypatch.setattr(lanes, "SMALL", 0.0)
     monkeypatch.setattr(lanes, "best", lambda ins, most, *rest: lanes.schedule(ins, most, *rest) if most > 1 else None)
-    several = fl.fit(NETWORK, labelled, threads=3, recompute=True, **SETTINGS)
+    several = fl.fit(NETWORK, labelled, threads=3, gradient_checkpointing=True, **SETTINGS)
     assert several.model.theta.tobytes() == alone.model.theta.tobytes()
 
 
 def test_a_run_goes_on_with_or_without_recomputing(labelled: Any, tmp_path: Path) -> None:
     whole = fl.fit(NETWORK, labelled, **SETTINGS)
     for epochs, choice in ((1, True), (2, False), (3, True)):
-        run = fl.fit(NETWORK, labelled, out=tmp_path, resume=True, recompute=choice, **{**SETTINGS, "epochs": epochs})
+        run = fl.fit(
+            NETWORK,
+            labelled,
+            out=tmp_path,
+            resume=True,
+            gradient_checkpointing=choice,
+            **{**SETTINGS, "epochs": epochs},
+        )
     assert run.model.theta.tobytes() == whole.model.theta.tobytes()
 
 
@@ -61,16 +69,16 @@ def test_a_training_that_recomputes_takes_what_its_plan_announces_which_is_less(
     data = rng.standard_normal((1024, 32)).astype(np.float32), np.arange(1024) % 4
     network = fl.nn.mlp((64,) * 20, 4)
     settings: dict[str, Any] = {"loss": "cross_entropy", "batch_size": "full", "threads": 1}
-    kept, again = (fl.plan(network, data, recompute=choice, **settings) for choice in (False, True))
+    kept, again = (fl.plan(network, data, gradient_checkpointing=choice, **settings) for choice in (False, True))
     assert again.bytes["activations"] < 0.5 * kept.bytes["activations"]
     assert again.microseconds > kept.microseconds
     for purpose in set(kept.bytes) - {"activations", "scratch"}:
         assert again.bytes[purpose] == kept.bytes[purpose]
-    fl.fit(network, data, epochs=1, recompute=True, **settings)
+    fl.fit(network, data, epochs=1, gradient_checkpointing=True, **settings)
     gc.collect()
     tracemalloc.start()
     try:
-        fl.fit(network, data, epochs=2, recompute=True, **settings)
+        fl.fit(network, data, epochs=2, gradient_checkpointing=True, **settings)
         taken = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -78,5 +86,5 @@ def test_a_training_that_recomputes_takes_what_its_plan_announces_which_is_less(
 
 
 def test_recompute_is_true_or_false(labelled: Any) -> None:
-    with pytest.raises(ArgumentError, match="recompute has to be True or False"):
-        fl.fit(NETWORK, labelled, recompute=3, **SETTINGS)
+    with pytest.raises(ArgumentError, match="gradient_checkpointing has to be True or False"):
+        fl.fit(NETWORK, labelled, gradient_checkpointing=3, **SETTINGS)

@@ -51,7 +51,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Outcome:
     """What became of a run: how it ended, its model, its events."""
 
     reason: str
@@ -150,7 +150,7 @@ def can_learn(task: str, data: Dataset) -> bool:
     return (task == "classification") == bool(data.classes)
 
 
-def travel(plan: Plan) -> Ended:
+def run(plan: Plan) -> Outcome:
     """Train with live progress; Ctrl-C, SIGTERM and SIGHUP end in good order, wherever they arrive."""
     with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
         training, folder = begun(plan)
@@ -176,7 +176,7 @@ def travel(plan: Plan) -> Ended:
         training.close()
     last = events[-1] if events else None
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
-    return Ended(reason, training.run.model, tuple(events), folder, training.run.profile, training.interrupts.signal)
+    return Outcome(reason, training.run.model, tuple(events), folder, training.run.profile, training.interrupts.signal)
 
 
 def finish(training: Any) -> None:
@@ -240,7 +240,7 @@ def header(plan: Plan, event: Any) -> None:  # TrainingStarted, always the first
     data, flags = plan.data, plan.flags
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
-    screen.fact("rows", f"{event.rows} to learn from, {event.validation_rows} to watch, {len(plan.test)} held out")
+    screen.fact("rows", f"{event.rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     shape = "-".join(map(str, plan.shape))
     bend = f" {flags.activation}" if widths(flags.hidden) else ""
     screen.fact("network", f"{shape}{bend}, {number(event.parameters)} parameters, {event.dtype}")
