@@ -1,4 +1,4 @@
-"""Measures what kinds of work cost on this machine, with the machine's own programs. costs.py keeps the result."""
+"""Measures the costs of kinds of work on this machine, with the machine's own programs. costs.py keeps the result."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import fallline.ops  # noqa: F401  (what the measured functions are traced into)
+import fallline.ops  # noqa: F401  (the measured functions are traced into its ops)
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
 from fallline.program import lanes
@@ -22,7 +22,7 @@ def calibrate() -> Costs:
     x = np.linspace(0.5, 1.5, n, dtype=np.float32)
     long = _nanoseconds(lambda x: ((((x * 2 + 1) * x - 1) * x + 2) * x - 3) * x + x * x, [x])
     short = _nanoseconds(lambda x: x * 2, [x])
-    op = max((long - short) / (10 * x.nbytes), 1e-5)  # eleven ops beside one
+    op = max((long - short) / (10 * x.nbytes), 1e-5)  # eleven ops against one
     square = np.ones((256, 256), np.float32)
     rows, order = np.ones((1 << 12, 64), np.float32), np.random.default_rng(0).permutation(1 << 12)
     return Costs(
@@ -51,7 +51,7 @@ def _best(run: Callable[[int], object], steps: int) -> float:
 
 
 def _meeting() -> float:
-    """What it takes two lanes to meet: a step with almost no work, long enough to forget the start of the threads."""
+    """The time for two lanes to meet: a step with almost no work, long enough to forget the start of the threads."""
     if not lanes.possible():
         return usual().meeting
     state = np.zeros(2)

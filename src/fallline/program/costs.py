@@ -1,4 +1,4 @@
-"""What kinds of work cost on this machine, for choosing between one lane and several. Never changes a result.
+"""The costs of kinds of work on this machine, for choosing between one lane and several. Never changes a result.
 
 The defaults were measured on one core of a current server; `fallline bench --calibrate` measures them anew and keeps
 them beside the compiled kernels, which are of one machine too.

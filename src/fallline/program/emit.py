@@ -50,13 +50,13 @@ def chain_loops(shape: Shape, operands: list[Ref]) -> tuple[Shape, list[Shape]] 
         order = [i for i in range(INLINE_LOOPS) if i != at] + [at]
         sizes, strides = tuple(sizes[i] for i in order), [tuple(s[i] for i in order) for s in strides]
     elif sizes[1] > 1 and any(s[0] == 1 and s[1] != 1 and s[2] not in (0, 1) for s in strides):
-        # What lies side by side along the first loop comes to the tiles of the last two.
+        # Elements that lie side by side along the first loop go to the tiles of the last two.
         sizes, strides = (sizes[1], sizes[0], sizes[2]), [(s[1], s[0], s[2]) for s in strides]
     return sizes, strides
 
 
 def tile_of(sizes: Shape, strides: list[Shape], items: list[int]) -> tuple[int, int] | None:
-    """The tiles to go in, where an operand lies the other way than the inner loop goes, so that each element is on
+    """The tiles to go in, where an operand's elements lie across the inner loop, so that each element is on
     another cache line; items: bytes of an element of each operand."""
     turned = [s[2] * item for s, item in zip(strides, items, strict=True) if s[1] == 1 and s[2] not in (0, 1)]
     if not turned or min(sizes[1:]) < FEWEST or sizes[1] * sizes[2] <= FAR:
@@ -111,7 +111,7 @@ def foreign(names: Iterable[str]) -> str:
 
 
 def _content(function: Callable[..., Any]) -> Any:
-    """What a function does, as far as can be told without running it."""
+    """The form of a function, as far as it is known without running it."""
     code = function.__code__
     inner = [_content(c.cell_contents) for c in function.__closure__ or () if hasattr(c.cell_contents, "__code__")]
     nested = [c.co_code for c in code.co_consts if hasattr(c, "co_code")]
@@ -120,7 +120,9 @@ def _content(function: Callable[..., Any]) -> Any:
 
 
 def along(sizes: Shape, axes: tuple[int | None, ...]) -> Split | None:
-    """The outermost loop of more than one turn, where loop i runs along axis i (plus what `axes` adds) of operands."""
+    """The outermost loop of more than one turn, where loop i runs along axis i (plus the offsets in `axes`) of
+    operands.
+    """
     for i, n in enumerate(sizes):
         if n > 1:
             return Split(i, n, tuple(None if a is None else a + i for a in axes))
@@ -176,7 +178,7 @@ def fold(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], across: bool, wh
 
 
 def across(loops: tuple[Shape, Shape]) -> bool:
-    """Do the elements of a fold lie in rows, each beside those of other folds?"""
+    """Do the elements of a fold lie in rows, each next to those of other folds?"""
     return loops[0][2] > 1 and loops[1][2] != 1
 
 

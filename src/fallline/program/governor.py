@@ -8,18 +8,18 @@ from collections.abc import Callable
 # Lanes pay where the work of all of them, in processor time, is more than this many times the time that passed:
 # one lane would have taken at least the processor time.
 LEAST_GAIN = 1.1
-# ... or, when they are tried again, where a step takes at most this share of what it took on one lane before.
+# ... or, when they are tried again, where a step takes at most this share of its time on one lane before.
 QUICKER = 0.9
 # Seconds over which that is judged; a lane that is put aside for an instant, by a clock's tick, says nothing.
 WINDOW = 0.02
-# Seconds on one lane before lanes are tried again, at first and at most, and in terms of what a trial took.
+# Seconds on one lane before lanes are tried again, at first and at most, and as multiples of a trial's time.
 FIRST_PAUSE, LONGEST_PAUSE, TRIALS = 0.05, 2.0, 20.0
 # Seconds that a trial is to take, about, and on lanes that pay until the next pause is a short one again.
 TRIAL, CALM = 0.004, 1.0
 
 
 class Outlook:
-    """What all programs of a process share: when the next one may try several lanes, and the pause after that."""
+    """State that all programs of a process share: when the next one may try several lanes, and the pause after that."""
 
     def __init__(self) -> None:
         self.next_trial, self.pause = 0.0, FIRST_PAUSE

@@ -1,4 +1,4 @@
-"""What a lowered graph is made of: buffers, and instructions over windows into them. Knows no kernel by itself."""
+"""The parts of a lowered graph: buffers, and instructions over windows into them. Knows no kernel by itself."""
 
 import enum
 import math

@@ -1,8 +1,8 @@
 """Lanes: the same program on several threads, to the same bits. Instructions are cut into parts that compute their
 elements exactly as the whole would, so how many lanes there are never enters the arithmetic.
 
-Lanes wait for one another only where memory says so: before an instruction that touches what another lane has
-written, or writes what another has touched, since they last met. The ends of long instructions are done by whichever
+Lanes wait for one another only where memory says so: before an instruction that touches memory another lane has
+written, or writes memory another has touched, since they last met. The ends of long instructions are done by whichever
 lane is free first, since one core may be slower than another, or busy with something else. Knows addresses and
 instructions, no kernel.
 """
@@ -40,9 +40,10 @@ PATIENCE = 2e7
 
 # Nanoseconds that a lane waits before it sleeps: more than lanes are apart that all have a core.
 AWAKE = 1_000_000
-# What the last meeting of a run decided, in its last two bits: to end the run although there are steps left.
+# The decision of a run's last meeting, in its last two bits: to end the run although there are steps left.
 LEFT_EARLY = 2
-# What a lane that waits reads in place of the number of meetings when another will never come: odd, and beyond any.
+# The word that a waiting lane reads in place of the number of meetings when another will never come: odd, and beyond
+# any.
 GIVEN_UP = (1 << 62) + 1
 
 Span = tuple[int, int]  # bytes: first, one past the last
@@ -50,7 +51,7 @@ Span = tuple[int, int]  # bytes: first, one past the last
 
 @dataclass
 class Touched:
-    """What one lane has read and written since the lanes last met."""
+    """The memory that one lane has read and written since the lanes last met."""
 
     read: list[Span] = field(default_factory=list)
     written: list[Span] = field(default_factory=list)
@@ -93,7 +94,7 @@ def meets(spans: Sequence[Span], others: Sequence[Span]) -> bool:
 
 
 def parts(instruction: Instruction, lanes: int) -> tuple[list[Instruction | None], list[tuple[int, int]]]:
-    """What each lane does of an instruction, and turns of its loop that are for whoever is free.
+    """Each lane's share of an instruction, and turns of its loop that are for whoever is free.
 
     Small or undividable instructions are the first lane's.
     """
@@ -104,7 +105,7 @@ def parts(instruction: Instruction, lanes: int) -> tuple[list[Instruction | None
     kept = int(size * (1 - LEFT)) // once * once
     left: list[tuple[int, int]] = []
     if instruction.work >= LONG and kept > 0:
-        pieces = max(min(lanes, PIECES), -(-(size - kept) * lanes // kept))  # none larger than what a lane has done
+        pieces = max(min(lanes, PIECES), -(-(size - kept) * lanes // kept))  # none larger than a lane's own share
         edges = replace(split, size=size - kept).edges(pieces)
         left = [(kept + a, kept + b) for a, b in pairwise(edges) if b > a]
     else:
@@ -131,7 +132,7 @@ def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, sp
             meet()
         own, left = parts(instruction, lanes)
         offered = [[instruction.part(a, b, lane) for a, b in left] for lane in range(lanes)]
-        # What is done by nobody knows whom counts as a lane more, which no lane is.
+        # Turns that any lane may take count as those of one more lane.
         done = [*([] if share is None else [share] for share in own), [part for of_lane in offered for part in of_lane]]
         spans = [
             Touched([span(ref) for one in some for ref in one.operands],
@@ -161,7 +162,7 @@ def schedule(instructions: Sequence[Instruction], lanes: int, watch_end: int, sp
 
 
 def _nothing(lanes: int) -> list[Touched]:
-    """What each lane, and whoever was free, has touched at a meeting."""
+    """The memory that each lane, and whoever was free, has touched at a meeting."""
     return [Touched() for _ in range(lanes + 1)]
 
 
@@ -206,7 +207,7 @@ class Crew:
             one.result()
 
     def run(self, work: Callable[[int], int], lanes: int, give_up: Callable[[], None]) -> int:
-        """work(lane) on every lane at once; returns what the first lane did.
+        """work(lane) on every lane at once; returns the result of the first lane.
 
         give_up: told where a lane ends by an exception, so that no other waits for it for ever. The exception is
         raised here once every lane has ended.
@@ -235,7 +236,7 @@ class Crew:
 
 
 def _until_ended(lanes: Sequence["Future[int]"]) -> None:
-    """Wait for lanes that are about to end. Ctrl-C waits too: what they work on must not be let go before."""
+    """Wait for lanes that are about to end. Ctrl-C waits too: the memory they work on must not be freed before."""
     interrupted: BaseException | None = None
     while True:
         try:
@@ -323,7 +324,7 @@ def cores_allowed(membership: Path, root: Path) -> list[int]:
 
 
 def _cores_of(group: Path) -> int | None:
-    """What one control group allows; None where that is no limit, or there is no such group."""
+    """The limit of one control group; None where it sets none, or there is no such group."""
     try:
         if (group / "cpu.max").exists():
             quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()

@@ -28,7 +28,7 @@ LONG = 2**32
 
 
 class Loop(Protocol):
-    """What `build` returns."""
+    """The interface of what `build` returns."""
 
     state: list[Array]
 
@@ -133,7 +133,7 @@ def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpo
     instead of stored.
     """
     graph = prepared(graph)
-    # What is subtracted from theta where it lies cannot be given up half-way, so a long step does that at its end.
+    # An in-place update of theta cannot be given up half-way, so a long step does it at its end.
     parts: dict[Node, int] = {}
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)
@@ -143,7 +143,7 @@ def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpo
     made = lower(graph, loss, parts)
     again = keep_less(graph, loss, count) if gradient_checkpointing and loss is not None else None
     if again is not None:
-        # The same chains, and the same of their values written: what is fused rounds less often, so each bit depends
+        # The same chains, and the same of their values written: fused chains round less often, so each bit depends
         # on it.
         stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
         made = lower(again.graph, loss, again.stretch, stored)

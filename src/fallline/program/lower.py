@@ -28,7 +28,7 @@ from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_m
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A program without memory: what to call, on which windows of which buffers."""
+    """A program without memory: calls of kernels on windows of buffers."""
 
     instructions: tuple[Instruction, ...]
     buffers: tuple[Buffer, ...]
@@ -159,7 +159,7 @@ class Lowering:
         if loops is None or not (columns or emit.lies_right(loops)):
             ref = self.packed(turned)
             loops = self.loops_of(ref, len(kept))
-        assert loops is not None  # what is packed takes one loop for the kept axes, one for the folded
+        assert loops is not None  # a packed operand takes one loop for the kept axes, one for the folded
         return ref, loops, columns or emit.across(loops)
 
     def loops_of(self, x: Ref, kept: int) -> tuple[Shape, Shape] | None:
@@ -220,12 +220,12 @@ class Lowering:
     def product(
         self, out: Ref, a: Ref, b: Ref, words: products.Batch, where: Where, accumulate: bool, row: Ref | None
     ) -> None:
-        """A product of floats; where it has one row or one column, that becomes what is quicker to read."""
+        """A product of floats; where it has one row or one column, it becomes the form that is quicker to read."""
         (m, _), n = a.shape[-2:], b.shape[-1]
         count, cs, as_, bs = words
         turned = (out.turned(), b.turned(), a.turned(), (count, cs, bs, as_))
         if not self.steady:
-            # Sums of terms that lie side by side. In rows of few, what follows would depend on how many rows there are.
+            # Sums of terms that lie side by side. In rows of few, the sums would depend on how many rows there are.
             for c, x, y, these in ((out, a, b, words), turned):
                 if products.is_dots(x, y):
                     self.put(
@@ -317,7 +317,7 @@ class Lowering:
                 self.users.setdefault(x, []).append(node)
         self.kept = {*self.graph.outputs, *([self.watch] if self.watch is not None else [])}
         self.aim(nodes)
-        # What only becomes new state comes last, so that it may overwrite the old.
+        # Nodes that only become new state come last, so that they may overwrite the old.
         last = [n for n in nodes if n in self.kept and n not in self.users and n is not self.watch and n.inputs]
         moved = set(last)
         order = [*(n for n in nodes if n not in moved), *last]
@@ -358,7 +358,7 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
 
 
 def prepared(graph: Graph) -> Graph:
-    """The same results from the nodes that are quickest to run: what to lower."""
+    """The graph to lower: the same results from the nodes that are quickest to run."""
     graph = simplify(graph)
     for rewritten in (turned_products, by_columns):
         changed = rewritten(graph)
@@ -377,6 +377,6 @@ def lower(
 
     groups: nodes of different groups share no chain; 0 where nothing is said. stored: nodes whose values are written
     even where no other instruction reads them. steady: how a sum is taken follows from its own length alone, not from
-    how its terms came to lie, which depends on the number of rows beside it.
+    how its terms came to lie, which depends on the number of other rows.
     """
     return Lowering(graph, watch, groups or {}, stored, steady).run()

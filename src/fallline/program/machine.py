@@ -1,7 +1,7 @@
 """Gives a lowered graph memory, verifies every operand's extent, and runs it.
 
-Nothing reaches the kernels unchecked: each window must lie inside its buffer, and what a program points to is kept
-alive by the program. Knows nothing of graphs beyond what lower.py made of them.
+Nothing reaches the kernels unchecked: each window must lie inside its buffer, and the arrays that a program points
+to are kept alive by the program. Knows nothing of graphs: lower.py has made instructions of them.
 """
 
 import copy
@@ -60,7 +60,7 @@ def aligned_bytes(nbytes: int) -> Array:
 
 
 def entries(tables: Sequence[Array]) -> list[tuple[int, int]]:
-    """The address of each table's first row, and how many there are: what a runner takes."""
+    """The arguments of a runner: the address of each table's first row, and how many rows there are."""
     return [(int(table.ctypes.data), len(table)) for table in tables]
 
 
@@ -300,7 +300,7 @@ class Program:
         """The error for a position outside its array, with the line that asks for it."""
         position = int(self.status[1])
         at = [one for one in self.instructions if any(ref.buffer == STATUS for ref in one.operands)]
-        # The rows of a batch are ours, and in range. What has run since may have written over the positions.
+        # The rows of a batch are ours, and in range. Later instructions may have written over the positions.
         at = [one for one in at if one.where.part.partition(" ")[0] != "batch" and one.name != "watch"] or at
         here = [one for one in at if any(_holds(self, ref, position) for ref in one.operands)][:1] or at
         places = " or ".join(dict.fromkeys(str(one.where) for one in here))

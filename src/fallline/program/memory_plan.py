@@ -1,7 +1,7 @@
 """A program without memory: which values share a place when, how large everything is, and how lanes share the work.
 
-So bytes and time are known before anything is made. Places count bytes from the start of one arena; what lies outside
-of it gets a place behind its end. Knows no addresses (machine.py) and no kernels.
+So bytes and time are known before anything is made. Places count bytes from the start of one arena; buffers outside
+of it get a place behind its end. Knows no addresses (machine.py) and no kernels.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,9 +59,9 @@ class MemoryPlan:
 
 
 def memory_plan(lowered: Lowered, *, keep: bool = False, threads: int = 1, hand_out: bool = False) -> MemoryPlan:
-    """What a lowered graph will be as a program; the arguments are those of `Program`."""
+    """The plan of a lowered graph as a program; the arguments are those of `Program`."""
     pinned = {ref.buffer for ref in lowered.outputs}
-    # Marked before anything is shared: what is read after the run must not become somebody else's memory.
+    # Marked before anything is shared: outputs that are read after the run keep memory of their own.
     buffers = tuple(
         Buffer(Place.OUTPUT, b.size, b.itemsize) if i in pinned and b.place is Place.TEMPORARY else b
         for i, b in enumerate(lowered.buffers)

@@ -1,4 +1,4 @@
-"""From the operands of a matrix product to instructions: what is packed, what is cut among lanes, and the words.
+"""From the operands of a matrix product to instructions: packing, cutting among lanes, and the words.
 
 As in emit.py, words are computed from the operands' own layouts.
 """
@@ -10,8 +10,8 @@ from fallline.program.kernels import wrap
 from fallline.program.layout import Ref
 
 Batch = tuple[int, int, int, int]  # matrices, and each operand's stride from one to the next
-# What a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded up to
-# the widest tile of any processor.
+# Sizes that a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded
+# up to the widest tile of any processor.
 PANEL_DEPTH, PANEL_BYTES, PANEL_ROWS = 384, 1 << 17, 512
 TILE_ROWS, TILE_COLUMNS = 6, 64
 # Few rows read so little of b at a time that it comes from far away again for each tile, unless a block of so many
@@ -61,7 +61,7 @@ def by_columns(m: int, n: int, panels: int, strips: int, tile: int) -> bool:
 
 
 def panel_sizes(a: Ref, b: Ref) -> tuple[int, int]:
-    """Elements of scratch memory for the panels of b and the strips of a; 0 for what is not packed."""
+    """Elements of scratch memory for the panels of b and the strips of a; 0 for operands that are not packed."""
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     depth, rows = min(k, PANEL_DEPTH), min(m, PANEL_ROWS)
     return depth * panel_columns(b) if packs_b(b, m) else 0, depth * (rows + 5) + SLACK if packs_a(a, n) else 0
@@ -166,7 +166,7 @@ def product(
 
     batch: number of matrices and the stride of each operand from one to the next.
     panel: scratch memory of as many elements as `panel_sizes` and `sums_size` say, None for none.
-    row: repeated to out's shape. packed: what `pack` has made of a, which needs no scratch memory for strips then.
+    row: repeated to out's shape. packed: a as `pack` has left it, which needs no scratch memory for strips then.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     name = str(out.dtype)

@@ -1,4 +1,4 @@
-"""How long each instruction of a program takes, what it computes and moves, and how fast this machine can do either.
+"""How long each instruction of a program takes, how much it computes and moves, and how fast this machine does either.
 
 Everything is measured on one core, at the moment it is asked for. Knows no layers and no training.
 """
@@ -84,7 +84,8 @@ class Timed:
 def timed(program: Program, block: int, rewind: Callable[[], None], seconds: float) -> tuple[Timed, ...]:
     """Run a program on one lane with a look at the clock around every instruction.
 
-    block: steps that can be made in a row; rewind: what makes as many possible again. seconds: to spend, about.
+    block: steps that can be made in a row; rewind: a function that makes as many possible again. seconds: to spend,
+        about.
     Errors: ProgramError for a program on several lanes, and where the system has no such clock.
     """
     if len(program.tables) != 1 or not hasattr(time, "CLOCK_MONOTONIC"):
@@ -126,7 +127,7 @@ def _typical(times: Array) -> Array:
 
 
 def _look(runner: Callable[..., int]) -> float:
-    """Nanoseconds that two looks at the clock add to what they enclose."""
+    """Nanoseconds that reading the clock twice adds to the enclosed work."""
     short = _program(lambda x: x + 1, [np.zeros(1)])
     times = _clocked(runner, short, 1000)
     begun = time.perf_counter_ns()
@@ -156,7 +157,7 @@ def _best(program: Program, seconds: float) -> float:
 
 @dataclass(frozen=True)
 class Peak:
-    """What one core of this machine reaches with our own kernels.
+    """The peak of one core of this machine with our own kernels.
 
     products: operations per second in a large matrix product. memory: (bytes touched, bytes per second) of adding one
     array to another, for sizes from the first cache to main memory.

@@ -1,4 +1,4 @@
-"""The reference: a graph run node by node through the ops' meanings. Slow beside the machine, and plainly right."""
+"""The reference: a graph run node by node through the ops' meanings. Slower than the machine, and plainly right."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from fallline.graph.op import Array
 
 
 def compute(node: Node, inputs: list[Array]) -> Array:
-    """One node's value. NumPy may answer in another dtype for 0-d values; the node's own is what counts."""
+    """One node's value. NumPy may answer in another dtype for 0-d values; the node's own dtype counts."""
     try:
         with np.errstate(all="ignore"):
             value = np.asarray(node.op.meaning(*inputs, **node.attrs))

@@ -20,7 +20,7 @@ from fallline.program.state import donate
 
 # A single block of no more bytes is copied in and out: asking an array for its address takes longer.
 TINY = 4096
-# Nanoseconds of work until somebody may look at what else goes on: other threads, Ctrl-C.
+# Nanoseconds of work until other threads and Ctrl-C get their turn.
 TURN = 2_000_000.0
 
 

@@ -51,7 +51,7 @@ def is_whole(name: str) -> bool:
 
 
 def literal(number: Any) -> Value:
-    """A number that is known now. Errors: NotTranslated for what is no number."""
+    """A number that is known now. Errors: NotTranslated for other values."""
     if isinstance(number, bool | np.bool_):
         return Value("bool", ir.Constant(LLVM["bool"], int(number)))
     if isinstance(number, np.generic):
@@ -224,7 +224,7 @@ def _width(name: str) -> int:
     return int(name.lstrip("uintfloa"))
 
 
-# What LLVM knows by itself, and what is a call of the C library's: its name in double precision.
+# Functions that LLVM knows by itself, and calls of the C library: their names in double precision.
 LLVMS: dict[Any, str] = {
     np.sqrt: "sqrt", math.sqrt: "sqrt", np.floor: "floor", np.ceil: "ceil", np.trunc: "trunc", np.rint: "rint",
     np.abs: "fabs", np.fabs: "fabs", abs: "fabs", math.fabs: "fabs", np.exp: "exp", math.exp: "exp", np.log: "log",

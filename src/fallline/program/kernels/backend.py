@@ -56,7 +56,7 @@ def emitted(text: str, processor: tuple[str, str]) -> bytes:
 
 
 def _setting(name: str, otherwise: int) -> int:
-    """A setting of Numba's, which holds for what we compile ourselves too."""
+    """A setting of Numba's, which holds for our own compiler too."""
     given = os.environ.get(f"NUMBA_{name}", "")
     return int(given) if given.isdigit() else otherwise
 
@@ -78,7 +78,7 @@ class Helper(threading.Thread):
         self.answer = self.process.communicate(self.request)[0]
 
     def codes(self) -> list[bytes]:
-        """What it made; nothing where it failed."""
+        """Its result; nothing where it failed."""
         self.join()
         return list(marshal.loads(self.answer)) if self.process.returncode == 0 else []
 
@@ -90,7 +90,7 @@ class Helper(threading.Thread):
 
 
 def emitted_all(texts: Sequence[str], processor: tuple[str, str]) -> list[bytes | None]:
-    """Object code of every module, on all processors where there is much to do; None for what is no right module."""
+    """Object code of every module, on all processors where there is much to do; None for a module that is not valid."""
     shares = shared_out([len(text) for text in texts], _processors())
     helpers: list[tuple[list[int], Helper]] = []
     found: dict[int, bytes | None] = {}

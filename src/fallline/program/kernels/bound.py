@@ -1,6 +1,6 @@
-"""Keeps the cache of compiled kernels below a size: what was not used for longest goes first, whatever version made it.
+"""Keeps the cache of compiled kernels below a size: the least recently used go first, whatever version made them.
 
-Other processes may read, write and delete in the same folders at the same time; what cannot be deleted stays.
+Other processes may read, write and delete in the same folders at the same time; files that cannot be deleted stay.
 """
 
 import contextlib

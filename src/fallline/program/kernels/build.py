@@ -1,6 +1,6 @@
 """From source text to object code: our own translation writes LLVM code, and LLVM compiles it.
 
-What the translation does not know, Numba compiles. Needed only where the cache (store.py) lacks a kernel.
+Numba compiles the kernels that the translation does not know. Needed only where the cache (store.py) lacks a kernel.
 """
 
 import ast

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # How an operand is walked in the inner loop: c = one after the other, b = the same element again, s = by a stride.
 PATTERNS = "cbs"
-# A tile of rows and columns whose cache lines are near until all of each is used, whichever way it lies.
+# A tile of rows and columns whose cache lines are near until all of each is used, along either axis.
 TILE = 32, 128
 # Where rows are so many bytes apart, or a multiple, their lines share few sets of a cache, which hold fewer of them.
 CLOSE, SHARED = 32, 1024

@@ -32,10 +32,10 @@ CONTEXT = _Context()
 
 @dataclass(eq=False)
 class Frame:
-    """A function in the making: what names mean in it, and where `return`, `break` and `continue` go."""
+    """A function in the making: the values of its names, and where `return`, `break` and `continue` go."""
 
     names: dict[str, Any]
-    place: Any  # what its variables' types are remembered under
+    place: Any  # the key of its variables' types
     flags: tuple[str, ...]
     depth: int
     rounds: bool = False  # a product that is returned is rounded
@@ -46,7 +46,7 @@ class Frame:
 
 
 class Expressions:
-    """What is common to all functions of a module; `merged` and `standing` are the other half's."""
+    """The part that all functions of a module share; `merged` and `standing` are the other half's."""
 
     module: Any
     builder: Any  # at the end of the code so far
@@ -163,7 +163,7 @@ class Expressions:
         return both
 
     def of_boolop(self, frame: Frame, node: Any) -> Value:
-        """Bools only; what comes later is not computed where it does not matter."""
+        """Bools only; later operands are not computed where they do not matter."""
         isand = isinstance(node.op, ast.And)
         if all(is_cheap(part) for part in node.values[1:]):
             # Without branches loops become vector code, and branches that cannot be foretold cost more than this.

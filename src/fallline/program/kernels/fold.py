@@ -19,7 +19,7 @@ NEAR, NEARER = 1024, 64  # elements that are looked through again for the place 
 @cache
 def across_folds(name: str, dtype: str) -> Any:
     """fold(out, x, n0, n1, s0, s1, r, sr): addresses, sizes, strides in elements. Elements of a fold lie in rows, each
-    beside those of other folds: s1 is 1."""
+    next to those of other folds: s1 is 1."""
     law, widest = LAWS[name](dtype), broadest(name, dtype)
     sweeps = [_sweep(name, dtype, width) for width in (widest, min(widest, 32), min(widest, 8), min(widest, 4), 1)]
     wide, half, eight, four, single = sweeps
@@ -128,7 +128,7 @@ def scan_cumsum(out, x, n0, n1, s0, s1, r, sr, zero):
             total = zero
             for k in range(r):
                 p = i * s0 + j * s1 + k * sr
-                total = x[p] if k == 0 else total + x[p]  # -0.0 stays what it is
+                total = x[p] if k == 0 else total + x[p]  # -0.0 stays -0.0
                 out[(i * r + k) * n1 + j] = total
 
 

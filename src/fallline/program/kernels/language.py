@@ -11,7 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A kind of value; `pointee` is what a pointer points to. Called with the types of arguments, a signature."""
+    """A kind of value; `pointee` is the kind that a pointer points to. Called with the types of arguments, a
+    signature.
+    """
 
     name: str
     pointee: str = ""
@@ -81,7 +83,7 @@ intrinsic = Intrinsic
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Function]:
-    """Let kernels call a function. fastmath: what its arithmetic may do; inline="always": with the caller's flags."""
+    """Let kernels call a function. fastmath: flags of its arithmetic; inline="always": with the caller's flags."""
     return lambda function: Function(function, options)
 
 

@@ -43,7 +43,7 @@ class Law:
         raise NotImplementedError
 
     def value(self, builder: Any, state: Vectors) -> Any:
-        """What the terms of a state fold to, in each lane."""
+        """The fold of a state's terms, in each lane."""
         return state[0]
 
 
@@ -66,7 +66,7 @@ class Sum(Law):
 
 
 class Extreme(Law):
-    """The greatest or the smallest; of floats a second vector keeps what is not a number, and beats everything."""
+    """The greatest or the smallest; of floats a second vector keeps NaN, which beats everything."""
 
     def __init__(self, dtype: str, beats: str) -> None:
         super().__init__(dtype)
@@ -103,7 +103,7 @@ class Extreme(Law):
 
 
 class Position(Extreme):
-    """The place of the first of the greatest or the smallest, or of what is not a number."""
+    """The place of the first of the greatest or the smallest, or of a NaN."""
 
     def __init__(self, dtype: str, beats: str) -> None:
         super().__init__(dtype, beats)

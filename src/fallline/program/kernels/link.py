@@ -1,6 +1,6 @@
 """From object code to an address in this process: LLVM's linker alone, a fraction of a millisecond for a kernel.
 
-What is linked stays for the life of the process. Each kernel is a library of its own, so names that two of them have
+Linked code stays for the life of the process. Each kernel is a library of its own, so names that two of them have
 in common do not meet.
 """
 
@@ -20,7 +20,7 @@ def _linker() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # JITLink puts what belongs together side by side, so that it reaches itself on every processor.
+    # JITLink puts the sections of a library side by side, so that they reach one another on every processor.
     return llvm.create_lljit_compiler(use_jit_link=sys.platform != "win32", suppress_errors=True)
 
 
@@ -29,7 +29,7 @@ def _known(names: Iterable[str]) -> dict[str, int]:
     ours = [name for name in names if name.startswith(NUMBAS)]
     if not ours:
         return {}
-    # Somebody else's op may say what went wrong. Numba has put these names down with LLVM, some with a meaning of its
+    # Somebody else's op may report an error. Numba has put these names down with LLVM, some with a meaning of its
     # own: PyExc_ValueError is the exception there, and elsewhere a pointer to it.
     import llvmlite.binding as llvm
     from numba.core.registry import cpu_target

@@ -8,7 +8,7 @@ from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.kernels.language import intrinsic, types
 
 WORD, BYTE, INDEX = ir.IntType(64), ir.IntType(8), ir.IntType(32)
-# What a dtype is in memory: for LLVM, for Numba, and bytes of an element.
+# A dtype in memory: for LLVM, for Numba, and bytes of an element.
 SCALAR: dict[str, tuple[Any, Any, int]] = {
     name: (ir.IntType(8 * size), types.uint8 if name == "bool" else getattr(types, name), size)
     for name, size in DTYPES.items()
@@ -99,7 +99,7 @@ def call_kernel(typing_context: Any, address: Any, operands: Any) -> Any:
 
 @intrinsic
 def add_atomic(typing_context: Any, address: Any, value: Any) -> Any:
-    """Add to a word that other threads use too; returns what it held before."""
+    """Add to a word that other threads use too; returns its value before."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.atomic_rmw("add", builder.inttoptr(args[0], WORD.as_pointer()), args[1], "seq_cst")

@@ -43,7 +43,7 @@ def definition(function: FunctionType) -> Any:
     except SyntaxError as error:
         raise NotTranslated(str(error)) from None
     found = [node for node in functions.get(code.co_firstlineno, ()) if _matches(node, code)]
-    # A file that was edited, or rewritten on import, no longer says what runs.
+    # A file that was edited, or rewritten on import, no longer shows the code that runs.
     if len(found) != 1 or code not in codes:
         raise NotTranslated(f"no source of {function.__qualname__}")
     return found[0]
@@ -63,6 +63,6 @@ def _matches(node: Any, code: CodeType) -> bool:
 
 
 def globals_of(function: FunctionType) -> dict[str, Any]:
-    """What names mean inside a function that it does not set itself."""
+    """The values of names that a function reads and does not set itself."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}

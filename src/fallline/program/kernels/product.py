@@ -85,8 +85,8 @@ def _pack_b(dtype: str) -> Any:
     @njit(error_model="numpy")
     @named(dtype)
     def pack_b(panel, b, bp, bj, depth, columns):
-        # Registers move the most of it: whole rows, or squares that are turned on the way. Rows of two panels at once,
-        # since rows of b that are a power of two apart push one another out of the cache.
+        # Registers move the most of it: whole rows, or squares that are transposed while they are copied. Rows of two
+        # panels at once, since rows of b that are a power of two apart push one another out of the cache.
         j = 0
         while bj == 1 and j + width <= columns:
             last = min(j + 2 * width, columns // width * width)
@@ -112,7 +112,7 @@ def _pack_b(dtype: str) -> Any:
 
 
 def _pack_a(dtype: str) -> Any:
-    """rows x depth of a as strips of rows, what a tile multiplies with one row of b side by side."""
+    """rows x depth of a as strips of rows: the elements that a tile multiplies with one row of b lie side by side."""
     item, lanes = SCALAR[dtype][2], LANES[dtype]
     square, pointer = transposed_square(dtype), pointer_to(dtype)
 
@@ -202,12 +202,12 @@ def _product(dtype: str) -> Any:
                         strips, step, si, sp = panel + strips_at * item, STRIP * depth * item, 1, STRIP
                     j = 0
                     while j < n:
-                        # What a tile reads of b stays in a near cache while it goes over the rows of a.
+                        # The elements of b that a tile reads stay in a near cache while it goes over the rows of a.
                         columns, done = n, 0
                         if panel_columns != 0:
                             columns, source = min(panel_columns, n - j), bt + (p * bp + j * bj) * item
                             if bj == 1 and columns >= width and rows >= STRIP:
-                                # The first rows' tile packs what the others read.
+                                # The tile of the first rows packs for the others.
                                 columns, done = width, STRIP
                                 to, here = into + j * item, added + j * item if added != 0 else 0
                                 packing(to, ldc, more, here, strips, si, sp, source, bp, depth, panel)

@@ -7,10 +7,10 @@ import llvmlite.binding as llvm
 
 
 def target() -> tuple[str, str]:
-    """Name and features of the processor that kernels are compiled for: this one, or what Numba's settings say."""
-    name, features = (os.environ.get(f"NUMBA_CPU_{what}") for what in ("NAME", "FEATURES"))
+    """Name and features of the processor that kernels are compiled for: this one, or the one in Numba's settings."""
+    name, features = (os.environ.get(f"NUMBA_CPU_{name}") for name in ("NAME", "FEATURES"))
     if features is None and (name or "").lower() == "generic":
-        features = ""  # what every processor of the kind has
+        features = ""  # those that every processor of the kind has
     if features is None:
         known = llvm.get_host_cpu_features()
         if os.environ.get("NUMBA_ENABLE_AVX", "") == "0":

@@ -1,7 +1,8 @@
 """Sums and extremes by running values held in vectors of a fixed width, written as LLVM vector code.
 
-What is added to what follows from the number of terms alone: vectors are as wide on every processor, and LLVM cuts them
-to its registers. So a sum has the same bits whatever those are, and its error grows with the logarithm of its length.
+The order of additions follows from the number of terms alone: vectors are as wide on every processor, and LLVM cuts
+them to its registers. So a sum has the same bits whatever those are, and its error grows with the logarithm of its
+length.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from fallline.program.kernels.memory import INDEX, SCALAR, WORD
 from fallline.program.kernels.registers import DEPTH, REGISTER
 from fallline.program.kernels.scalars import EXACT, named
 
-BYTES = 256  # of running values beside one another
+BYTES = 256  # of running values side by side
 SHORT = 8  # so many at first where there are fewer than twice as many terms
 PART = 32  # vectors that are added up before their sum goes to the wider total
 
@@ -145,7 +146,8 @@ def along(fold: str, dtype: str, inputs: int = 1) -> Any:
 def total(dtype: str, inputs: int = 1) -> Any:
     """total(a, b, n): the sum of n floats at a, or of their products with those at b, by parts of a fixed length.
 
-    The parts' sums are added in float64; those of float64 together with what each addition rounds off (Knuth's TwoSum).
+    The parts' sums are added in float64; those of float64 together with the rounding error of each addition (Knuth's
+    TwoSum).
     """
     part, item = along("sum", dtype, inputs), SCALAR[dtype][2]
     most = PART * BYTES // item
@@ -175,7 +177,7 @@ def total(dtype: str, inputs: int = 1) -> Any:
 @cache
 def across(fold: str, dtype: str, width: int) -> Any:
     """across(out, x, apart, n, step): the folds of columns: n rows of `width` columns at x, `step` bytes from one to
-    the next, and as many from column `apart` on beside them.
+    the next, and as many from column `apart` on at the same time.
 
     Each column is folded from its first element to its last, sums by parts of DEPTH terms.
     """
@@ -226,7 +228,7 @@ def across(fold: str, dtype: str, width: int) -> Any:
 
 
 def broadest(fold: str, dtype: str) -> int:
-    """Columns that `across` folds at once, twice side by side: what the registers of this processor hold."""
+    """Columns that `across` folds at once, twice side by side: as many as the registers of this processor hold."""
     law = LAWS[fold](dtype)
     most = 4 * REGISTER // (law.states * max(law.item, law.out))
     return max(4, most)

@@ -1,4 +1,4 @@
-"""What generated kernels import: ops on one number, compile flags, and the signature every kernel has."""
+"""The names that generated kernels import: ops on one number, compile flags, the signature of every kernel."""
 
 from functools import cache
 from typing import Any
@@ -15,21 +15,21 @@ SIGNATURE = types.void(types.intp)
 # fuse (contract) inside an op's own polynomials only: fused across ops, the bits of a value would depend on which other
 # ops happen to stand in the same chain, and so on how many rows there are.
 EXACT: dict[str, Any] = {"fastmath": set(), "error_model": "numpy", "nopython": True}
-# Folds and products may sum in any order, which is what lets them run as vector code.
+# Folds and products may sum in any order, so that they run as vector code.
 REORDERED: dict[str, Any] = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy", "nopython": True}
 
 _TYPES = {name: np.dtype(name).type for name in DTYPES}
 
 
-def named(*what: Any) -> Any:
-    """A decorator that puts what a function was made for into its name.
+def named(*words: Any) -> Any:
+    """A decorator that puts the arguments a function was generated from into its name.
 
     Compiled code that is left standing as a call of its own is found by that name, and its types. Kernels that were
     compiled in different processes, and are loaded into one, would take one another's functions of the same name.
     """
 
     def rename(function: Any) -> Any:
-        function.__qualname__ += "_" + "_".join(map(str, what))
+        function.__qualname__ += "_" + "_".join(map(str, words))
         return function
 
     return rename

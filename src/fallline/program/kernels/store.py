@@ -1,7 +1,7 @@
 """Compiled kernels by content: source text -> object code in a private cache folder -> an address.
 
 The folder's name holds a hash of every source a kernel is made from, and of the versions and the processor that decide
-what is made of it, so what is found there is never out of date.
+the code made of it, so a kernel found there is never out of date.
 """
 
 import atexit
@@ -29,17 +29,17 @@ from fallline.program.kernels.build import ENTRY, Built, build, by_numba, descri
 from fallline.program.kernels.link import link
 
 _addresses: dict[str, int] = {}
-_kept: list[Any] = []  # what was compiled here: code may be Numba's copy, or point to what an op holds
+_kept: list[Any] = []  # kernels compiled here: code may be Numba's copy, or point to what an op holds
 _lock = renewed(sys.modules[__name__], "_lock", threading.RLock)
 _written = 2**62  # bytes since kernels were counted
 PATIENCE = 2.0  # seconds
 SLOW = "fallline: compiling kernels that this machine has not had yet; they are kept for next time"
-# Settings of Numba that change what it makes.
+# Settings of Numba that change its code.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DEBUGINFO", "BOUNDSCHECK")
 
 
 def _private(folder: Path) -> bool:
-    """Is this a folder that only we can write to? What lies in it is executed."""
+    """Is this a folder that only we can write to? Its files are executed."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         info = folder.stat()
@@ -84,7 +84,7 @@ def folder() -> Path:
     for root in roots:
         if root and os.path.isabs(root) and _private(Path(root) / "fallline" / name):
             return Path(root) / "fallline" / name
-    # Without a home the next process still finds what this one has compiled.
+    # Without a home the next process still finds the kernels of this one.
     ours = Path(tempfile.gettempdir()) / f"fallline-{os.getuid() if os.name == 'posix' else getpass.getuser()}"
     if _private(ours) and _private(ours / name):
         return ours / name
@@ -113,7 +113,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _packed(name: str, codes: Sequence[bytes], imports: tuple[str, ...]) -> bytes:
-    """What a kernel's file holds: a digest of its name and the rest, lines of names and lengths, object code."""
+    """The content of a kernel's file: a digest of its name and the rest, lines of names and lengths, object code."""
     lengths = " ".join(str(len(code)) for code in codes)
     content = f"{' '.join(imports)}\n{lengths}\n".encode() + b"".join(codes)
     return _digest(name, content) + content
@@ -124,12 +124,12 @@ def _digest(name: str, content: bytes) -> bytes:
 
 
 def _found(path: Path) -> int | None:
-    """The address of what a file holds; None where there is none, or it is not what was written."""
+    """The address of the code in a file; None where there is none, or the file was changed."""
     try:
         digest, content = (whole := path.read_bytes())[:32], whole[32:]
     except OSError:
         return None
-    # The linker trusts what it is given: a file cut short by a crash or a full disk must not come to it, nor a kernel
+    # The linker trusts its input: a file cut short by a crash or a full disk must not come to it, nor a kernel
     # that takes other arguments.
     if _digest(path.stem, content) != digest:
         return None
@@ -205,7 +205,7 @@ def address(source: str) -> int:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Say on a terminal what takes so long, if it does."""
+    """Tell a terminal that kernels are being compiled, if it takes long."""
     if not (sys.stderr and sys.stderr.isatty()):
         yield
         return

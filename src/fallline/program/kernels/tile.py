@@ -20,7 +20,7 @@ LINE = 64  # bytes of a cache line
 BY_SIGN = REGISTER == 32
 ROWS = (6, 4, 2, 1)
 HALF = 3  # rows
-GO_ON, ADD = 1, 2  # what a tile does with what lies where it writes
+GO_ON, ADD = 1, 2  # how a tile treats the values it overwrites
 VECTORS = tuple(v for v in (4, 2, 1) if v <= WIDE)
 
 
@@ -114,12 +114,12 @@ def tile(dtype: str, rows: int, vectors: int, whole: bool, form: str = "any", pa
     """tile(c, ldc, more, row, a, ai, ap, b, ldb, k, last): c[i, j] = sum_p a[i ai + p ap] b[p ldb + j].
 
     For one tile: i < rows, j over `vectors` registers, of which the last has `last` columns: all, if it is whole.
-    more: GO_ON, the sums go on from what c holds; ADD, they are added to it at the end; else neither. row[j] is added
-    last where row is an address and not 0.
+    more: GO_ON, the sums go on from the values in c; ADD, they are added to it at the end; else neither. row[j] is
+    added last where row is an address and not 0.
     Addresses in bytes, strides in elements, k > 0.
-    form: what is known of a: "rows" lie in one piece, ap is 1; "columns" do, ai is 1. Then most addresses are parts of
+    form: a known layout of a: "rows" lie in one piece, ap is 1; "columns" do, ai is 1. Then most addresses are parts of
     instructions and need none of their own, which counts where two threads share a core.
-    packs: for a whole tile; instead of `last` an address to which the columns of b are copied on the way, one row of
+    packs: for a whole tile; instead of `last` an address to which the columns of b are copied meanwhile, one row of
     the tile behind another. Storing waits for nothing, so that costs less than a copy beforehand.
     """
     llvm_scalar, _, item = SCALAR[dtype]

@@ -1,7 +1,7 @@
 """A kernel written in Python as LLVM code: statement by statement, with the types that Numba would give.
 
-Variables lie in memory, which LLVM's first pass turns into registers. What is not known here is NotTranslated, and
-left to Numba; what is translated means the same there.
+Variables lie in memory, which LLVM's first pass turns into registers. Code that is not known here is NotTranslated, and
+left to Numba; translated code means the same there.
 """
 
 import ast
@@ -19,7 +19,7 @@ DEEPEST = 40  # calls merged into one another
 
 
 class Translation(Expressions):
-    """One kernel on its way: its module, and the functions in it that stand on their own."""
+    """One kernel in the making: its module, and the functions in it that stand on their own."""
 
     def __init__(self, module: Any, widened: dict[Any, str], depth: int = 0) -> None:
         self.module, self.widened, self.depth = module, widened, depth
@@ -44,7 +44,7 @@ class Translation(Expressions):
         return made
 
     def merged(self, plain: Any, tree: Any, args: list[Value], flags: Any, depth: int, rounds: bool = False) -> Any:
-        """A function's body right here; returns its result. rounds: which does not fuse with what the caller does."""
+        """A function's body right here; returns its result. rounds: it does not fuse with the caller's arithmetic."""
         if depth > DEEPEST or tree.args.kwonlyargs or tree.args.vararg or tree.args.kwarg or tree.args.posonlyargs:
             raise NotTranslated(f"a call of {plain.__qualname__}")
         names = [argument.arg for argument in tree.args.args]

@@ -1,6 +1,6 @@
-"""Kernels that our own translation does not know, compiled by Numba: what somebody else's op may be made of.
+"""Kernels that our own translation does not know, compiled by Numba: ops of users may use all that Numba knows.
 
-What Numba leaves in for the sake of Python is taken out. The only file that needs Numba at run time.
+Code that Numba emits for the sake of Python is taken out. The only file that needs Numba at run time.
 """
 
 import signal
@@ -28,7 +28,7 @@ def compiled(kernel: Kernel, entry: str) -> tuple[Any, list[str], Any, bool]:
         made = numba.cfunc(signature, **_settings(kernel.options))(_with_numbas(kernel.plain))
         text = made.inspect_llvm()
         if "missing Environment" in text:
-            # What Numba says where a function's environment was not set: by it, and not for what is linked here.
+            # Numba's message where a function's environment was not set, which linked code here does not need.
             raise ProgramError(
                 "compiled code can neither print nor raise an exception with a computed argument\n"
                 '  try: an exception with a constant text, such as ValueError("x is negative")'
@@ -47,7 +47,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _numbas(thing: Any) -> Any:
-    """What a part of our language is in Numba; anything else is what it is."""
+    """The counterpart in Numba of a part of our language; anything else as it is."""
     import numba
     from numba import types
     from numba.extending import intrinsic
@@ -161,7 +161,7 @@ def _compiling() -> Iterator[None]:
 
 @contextmanager
 def _heard() -> Iterator[None]:
-    """Raise at the end what Ctrl-C has raised meanwhile, if it got lost.
+    """Raise KeyboardInterrupt at the end, if Ctrl-C came meanwhile and got lost.
 
     LLVM calls back into Python, and an exception that comes up in a callback is printed and forgotten.
     """

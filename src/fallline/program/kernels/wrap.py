@@ -28,11 +28,13 @@ def source_of(module: str, function: str, dtypes: tuple[str, ...], words: int, f
     ])  # fmt: skip
 
 
-def fold_source(name: str, dtype: str, way: str) -> str:
-    """A kernel that folds an axis; way: "along" or "across". Its row: addresses of the result and of x, the words."""
+def fold_source(name: str, dtype: str, direction: str) -> str:
+    """A kernel that folds an axis; direction: "along" or "across". Its row: addresses of the result and of x, the
+    words.
+    """
     words = ", ".join(f"w[{i}]" for i in range(8))
     lines = f"fold({words})"
-    return _on_words("fold", f"{way}_folds", lines, made=f'fold = {way}_folds("{name}", "{dtype}")')
+    return _on_words("fold", f"{direction}_folds", lines, made=f'fold = {direction}_folds("{name}", "{dtype}")')
 
 
 def product_source(dtype: str) -> str:
@@ -100,7 +102,7 @@ READ_CLOCK = 'read_clock = types.ExternalFunction("clock_gettime", types.int32(t
 
 # The compiled heart of the machine. A table has a line of three words for each row: the address of a kernel, that of
 # its argument row, and a number that lanes use. A kernel stops the machine by writing the status. Like every kernel
-# these live in the cache folder, so that an edit of what they call is never missed.
+# these live in the cache folder, so that an edit of a function they call is never missed.
 RUNNER = _runner(
     "table, rows, watch_end, status, steps",
     """
