@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 # Public name -> "module:attribute"; without an attribute the module itself.
 _PUBLIC = {
     "EarlyStopping": "fallline.training:EarlyStopping",
-    "Fold": "fallline.training.split:Fold",
+    "Fold": "fallline.split:Fold",
     "Plan": "fallline.training:Plan",
     "Race": "fallline.training.race:Race",
     "Run": "fallline.training:Run",
@@ -23,7 +23,7 @@ _PUBLIC = {
     "events": "fallline.training.events",
     "explain": "fallline.insight.microscope:explain",
     "fit": "fallline.training:fit",
-    "folds": "fallline.training.split:folds",
+    "folds": "fallline.split:folds",
     "grad": "fallline.transforms:grad",
     "graph_of": "fallline.transforms:graph_of",
     "hessian": "fallline.transforms:hessian",

@@ -102,6 +102,16 @@ def required(doc: str = "", **limits: Any) -> Any:
     return dataclasses.field(metadata={_KEY: Range(doc, **limits)})
 
 
+def range_of(record: Any, name: str) -> Range:
+    """The range that a dataclass declares for one of its fields."""
+    return next(limits for field, _, limits in options(record) if field == name)
+
+
+def ranged(default: Any, limits: Range, **changed: Any) -> Any:
+    """A dataclass field with a range that is declared elsewhere; `changed` are fields of it that differ here."""
+    return dataclasses.field(default=default, metadata={_KEY: dataclasses.replace(limits, **changed)})
+
+
 def options(of: Any) -> Iterator[tuple[str, Any, Range]]:
     """(name, default, range) of every field of a dataclass, or of an instance of one, that declares a range."""
     for field in dataclasses.fields(of):

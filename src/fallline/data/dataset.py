@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fallline.errors import ArgumentError, DataError
-from fallline.training.split import split_off
+from fallline.split import split_off
 
 # Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
 # same rows.

@@ -18,12 +18,12 @@ from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.optim import Optimizer
+from fallline.split import all_but, chosen_rows, split_off
 from fallline.training.length import by_default
 from fallline.training.order import stream
 from fallline.training.pair import pair
 from fallline.training.settings import ResolvedSettings, Settings, resolve
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache
-from fallline.training.split import all_but, chosen_rows, split_off
 
 # Data of another float precision are converted once if they are smaller than this, else batch by batch.
 _CONVERT_BYTES = 1 << 28

@@ -16,7 +16,7 @@ from fallline.nn.loss import Loss
 from fallline.optim import OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
-from fallline.training.split import chosen_rows
+from fallline.split import chosen_rows
 from fallline.training.stopping import EarlyStopping
 
 SEED_LIMIT = 2**63

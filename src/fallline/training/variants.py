@@ -13,10 +13,10 @@ from fallline.nn.layer import Dense
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
 from fallline.ranges import short
+from fallline.split import Fold
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings, looked_up_optimizer
 from fallline.training.shared_cache import SharedCache
-from fallline.training.split import Fold
 
 SETTINGS = tuple(field.name for field in fields(Settings))
 # What a variant may be given besides settings of its training.

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallline.training.split import split_off
+from fallline.split import split_off
 
 sizes_of_classes = st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) >= 2)
 share = st.floats(0.001, 0.999)

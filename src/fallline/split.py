@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import record, shown, takes
-from fallline.arrays import as_array, refusal
+from fallline.arrays import Array, as_array, refusal
 from fallline.errors import ArgumentError, DataError
-from fallline.graph.op import Array
 from fallline.ranges import SEED, Range
 
 # Targets of at most this many distinct values are cut as classes are, each into equal parts.
