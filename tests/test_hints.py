@@ -23,6 +23,9 @@ import fallline as fl
 from fallline import nn
 from fallline.config import saved, to_config
 from fallline.errors import FalllineError
+from fallline.nn import loss as losses
+from fallline.nn.inputs import settled
+from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.program import reference
 
@@ -47,6 +50,13 @@ def on(function: Callable[..., Any], *arrays: Any) -> Any:
 
 def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
+
+
+def whole(x: Any) -> None:
+    """x for a network of uint8."""
+    problems = Problems()
+    settled(x, np.dtype(np.uint8), "x", problems)
+    problems.raise_if_any()
 
 
 def pair(x: Any) -> tuple[Any, Any]:
@@ -313,6 +323,11 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fit(nn.Dense(3), (X, np.array([1, "a"] * 6, dtype=object)), "cross_entropy"), "y.astype(str)",
      lambda: fit(nn.Dense(2), (X, np.array([1, "a"] * 6, dtype=object).astype(str)), "cross_entropy")),
     (lambda: fit(loss=lambda o, y: np.square(o - y)), "np.mean(...)", lambda: fit(loss=lambda o, y: np.mean(o - y))),
+    (lambda: Entries(True).weighted(X, X, Y), "each(self, output, y) instead of function",
+     lambda: nn.Hinge().weighted(X, X, np.abs(Y))),
+    (lambda: losses.get(mean_difference).weighted(X, X, Y), "np.mean(..., axis=1); its mean is then the loss",
+     lambda: losses.get(lambda o, y: np.mean(o - y, axis=1)).weighted(X, X, np.abs(Y))),
+    (lambda: whole(np.array([300])), "x.astype(float), for numbers of any size", lambda: whole(np.array([300.0]))),
     (lambda: fit(loss=Entries()), "np.mean(...) around it", lambda: fit(loss=Entries(True))),
     (lambda: fit(from_file()), "loss=your_function", lambda: fit(from_file(), loss=mean_difference)),
     (lambda: fit(nn.Sequential(nn.Dense(4), lambda x: np.reshape(x, (x.shape[0], 2, 2)))),

@@ -274,3 +274,43 @@ def test_no_loss_of_a_probability_falls_below_zero(dtype: type) -> None:
             each, exact.astype(np.float64), rtol=1e-6 if dtype is np.float32 else 1e-13, atol=1e-37
         )
     assert (fl.compile(lambda z: logistic_loss(z, 0.3))(z) >= 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weighted_is_numpys_average_of_the_rows_and_whole_weights_are_repetitions(name: str) -> None:
+    output, y = example(name)
+    f, weight = nn.LOSSES[name], np.array([2.0, 0.0, 1.0, 3.0, 1.0])
+    alone = [f.function(output[i : i + 1], y[i : i + 1]) for i in range(5)]
+    np.testing.assert_allclose(f.rows(output, y), alone, rtol=1e-12)
+    value = f.weighted(output, y, weight)
+    assert value == pytest.approx(np.average(alone, weights=weight), rel=1e-12)
+    times = weight.astype(int)
+    assert value == pytest.approx(f.function(np.repeat(output, times, axis=0), np.repeat(y, times, axis=0)), rel=1e-12)
+    assert f.weighted(output, y, 7 * weight) == pytest.approx(value, rel=1e-12)
+    assert f.weighted(output, y, 0 * weight) == 0
+    by_row = fl.grad(lambda z: f.weighted(z, y, weight))(output)
+    assert not by_row[1].any() and by_row[3].any()
+
+
+def test_a_users_function_may_return_the_loss_of_each_row() -> None:
+    def of_rows(output, y):
+        return np.mean((output - y) ** 4, axis=1)
+
+    output, y = example("squared_error")
+    f = losses.get(of_rows)
+    assert f.function(output, y) == pytest.approx(np.mean((output - y) ** 4), rel=1e-14)
+    weight = np.arange(5.0)
+    assert f.weighted(output, y, weight) == pytest.approx(np.average(of_rows(output, y), weights=weight), rel=1e-14)
+    with pytest.raises(ArgumentError, match="weights need one for each row"):
+        losses.get(lambda output, y: np.mean((output - y) ** 4)).weighted(output, y, weight)
+
+
+def test_a_loss_that_is_defined_for_batches_alone_takes_no_weights() -> None:
+    class Whole(losses.Loss):
+        def function(self, output, y):
+            return np.max(output - y)
+
+    output, y = example("squared_error")
+    assert Whole().function(output, y) == np.max(output - y)
+    with pytest.raises(ArgumentError, match="each\\(self, output, y\\)"):
+        Whole().weighted(output, y, np.ones(5))

@@ -47,7 +47,7 @@ def both(model: Model, name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """The machine's answer, which it has to have, and NumPy's."""
     found = predictor(model, name)
     assert found.machine is not None
-    return found.machine(x, found.check), found.plain(x)
+    return found.machine((x,), found.check), found.plain((x,))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -252,7 +252,7 @@ def test_mapped_rows_are_read_where_they_lie_and_memory_is_bounded(tmp_path: Pat
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < y.nbytes + 1.5e6
-        np.testing.assert_allclose(y[-500:], plain.plain(np.asarray(form[-500:])), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(y[-500:], plain.plain((np.asarray(form[-500:]),)), rtol=1e-5, atol=1e-6)
 
 
 COLD = """

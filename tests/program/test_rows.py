@@ -45,7 +45,7 @@ def test_each_block_is_the_function_of_its_rows_and_nothing_else_is_written(name
         y = made.result(24)
         assert y.shape == expected.shape and y.dtype == expected.dtype
         y[...] = 77
-        assert made.run(y, X, start, blocks)
+        assert made.run(y, (X,), start, blocks)
         inside = slice(start, start + 4 * blocks)
         np.testing.assert_allclose(y[inside], expected[inside], rtol=1e-13, atol=1e-13)
         y[inside] = 77
@@ -58,12 +58,12 @@ def test_a_block_that_is_not_finite_ends_the_run_unless_nobody_watches() -> None
     x = X.copy()
     x[9, 1] = np.inf
     y = np.zeros_like(x)
-    assert not made.run(y, x, 0, 6)
+    assert not made.run(y, (x,), 0, 6)
     np.testing.assert_array_equal(y[:8], x[:8] + 1)
     assert not y[12:].any()
-    assert made.run(y, x, 0, 6, watch=False)
+    assert made.run(y, (x,), 0, 6, watch=False)
     np.testing.assert_array_equal(y, x + 1)
-    assert made.run(y, X, 0, 6)
+    assert made.run(y, (X,), 0, 6)
 
 
 @pytest.mark.parametrize(("y", "x", "start", "blocks"), [
@@ -76,14 +76,14 @@ def test_a_block_that_is_not_finite_ends_the_run_unless_nobody_watches() -> None
 ])  # fmt: skip
 def test_rows_that_do_not_lie_there_are_refused(y: np.ndarray, x: np.ndarray, start: int, blocks: int) -> None:
     with pytest.raises(ProgramError, match="do not lie in one piece"):
-        program(lambda h, x: x + 1).run(y, x, start, blocks)
+        program(lambda h, x: x + 1).run(y, (x,), start, blocks)
 
 
 def test_results_that_cannot_be_written_are_refused() -> None:
     y = np.zeros((24, 3))
     y.setflags(write=False)
     with pytest.raises(ProgramError, match="do not lie in one piece"):
-        program(lambda h, x: x + 1).run(y, X, 0, 1)
+        program(lambda h, x: x + 1).run(y, (X,), 0, 1)
 
 
 def test_a_position_outside_its_array_is_told() -> None:
@@ -91,7 +91,27 @@ def test_a_position_outside_its_array_is_told() -> None:
 
     made = program(lambda h, x: gather(h, x[:, 0].astype(np.int64), axis=0))
     y = made.result(24)
-    assert made.run(y, np.ones((24, 3)), 0, 6)
+    assert made.run(y, (np.ones((24, 3)),), 0, 6)
     with pytest.raises(OutOfRangeError, match="outside the array"):
-        made.run(y, np.full((24, 3), 3.0), 0, 6)
-    assert made.run(y, np.ones((24, 3)), 0, 6)
+        made.run(y, (np.full((24, 3), 3.0),), 0, 6)
+    assert made.run(y, (np.ones((24, 3)),), 0, 6)
+
+
+def test_rows_of_several_arrays_are_read_side_by_side_each_in_its_own_form() -> None:
+    held = new_input(HELD.shape, HELD.dtype)
+    codes, image = new_input((4,), np.int64), new_input((4, 3), np.uint8)
+    graph, _ = trace(
+        lambda held, codes, image: (image * held + np.reshape(codes, (4, 1)), np.float64(0)), [held, codes, image]
+    )
+    y = graph.outputs[0]
+    made = RowProgram(Graph((new_input(y.shape, y.dtype), *graph.inputs), graph.outputs), [HELD])
+    given = 2**53 - np.arange(24), np.arange(72, dtype=np.uint8).reshape(24, 3)
+    out = made.result(24)
+    for start, blocks in ((0, 6), (2, 1), (0, 1)):  # in place, and copied in and out
+        assert made.run(out, given, start, blocks)
+    np.testing.assert_array_equal(out, given[1] * HELD + given[0][:, None])
+    few = made.result(4)
+    assert made.run(few, (given[0][:4], given[1][:4]), 0, 1)
+    np.testing.assert_array_equal(few, out[:4])
+    with pytest.raises(ProgramError, match="uint8"):
+        made.run(out, (given[0], given[1].astype(np.int8)), 0, 6)

@@ -13,17 +13,17 @@ from fallline.transforms.rowwise import SIZES, Rowwise
 THETA = np.array([2.0, -1.0, 0.5])
 
 
-def never(x: np.ndarray) -> None:
+def never(xs: Any) -> None:
     raise AssertionError("asked about numbers that are finite")
 
 
 def rowwise(function: Any = lambda theta, x: np.tanh(x) @ np.outer(theta, theta), block: int = 128) -> Rowwise:
-    return Rowwise(function, THETA, (3,), np.dtype(np.float64), block)
+    return Rowwise(function, THETA, [((3,), np.dtype(np.float64))], block)
 
 
 SHARED = rowwise()
 ROWS = np.random.default_rng(1).normal(size=(2000, 3))
-WHOLE = rowwise()(ROWS, never)
+WHOLE = rowwise()((ROWS,), never)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,7 +37,7 @@ def one_block_a_turn() -> Any:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 2000), st.sampled_from([1, 2, 3]), st.sampled_from("CF"))
 def test_any_number_of_rows(n: int, threads: int, order: Any) -> None:
-    np.testing.assert_array_equal(SHARED(np.asarray(ROWS[:n], order=order), never, threads=threads), WHOLE[:n])
+    np.testing.assert_array_equal(SHARED((np.asarray(ROWS[:n], order=order),), never, threads=threads), WHOLE[:n])
 
 
 def test_rows_beyond_count_give_the_functions_values() -> None:
@@ -47,15 +47,15 @@ def test_rows_beyond_count_give_the_functions_values() -> None:
 def test_few_sizes_serve_every_number_of_rows() -> None:
     one = rowwise()
     for n in range(1, 400):
-        one(ROWS[:n], never)
-    assert sorted(rows for _, rows in one._free) == sorted((*SIZES, 128))
+        one((ROWS[:n],), never)
+    assert sorted(rows for rows, _ in one._free) == sorted((*SIZES, 128))
     assert all(len(programs) == 1 for programs in one._free.values())
 
 
 def test_one_is_asked_once_about_numbers_whose_sum_is_not_finite() -> None:
     asked = []
     x = np.full((1000, 3), 1e308)
-    y = rowwise(lambda theta, x: x * theta[2])(x, lambda given: asked.append(len(given)))
+    y = rowwise(lambda theta, x: x * theta[2])((x,), lambda given: asked.append(len(given[0])))
     np.testing.assert_array_equal(y, x * 0.5)
     assert asked == [1000]
 
@@ -65,14 +65,14 @@ def test_what_doubt_raises_ends_the_call_and_programs_come_back(threads: int) ->
     one, x = rowwise(), ROWS.copy()
     x[700] = np.nan
 
-    def refuse(given: np.ndarray) -> None:
+    def refuse(given: Any) -> None:
         raise ValueError("not a number")
 
     for _ in range(3):
         with pytest.raises(ValueError, match="not a number"):
-            one(x, refuse, threads=threads)
+            one((x,), refuse, threads=threads)
     assert sum(map(len, one._free.values())) <= 1 + threads
-    np.testing.assert_array_equal(one(ROWS, never, threads=threads), WHOLE)
+    np.testing.assert_array_equal(one((ROWS,), never, threads=threads), WHOLE)
 
 
 @pytest.mark.parametrize(("function", "says"), [
@@ -82,12 +82,12 @@ def test_what_doubt_raises_ends_the_call_and_programs_come_back(threads: int) ->
 ])  # fmt: skip
 def test_what_cannot_be_a_program_is_told(function: Any, says: str) -> None:
     with pytest.raises(ProgramError, match=says):
-        rowwise(function)(ROWS[:9], never)
+        rowwise(function)((ROWS[:9],), never)
 
 
 def test_senseless_threads_are_refused() -> None:
     with pytest.raises(ArgumentError, match="threads"):
-        SHARED(ROWS[:1], never, threads=0)
+        SHARED((ROWS[:1],), never, threads=0)
 
 
 # Functions of a row in which a sum, a product or an extreme comes to lie differently for one row than for many, or in
@@ -118,9 +118,9 @@ def test_a_row_has_the_same_bits_alone_and_in_company(name: str, width: int, dty
     theta = rng.normal(size=max(width, 3)).astype(dtype)
     function = OF_ROWS[name] if name in ("norm", "scalars") else lambda t, x: OF_ROWS[name](t[:width], x)
     rows = rng.normal(size=(70, width)).astype(dtype)
-    one = Rowwise(function, theta, (width,), np.dtype(dtype), 64)
-    whole = one(rows, never)
+    one = Rowwise(function, theta, [((width,), np.dtype(dtype))], 64)
+    whole = one((rows,), never)
     np.testing.assert_allclose(whole, function(theta, rows), rtol=2e-4 if dtype == "float32" else 1e-11, atol=1e-4)
     for n in (1, 2, 7, 8, 9):
         for start in (0, 13, 70 - n):
-            assert one(rows[start : start + n], never).tobytes() == whole[start : start + n].tobytes(), (n, start)
+            assert one((rows[start : start + n],), never).tobytes() == whole[start : start + n].tobytes(), (n, start)

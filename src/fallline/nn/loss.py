@@ -23,7 +23,7 @@ from fallline.nn.target import Targets, as_given, classes_of, counts, numbers, p
 from fallline.ops.arithmetic import relu, where
 from fallline.ops.transcendental import logistic_loss
 from fallline.ops.view import stop_gradient
-from fallline.ranges import option
+from fallline.ranges import option, short
 
 
 @runtime_checkable
@@ -58,9 +58,33 @@ class Loss(Attributes):
     def __post_init__(self) -> None:
         ranges.check(self)
 
+    def each(self, output: Any, y: Any) -> Any:
+        """The loss of every row, (N,), or of every entry, (N, M).
+
+        output: (N, M). y: the targets as `prepare` returns them.
+        Errors: ArgumentError for a loss that is defined for a whole batch alone.
+        """
+        raise ArgumentError(
+            f"the loss {short(self)} is one number for a whole batch, and weights need one for each row\n"
+            "  try: each(self, output, y) instead of function, which returns (N,) or (N, M) without their mean"
+        )
+
     def function(self, output: Any, y: Any) -> Any:
-        """The loss of a batch: output is (N, M), y what `prepare` made of the targets; a scalar."""
-        raise NotImplementedError
+        """The loss of a batch, a scalar: the mean of `each`."""
+        return np.mean(self.each(output, y))
+
+    def rows(self, output: Any, y: Any) -> Any:
+        """The loss of every row, (N,): the mean over its entries."""
+        each = self.each(output, y)
+        return each if len(each.shape) < 2 else np.mean(each, axis=tuple(range(1, len(each.shape))))
+
+    def weighted(self, output: Any, y: Any, weight: Any) -> Any:
+        """The weighted mean of the rows' losses, a scalar, as scikit-learn's MLPs have it; 0 where all weights are 0.
+
+        sum_i w_i l_i / sum_i w_i        l_i: `rows`, w_i: weight, (N,), >= 0
+        """
+        total = np.sum(weight)
+        return np.sum(weight * self.rows(output, y)) / where(total > 0, total, 1)
 
     def __call__(self, output: Any, y: Any) -> Any:
         return self.function(output, y)
@@ -85,7 +109,7 @@ def loss(cls: L) -> L:
 @saved
 @dataclass(frozen=True)
 class Custom(Loss):
-    """A user's function(output, y) -> scalar. Predictions are the outputs.
+    """A user's function(output, y) -> scalar, or the loss of each row, (N,). Predictions are the outputs.
 
     Targets come as they were given, but as a column, (N, 1), where the network has one output: like the outputs.
     user_function: the function; a name where the model was read from a file, which holds no code.
@@ -97,6 +121,20 @@ class Custom(Loss):
     user_function: Callable[[Any, Any], Any] | str
 
     def function(self, output: Any, y: Any) -> Any:
+        value = self._value(output, y)
+        return value if getattr(value, "shape", ()) == () else np.mean(value)
+
+    def each(self, output: Any, y: Any) -> Any:
+        value = self._value(output, y)
+        if getattr(value, "shape", ()) == ():
+            raise ArgumentError(
+                f"the loss {_called(self)} is one number for a whole batch, and weights need one for each row\n"
+                "  try: a function that returns (N,), such as np.mean(..., axis=1); its mean is then the loss"
+            )
+        return value
+
+    def _value(self, output: Any, y: Any) -> Any:
+        """What the function returns, checked: a scalar, or the loss of each row, (N,)."""
         if isinstance(self.user_function, str):
             raise ArgumentError(
                 f"the loss {self.user_function!r} was a function of the program that trained this model; "
@@ -105,7 +143,7 @@ class Custom(Loss):
         given = {"its outputs": output, "its targets": y}
         with Inside(lambda: f"the loss {_called(self)}", given, "its outputs", of=self.user_function):
             value = self.user_function(output, y)
-        if getattr(value, "shape", ()) != ():
+        if getattr(value, "shape", ()) not in ((), tuple(output.shape[:1])):
             name = getattr(self.user_function, "__name__", "loss")
             raise ShapeError(
                 f"{name}(output, y) returns shape {tuple(value.shape)}, not one number\n  try: np.mean(...)"
@@ -207,8 +245,8 @@ class SquaredError(Loss):
 
     name = "squared_error"
 
-    def function(self, output: Any, y: Any) -> Any:
-        return np.mean(np.square(output - y))
+    def each(self, output: Any, y: Any) -> Any:
+        return np.square(output - y)
 
 
 @loss
@@ -217,8 +255,8 @@ class AbsoluteError(Loss):
 
     name = "absolute_error"
 
-    def function(self, output: Any, y: Any) -> Any:
-        return np.mean(np.abs(output - y))
+    def each(self, output: Any, y: Any) -> Any:
+        return np.abs(output - y)
 
 
 @loss
@@ -234,10 +272,10 @@ class Huber(Loss):
     name = "huber"
     delta: float = option(1.0, "the error, in units of y, from which on the loss is straight", above=0)
 
-    def function(self, output: Any, y: Any) -> Any:
+    def each(self, output: Any, y: Any) -> Any:
         r = output - y
         size = np.abs(r)
-        return np.mean(where(size <= self.delta, 0.5 * np.square(r), self.delta * (size - 0.5 * self.delta)))
+        return where(size <= self.delta, 0.5 * np.square(r), self.delta * (size - 0.5 * self.delta))
 
 
 @loss
@@ -259,7 +297,7 @@ class CrossEntropy(Loss):
     prepare = staticmethod(classes_of)
     label_smoothing: float = option(0.0, "share of the truth spread over all classes", at_least=0, below=1)
 
-    def function(self, output: Any, y: Any) -> Any:
+    def each(self, output: Any, y: Any) -> Any:
         n, k = output.shape
         # Less the maximum itself, the sum of exponentials is at least 1 and no logit above 0: neither term below can
         # be negative. The maximum drops out of the loss, and so out of its derivative.
@@ -271,7 +309,7 @@ class CrossEntropy(Loss):
             picked = np.sum(y * z, axis=1)
         if self.label_smoothing:
             picked = (1 - self.label_smoothing) * picked + (self.label_smoothing / k) * np.sum(z, axis=1)
-        return np.mean(np.log(np.sum(np.exp(z), axis=1)) - picked)
+        return np.log(np.sum(np.exp(z), axis=1)) - picked
 
 
 @loss
@@ -288,8 +326,8 @@ class BinaryCrossEntropy(Loss):
     link = Sigmoid()
     prepare = staticmethod(probabilities)
 
-    def function(self, output: Any, y: Any) -> Any:
-        return np.mean(logistic_loss(output, y))
+    def each(self, output: Any, y: Any) -> Any:
+        return logistic_loss(output, y)
 
 
 @loss
@@ -305,8 +343,8 @@ class Hinge(Loss):
     link = None
     prepare = staticmethod(signs)
 
-    def function(self, output: Any, y: Any) -> Any:
-        return np.mean(relu(1 - y * output))
+    def each(self, output: Any, y: Any) -> Any:
+        return relu(1 - y * output)
 
 
 @loss
@@ -323,5 +361,5 @@ class Poisson(Loss):
     link = Exp()
     prepare = staticmethod(counts)
 
-    def function(self, output: Any, y: Any) -> Any:
-        return np.mean(np.exp(output) - y * output)
+    def each(self, output: Any, y: Any) -> Any:
+        return np.exp(output) - y * output

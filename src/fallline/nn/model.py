@@ -27,6 +27,7 @@ from fallline.nn.prediction import Predictor
 from fallline.nn.target import Targets
 from fallline.nn.theta import Layout
 from fallline.ranges import short
+from fallline.source import Form
 from fallline.tree import Tree
 
 # What outputs z, (N, *output_shape), of a model mean; plain NumPy.
@@ -333,7 +334,7 @@ class Model(NotCalled):
         if not len(rows):
             return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))
         predictor = self.__dict__.get(meaning.__name__) or self._predictor(meaning)
-        y: Array = predictor(rows, threads)
+        y: Array = predictor((rows,), threads)
         return y
 
     def _predictor(self, meaning: Meaning) -> Predictor:
@@ -349,7 +350,7 @@ class Model(NotCalled):
         steps = summary.steps(network, layout.slots, self.input_shape, dtype)
         shapes = [self.input_shape, *(out for _, _, out in steps)]
         widths = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
-        made = Predictor(function, self.theta, self.input_shape, widths)
+        made = Predictor(function, self.theta, {"x": Form(self.input_shape, dtype)}, widths)
         kept: Predictor = self.__dict__.setdefault(meaning.__name__, made)
         return kept
 

@@ -8,14 +8,15 @@ The two agree to rounding. On the machine, a row's result is the same to the las
 NumPy, which picks other products for other shapes, it is the same to rounding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fallline.errors import ProgramError
-from fallline.graph.op import Array, Shape
+from fallline.graph.op import Array
 from fallline.nn.intake import Problems, check_finite
+from fallline.source import Form
 from fallline.transforms.rowwise import Rowwise, checked, ready
 
 # Numbers in the widest layer of a block of rows: its values stay in the second-level cache (256 kB in float32).
@@ -28,52 +29,61 @@ LARGE = 1 << 26
 
 
 class Predictor:
-    """y = function(theta, x) for the rows of x, checked to be finite.
+    """y = function(theta, *xs) for the rows of the arrays in xs, checked to be finite.
 
-    function: plain NumPy, a row of y from the same row of x. theta: read at every call. shape: of a row; x may hold any
-    real numbers and is computed with in theta's dtype. widths: numbers in a row, and in what leaves each layer for it.
+    function: plain NumPy, a row of y from the same row of each array. theta: read at every call. forms: names of the
+    arrays, each with the form of a row as the function takes it; floats may have any precision and are computed with in
+    theta's. widths: numbers in a row, and in what leaves each layer for it.
     """
 
-    def __init__(self, function: Callable[[Any, Any], Any], theta: Array, shape: Shape, widths: Sequence[int]) -> None:
-        self.function, self.theta = function, theta
+    def __init__(
+        self, function: Callable[..., Any], theta: Array, forms: Mapping[str, Form], widths: Sequence[int]
+    ) -> None:
+        self.function, self.theta, self.names = function, theta, tuple(forms)
+        self.dtypes = tuple(form.dtype for form in forms.values())
         self.block = min(max(BLOCK // max(1, *widths), FEWEST), MOST)
         self.large = LARGE // max(1, sum(widths[1:]))  # rows
         whole = theta.flags.c_contiguous and theta.flags.aligned
         self.ready = False  # whether this process was seen to have the machine loaded
-        self.machine = Rowwise(function, theta, shape, theta.dtype, self.block) if whole else None
+        rows = [(form.shape, form.dtype) for form in forms.values()]
+        self.machine = Rowwise(function, theta, rows, self.block) if whole else None
 
-    def __call__(self, x: Array, threads: int | None = None) -> Array:
-        """The results for the rows of x, of which there is one at least.
+    def __call__(self, xs: Sequence[Array], threads: int | None = None) -> Array:
+        """The results for the rows of xs, of which there is one at least.
 
         Errors: DataError for NaN, infinity and what is too large for the dtype, with its place; ArgumentError for a
         senseless number of threads.
         """
-        if self.machine is not None and (self.ready or len(x) >= self.large or ready()):
+        if self.machine is not None and (self.ready or len(xs[0]) >= self.large or ready()):
             self.ready = True
             try:
-                return self.machine(x, self.check, threads=threads)
+                return self.machine(xs, self.check, threads=threads)
             except ProgramError:
                 # NumPy gives the same result, only later; what it cannot do either, it says in its own words.
                 self.machine = None
         if threads is not None:
             checked(threads)
-        self.check(x)
-        return self.plain(x)
+        self.check(xs)
+        return self.plain(xs)
 
-    def check(self, x: Array) -> None:
-        """Raise if x holds what is not finite."""
+    def check(self, xs: Sequence[Array]) -> None:
+        """Raise if one of the arrays holds what is not finite."""
         problems = Problems()
-        check_finite(x, "x", self.theta.dtype, problems)
+        for x, name in zip(xs, self.names, strict=True):
+            check_finite(x, name, self.theta.dtype, problems)
         problems.raise_if_any()
 
-    def plain(self, x: Array) -> Array:
+    def plain(self, xs: Sequence[Array]) -> Array:
         """The results by plain NumPy, block by block."""
         y: Array | None = None
-        for start in range(0, len(x), self.block):
+        floats = self.theta.dtype
+        dtypes = [floats if x.dtype.kind == "f" else dtype for x, dtype in zip(xs, self.dtypes)]
+        for start in range(0, len(xs[0]), self.block):
             rows = slice(start, start + self.block)
             with np.errstate(all="ignore"):
-                part = np.asarray(self.function(self.theta, np.ascontiguousarray(x[rows], self.theta.dtype)))
-            y = np.empty((len(x), *part.shape[1:]), part.dtype) if y is None else y
+                blocks = [np.ascontiguousarray(x[rows], dtype) for x, dtype in zip(xs, dtypes)]
+                part = np.asarray(self.function(self.theta, *blocks))
+            y = np.empty((len(xs[0]), *part.shape[1:]), part.dtype) if y is None else y
             y[rows] = part
         assert y is not None  # there is a row
         return y

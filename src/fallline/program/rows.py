@@ -31,77 +31,83 @@ def ready() -> bool:
 
 
 class RowProgram:
-    """A program that makes `rows` rows of y from `rows` rows of x. For one thread at a time.
+    """A program that makes `rows` rows of y from `rows` rows of one array or more. For one thread at a time.
 
-    graph: its inputs are a place for y, arrays that are held, and a block of x; its outputs the block of y, and a
-    number that is watched: a block where it is not finite ends a run.
-    held: the arrays between y and x, C-contiguous; read where they lie at every run.
+    graph: its inputs are a place for y, arrays that are held, and a block of each of the others; its outputs the block
+    of y, and a number that is watched: a block where it is not finite ends a run.
+    held: the arrays after y, C-contiguous; read where they lie at every run.
     """
 
     def __init__(self, graph: Graph, held: Sequence[Array]) -> None:
         from fallline.program.kernels import store
         from fallline.program.kernels.wrap import ROW_RUNNER
 
-        into, *_, source = graph.inputs
+        into, sources = graph.inputs[0], graph.inputs[1 + len(held) :]
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
         lowered = donate(lower(prepared(graph), steady=True), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
-        self._ends = y, x = [np.zeros(node.shape, node.dtype) for node in (into, source)]
-        self._program = program = Program(lowered, [y, *held, x], writable=1)
+        self._ends = y, *xs = [np.zeros(node.shape, node.dtype) for node in (into, *sources)]
+        self._program = program = Program(lowered, [y, *held, *xs], writable=1)
         self._runner = store.function(ROW_RUNNER)
-        self.rows, self.x_dtype, self._row = len(x), x.dtype, y.shape[1:]
+        self.rows, self.dtypes, self._row = len(xs[0]), [x.dtype for x in xs], y.shape[1:]
         # Blocks that may follow one another before somebody looks.
         self.turn = max(1, int(TURN / sum(instruction.work + 5.0 for instruction in program.instructions)))
         moves = [
             (place, which, offset, end.nbytes)
-            for which, (number, end) in enumerate(((0, y), (len(graph.inputs) - 1, x)))
-            for place, offset in program.fixups.get(program.inputs[number], ())
+            for which, end in enumerate(self._ends)
+            for place, offset in program.fixups.get(program.inputs[which and which + len(held)], ())
         ]
         self._moves = np.array(moves, np.int64).reshape(-1, 4)
         table, self._length = program.entries[0]
-        self._own = y.ctypes.data, x.ctypes.data
-        self._tiny = y.nbytes + x.nbytes <= TINY
+        self._own = [end.ctypes.data for end in self._ends]
+        self._tiny = sum(end.nbytes for end in self._ends) <= TINY
         fixed = table, 0, program.addresses[STATUS], program.rows.ctypes.data, self._moves.ctypes.data, len(moves)
-        self._arguments = np.array([*fixed, 0, 0, 0], np.int64)
+        self._arguments = np.array([*fixed, 0, *self._own], np.int64)
         self._at = self._arguments.ctypes.data
 
     def result(self, n: int) -> Array:
         """Room for n rows of y."""
         return np.empty((n, *self._row), self._ends[0].dtype)
 
-    def run(self, y: Array, x: Array, start: int, blocks: int, watch: bool = True) -> bool:
-        """Fill rows start .. start + blocks * rows of y from the same rows of x.
+    def run(self, y: Array, xs: Sequence[Array], start: int, blocks: int, watch: bool = True) -> bool:
+        """Fill rows start .. start + blocks * rows of y from the same rows of the arrays in xs.
 
         False if the watched number of a block was not finite; the blocks after that one have not been computed.
         Errors: ProgramError for arrays that do not hold such rows, and OutOfRangeError where a position computed from
         them is outside the array it is read from.
         """
-        own_y, own_x = self._ends
-        same = x.shape == own_x.shape and y.shape == own_y.shape and x.dtype == own_x.dtype and y.dtype == own_y.dtype
-        if self._tiny and same and blocks == 1 and start == 0:
-            own_x[...] = x
-            done = self._call(*self._own, 1, watch)
-            y[...] = own_y
-            return done
+        ends, arrays = self._ends, (y, *xs)
+        if self._tiny and blocks == 1 and start == 0:
+            for array, end in zip(arrays, ends, strict=True):
+                if array.shape != end.shape or array.dtype != end.dtype:
+                    break
+            else:
+                for end, x in zip(ends[1:], xs):
+                    end[...] = x
+                done = self._call(self._own, 1, watch)
+                y[...] = ends[0]
+                return done
         stop = start + blocks * self.rows
         places = []
-        for array, end, written in zip((y, x), self._ends, (True, False)):
+        for array, end in zip(arrays, ends, strict=True):
             flags = array.flags
             fits = array.dtype == end.dtype and array.shape[1:] == end.shape[1:] and 0 <= start <= stop <= len(array)
-            if not (fits and flags.c_contiguous and flags.aligned and (flags.writeable or not written)):
+            if not (fits and flags.c_contiguous and flags.aligned and (flags.writeable or end is not ends[0])):
                 raise ProgramError(
                     f"rows {start}..{stop} of {end.dtype} and shape {end.shape[1:]} do not lie in one piece in an "
                     f"array of {array.dtype}{list(array.shape)}"
                 )
             places.append(array.ctypes.data + start * (end.nbytes // self.rows))
-        return self._call(places[0], places[1], blocks, watch)
+        return self._call(places, blocks, watch)
 
-    def _call(self, into: int, source: int, blocks: int, watch: bool) -> bool:
+    def _call(self, places: Sequence[int], blocks: int, watch: bool) -> bool:
         """Run the blocks from these addresses on."""
         given = self._arguments
         # The watch is the last row.
-        given[1], given[6], given[7], given[8] = self._length if watch else self._length - 1, into, source, blocks
+        given[1], given[6] = self._length if watch else self._length - 1, blocks
+        for i, place in enumerate(places):
+            given[7 + i] = place
         done = self._runner(self._at)
         if done < blocks and self._program.status[0] == OUT_OF_RANGE:
             raise self._program.out_of_range()

@@ -3,8 +3,9 @@
 The rows are read where they lie, and memory beyond the results does not grow with their number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import count
 from typing import Any
 
@@ -30,40 +31,51 @@ TURNED = 1 << 16
 
 
 class Rowwise:
-    """y = function(theta, x), where a row of y depends on that row of x (and on theta) alone.
+    """y = function(theta, *xs), where a row of y depends on that row of the arrays in xs (and on theta) alone.
 
-    function: written with NumPy. theta: C-contiguous; read where it lies at every call. shape, dtype: of one row of x
-    as the function takes it. block: rows that go through the function at a time.
+    function: written with NumPy. theta: C-contiguous; read where it lies at every call. forms: shape and dtype of one
+    row of each array as the function takes it. block: rows that go through the function at a time.
     A row's result is the same to the last bit whatever stands beside it and however many threads there are. Several
     threads may call at once.
     """
 
     def __init__(
-        self, function: Callable[[Any, Any], Any], theta: Array, shape: Shape, dtype: np.dtype[Any], block: int
+        self,
+        function: Callable[..., Any],
+        theta: Array,
+        forms: Sequence[tuple[Shape, np.dtype[Any]]],
+        block: int,
     ) -> None:
-        self.function, self.theta, self.shape, self.dtype = function, theta, shape, dtype
+        self.function, self.theta = function, theta
+        self.shapes, self.dtypes = [shape for shape, _ in forms], [dtype for _, dtype in forms]
         self.sizes = (block, *(size for size in SIZES if size < block))
-        self._free: dict[tuple[np.dtype[Any], int], list[RowProgram]] = {}
+        self._free: dict[tuple[Any, ...], list[RowProgram]] = {}
 
-    def __call__(self, x: Array, doubt: Callable[[Array], None], *, threads: int | None = 1) -> Array:
-        """The function's result for all rows of x; there has to be one at least.
+    def __call__(
+        self, xs: Sequence[Array], doubt: Callable[[Sequence[Array]], None], *, threads: int | None = 1
+    ) -> Array:
+        """The function's result for all rows of xs; there has to be one at least.
 
-        doubt: called with x when it turns out to hold something that may not be finite (a sum is not); it raises where
-        it finds cause, else the rest is computed without looking.
+        doubt: called with xs when they turn out to hold something that may not be finite (a sum is not); it raises
+        where it finds cause, else the rest is computed without looking.
         threads: lanes to use at most; None means the cores this process may use. Little work is done on one.
         Errors: ProgramError where no program can be made; what `doubt` raises.
         """
         most = threads if threads is None else checked(threads)
-        n = len(x)
+        n = len(xs[0])
         rows = next(filter(n.__ge__, self.sizes))
-        flags, dtype = x.flags, x.dtype
-        in_place = flags.c_contiguous and flags.aligned and (dtype is self.dtype or dtype in READ)
-        key = dtype if in_place else self.dtype, rows
+        in_place = True
+        key: tuple[Any, ...] = (rows,)
+        for x, dtype in zip(xs, self.dtypes):
+            flags, own = x.flags, x.dtype
+            lies = flags.c_contiguous and flags.aligned and (own is dtype or own == dtype or own in READ)
+            in_place &= lies
+            key += (own if lies else self._turned(own, dtype),)
         program = self._borrow(key)
         try:
-            task = Task(program.result(n), x, in_place, doubt)
+            task = Task(program.result(n), xs, in_place, doubt)
             blocks, rest = divmod(n, rows)
-            turn = program.turn if in_place else max(1, TURNED // (rows * max(1, x[0].size)))
+            turn = program.turn if in_place else max(1, TURNED // (rows * max(1, *(x[0].size for x in xs))))
             if blocks <= turn:
                 task.do(program, 0, blocks)
             elif most == 1:
@@ -77,7 +89,11 @@ class Rowwise:
             self._give_back(key, program)
         return task.y
 
-    def _share(self, task: "Task", key: tuple[np.dtype[Any], int], blocks: int, turn: int, most: int) -> None:
+    def _turned(self, own: np.dtype[Any], dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """What an array that cannot be read where it lies becomes: floats stay floats, in the precision of theta."""
+        return dtype if own.kind != "f" or dtype.kind == "f" else self.theta.dtype
+
+    def _share(self, task: "Task", key: tuple[Any, ...], blocks: int, turn: int, most: int) -> None:
         """All blocks on several lanes, each taking the next turn when it is done with one."""
         turns = -(-blocks // turn)
         following = count()  # next() is one step of the interpreter, so no turn is taken twice
@@ -103,7 +119,7 @@ class Rowwise:
         with lanes.crew(used - 1) as crew:
             crew.run(lane, used, give_up)
 
-    def _borrow(self, key: tuple[np.dtype[Any], int]) -> RowProgram:
+    def _borrow(self, key: tuple[Any, ...]) -> RowProgram:
         """A program that nobody else uses until it is given back."""
         try:
             return self._free[key].pop()  # at once, so that no two threads get the same
@@ -112,19 +128,23 @@ class Rowwise:
         try:
             return self._made(*key)
         except Exception as error:  # a user's function may do anything when it is traced
-            raise ProgramError(f"no program can be made for {key[1]} rows of {key[0]}: {error}") from error
+            told = ", ".join(map(str, key[1:]))
+            raise ProgramError(f"no program can be made for {key[0]} rows of {told}: {error}") from error
 
-    def _give_back(self, key: tuple[np.dtype[Any], int], program: RowProgram) -> None:
+    def _give_back(self, key: tuple[Any, ...], program: RowProgram) -> None:
         self._free.setdefault(key, []).append(program)
 
-    def _made(self, dtype: np.dtype[Any], rows: int) -> RowProgram:
-        def block(theta: Any, x: Any) -> tuple[Any, Any]:
-            x = x if x.dtype == self.dtype else x.astype(self.dtype)
+    def _made(self, rows: int, *dtypes: np.dtype[Any]) -> RowProgram:
+        def block(theta: Any, *xs: Any) -> tuple[Any, Any]:
+            floats = self.theta.dtype
+            xs = tuple(x.astype(floats) if x.dtype.kind == "f" and x.dtype != floats else x for x in xs)
             # NaN and infinity never leave a sum again. The sum of finite numbers may overflow, which `doubt` finds out.
-            return self.function(theta, x), np.sum(x)
+            sums = [np.sum(x) for x in xs if x.dtype.kind == "f"]
+            return self.function(theta, *xs), reduce(np.add, sums) if sums else np.zeros((), floats)
 
         theta = new_input(self.theta.shape, self.theta.dtype)
-        graph, _ = trace(block, [theta, new_input((rows, *self.shape), dtype)])
+        inputs = [new_input((rows, *shape), dtype) for shape, dtype in zip(self.shapes, dtypes, strict=True)]
+        graph, _ = trace(block, [theta, *inputs])
         y, _ = graph.outputs
         if y.shape[:1] != (rows,):
             raise GraphError(f"{rows} rows became an array of shape {y.shape}")
@@ -133,22 +153,23 @@ class Rowwise:
 
 @dataclass(slots=True)
 class Task:
-    """What one call works on. y: filled by `do`. in_place: x is read where it lies. watch: blocks are looked at."""
+    """What one call works on. y: filled by `do`. in_place: xs are read where they lie. watch: blocks are looked at."""
 
     y: Array
-    x: Array
+    xs: Sequence[Array]
     in_place: bool
-    doubt: Callable[[Array], None]
+    doubt: Callable[[Sequence[Array]], None]
     watch: bool = True
 
     def do(self, program: RowProgram, start: int, blocks: int) -> None:
         """So many blocks from a row on."""
-        x, y, first = self.x, self.y, start
+        xs, y, first = self.xs, self.y, start
         if not self.in_place:
             rows = slice(start, start + blocks * program.rows)
             with np.errstate(all="ignore"):  # a number too large for the dtype becomes infinity, and is found
-                x, y, first = np.ascontiguousarray(x[rows], program.x_dtype), y[rows], 0
-        if not program.run(y, x, first, blocks, self.watch):
-            self.doubt(self.x)
+                xs = [np.ascontiguousarray(x[rows], dtype) for x, dtype in zip(xs, program.dtypes)]
+            y, first = y[rows], 0
+        if not program.run(y, xs, first, blocks, self.watch):
+            self.doubt(self.xs)
             self.watch = False
-            program.run(y, x, first, blocks, False)
+            program.run(y, xs, first, blocks, False)

@@ -138,20 +138,20 @@ LONG_RUNNER = _runner(
     "call_kernel, load_atomic, word_pointer",
 )
 
-# The same step over successive blocks of rows, which lie where two addresses and the step say. A line of `moves` is:
-# a place among the program's words, which of the two addresses it follows, bytes to add to it, and bytes for each step.
+# The same step over successive blocks of rows, which lie where a few addresses and the step say: that of the results,
+# then those of what is read. A line of `moves` is: a place among the program's words, which of the addresses it
+# follows, bytes to add to it, and bytes for each step.
 # All it takes lies in one place, since each argument of a call from Python takes a tenth of a microsecond.
 ROW_RUNNER = _runner(
     "arguments",
     """
     given = word_pointer(arguments)
     line, rows, stop, row = word_pointer(given[0]), given[1], word_pointer(given[2]), word_pointer(given[3])
-    move, count, into, source, steps = word_pointer(given[4]), given[5], given[6], given[7], given[8]
+    move, count, steps = word_pointer(given[4]), given[5], given[6]
     stop[0] = 0
     for step in range(steps):
         for i in range(count):
-            start = into if move[4 * i + 1] == 0 else source
-            row[move[4 * i]] = start + move[4 * i + 2] + step * move[4 * i + 3]
+            row[move[4 * i]] = given[7 + move[4 * i + 1]] + move[4 * i + 2] + step * move[4 * i + 3]
         for i in range(rows):
             call_kernel(line[3 * i], line[3 * i + 1])
         if stop[0] != 0:
