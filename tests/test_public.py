@@ -28,6 +28,7 @@ def test_every_derivative_is_public():
         "testing",
         "value_and_grad",
         "vjp",
+        "vmap",
     }
     assert promised <= set(fl.__all__)
 

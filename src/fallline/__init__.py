@@ -45,6 +45,7 @@ _PUBLIC = {
     "value_and_grad": "fallline.transforms:value_and_grad",
     "verdict": "fallline.insight.curvature:verdict",
     "vjp": "fallline.transforms:vjp",
+    "vmap": "fallline.transforms:vmap",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -43,7 +43,7 @@ def test_a_rule_wrong_by_a_thousandth_fails(dtype):
 
 
 def test_a_forgotten_broadcast_sum_fails():
-    @primitive(Kind.JOIN, infer=lambda x, b: (x.shape, x.dtype), grad=lambda g, y, x, b: (g, g[0]))
+    @primitive(Kind.JOIN, batch={}, infer=lambda x, b: (x.shape, x.dtype), grad=lambda g, y, x, b: (g, g[0]))
     def shifted(x, b):
         """Rows plus a row; its rule keeps the first row's gradient instead of the sum of all."""
         return x + b
@@ -51,7 +51,9 @@ def test_a_forgotten_broadcast_sum_fails():
     message = failure(shifted, (X, np.ones(4)))
     assert "with respect to argument 1" in message
 
-    @primitive(Kind.JOIN, infer=lambda x, b: (x.shape, x.dtype), grad=lambda g, y, x, b: (g, np.sum(g, axis=0)))
+    @primitive(
+        Kind.JOIN, batch={}, infer=lambda x, b: (x.shape, x.dtype), grad=lambda g, y, x, b: (g, np.sum(g, axis=0))
+    )
     def rightly_shifted(x, b):
         """Rows plus a row."""
         return x + b

@@ -5,7 +5,7 @@ They give an op its kind and, with it, its shape rule and how its arguments beco
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline.errors import ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import DType, Node, as_node, constant, numbers_of
-from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Op, Shape, register, stands_for
+from fallline.graph.op import NAMED, TABLE, GradRule, InferRule, Kind, Lead, Op, Shape, register, stands_for
 from fallline.graph.where import here
 
 Lift = Callable[..., tuple[Any, ...]]
@@ -172,17 +172,21 @@ def primitive(
     numpy: tuple[Callable[..., Any], ...] = (),
     named: tuple[str, ...] = (),
     lift: Lift | None = None,
+    batch: Mapping[str, Lead] | None = None,
     **facts: Any,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Declare an op of any other kind with its own shape rule.
 
     domain: a function of a random generator that returns example calls, a list of (arguments, attributes).
+    batch: what becomes of each attribute when the arrays get an axis of rows in front; a view or a join has to say it,
+        with {} where it has no attributes, and other ops for attributes of their own.
     """
 
     def declare(function: Callable[..., Any]) -> Op:
         name = function.__name__.rstrip("_")
         doc = _described(function)
-        return register(Op(name, kind, doc, function, infer, grad, domain, None, lift, facts), numpy, named)
+        op = Op(name, kind, doc, function, infer, grad, domain, None, lift, facts, batch=batch)
+        return register(op, numpy, named)
 
     return declare
 

@@ -27,12 +27,18 @@ _INSTEAD = (
 )
 
 
-class Watch:
-    """The generators that a function could draw from, as they stand before it is traced."""
+_KEPT = "a function that is traced once and kept drew a number, which would stay the same for ever"
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+
+class Watch:
+    """The generators that a function could draw from, as they stand before it is traced.
+
+    what, instead: the error for a function that does draw, and what to do in its place.
+    """
+
+    def __init__(self, function: Callable[..., Any], what: str = _KEPT, instead: str = _INSTEAD) -> None:
         found = reach(function)
-        self.function, self.is_open = function, found.is_open
+        self.function, self.is_open, self.what, self.instead = function, found.is_open, what, instead
         self.named: list[tuple[str, Callable[[], Any]]] = [
             ("NumPy's np.random", np.random.get_state),
             ("Python's random", random.getstate),
@@ -70,10 +76,7 @@ class Watch:
         seen = ""
         if one is not None and other is not None and one.op is CONSTANT and other.op is CONSTANT:
             seen = f", {_first(one)} in one call and {_first(other)} in the next"
-        raise TraceError(
-            f"a function that is traced once and kept drew a number, which would stay the same for ever: {source}"
-            f"{seen}\n  at {where}\n  try: {_INSTEAD}"
-        )
+        raise TraceError(f"{self.what}: {source}{seen}\n  at {where}\n  try: {self.instead}")
 
 
 def state_of(generator: Any) -> Callable[[], Any]:

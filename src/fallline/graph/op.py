@@ -1,13 +1,13 @@
 """The Op record, the table of all ops, and the kinds. Knows no single op and nothing of NumPy's dispatch.
 
-An op is one statement: its meaning (what the reference runs), shape rule, gradient rule, kernel facts and test
-domain stand together. Passes and lowering ask for an op's kind and facts, never for its name.
+An op is one statement: its meaning (what the reference runs), shape rule, gradient rule, batching, kernel facts and
+test domain stand together. Passes and lowering ask for an op's kind and facts, never for its name.
 """
 
 import enum
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -20,6 +20,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # A rule takes the nodes (g, y, *inputs, **attrs) and returns one gradient, a node or None, per input.
 GradRule = Callable[..., tuple[Any, ...]]
 InferRule = Callable[..., tuple[Shape, np.dtype[Any]]]
+# The value of an attribute when the arrays get an axis of N rows in front, from its value and N.
+Lead = Callable[[Any, int], Any]
 
 
 class Kind(enum.Enum):
@@ -37,6 +39,41 @@ class Kind(enum.Enum):
     JOIN = "join"  # several arrays laid into one
 
 
+def unchanged(value: Any, n: int) -> Any:
+    return value
+
+
+def one_later(axis: Any, n: int) -> Any:
+    """An axis, or several, behind the new one; those counted from the end stay what they are."""
+    if isinstance(axis, tuple):
+        return tuple([one_later(each, n) for each in axis])
+    return axis + 1 if axis >= 0 else axis
+
+
+def of_rows(lengths: Shape, n: int) -> Shape:
+    """Lengths of axes with that of the new one."""
+    return (n, *lengths)
+
+
+def first(value: int) -> Lead:
+    """One number an axis, with this for the new one."""
+    return lambda values, n: (value, *values)
+
+
+# What becomes of the attributes of all ops of a kind. Ops of a kind that is not here, and ops with further attributes,
+# say it themselves.
+BATCH: Mapping[Kind, Mapping[str, Lead]] = {
+    Kind.SOURCE: {"value": unchanged},
+    Kind.ELEMENTWISE: {},
+    Kind.CAST: {"dtype": unchanged},
+    Kind.REDUCTION: {"axes": one_later, "keepdims": unchanged},
+    Kind.SCAN: {"axis": one_later},
+    Kind.CONTRACTION: {},
+    Kind.GATHER: {"axis": one_later},
+    Kind.SCATTER: {"axis": one_later, "size": unchanged},
+}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Op:
     """One primitive operation. Calling it builds a node, or computes at once when no argument is a node."""
@@ -52,8 +89,10 @@ class Op:
     lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
     facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
     floats: str = ""  # of floats of one dtype, taken as they are: "same" or "bool", what comes out; "": ask the rules
+    batch: Mapping[str, Lead] | None = None  # what becomes of its attributes for many rows; None: what its kind says
 
     arrays: tuple[int, float] = field(init=False)  # how many it takes at least and at most
+    leads: Mapping[str, Lead] = field(init=False)  # what becomes of each attribute for many rows
 
     __call__: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
 
@@ -61,9 +100,28 @@ class Op:
         code, defaults = self.meaning.__code__, self.meaning.__defaults__ or ()
         most = math.inf if code.co_flags & inspect.CO_VARARGS else code.co_argcount
         object.__setattr__(self, "arrays", (code.co_argcount - len(defaults), most))
+        attributes = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        object.__setattr__(self, "leads", leads_of(self, attributes))
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def leads_of(op: Op, attributes: Sequence[str]) -> Mapping[str, Lead]:
+    """What becomes of each of an op's attributes when its arrays get an axis of rows, by its kind and its own word.
+
+    Errors: GraphError, with the op's name, where neither says it.
+    """
+    said = {**BATCH.get(op.kind, {}), **(op.batch or {})}
+    missing = [name for name in attributes if name not in said]
+    if not missing and (op.batch is not None or op.kind in BATCH):
+        return said
+    what = f"its attribute {missing[0]!r}" if missing else f"it, a {op.kind.value}"
+    raise GraphError(
+        f"op {op.name!r} does not say what becomes of {what} when its arrays get an axis of rows\n"
+        f"  try: batch={{{', '.join(f'{name!r}: ...' for name in missing)}}} in its declaration, with one_later for an "
+        "axis, of_rows for a shape, unchanged for what has nothing to do with axes"
+    )
 
 
 TABLE: dict[str, Op] = {}

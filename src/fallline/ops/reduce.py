@@ -5,7 +5,7 @@ import numpy as np
 from fallline.errors import ShapeError
 from fallline.graph.declare import cast_to, composite, fold_axes, primitive, reduction
 from fallline.graph.node import as_node
-from fallline.graph.op import Kind
+from fallline.graph.op import Kind, of_rows
 from fallline.graph.where import here
 from fallline.ops.view import cut, examples, join, reshape, slice_
 
@@ -22,7 +22,8 @@ def _broadcast_infer(x, *, shape):
 
 @primitive(Kind.VIEW, infer=_broadcast_infer, grad=lambda g, y, x, *, shape: (sum_to(g, x.shape),),
            domain=examples((((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (4, 2, 3)})),
-           same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer, repeats=True)  # fmt: skip
+           batch={"shape": of_rows}, same=lambda x, *, shape: x.shape == shape,
+           merge=lambda x, inner, outer: outer, repeats=True)  # fmt: skip
 def broadcast_to(x, *, shape):
     """The array repeated along new axes and axes of length one."""
     return np.broadcast_to(x, shape)

@@ -8,7 +8,7 @@ import numpy as np
 from fallline.errors import ShapeError
 from fallline.graph.declare import cast_to, common_dtype, composite, in_range, primitive
 from fallline.graph.node import check_dtype
-from fallline.graph.op import Kind
+from fallline.graph.op import Kind, first, of_rows, one_later
 from fallline.graph.where import here
 
 
@@ -35,14 +35,14 @@ def cast(x, *, dtype):
 
 
 @primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=lambda g, y, x: (g,), domain=examples((((2, 3),), {})),
-           without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
+           batch={}, without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
 def alias(x):
     """The same value under a name of its own, so that a derivative can be taken at this place only."""
     return x
 
 
 @primitive(Kind.VIEW, infer=lambda x: (x.shape, x.dtype), grad=None, domain=examples((((2, 3),), {})),
-           without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
+           batch={}, without_copy=lambda x: x, same=lambda x: True)  # fmt: skip
 def stop_gradient(x):
     """The same value, through which no derivative passes."""
     return x
@@ -64,7 +64,7 @@ def _reshape_infer(x, *, shape):
 
 @primitive(Kind.VIEW, infer=_reshape_infer, grad=lambda g, y, x, *, shape: (reshape(g, shape=x.shape),),
            domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})),
-           without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False),
+           batch={"shape": of_rows}, without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False),
            same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer)  # fmt: skip
 def reshape(x, *, shape):
     """The elements in row-major order under another shape."""
@@ -76,6 +76,7 @@ def reshape(x, *, shape):
     infer=lambda x, *, axes: (tuple(x.shape[a] for a in axes), x.dtype),
     grad=lambda g, y, x, *, axes: (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),),
     domain=examples((((2, 3),), {"axes": (1, 0)}), (((2, 3, 4),), {"axes": (2, 0, 1)})),
+    batch={"axes": lambda axes, n: (0, *one_later(axes, n))},
     same=lambda x, *, axes: axes == tuple(range(len(axes))),
     merge=lambda x, inner, outer: {"axes": tuple(inner["axes"][a] for a in outer["axes"])},
     permutes=True,
@@ -116,6 +117,7 @@ def _slice_merge(x, inner, outer):
         (((5, 4),), {"starts": (1, 0), "stops": (4, 4), "steps": (2, 1)}),
         (((4,),), {"starts": (3,), "stops": (-1,), "steps": (-1,)}),
     ),
+    batch={"starts": first(0), "stops": of_rows, "steps": first(1)},
     same=lambda x, *, starts, stops, steps: x.shape == stops and not any(starts) and all(s == 1 for s in steps),
     merge=_slice_merge,
 )  # fmt: skip
@@ -129,6 +131,7 @@ def slice_(x, *, starts, stops, steps):
     infer=lambda x, *, shape, starts, stops, steps: (shape, x.dtype),
     grad=lambda g, y, x, *, shape, starts, stops, steps: (slice_(g, starts=starts, stops=stops, steps=steps),),
     domain=examples((((2, 4),), {"shape": (5, 4), "starts": (1, 0), "stops": (4, 4), "steps": (2, 1)})),
+    batch={"shape": of_rows, "starts": first(0), "stops": of_rows, "steps": first(1)},
     slices=_slices,
     same=lambda x, *, shape, starts, stops, steps: x.shape == shape and all(s == 1 for s in steps),
 )
@@ -168,7 +171,7 @@ def _same_dtype(*xs):
     return tuple(cast_to(x, dtype) for x in xs)
 
 
-@primitive(Kind.JOIN, infer=_concatenate_infer, grad=_concatenate_rule, lift=_same_dtype,
+@primitive(Kind.JOIN, infer=_concatenate_infer, grad=_concatenate_rule, lift=_same_dtype, batch={"axis": one_later},
            domain=examples((((2, 3), (2, 1)), {"axis": 1}), (((2,), (3,), (1,)), {"axis": 0})))  # fmt: skip
 def join(*xs, axis):
     """The arrays one after the other along an axis."""
