@@ -257,6 +257,21 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: (fl.value_and_grad(lambda *args: pair(*args)[0])(Y), pair(Y)[1])),
     (lambda: fl.grad(lambda x: np.sum(x > 0))(Y), "a float, such as the np.mean", lambda: fl.grad(np.mean)(Y)),
     (lambda: fl.jacobian(lambda x: x > 0)(Y), "returning only real numbers", lambda: fl.jacobian(lambda x: x * 1.0)(Y)),
+    (lambda: fl.vmap(np.dot, in_axes={"a": 0}), "in_axes=({'a': 0},)",
+     lambda: fl.vmap(lambda d: d["a"] + 1, in_axes=({"a": 0},))({"a": Y})),
+    (lambda: fl.vmap(np.dot, in_axes=(0,))(X, Y), "one entry for each, None for an argument that is the same",
+     lambda: fl.vmap(np.dot, in_axes=(0, None))(X, Y[:3])),
+    (lambda: fl.vmap(np.multiply)(X, 2.0), "None in its place in in_axes, for an argument",
+     lambda: fl.vmap(np.multiply, in_axes=(0, None))(X, 2.0)),
+    (lambda: fl.vmap(np.dot, in_axes=None)(X, Y), "in_axes=0, or a tuple with 0 for each argument",
+     lambda: (fl.vmap(np.dot, in_axes=0)(X, X), fl.vmap(np.dot, in_axes=(0, None))(X, Y[:3]))),
+    (lambda: fl.vmap(np.dot)(X, Y[:3]), "None in in_axes for an argument that is the same for every row",
+     lambda: fl.vmap(np.dot, in_axes=(0, None))(X, Y[:3])),
+    (lambda: fl.vmap(lambda x: (x, x), out_axes=(0, 0, 0))(X), "one axis, or None, for all of it",
+     lambda: fl.vmap(lambda x: (x, x), out_axes=0)(X)),
+    (lambda: fl.vmap(np.sum, out_axes=None)(X), "out_axes=0", lambda: fl.vmap(np.sum, out_axes=0)(X)),
+    (lambda: fl.vmap(lambda x: x + np.random.normal())(Y), "the key is an argument with rows, such as np.arange",
+     lambda: fl.vmap(lambda x, key: x + fl.ops.normal((), key, np.float64))(Y, np.arange(len(Y)))),
 ]  # fmt: skip
 
 TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
@@ -397,6 +412,7 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 
 # Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
 ELSEWHERE = {
+    "graph/op.py": "tests/passes/test_batch.py",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "training/kept.py": "tests/training/test_folder.py",

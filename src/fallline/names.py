@@ -184,7 +184,6 @@ INSTEAD = {
     "save_weights": "fl.save_model(model, \"model.safetensors\")",
     "predict": "fl.fit(...).model.predict(x)",
     "predict_proba": "fl.fit(...).model.predict_proba(x)",
-    "vmap": "functions of whole batches: NumPy broadcasts",
     "pmap": "threads= in fl.fit",
     "scan": "a Python loop, which is unrolled into the graph",
     "cond": "np.where(condition, a, b)",

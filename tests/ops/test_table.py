@@ -1,6 +1,7 @@
 """Laws of every op in the table, generated from its own statement; and for each an oracle that shares nothing of it."""
 
 import inspect
+import itertools
 import math
 from fractions import Fraction
 
@@ -88,6 +89,76 @@ def test_gradients_have_the_form_of_what_they_are_of(op):
             value, pullback = fl.vjp(lambda *xs, op=op, attrs=attrs: op(*xs, **attrs), argnums=real)(*args)
             for i, g in zip(real, pullback(np.ones_like(value)), strict=True):
                 assert (g.shape, g.dtype) == (args[i].shape, args[i].dtype)
+
+
+def with_rows(op, count, seed=0):
+    """Calls of an op with as many rows: per call the arrays of each row, and the attributes."""
+    rng = np.random.default_rng(seed)
+    for calls in zip(*(examples(op, np.float64, seed + i) for i in range(count)), strict=True):
+        rows = [[rng.permutation(a.ravel()).reshape(a.shape) if a.dtype.kind == "i" else a for a in args]
+                for args, _ in calls]  # fmt: skip
+        yield rows, calls[0][1]
+
+
+def choices(rows):
+    """Every choice of arguments that have rows: which axis counts them, 0 or the last, and the arguments."""
+    for number, has in enumerate(itertools.product((False, True), repeat=len(rows[0]))):
+        if any(has):
+            axis = -(number % 2)
+            axes = tuple(axis if one else None for one in has)
+            stacks = [np.stack(list(each), axis) if one else each[0] for one, each in zip(has, zip(*rows), strict=True)]
+            yield axes, stacks
+
+
+def on_one(op, attrs, args):
+    """The op on plain arrays, its arguments promoted as a trace promotes them."""
+    return reference.run(fl.graph_of(lambda *xs: op(*xs, **attrs), *args), args)[0]
+
+
+@pytest.mark.parametrize("op", OPS, ids=ids)
+def test_an_op_for_many_rows_at_once_is_the_op_for_each_row(op):
+    """Whichever of its arguments have rows and along which axis, in the reference and on the machine."""
+    cases = [(axes, stacks, rows, attrs) for rows, attrs in with_rows(op, 3) for axes, stacks in choices(rows)]
+    each = lambda attrs, axes: fl.vmap(lambda *xs: op(*xs, **attrs), in_axes=axes)
+    every = lambda given: [each(attrs, axes)(*xs) for (axes, _, _, attrs), xs in zip(cases, given, strict=True)]
+    given = [stacks for _, stacks, _, _ in cases]
+    for results, rtol in ((every(given), 1e-13), (fl.compile(every)(given), 1e-9)):
+        for (axes, _, rows, attrs), got in zip(cases, results, strict=True):
+            args = [[row[i] if axis is not None else rows[0][i] for i, axis in enumerate(axes)] for row in rows]
+            expected = np.stack([on_one(op, attrs, arrays) for arrays in args])
+            assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+            np.testing.assert_allclose(got, expected, rtol=rtol, atol=1e-13)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_op_takes_no_rows_and_a_single_one(count):
+    for op in OPS:
+        for rows, attrs in with_rows(op, 1):
+            for axes, stacks in choices(rows):
+                given = [np.repeat(a, count, axis=axis) if axis is not None else a
+                         for a, axis in zip(stacks, axes, strict=True)]  # fmt: skip
+                got = fl.vmap(lambda *xs, op=op, attrs=attrs: op(*xs, **attrs), in_axes=axes)(*given)
+                expected = on_one(op, attrs, rows[0])
+                assert (got.shape, got.dtype) == ((count, *expected.shape), expected.dtype), op
+                np.testing.assert_allclose(got, np.repeat(expected[None], count, axis=0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("op", SMOOTH, ids=ids)
+def test_gradients_of_many_rows_at_once_are_those_of_each_row(op):
+    """The gradient of what a batched op gives, and what a batched gradient gives."""
+    for rows, attrs in with_rows(op, 2):
+        real = tuple(i for i, a in enumerate(rows[0]) if a.dtype.kind == "f")
+        number = lambda *xs, attrs=attrs: np.sum(np.cos(np.arange(1.0, 3.0) * np.sum(op(*xs, **attrs))))
+        for axes, stacks in choices(rows):
+            expected = [fl.grad(number, real)(*[row[i] if axis is not None else rows[0][i]
+                                                for i, axis in enumerate(axes)]) for row in rows]  # fmt: skip
+            batched = fl.vmap(fl.grad(number, real), in_axes=axes)(*stacks)
+            summed = fl.grad(lambda *xs, f=number, axes=axes: np.sum(fl.vmap(f, in_axes=axes)(*xs)), real)(*stacks)
+            for k, i in enumerate(real):
+                parts = [grads[k] for grads in expected]
+                np.testing.assert_allclose(batched[k], np.stack(parts), rtol=1e-11, atol=1e-12)
+                whole = sum(parts) if axes[i] is None else np.stack(parts, axes[i])
+                np.testing.assert_allclose(summed[k], whole, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("op", OPS, ids=ids)

@@ -116,11 +116,11 @@ def leads_of(op: Op, attributes: Sequence[str]) -> Mapping[str, Lead]:
     missing = [name for name in attributes if name not in said]
     if not missing and (op.batch is not None or op.kind in BATCH):
         return said
-    what = f"its attribute {missing[0]!r}" if missing else f"it, a {op.kind.value}"
+    what = f"what becomes of its attribute {missing[0]!r}" if missing else f"that it, a {op.kind.value}, stays the same"
+    stated = ", ".join(f"{name!r}: ..." for name in missing)
     raise GraphError(
-        f"op {op.name!r} does not say what becomes of {what} when its arrays get an axis of rows\n"
-        f"  try: batch={{{', '.join(f'{name!r}: ...' for name in missing)}}} in its declaration, with one_later for an "
-        "axis, of_rows for a shape, unchanged for what has nothing to do with axes"
+        f"op {op.name!r} does not say {what} when its arrays get an axis of rows in front\n"
+        f"  try: batch={{{stated}}} in its declaration; one_later of an axis, of_rows of a shape, unchanged of the rest"
     )
 
 
