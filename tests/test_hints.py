@@ -415,6 +415,7 @@ ELSEWHERE = {
     "graph/op.py": "tests/passes/test_batch.py",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
+    "training/events.py": "tests/training/test_events.py",
     "training/kept.py": "tests/training/test_folder.py",
     "nn/metric.py": "tests/nn/test_metric.py",
     "data/records.py": "tests/data/test_table.py",

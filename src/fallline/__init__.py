@@ -37,7 +37,6 @@ _PUBLIC = {
     "optim": "fallline.optim",
     "plan": "fallline.training:plan",
     "race": "fallline.training.race:race",
-    "race_events": "fallline.training.race_events",
     "racing": "fallline.training.race:racing",
     "save_model": "fallline.training:save_model",
     "testing": "fallline.testing",

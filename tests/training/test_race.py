@@ -18,7 +18,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, DataError, ExistingFileError, FalllineError
 from fallline.training import race as races
-from fallline.training.race_events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
+from fallline.training.events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
 from fallline.training.stepper import Stepper
 
 NETWORK = nn.mlp((4,), 3)

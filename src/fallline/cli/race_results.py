@@ -17,8 +17,8 @@ from fallline.cli.session import Outcome, Plan
 from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number, table
+from fallline.training.events import Event, RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded
 from fallline.training.race import Race
-from fallline.training.race_events import RaceEnded, RaceEvent, RaceResult, RaceResults, RaceStarted, VariantEnded
 
 # Rows of the table at the end; the live one has as many as the terminal has room for.
 MOST_ROWS = 40
@@ -135,7 +135,7 @@ def header(plan: Plan, event: RaceStarted, named: dict[str, train.FLAGS], varied
 class Reader(Protocol):
     """Shows one event after the other."""
 
-    def show(self, event: RaceEvent) -> None: ...
+    def show(self, event: Event) -> None: ...
 
 
 @contextmanager
@@ -159,7 +159,7 @@ class Plain:
         self.variants, self.ended = variants, 0
         self.every = -(-variants // PLAIN_LINES)
 
-    def show(self, event: RaceEvent) -> None:
+    def show(self, event: Event) -> None:
         if isinstance(event, VariantEnded):
             self.ended += 1
             if self.ended % self.every == 0 or self.ended == self.variants:
@@ -182,7 +182,7 @@ class Changing:
     def __init__(self, live: Any, console: Any, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
         self.live, self.console, self.named, self.varied = live, console, named, varied  # rich's, imported late
 
-    def show(self, event: RaceEvent) -> None:
+    def show(self, event: Event) -> None:
         from rich.text import Text
 
         if isinstance(event, RaceResults | RaceEnded):

@@ -1,23 +1,66 @@
-"""The events of a training run: frozen records, in the order they happen, and their form as JSON objects.
+"""The events of a training, and of a race of trainings: frozen records, in the order they happen, and their JSON form.
 
-Every reader (terminal, log file, notebook, estimator) lives on these alone. Knows nothing of how training is done.
+Every reader (terminal, log file, notebook, estimator) lives on these alone. An event is one definition here: it enters
+the table, and says of itself whether it lasts and what becomes of it when a run is resumed. Knows nothing of how
+training is done.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fallline.errors import DataError
+from fallline.errors import ArgumentError, DataError
+
+K = TypeVar("K", bound=type)
 
 
+class Event:
+    """What all events have. kind: its name in JSON, epoch_ended for EpochEnded.
+
+    lasts: belongs to the history of a run; one that does not is a sign of life, and a log takes one a second at most.
+    urgent: a log writes it to disk at once.
+    """
+
+    __slots__ = ()
+    kind: ClassVar[str] = ""
+    lasts: ClassVar[bool] = True
+    urgent: ClassVar[bool] = False
+
+    def stays(self, epoch: int) -> bool:
+        """Whether it is still true of a run that is resumed at the start of this epoch, or inside it."""
+        return True
+
+
+EVENTS: dict[str, type[Event]] = {}
+
+
+def event(cls: K) -> K:
+    """Enter a kind of event. Errors: ArgumentError where it is no dataclass, or another has its name."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    if not (issubclass(cls, Event) and is_dataclass(cls)):
+        raise ArgumentError(f"{cls.__name__} has to be a dataclass that inherits from Event")
+    before = EVENTS.get(name)
+    if before is not None and (before.__module__, before.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ArgumentError(f"two events are called {name!r}: of {before.__module__} and of {cls.__module__}\n"
+                            "  try: another name")  # fmt: skip
+    cls.kind = name
+    EVENTS[name] = cls
+    return cls
+
+
+@event
 @dataclass(frozen=True, slots=True)
-class TrainingStarted:
+class TrainingStarted(Event):
     """Everything was checked and built; the first step comes next. Sent once, first.
 
     first_epoch, first_step: 0, or where a resumed run goes on. steps_per_epoch counts a shorter last batch too.
     """
 
+    urgent = True
     rows: int  # rows trained on, without the validation rows
     validation_rows: int
     input_shape: tuple[int, ...]  # of one row
@@ -39,10 +82,12 @@ class TrainingStarted:
     notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
 
 
+@event
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Event):
     """A sign of life inside a long epoch: ten a second at most, none while epochs are shorter than that."""
 
+    lasts = False
     epoch: int  # the one running, from 0
     step: int  # updates done in all
     epoch_step: int  # updates done in this epoch
@@ -52,8 +97,9 @@ class Progress:
     steps_per_second: float  # over the last machine call
 
 
+@event
 @dataclass(frozen=True, slots=True)
-class EpochEnded:
+class EpochEnded(Event):
     """One pass over the training rows is done, validation included."""
 
     epoch: int  # from 0
@@ -66,9 +112,13 @@ class EpochEnded:
     steps_per_second: float = 0.0  # without validation
     is_best: bool = False  # no epoch before was better, by validation loss where there is one, else by loss
 
+    def stays(self, epoch: int) -> bool:
+        return self.epoch < epoch
 
+
+@event
 @dataclass(frozen=True, slots=True)
-class CheckpointSaved:
+class CheckpointSaved(Event):
     """The state is safe on disk: a resumed run goes on from here."""
 
     epoch: int  # epochs done
@@ -76,8 +126,9 @@ class CheckpointSaved:
     path: str
 
 
+@event
 @dataclass(frozen=True, slots=True)
-class Diverged:
+class Diverged(Event):
     """The loss of the next step is not finite; the parameters of the last finite loss are kept. The end follows."""
 
     epoch: int
@@ -86,11 +137,16 @@ class Diverged:
     learning_rate: float  # at that step
     advice: str
 
+    def stays(self, epoch: int) -> bool:
+        return False  # the run goes on after it
 
+
+@event
 @dataclass(frozen=True, slots=True)
-class TrainingEnded:
+class TrainingEnded(Event):
     """The last event. reason: "finished", "early_stopping", "diverged" or "interrupted"."""
 
+    urgent = True
     reason: str
     epochs: int  # whole epochs done, those before a resume included
     step: int  # updates done in all
@@ -103,53 +159,156 @@ class TrainingEnded:
     folder: str | None = None
     still_falling: bool = False  # the loss that was watched, when the limit came that ends a training by default
 
+    def stays(self, epoch: int) -> bool:
+        return False  # the run goes on after it
 
-Event = TrainingStarted | Progress | EpochEnded | CheckpointSaved | Diverged | TrainingEnded
 
-KINDS: dict[str, type[Event]] = {
-    "training_started": TrainingStarted,
-    "progress": Progress,
-    "epoch_ended": EpochEnded,
-    "checkpoint_saved": CheckpointSaved,
-    "diverged": Diverged,
-    "training_ended": TrainingEnded,
-}
-_NAMES = {kind: name for name, kind in KINDS.items()}
+# Of a race: many trainings side by side.
+
+# How a variant stands: not begun, on its way, or how it ended. Those after "running" are the reasons of TrainingEnded,
+# and "failed" for one whose training raised an error.
+STATES = ("waiting", "running", "finished", "early_stopping", "interrupted", "diverged", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class RaceResult:
+    """How one variant stands.
+
+    loss, validation_loss, metrics: of the epoch whose parameters it would end with, which is its best where early
+        stopping restores that, else its last.
+    """
+
+    name: str
+    state: str = "waiting"  # one of STATES
+    place: int = 0  # from 1
+    epoch: int = 0  # epochs done
+    epochs: int = 0  # as asked
+    step: int = 0  # updates done
+    loss: float = math.nan  # NaN before the first epoch has ended
+    validation_loss: float | None = None  # None without validation data
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0  # of its training and validation
+    problem: str = ""  # why it diverged or failed
+
+    @property
+    def score(self) -> float:
+        """What results are sorted by: the validation loss, or the loss where there is no validation."""
+        return self.loss if self.validation_loss is None else self.validation_loss
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in ("waiting", "running")
+
+
+def ranked(results: Iterable[RaceResult]) -> tuple[RaceResult, ...]:
+    """Sorted by score, the lowest first; those without one next; then what diverged; then what failed."""
+
+    def key(one: RaceResult) -> tuple[int, float]:
+        group = {"diverged": 2, "failed": 3}.get(one.state, 0)
+        return (group, one.score) if math.isfinite(one.score) else (max(group, 1), math.inf)
+
+    return tuple(replace(one, place=place) for place, one in enumerate(sorted(results, key=key), 1))
+
+
+@event
+@dataclass(frozen=True, slots=True)
+class RaceStarted(Event):
+    """Every variant was checked and built; the first step comes next. Sent once, first."""
+
+    names: tuple[str, ...]
+    lanes: int  # variants that advance at the same time
+    rows: int  # of the data, those held out for validation included
+    validation_rows: int  # of the first variant
+    validated: bool  # whether results are sorted by validation loss rather than by loss
+    metrics: tuple[str, ...] = ()  # keys of RaceResult.metrics
+    notes: tuple[str, ...] = ()  # what makes variants hard to compare
+
+
+@event
+@dataclass(frozen=True, slots=True)
+class RaceResults(Event):
+    """How all variants stand: two a second."""
+
+    results: tuple[RaceResult, ...]  # sorted
+    seconds: float  # of the race so far
+
+
+@event
+@dataclass(frozen=True, slots=True)
+class VariantEnded(Event):
+    """A variant's training is over, whatever way; the others go on."""
+
+    result: RaceResult
+
+
+@event
+@dataclass(frozen=True, slots=True)
+class RaceEnded(Event):
+    """The last event. reason: "finished" or "interrupted"."""
+
+    reason: str
+    results: tuple[RaceResult, ...]  # sorted
+    seconds: float
+
+
+# The JSON form.
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: tuples become lists, and numbers that are not finite become None."""
+    """A value as JSON can hold it: records and mappings become objects, tuples lists, what is not finite None."""
     if isinstance(value, Mapping):
         return {str(key): plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
         return [plain(child) for child in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     return value
 
 
 def to_record(event: Event) -> dict[str, Any]:
     """The event as a JSON object: its kind under "event", then its fields."""
-    return {"event": _NAMES[type(event)]} | {f.name: plain(getattr(event, f.name)) for f in fields(event)}
+    return {"event": event.kind, **plain(event)}
 
 
 def from_record(record: Mapping[str, Any]) -> Event:
-    """The event a record was made from; None becomes NaN again where a number has to be."""
-    values = dict(record)
-    kind = KINDS.get(str(values.pop("event", None)))
+    """The event a record was made from; None becomes NaN again where a number has to be.
+
+    Errors: DataError for a record of no event, or one that does not fit.
+    """
+    kind = EVENTS.get(str(record.get("event")))
     if kind is None:
-        raise DataError(f"a record of an unknown event: {record.get('event')!r}\n  known: {', '.join(KINDS)}")
-    for f in fields(kind):
-        if f.name not in values:
-            continue
-        if values[f.name] is None and f.type in (float, "float"):
-            values[f.name] = math.nan
-        elif isinstance(values[f.name], list):
-            values[f.name] = tuple(values[f.name])
-    metrics = values.get("metrics")
-    if isinstance(metrics, dict):
-        values["metrics"] = {key: math.nan if value is None else value for key, value in metrics.items()}
+        raise DataError(f"a record of an unknown event: {record.get('event')!r}\n  known: {', '.join(EVENTS)}")
+    values = {key: value for key, value in record.items() if key != "event"}
     try:
-        return kind(**values)
-    except TypeError as error:
+        found: Event = _read(kind, values)
+    except (TypeError, AttributeError) as error:
         raise DataError(f"a record of {record['event']!r} that does not fit: {error}") from None
+    return found
+
+
+@cache
+def _forms(record: type) -> dict[str, Any]:
+    """The type of each field; some file may write them as text."""
+    try:
+        return get_type_hints(record)
+    except NameError:  # of a class that is defined inside a function
+        return {}
+
+
+def _read(form: Any, value: Any) -> Any:
+    """A value of JSON in the form that a field has."""
+    if is_dataclass(form) and isinstance(form, type):
+        known = _forms(form)
+        return form(**{key: _read(known.get(key), child) for key, child in value.items()})
+    if value is None:
+        return math.nan if form is float else None
+    origin, inside = get_origin(form), get_args(form)
+    if origin in (Union, types.UnionType):
+        return _read(next(one for one in inside if one is not type(None)), value)
+    if isinstance(value, list):
+        return tuple(_read(inside[0] if inside else None, child) for child in value)
+    if isinstance(value, dict):
+        return {key: _read(inside[1] if len(inside) > 1 else None, child) for key, child in value.items()}
+    return value

@@ -18,16 +18,7 @@ from fallline.training import checkpoint
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import differences
 from fallline.training.disk import locked, remove_parts, sync, write_json
-from fallline.training.events import (
-    Diverged,
-    EpochEnded,
-    Event,
-    Progress,
-    TrainingEnded,
-    TrainingStarted,
-    from_record,
-    to_record,
-)
+from fallline.training.events import Event, TrainingStarted, from_record, to_record
 from fallline.training.model_file import save_model
 
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
@@ -35,7 +26,7 @@ CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints
 MOST_TOLD = 8  # differences between two trainings
 # Without being asked otherwise, a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
 _EVERY_SECONDS, _SHARE = 15.0, 1 / 50
-_FLUSH_SECONDS, _PROGRESS_SECONDS = 0.5, 1.0
+_FLUSH_SECONDS, _SIGNS_SECONDS = 0.5, 1.0
 
 
 class RunFolder:
@@ -59,7 +50,8 @@ class RunFolder:
         self._every, self._overwrite, self._resume = every, overwrite, resume
         self._file: TextIO | None = None
         self._saved = self._flushed = time.monotonic()
-        self._cost = self._shown = 0.0
+        self._cost = 0.0
+        self._shown: dict[str, float] = {}  # when a sign of life of each kind was written last
         self.events: list[Event] = []  # of the run that is continued
         self.found: Checkpoint | None = None  # where it stood
         self.damaged: list[Path] = []  # checkpoints that were passed over
@@ -131,12 +123,12 @@ class RunFolder:
         """One more line of events.jsonl. Signs of life are written once a second at most: days of them would add up."""
         assert self._file is not None
         now = time.monotonic()
-        if isinstance(event, Progress):
-            if now - self._shown < _PROGRESS_SECONDS:
+        if not event.lasts:
+            if now - self._shown.get(event.kind, 0.0) < _SIGNS_SECONDS:
                 return
-            self._shown = now
+            self._shown[event.kind] = now
         self._file.write(json.dumps(to_record(event), allow_nan=False) + "\n")
-        if now - self._flushed > _FLUSH_SECONDS or isinstance(event, TrainingStarted | TrainingEnded):
+        if now - self._flushed > _FLUSH_SECONDS or event.urgent:
             self._file.flush()
             self._flushed = now
 
@@ -214,10 +206,5 @@ def read_events(path: Path) -> list[Event]:
 
 
 def before(events: Iterable[Event], epoch: int) -> list[Event]:
-    """The events without epochs from this one on, which are about to be done again, and without earlier endings."""
-    kept: list[Event] = []
-    for event in events:
-        again = isinstance(event, EpochEnded) and event.epoch >= epoch
-        if not again and not isinstance(event, Diverged | TrainingEnded):
-            kept.append(event)
-    return kept
+    """The events that are still true of a run that goes on from this epoch."""
+    return [event for event in events if event.stays(epoch)]

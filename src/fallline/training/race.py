@@ -19,17 +19,21 @@ import numpy as np
 from fallline.arguments import record, takes
 from fallline.errors import Attributes
 from fallline.program import lanes
-from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
-from fallline.training.interrupt import Interrupts
-from fallline.training.race_events import (
+from fallline.training.events import (
+    Diverged,
+    EpochEnded,
+    Event,
+    Progress,
     RaceEnded,
-    RaceEvent,
     RaceResult,
     RaceResults,
     RaceStarted,
+    TrainingEnded,
+    TrainingStarted,
     VariantEnded,
     ranked,
 )
+from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
 from fallline.training.training import Training
 from fallline.training.variants import REPEATED, Collected, Variant, comparable, variants_of
@@ -165,7 +169,7 @@ class Race(Attributes):
         return "\n".join(lines)
 
 
-class Racing(Iterator[RaceEvent]):
+class Racing(Iterator[Event]):
     """A race as an iterator over its events; `race` is what has become of it so far.
 
     Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
@@ -190,7 +194,7 @@ class Racing(Iterator[RaceEvent]):
         self._slice = min(_SLICE, max(_SHORTEST_SLICE, share))
         self._events = self._stream()
 
-    def __next__(self) -> RaceEvent:
+    def __next__(self) -> Event:
         with self.interrupts:
             try:
                 return next(self._events)
@@ -225,7 +229,7 @@ class Racing(Iterator[RaceEvent]):
         repeats = all(set(variant.given) <= REPEATED for variant in self._variants)
         return Race(runs, self.results, self._reason, self._seconds, errors, self.notes, repeats)
 
-    def _stream(self) -> Generator[RaceEvent, None, None]:
+    def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
             stack.callback(lanes.rest)
             for runner in self._runners:

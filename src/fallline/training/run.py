@@ -15,7 +15,7 @@ from fallline.nn.model import Model
 from fallline.ranges import FLAG, Range
 from fallline.training import folder, kept
 from fallline.training.disk import told
-from fallline.training.events import Diverged, EpochEnded, Event, Progress, TrainingEnded, TrainingStarted
+from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.training.prepare import Job
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Run(NotCalled):
     """The result of `fit`, or what `load_run` finds in a folder.
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
-        whose loss was finite. events: all but Progress, in order. folder: where it is saved, or None.
+        whose loss was finite. events: those that last, in order. folder: where it is saved, or None.
     config: everything needed to repeat it, as in config.json. job: model and data as they were trained, for `profile`;
         None for a run that was read from a folder or pickled.
     """
@@ -184,6 +184,6 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     if not path.is_dir():
         raise MissingFileError(f"there is no run in {path}: it is no folder")
     found = kept.in_folder(path)
-    events = tuple(event for event in folder.read_events(path) if not isinstance(event, Progress))
+    events = tuple(event for event in folder.read_events(path) if event.lasts)
     # The first form of model files held no config of the run.
     return Run(found.model, events, found.config or folder.read_config(path), path)

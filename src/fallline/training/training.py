@@ -150,7 +150,7 @@ class Training(Iterator[Event], Attributes):
 
     def _report(self, event: Event) -> Event:
         """The event, after it was put down in the history and the folder."""
-        if not isinstance(event, Progress):
+        if event.lasts:
             self._history.append(event)
         if self._folder is not None:
             self._folder.log(event)
@@ -163,7 +163,7 @@ class Training(Iterator[Event], Attributes):
         values, arrays = folder.found.values, folder.found.arrays
         self._stepper.restore(arrays, values["epoch"], values["epoch_step"])
         self._best.restore(values["best"], arrays.get(BEST))
-        self._history = [event for event in folder.events if not isinstance(event, Progress)]
+        self._history = [event for event in folder.events if event.lasts]
         self._loss = next((e.loss for e in reversed(self._history) if isinstance(e, EpochEnded)), math.nan)
         self._steps_before = self._stepper.step
 
