@@ -33,6 +33,7 @@ SOURCES = Path(fl.__file__).parent
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3))
 Y, CODES, NAMES = X[:, 0], np.arange(12) % 3, np.array(["a", "b", "c"])[np.arange(12) % 3]
+W = np.ones((2, 3))
 PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 A, I, MASK = np.arange(12.0).reshape(4, 3), np.array([2, 0]), np.array([True, False, True])
 
@@ -110,6 +111,18 @@ class Unsaved:
 
     def apply(self, params: Any, x: Any) -> Any:
         return x * self.scale
+
+
+class Newer(fl.optim.Adam):
+    """One that asks its parents as it should."""
+
+    def start(self, theta, layout=None):
+        return super().start(theta)
+
+
+def older():
+    """An optimizer that asks its parents as one used to."""
+    return type("Older", (fl.optim.Adam,), {"init": lambda self, theta: super(type(self), self).init(theta)})
 
 
 class Unstarted(Unsaved):
@@ -283,8 +296,24 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fit(nn.Sequential(Silent(), nn.Dense(1))), "return y, (N, ...)",
      lambda: fit(nn.Sequential(Unsaved(), nn.Dense(1)))),
     (lambda: model().apply(model().params, X), "model.theta", lambda: model().apply(model().theta, X)),
-    (lambda: fl.optim.Adam().init(model().params), "model.theta, the vector",
-     lambda: fl.optim.Adam().init(model().theta)),
+    (lambda: fl.optim.Adam().update(W, W, W), "params, state = optimizer.update(grads, state, params)",
+     lambda: fl.optim.Adam().update(W, fl.optim.Adam().init(W), W)),
+    (lambda: fl.optim.Adam().update([W], fl.optim.Adam().init(W), W), "grads = fl.grad(loss)(params, ...)",
+     lambda: fl.optim.Adam().update(fl.grad(np.sum)(W), fl.optim.Adam().init(W), W)),
+    (lambda: fl.optim.Adam().init(W.astype(int)), ".astype(float)", lambda: fl.optim.Adam().init(W.astype(float))),
+    (lambda: fl.optim.Adam().init(W, model().layout), "model.params",
+     lambda: fl.optim.Adam().init(model().params, model().layout)),
+    (older, "start(self, theta, layout), and super().start(theta, layout)", lambda: Newer().init(W)),
+    (lambda: fl.optim.Groups({"*": "adam"}), 'optim.Groups({"*": optim.Adam(1e-3)})',
+     lambda: fl.optim.Groups({"*": fl.optim.Adam(1e-3)}).init(W)),
+    (lambda: fl.optim.Groups({"w": fl.optim.Adam()}).init([W]), 'a last pattern "*"',
+     lambda: fl.optim.Groups({"w": fl.optim.Adam(), "*": fl.optim.Adam()}).init({"w": W, "b": W})),
+    (lambda: fl.optim.Groups({"*": fl.optim.Adam(), "w": fl.optim.Adam()}).init({"w": W}), "'w' before it",
+     lambda: fl.optim.Groups({"w": fl.optim.Adam(), "*": fl.optim.Adam()}).init({"w": W})),
+    (lambda: fl.optim.Groups({"*": fl.optim.Adam()}).at_rate(0.1), "optimizer=, with the groups as they are meant",
+     lambda: fit(optimizer=fl.optim.Groups({"*": fl.optim.Adam(0.1)}))),
+    (lambda: fit(optimizer=fl.optim.Muon()), 'optim.Groups({"*.weight": optim.Muon(0.02), "*": optim.Adam(1e-3)})',
+     lambda: fit(optimizer=fl.optim.Groups({"*weight": fl.optim.Muon(0.02), "*": fl.optim.Adam(1e-3)}))),
     (lambda: fit(loss=nn.Huber), "Huber()", lambda: fit(loss=nn.Huber())),
     (lambda: fit(optimizer=fl.optim.Cosine(0.1)), "optim.Adam(Cosine(learning_rate=0.1))",
      lambda: fit(optimizer=fl.optim.Adam(fl.optim.Cosine(learning_rate=0.1)))),

@@ -139,7 +139,10 @@ def bound_to(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
 
 
 # What layers, losses, optimizers and schedules are called with: arrays, of which NumPy would complain.
-_VERBS = ("__call__", "init", "apply", "apply_noisily", "function", "rule", "update", "rate_at", "clipped", "resolve")
+_VERBS = (
+    *("__call__", "init", "apply", "apply_noisily", "function", "start", "rule", "update", "rate_at", "clipped"),
+    "resolve",
+)
 
 
 def is_users(frame: FrameType) -> bool:

@@ -119,7 +119,7 @@ class Optimizer(fl.optim.Optimizer):
 
     how: str = ""
 
-    def init(self, theta):
+    def start(self, theta):
         return 5 if self.how == "init" else {"velocity": np.zeros_like(theta)}
 
     def rule(self, theta, g, state, step, learning_rate):
@@ -133,12 +133,12 @@ class Optimizer(fl.optim.Optimizer):
 
 
 @pytest.mark.parametrize(("how", "told"), [
-    ("other", "rule returns the state ['velocty'], and init the state ['velocity']; did you mean 'velocity'?"),
-    ("none", "rule returns the state [], and init the state ['velocity']"),
+    ("other", "rule returns the state ['velocty'], and start the state ['velocity']; did you mean 'velocity'?"),
+    ("none", "rule returns the state [], and start the state ['velocity']"),
     ("shape", "rule returns theta of shape (2,), and it was (9,)"),
     ("form", "not (theta, state)"),
     ("key", "KeyError: 'velocty'; did you mean 'velocity'?"),
-    ("init", "it returns 5, not a dict of arrays"),
+    ("init", "start returns 5, not a dict of arrays"),
 ])  # fmt: skip
 def test_an_optimizer_that_goes_wrong_is_named(how, told):
     with pytest.raises(FalllineError) as caught:

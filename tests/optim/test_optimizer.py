@@ -14,6 +14,7 @@ from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, TraceError
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
+from fallline.nn.theta import Layout, Slot
 from fallline.optim import Optimizer
 from fallline.program import reference
 
@@ -88,12 +89,18 @@ EVERY = [cls() for cls in optim.OPTIMIZERS.values()]
 every = pytest.mark.parametrize("optimizer", EVERY, ids=lambda o: o.name)
 
 
+def layout_of(size: int, decays: Any = None) -> Layout:
+    """A slot for each element; decay pulls as strongly as `decays` says, or 1."""
+    return Layout.of([Slot(0, (1,), decay=float(decay)) for decay in (np.ones(size) if decays is None else decays)])
+
+
 def run(
     optimizer: Optimizer, theta: np.ndarray, g_of: Any = gradient, steps: int = STEPS, mask: Any = None
 ) -> np.ndarray:
-    state = optimizer.init(theta)
+    layout = layout_of(len(theta), mask)
+    state = optimizer.started(theta, layout)
     for step in range(steps):
-        theta, state = optimizer.update(theta, g_of(theta, step), state, np.int64(step), mask)
+        theta, state = optimizer.moved(theta, g_of(theta, step), state, np.int64(step), layout)
     return theta
 
 
@@ -119,8 +126,9 @@ def with_fields(optimizer: Optimizer, **fields: Any) -> Optimizer:
 
 def test_first_step_of_adam_worked_by_hand() -> None:
     # m_hat = g and v_hat = g^2 at the first step, so theta moves by learning_rate g / (|g| + eps).
-    theta, state = optim.Adam(0.1, eps=1e-8).update(np.array([1.0, 1.0]), np.array([4.0, -0.5]),
-                                                    {"m": np.zeros(2), "v": np.zeros(2)}, np.int64(0))  # fmt: skip
+    adam, layout = optim.Adam(0.1, eps=1e-8), layout_of(2)
+    state = {"m": np.zeros(2), "v": np.zeros(2)}
+    theta, state = adam.moved(np.array([1.0, 1.0]), np.array([4.0, -0.5]), state, np.int64(0), layout)
     np.testing.assert_allclose(theta, [0.9, 1.1], rtol=1e-7)
     np.testing.assert_allclose(state["m"], [0.4, -0.05])
     np.testing.assert_allclose(state["v"], [0.016, 0.00025])
@@ -137,11 +145,12 @@ def test_the_traced_update_is_the_plain_one_and_keeps_theta_s_precision(
 ) -> None:
     optimizer = with_fields(optimizer, learning_rate=rate, weight_decay=0.1, clip_norm=1.0, clip_value=0.5)
     theta = START.astype(dtype)
-    state, mask = optimizer.init(theta), MASK.astype(dtype)
+    layout = layout_of(len(theta), MASK)
+    state = optimizer.started(theta, layout)
     names = list(state)
 
     def update(theta: Any, g: Any, step: Any, *moments: Any) -> Any:
-        new, after = optimizer.update(theta, g, dict(zip(names, moments)), step, mask)
+        new, after = optimizer.moved(theta, g, dict(zip(names, moments)), step, layout)
         assert set(after) == set(names)
         return (new, *(after[name] for name in names))
 
@@ -151,7 +160,7 @@ def test_the_traced_update_is_the_plain_one_and_keeps_theta_s_precision(
     assert {n.dtype for n in [*wide, *graph.outputs] if n.dtype.kind == "f"} == {np.dtype(dtype)}
     for step in range(4):
         g = gradient(theta, step).astype(dtype)
-        plain, state_after = optimizer.update(theta, g, state, np.int64(step), mask)
+        plain, state_after = optimizer.moved(theta, g, state, np.int64(step), layout)
         assert plain.dtype == dtype and all(a.dtype == dtype for a in state_after.values())
         traced = reference.run(graph, [theta, g, np.array(step), *(state[name] for name in names)])
         for a, b in zip(traced, [plain, *(state_after[name] for name in names)]):
@@ -161,10 +170,11 @@ def test_the_traced_update_is_the_plain_one_and_keeps_theta_s_precision(
 
 @every
 def test_no_more_passes_over_theta_than_the_formula_needs(optimizer: Optimizer) -> None:
-    vector = [new_input((100,), np.float32) for _ in range(2 + len(optimizer.init(START)))]
-    names = list(optimizer.init(START))
+    layout = layout_of(100)
+    names = list(optimizer.started(np.zeros(100), layout))
+    vector = [new_input((100,), np.float32) for _ in range(2 + len(names))]
     optimizer = with_fields(optimizer, weight_decay=0.0)
-    graph, _ = trace(lambda theta, g, step, *state: optimizer.update(theta, g, dict(zip(names, state)), step),
+    graph, _ = trace(lambda theta, g, step, *state: optimizer.moved(theta, g, dict(zip(names, state)), step, layout),
                      [vector[0], vector[1], new_input((), np.int64), *vector[2:]])  # fmt: skip
     passes = sum(node.shape == (100,) for node in graph.nodes()) - len(vector)
     most = {"gradient_descent": 2, "momentum": 4, "nesterov": 6, "rmsprop": 9, "adam": 12, "adamw": 12}

@@ -22,7 +22,8 @@ def step(layers, batch, optimizer, dtype="float64", loss="squared_error"):
     rng = np.random.default_rng(0)
     model = nn.Model.init(Sequential(*layers), 6, loss=loss, dtype=dtype)
     start = {"theta": model.theta, "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}
-    start |= {"optimizer." + name: array for name, array in sorted(optimizer.init(model.theta).items())}
+    moments = optimizer.started(model.theta, model.layout)
+    start |= {"optimizer." + name: array for name, array in sorted(moments.items())}
     x = rng.standard_normal((3 * batch, 6)).astype(dtype)
     y = rng.standard_normal((3 * batch, *model.output_shape)).astype(dtype)
     data = {"x": x, "y": y, "order": rng.permutation(3 * batch), "seed": np.array(7)}

@@ -26,7 +26,7 @@ def step(widths, batch=4, optimizer=None, whole=False):
     )
     optimizer = optimizer or optim.GradientDescent(0.1)
     state = {"theta": model.theta, "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}
-    state |= {"optimizer." + name: array for name, array in optimizer.init(model.theta).items()}
+    state |= {"optimizer." + name: array for name, array in optimizer.started(model.theta, model.layout).items()}
     x, y = rng.standard_normal((2 * batch, widths[0])), rng.standard_normal((2 * batch, widths[-1]))
     data = {"x": x[:batch] if whole else x, "y": y[:batch] if whole else y, "order": rng.permutation(2 * batch)}
     values = [*state.values(), *data.values()]

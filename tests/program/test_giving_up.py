@@ -30,8 +30,9 @@ def network_loop(optimizer, threads=1):
     model = nn.Model.init(nn.mlp((WIDTHS[1],), WIDTHS[2], "tanh"), WIDTHS[0], loss="cross_entropy", dtype="float64")
     data = {"x": x, "y": np.arange(ROWS) % WIDTHS[2], "order": np.tile(np.arange(ROWS), 9), "seed": np.array(0),
             "learning_rate": np.array(0.1)}  # fmt: skip
+    moments = optimizer.started(model.theta, model.layout)
     state = {"theta": np.array(model.theta),
-             **{"optimizer." + name: np.array(a) for name, a in sorted(optimizer.init(model.theta).items())},
+             **{"optimizer." + name: np.array(a) for name, a in sorted(moments.items())},
              "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
     graph = training_step(model, optimizer, state, data, ROWS)
     return loop.build(graph, list(state.values()), list(data.values()), watch=len(state), threads=threads)

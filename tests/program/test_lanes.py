@@ -37,8 +37,9 @@ def trained(sizes, batch, threads, dtype="float32", optimizer=None, steps=6):
     model = nn.Model.init(nn.Sequential(*layers, nn.Dense(sizes[-1])), sizes[0], loss="cross_entropy", dtype=dtype)
     optimizer = optimizer or optim.Adam(0.01, clip_norm=1.0)
     data = {"x": x, "y": np.arange(rows) % sizes[-1], "order": np.tile(rng.permutation(rows), 3)}
+    moments = optimizer.started(model.theta, model.layout)
     state = {"theta": np.array(model.theta),
-             **{"optimizer." + name: np.array(a) for name, a in sorted(optimizer.init(model.theta).items())},
+             **{"optimizer." + name: np.array(a) for name, a in sorted(moments.items())},
              "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
     graph = training_step(model, optimizer, state, data, batch)
     loop = build(graph, list(state.values()), list(data.values()), watch=len(state), threads=threads)

@@ -26,8 +26,9 @@ def train(engine, layers, loss, optimizer, dtype, steps=4, batch=4):
     outputs = model.outputs(x).shape[-1]
     prepared = loss.prepare(targets(loss, rng, outputs), np.dtype(dtype), outputs)
     data = {"x": x, "y": prepared.y, "order": rng.permutation(ROWS)}
+    moments = optimizer.started(model.theta, model.layout)
     state = {"theta": np.array(model.theta),
-             **{"optimizer." + name: np.array(a) for name, a in sorted(optimizer.init(model.theta).items())},
+             **{"optimizer." + name: np.array(a) for name, a in sorted(moments.items())},
              "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
     graph = training_step(model, optimizer, state, data, batch)
     loop = build(graph, list(state.values()), list(data.values()), watch=len(state), engine=engine)

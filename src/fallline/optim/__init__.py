@@ -3,6 +3,8 @@
 from fallline.arguments import module_attributes
 from fallline.optim.adaptive import Adam, AdamW, RMSProp
 from fallline.optim.descent import GradientDescent, Momentum, Nesterov
+from fallline.optim.groups import Groups
+from fallline.optim.muon import Muon
 from fallline.optim.optimizer import OPTIMIZERS, Optimizer, get
 from fallline.optim.schedule import (
     SCHEDULES,
@@ -24,7 +26,9 @@ __all__ = [
     "Cosine",
     "Exponential",
     "GradientDescent",
+    "Groups",
     "Momentum",
+    "Muon",
     "Nesterov",
     "OneCycle",
     "Optimizer",

@@ -27,7 +27,7 @@ class RMSProp(Optimizer):
     beta2: float = option(0.99, "share of the second moment kept", at_least=0, below=1)
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
 
-    def init(self, theta: Array) -> dict[str, Array]:
+    def start(self, theta: Array) -> dict[str, Array]:
         return {"v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
@@ -61,7 +61,7 @@ class Adam(Optimizer):
     beta2: float = option(0.999, "share of the second moment kept", at_least=0, below=1)
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
 
-    def init(self, theta: Array) -> dict[str, Array]:
+    def start(self, theta: Array) -> dict[str, Array]:
         return {"m": zeros(theta), "v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:

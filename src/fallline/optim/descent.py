@@ -33,7 +33,7 @@ class Momentum(Optimizer):
     _: KW_ONLY
     momentum: float = option(0.9, "share of the velocity kept", at_least=0, below=1)
 
-    def init(self, theta: Array) -> dict[str, Array]:
+    def start(self, theta: Array) -> dict[str, Array]:
         return {"v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:

@@ -1,11 +1,13 @@
-"""What every optimizer has: a learning rate, weight decay, clipping; and the table of their names.
+"""The base of every optimizer: learning rate, weight decay, clipping, and its two forms; and the table of their names.
 
 An optimizer is a frozen record. Its update is plain NumPy over the flat vector theta, so it is traced into the step.
 Whole vectors stay in theta's precision; single numbers are computed in float64 and rounded once.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,11 +15,13 @@ import numpy as np
 from fallline import ranges
 from fallline.arguments import NAME, record, shown, takes
 from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, unknown
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, nearest, unknown
 from fallline.graph.inside import Inside
 from fallline.graph.node import Node
 from fallline.graph.op import Array
+from fallline.nn.theta import Layout
 from fallline.optim import schedule as schedules
+from fallline.optim import trees
 from fallline.optim.schedule import Schedule
 from fallline.ranges import STEPS, option, short
 
@@ -29,20 +33,24 @@ RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above
 
 
 def zeros(theta: Any) -> Any:
-    """A vector of zeros like theta. Errors: ArgumentTypeError for a tree of parameters or a model in its place."""
-    if not hasattr(theta, "dtype") or theta.dtype.kind not in "fiub":
-        raise ArgumentTypeError(
-            f"theta has to be a vector of numbers, got {shown(theta)}\n  try: model.theta, the vector"
-        )
+    """A vector of zeros like theta."""
     return np.zeros_like(theta)
 
 
 @record
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Attributes):
-    """From theta and its gradient to the next theta.
+    """From parameters and their gradient to the next parameters.
 
-        g = clip(g);  g = g + weight_decay theta (weights only; beside the step for AdamW);  theta = rule(theta, g)
+        g = clip(g);  g = g + weight_decay theta (weights only; apart from the step for AdamW);  theta = rule(theta, g)
+
+    One's own loop uses `init` and `update`, on trees of arrays or on one vector:
+
+        state = optimizer.init(params)
+        params, state = optimizer.update(grads, state, params)
+
+    An optimizer of one's own gives `rule(theta, g, state, step, learning_rate, layout)`, and `start(theta, layout)` if
+    it remembers anything; either may leave the layout out. Training uses `started` and `moved`.
 
     learning_rate: a number > 0, a schedule, or a function of the step written in NumPy.
     weight_decay: >= 0, pull of the weights towards 0. clip_value: elements of the gradient are cut to +-clip_value.
@@ -51,7 +59,7 @@ class Optimizer(Attributes):
     """
 
     name: ClassVar[str]
-    decoupled: ClassVar[bool] = False  # weight decay beside the gradient's step instead of in the gradient
+    decoupled: ClassVar[bool] = False  # weight decay apart from the gradient's step instead of in the gradient
     learning_rate: LearningRate = option(1e-3, **RATE)
     weight_decay: float = option(0.0, "pull of weights (not biases) towards 0", at_least=0)
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0, optional=True)
@@ -60,42 +68,131 @@ class Optimizer(Attributes):
     def __init_subclass__(cls) -> None:
         if not hasattr(cls, "name"):
             cls.name = cls.__name__
+        if "init" in vars(cls):  # how `start` used to be called; `init` is the verb of one's own loop
+            written = vars(cls)["init"]
+            names = getattr(getattr(written, "__code__", None), "co_names", ())
+            if "super" in names and "init" in names:
+                raise ArgumentTypeError(
+                    f"{cls.__name__}: its init asks super().init, which makes the state of a loop of one's own\n"
+                    "  try: start(self, theta, layout), and super().start(theta, layout), in the place of init"
+                )
+            cls.start = written  # type: ignore[method-assign]
+            del cls.init
 
     def __post_init__(self) -> None:
         ranges.check(self)
         if callable(self.learning_rate) and not isinstance(self.learning_rate, Schedule):
             schedules.check_function(self.learning_rate)
 
-    def init(self, theta: Array) -> dict[str, Array]:
-        """The state before the first step: arrays like theta, by name."""
+    def start(self, *args: Any, **kwargs: Any) -> dict[str, Array]:
+        """start(theta, layout): what is remembered before the first step, arrays by name; usually like theta."""
         return {}
 
-    def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
-        """One update from a gradient that is already clipped; `learning_rate` is this step's."""
+    def rule(self, *args: Any, **kwargs: Any) -> tuple[Any, State]:
+        """rule(theta, g, state, step, learning_rate, layout): theta and state after one step.
+
+        g: the gradient, already clipped. step: from 0. learning_rate: of this step. layout: where each named parameter
+        lies in theta; all of them are trainable.
+        """
         raise NotImplementedError
 
-    def update(
-        self, theta: Any, g: Any, state: State, step: Any, decay_mask: Any = None, learning_rate: Any = None
-    ) -> tuple[Any, State]:
-        """theta and state after a step; `step` counts from 0, `decay_mask` is 1 where decay pulls, None: everywhere.
+    def init(self, params: Any, layout: Layout | None = None) -> State:
+        """The state before the first step of a loop of one's own: {"step": 0, ...}.
 
-        learning_rate: of this step, as a traced float64 number; None: the optimizer's own.
+        params: a tree (nested dicts, lists and tuples) of real arrays, or one vector. layout: of a model's parameters,
+            with its frozen ones: model.layout, for model.params or model.theta; None: all are trainable, and decay
+            pulls on the arrays with two axes or more.
+        Errors: ArgumentTypeError for a leaf that is no array of real numbers; ArgumentError for another form than the
+            layout's.
+        Example: state = optim.Adam(1e-3).init({"weight": np.zeros((3, 2)), "bias": np.zeros(2)})
+        """
+        layout, theta = trees.joined(params, layout, "init")
+        return {"step": np.zeros((), np.int64), **self.started(layout.pack(theta), layout.trained)}
+
+    def update(self, grads: Any, state: State, params: Any, layout: Layout | None = None) -> tuple[Any, State]:
+        """The parameters and the state after one step; runs as it is, or inside a function that fl.compile records.
+
+        grads: d loss / d params, the same tree as params, as fl.grad gives it. state: as `init` or the last `update`
+            returned it. params, layout: as for `init`. Nothing that was given is changed.
+        Errors: ArgumentError where the trees have different forms, or for a state of another optimizer; ShapeError.
+        Example: params, state = optim.Adam(1e-3).update(grads, state, params)
+        """
+        if not isinstance(state, dict) or "step" not in state:
+            raise ArgumentTypeError(
+                f"update: state has to be a dict that `init` or `update` returned, got {shown(state)}\n"
+                "  try: params, state = optimizer.update(grads, state, params)"
+            )
+        layout, theta = trees.joined(params, layout, "update")
+        g = trees.like(params, grads, layout, theta)
+        before = {name: array for name, array in state.items() if name != "step"}
+        with Inside(lambda: short(self), {"its state": before, "theta": theta}, ours_pass=True):
+            new, after = self.moved(layout.pack(theta), layout.pack(g), before, state["step"], layout.trained)
+        return trees.apart(params, layout, layout.unpack(theta, new)), {"step": state["step"] + 1, **after}
+
+    def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
+        """What `start` returns, checked, for a vector of trainable parameters.
+
+        Errors: ArgumentTypeError for what is no dict of arrays.
+        """
+        made = self.start(theta, layout) if _sees(type(self).start, 3) else self.start(theta)
+        if not isinstance(made, dict) or not all(hasattr(array, "dtype") for array in made.values()):
+            raise ArgumentTypeError(f"start returns {shown(made)}, not a dict of arrays")
+        return {name: array for name, array in made.items() if name != "step"}
+
+    def moved(
+        self, theta: Any, g: Any, state: State, step: Any, layout: Layout, learning_rate: Any = None
+    ) -> tuple[Any, State]:
+        """theta and state after one step: clipping, decay, the rule, and the factors of the layout's slots.
+
+        layout: of theta, all slots of which are trainable. step: from 0. learning_rate: of this step, as a traced
+            float64 number; None: the optimizer's own.
+        Errors: ArgumentError for another form, or other names of the state, than `start` returned; ShapeError.
         """
         learning_rate = self.rate_at(step) if learning_rate is None else learning_rate
+        decay_mask = layout.decay_mask(theta.dtype) if self.weight_decay else None
         g = self.clipped(g)
         if self.weight_decay and not self.decoupled:
             g = g + decay(theta, self.weight_decay, decay_mask)
-        made = self.rule(theta, g, state, step, learning_rate)
-        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)):
-            raise ArgumentTypeError(f"rule returns {shown(made)}, not (theta, state)")
-        new, state = made
+        given = theta, g, dict(state), step, learning_rate
+        new, after = self._checked(theta, state, self.rule(*given, *[layout] * _sees(type(self).rule, 7)))
         if self.weight_decay and self.decoupled:
             new = new - decay(theta, learning_rate * self.weight_decay, decay_mask)
-        return new, state
+        rates = layout.rates(theta.dtype)
+        return (new if rates is None else theta + rates * (new - theta)), after
+
+    def _checked(self, theta: Any, state: State, made: Any) -> tuple[Any, State]:
+        """What the rule returns: it may be a user's."""
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)):
+            raise ArgumentTypeError(f"rule returns {shown(made)}, not (theta, state)")
+        new, after = made
+        wrong = [name for name in after if name not in state]
+        if wrong or set(state) - set(after):
+            told = f"rule returns the state {sorted(map(str, after))}, and start the state {sorted(state)}"
+            raise ArgumentError(told + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
+        for name, value in {"theta": new, **after}.items():
+            wanted = theta if name == "theta" else state[name]
+            if np.shape(value) != np.shape(wanted):
+                raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(wanted)}")
+        return new, after
 
     def rate_at(self, step: Any) -> Any:
         """The learning rate of a step."""
         return self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+
+    @property
+    def inputs(self) -> dict[str, float]:
+        """Numbers that a step reads with its data, so that trainings that differ in them share one program."""
+        return {} if callable(self.learning_rate) else {"learning_rate": float(self.learning_rate)}
+
+    def at_rate(self, learning_rate: Any) -> "Optimizer":
+        """The same optimizer with another learning rate."""
+        return replace(self, learning_rate=learning_rate)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether its schedule spans the whole training, and so has to know how long that is."""
+        rate = self.learning_rate
+        return isinstance(rate, Schedule) and rate.resolve(1000) != rate.resolve(2000)
 
     @takes(total_steps=STEPS)
     def resolve(self, total_steps: int) -> "Optimizer":
@@ -135,6 +232,16 @@ def cast_like(value: Any, theta: Any) -> Any:
         return value.astype(theta.dtype)
     with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinity, and the loss after it tells
         return theta.dtype.type(value)
+
+
+@cache
+def _sees(function: Callable[..., Any], count: int) -> bool:
+    """Whether a `start` or `rule` takes the layout too, as its argument number `count`, self included."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {}

@@ -7,7 +7,7 @@ it is reckoned from the size of a step. No clock is asked, so the same seed come
 from dataclasses import dataclass
 
 from fallline.nn.model import Model
-from fallline.optim import Optimizer, Schedule
+from fallline.optim import Optimizer
 from fallline.training.stopping import NEVER, EarlyStopping
 
 # With validation rows, training may go on for long: they say when it is enough. Without them, for as many steps as a
@@ -38,8 +38,7 @@ def by_default(
     rule: an EarlyStopping that was; None for the one of this file; False for none, and then all epochs are made.
     A schedule that spans the training has to know its end, so there is no ending sooner.
     """
-    rate = optimizer.learning_rate
-    spans = isinstance(rate, Schedule) and rate.resolve(1000) != rate.resolve(2000)
+    spans = optimizer.has_end
     steps = MOST_STEPS if validated and rule is not False and not spans else ALONE_STEPS
     reckoned = _STEP_SECONDS + 6 * model.layout.size * batch_size / _OPERATIONS_PER_SECOND
     steps = min(steps, int(MOST_SECONDS / reckoned))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.errors import ArgumentError, ShapeError, TraceError, nearest
+from fallline.errors import TraceError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
@@ -47,7 +47,6 @@ def training_step(
     one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
-    decay_mask = model.decay_mask if optimizer.weight_decay else None
     names = [*state, *data]
 
     def step(*values: Any) -> list[Any]:
@@ -61,7 +60,7 @@ def training_step(
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
         g, rate = flat_gradient(loss, params), of.get("learning_rate")
         with part("optimizer"):
-            theta, moments = updated(optimizer, of["theta"], g, moments, of["step"], decay_mask, rate)
+            theta, moments = moved(optimizer, of["theta"], g, moments, of["step"], model.layout, rate)
         with part("counters"):
             counts = counted(of, loss, size)
         new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
@@ -71,23 +70,11 @@ def training_step(
     return graph
 
 
-def updated(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
-    """What the optimizer makes of a gradient, checked: its rule may be a user's.
-
-    Errors: ArgumentError for another form, or other names of the state, than `init` returned; ShapeError.
-    """
+def moved(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
+    """theta and the optimizer's state after its step; errors in the rule of a user's optimizer are told with it."""
     own = type(optimizer).__module__.startswith("fallline.")
     with Inside(lambda: short(optimizer), {"its state": state, "theta": theta}, ours_pass=own):
-        new, after = optimizer.update(theta, g, dict(state), *rest)
-        wrong = [name for name in after if name not in state]
-        if wrong or set(state) - set(after):
-            told = f"rule returns the state {sorted(map(str, after))}, and init the state {sorted(state)}"
-            raise ArgumentError(told + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
-        for name, value in {"theta": new, **after}.items():
-            wanted = theta if name == "theta" else state[name]
-            if np.shape(value) != np.shape(wanted):
-                raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(wanted)}")
-    return new, after
+        return optimizer.moved(theta, g, dict(state), *rest)
 
 
 def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:

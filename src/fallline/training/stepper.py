@@ -7,12 +7,11 @@ of its state are taken, never changes a result. Knows nothing of validation, eve
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from fallline.arguments import shown
-from fallline.errors import ArgumentTypeError, ProgramError
+from fallline.errors import ProgramError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
@@ -53,10 +52,8 @@ class _Copy:
 
 def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
     """The state before the first step: theta, copied; the optimizer's arrays; counters."""
-    with Inside(lambda: f"init of {short(optimizer)}"):
-        made = optimizer.init(model.theta)
-        if not isinstance(made, dict) or not all(isinstance(array, np.ndarray) for array in made.values()):
-            raise ArgumentTypeError(f"it returns {shown(made)}, not a dict of arrays")
+    with Inside(lambda: short(optimizer)):
+        made = optimizer.started(model.theta, model.layout)
     return {
         "theta": np.array(model.theta),
         **{OPTIMIZER + name: np.array(array) for name, array in sorted(made.items())},
@@ -68,8 +65,7 @@ def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
 
 def step_inputs(optimizer: Optimizer, data: Mapping[str, Array], order: Order) -> dict[str, Array]:
     """What a step reads besides its state."""
-    rate = optimizer.learning_rate
-    numbers = {} if callable(rate) else {"learning_rate": np.array(rate, np.float64)}
+    numbers = {name: np.array(value, np.float64) for name, value in optimizer.inputs.items()}
     return {**data, "order": order.buffer, "seed": np.array(order.seed, np.int64), **numbers}
 
 
@@ -140,7 +136,7 @@ class Stepper:
                 )
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
-        rule = optimizer if callable(optimizer.learning_rate) else replace(optimizer, learning_rate=1.0)
+        rule = optimizer.at_rate(1.0) if optimizer.inputs else optimizer
         key = (
             "step",
             model.network,

@@ -278,8 +278,7 @@ class Training(Iterator[Event], Attributes):
 
     def _rate_at(self, step: int) -> float:
         """The learning rate of a step."""
-        rate = self.job.optimizer.learning_rate
-        return float(rate(np.int64(step)) if callable(rate) else rate)
+        return float(self.job.optimizer.rate_at(np.int64(step)))
 
     def _progress(self) -> Progress:
         stepper = self._stepper

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
         if "learning_rate" in one:
             with problems.of(name):
                 optimizer = looked_up_optimizer(told.get("optimizer", "adam"))
-                told["optimizer"] = replace(optimizer, learning_rate=one["learning_rate"])
+                told["optimizer"] = optimizer.at_rate(one["learning_rate"])
         with problems.of(name):
             made.append(Variant(name, one, prepare(one.get("model", model), data, Settings(**told), cache)))
     problems.raise_if_any()
