@@ -2,7 +2,7 @@
 
     python tools/bad_calls.py --calls 5000 --seed 1
 
-The calls follow from the signatures of what is public: functions, classes, methods of models and runs, and NumPy's
+The calls follow from the signatures of all public names: functions, classes, methods of models and runs, and NumPy's
 functions on traced values. A call in code that is traced has to name its line.
 """
 
@@ -85,7 +85,7 @@ class Target:
     call: Callable[..., Any]
     parameters: tuple[tuple[str, bool], ...]
     traced: bool = False
-    returned: tuple[str, ...] = ()  # arguments that what comes back is called with
+    returned: tuple[str, ...] = ()  # arguments that the result is called with
 
 
 def target(name: str, call: Callable[..., Any], **facts: Any) -> Target | None:
@@ -168,7 +168,7 @@ def drawn(one: Target, rng: np.random.Generator) -> tuple[list[Any], dict[str, A
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that ended in something else than an error of ours. why: what is wrong with it."""
+    """A call that ended in something else than an error of ours. why: the problem."""
 
     name: str
     text: str
@@ -179,7 +179,7 @@ class Failure:
 
 
 def attempt(one: Target, args: list[Any], kwargs: dict[str, Any]) -> str:
-    """What is wrong with how a call ends; nothing if it succeeds or fails as it should."""
+    """The problem with how a call ends; nothing if it succeeds or fails as it should."""
 
     def in_traced_code(a: Any) -> Any:
         given = [a, *args[1:]] if args else [a]

@@ -1,6 +1,6 @@
-"""Writes what follows from sources and measurements: docs/ops.md, docs/benchmarks.md, the README's table of benchmarks.
+"""Writes the generated pages: docs/ops.md, docs/benchmarks.md, the README's table of benchmarks.
 
-Run by `make docs`; what it writes is never edited by hand. `make bench` measures, and writes the last two itself.
+Run by `make docs`; generated pages are never edited by hand. `make bench` measures, and writes the last two itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-# What `make bench` measured last; the page of benchmarks and the README's table are made of it.
+# The last measurements of `make bench`; the page of benchmarks and the README's table are made of it.
 MEASURED = DOCS / "benchmarks.json"
 
 

@@ -1,6 +1,6 @@
-"""Measures the figures that docs/decisions quote: `python tools/figures.py NAME`; without a name, says what there is.
+"""Measures the figures that docs/decisions quote: `python tools/figures.py NAME`; without a name, lists them.
 
-What is compared runs in turn, and a figure is the fastest of the turns: whatever else a machine does only adds.
+The compared programs run in turn, and a figure is the fastest of the turns: whatever else a machine does only adds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def in_turn(*calls: Call) -> list[float]:
 
 
 def program_of(function: Callable[..., object], *arrays: np.ndarray) -> Program:
-    """The program of a function of these arrays, without what a call from Python costs."""
+    """The program of a function of these arrays, without the cost of a call from Python."""
     inputs = [new_input(array.shape, array.dtype) for array in arrays]
     return Program(lower(simplify(trace(function, inputs)[0])), arrays)
 
@@ -124,7 +124,7 @@ def chain() -> Iterator[tuple[str, ...]]:
 
 
 def compiling() -> Iterator[tuple[str, ...]]:
-    """What a kernel costs when it is new, and when it lies in the cache: the slope of `chain`, and a product."""
+    """The cost of a kernel when it is new, and when it lies in the cache: the slope of `chain`, and a product."""
     x = np.random.default_rng(0).standard_normal((8, 8)).astype(np.float32)
     yield "", "compiled", "from the cache"
     for name, function in {"that slope": SLOPE, "a product": lambda x: x @ x}.items():

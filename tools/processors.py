@@ -91,7 +91,7 @@ def _unpack_debian(root: Path) -> None:
 
 
 def _unpack_wheels(site: Path) -> None:
-    """What Fallline and its tests need, as wheels for Arm."""
+    """The dependencies of Fallline and its tests, as wheels for Arm."""
     wheels = ARM / "wheels"
     platforms = [f"--platform=manylinux_2_{n}_aarch64" for n in (28, 27, 17)] + ["--platform=manylinux2014_aarch64"]
     needed = ["numpy", "scipy", "llvmlite", "numba", "scikit-learn", "typer", "rich", "safetensors", "pytest"]

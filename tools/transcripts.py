@@ -1,4 +1,4 @@
-"""Runs what a page shows and puts what it prints under it: `python tools/transcripts.py docs/PAGE.md`.
+"""Runs a page's commands and code, and puts their output under them: `python tools/transcripts.py docs/PAGE.md`.
 
 A ```console block holds lines `$ command`, each with its output below; a block whose first line reads ```text NAME
 is a file the commands find. The ```python blocks of a page are one program; an ```output block holds what the block
@@ -28,7 +28,7 @@ NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(e[-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Said:
-    """A command of the page and what is printed under it."""
+    """A command of the page and the output under it."""
 
     command: str
     output: str
@@ -69,8 +69,8 @@ def run(page: str) -> str:
         return BLOCK.sub(again, page)
 
 
-# One process a page, so that what its Python declares (an op, a loss) is gone with it. Reads a program a line and
-# answers with what it printed, or with its traceback.
+# One process a page, so that its declarations (an op, a loss) are gone with it. Reads a program a line and
+# answers with its output, or with its traceback.
 CHILD = """
 import io, json, sys, traceback
 from contextlib import redirect_stdout
@@ -94,7 +94,7 @@ class Python:
         self.child: subprocess.Popen[str] | None = None
 
     def run(self, text: str) -> None:
-        """Run a block; what it prints is `printed` then. Raises RuntimeError with the block's own traceback."""
+        """Run a block; its output is `printed` then. Raises RuntimeError with the block's own traceback."""
         if self.child is None:
             command = [sys.executable, "-W", "error", "-c", CHILD]
             self.child = subprocess.Popen(command, cwd=self.folder, stdin=PIPE, stdout=PIPE, encoding="utf-8")
@@ -113,7 +113,7 @@ class Python:
 
 
 def said(command: str, folder: Path) -> str:
-    """What a command prints in a folder. `fallline` runs in this process, which saves its start; a pipe after it and
+    """The output of a command in a folder. `fallline` runs in this process, which saves its start; a pipe after it and
     all else is the shell's."""
     before, bar, after = command.partition(" | ")
     words = shlex.split(before)

@@ -1,4 +1,4 @@
-"""What public functions and records do with arguments they do not take: the one place that checks their types.
+"""Checks of arguments: the one place where public functions and records refuse wrong types.
 
 `@takes(path=PATH, k=Range(...))` checks the named arguments of a function, and tells all that is wrong at once.
 A call that does not fit the signature says which name was meant, and shows the example of the docstring.
@@ -26,10 +26,10 @@ C = TypeVar("C", bound=type)
 
 
 class Rule(Protocol):
-    """What an argument may be; a `ranges.Range` is one."""
+    """A form that an argument may have; a `ranges.Range` is one."""
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a value, or None."""
+        """The problem of a value, or None."""
         ...
 
 
@@ -138,7 +138,7 @@ def bound_to(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
         raise misfit(function, function.__name__, args, kwargs) from None
 
 
-# What layers, losses, optimizers and schedules are called with: arrays, of which NumPy would complain.
+# Methods of layers, losses, optimizers and schedules that are called with arrays, of which NumPy would complain.
 _VERBS = (
     *("__call__", "init", "apply", "apply_noisily", "function", "start", "rule", "update", "rate_at", "clipped"),
     "resolve",

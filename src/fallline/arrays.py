@@ -1,4 +1,4 @@
-"""What may come in as an array, and what is refused, since it would silently become something else: one rule.
+"""Which values are taken as arrays, and which are refused since they would silently change: one rule.
 
 An array's numbers are all that enters: a mask, a unit, another meaning of `*` or missing entries would be lost. So
 subclasses of NumPy's array with an arithmetic of their own are refused, and sparse matrices, which are no arrays.
@@ -17,7 +17,7 @@ _ARITHMETIC = ("__array_ufunc__", "__array_function__", "__mul__", "__matmul__",
 
 
 def refusal(value: Any) -> tuple[str, str] | None:
-    """Why a value is not taken for an array, and what to give instead; None for what may be one.
+    """Why a value is not taken for an array, and a replacement; None where it is taken.
 
     Lists and tuples are looked into.
     """
@@ -49,7 +49,7 @@ def _of_subclass(kind: type) -> tuple[str, str] | None:
 
 
 def plain(value: Any, what: str, at: str = "") -> None:
-    """Raise ArgumentTypeError for what may not come in as an array; `at` says where, as a line of the message."""
+    """Raise ArgumentTypeError for a value that is not taken as an array; `at` says where, as a line of the message."""
     if type(value) is np.ndarray:
         return
     found = refusal(value)
@@ -60,13 +60,13 @@ def plain(value: Any, what: str, at: str = "") -> None:
 def as_array(value: Any, what: str, at: str = "") -> Array:
     """The array of a value, itself where it is one.
 
-    Errors: ArgumentTypeError for what may not come in, and for what cannot be made an array.
+    Errors: ArgumentTypeError for values that are refused or cannot be made an array.
     """
     if type(value) is np.ndarray:
         return value
     plain(value, what, at)
     try:
-        array = np.asanyarray(value)  # keeps what np.asarray would drop in silence, so that it is seen
+        array = np.asanyarray(value)  # keeps a mask or unit that np.asarray would drop in silence
     except Exception as error:  # another library's conversion may raise anything
         told = f"{what} cannot be made an array: {type(value).__name__}: {error}"
         raise ArgumentTypeError(f"{told}{at}\n  try: rows of equal length, or an array of the numbers") from None
@@ -75,7 +75,8 @@ def as_array(value: Any, what: str, at: str = "") -> Array:
 
 
 def real(value: Any, what: str, at: str = "") -> Any:
-    """A number as it is, anything else as an array of real numbers: what the public ops take beside traced values.
+    """A number as it is, anything else as an array of real numbers: the other operands that public ops take with traced
+    values.
 
     Errors: ArgumentTypeError.
     """

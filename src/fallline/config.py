@@ -2,7 +2,7 @@
 
 A field may hold numbers, text, arrays of numbers, other records, and tuples of these.
 
-A class enters by `@saved`; its form is {"type": its name, field: value ...}. What is in no table has no form, so a
+A class enters by `@saved`; its form is {"type": its name, field: value ...}. A value in no table has no form, so a
 file can never name anything but these classes, and every field passes the checks of the record it is for.
 
 Module and name make a class: two of one name are refused. A file names Fallline's own classes, and those of a script,
@@ -101,7 +101,7 @@ def _named(name: Any, where: str) -> type:
 def to_config(value: Any, where: str = "") -> Any:
     """The JSON form of a record, or of a plain value inside one.
 
-    Errors: ArgumentError for what has no form, a user's function or layer, with its place.
+    Errors: ArgumentError for a value without a form, such as a user's function or layer, with its place.
     """
     if value is None or isinstance(value, bool | str):
         return value
@@ -123,7 +123,7 @@ def to_config(value: Any, where: str = "") -> Any:
 
 
 def _way_into_a_file(value: Any) -> str:
-    """What to write instead, so that a record can be saved."""
+    """A replacement, so that a record can be saved."""
     at = "@saved, from fallline.config, above"
     if isinstance(value, type):
         return f"an instance, {value.__name__}(...)"

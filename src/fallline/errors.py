@@ -1,4 +1,4 @@
-"""Every exception Fallline raises, one tree, and what is said of a name that is not known. Knows nothing else of the
+"""Every exception Fallline raises, one tree, and suggestions for unknown names. Knows nothing else of the
 package than the table of names.
 
 Each class is a `FalllineError` and the built-in exception a caller would expect, so both `except` forms work.
@@ -114,7 +114,7 @@ class UnknownNameError(FalllineError, AttributeError):
 
 
 class Attributes:
-    """What an object of ours does when it is asked for something it does not have: it says what is meant."""
+    """Attributes that an object does not have: the error suggests the name that is meant."""
 
     __slots__ = ()
 
@@ -125,7 +125,7 @@ class Attributes:
 
 
 class NotCalled(Attributes):
-    """A layer, model or run, which other libraries call like a function: it says what to do instead."""
+    """A layer, model or run, which other libraries call like a function: the error shows the method instead."""
 
     __slots__ = ()
     _instead_of_a_call = (
@@ -145,13 +145,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The same, or what to do instead where the word is another library's and has no counterpart."""
+    """The same, or a replacement where the word is another library's and has no counterpart."""
     names, other = list(known), instead(name)
     return f"\n  try: {other}" if other and meant(name, names) is None else nearest(name, names)
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> ArgumentError:
-    """The error for a name that is not in a table: what is meant first, then all of them."""
+    """The error for a name that is not in a table: suggestions first, then all names."""
     names = sorted(known)
     head, *more = hint(str(name), names).split("\n")
     lines = [f"unknown {what} {name!r:.80}{head}", *more, f"  known: {', '.join(names)}"]

@@ -1,14 +1,14 @@
-"""Names that people bring from other libraries, and what is meant by them here: one table. Knows nothing else.
+"""Names that people bring from other libraries, and ours for them: one table. Knows nothing else.
 
 Words are compared without case and underscores, so that one line serves the class, the string and the keyword:
-`MSELoss`, "mse_loss" and `mse` are looked up among what is known in that place, and find `SquaredError` or
+`MSELoss`, "mse_loss" and `mse` are looked up among the names known in that place, and find `SquaredError` or
 "squared_error".
 """
 
 import difflib
 from collections.abc import Iterable
 
-# Ours: what it is called elsewhere (Keras, PyTorch, scikit-learn, JAX, optax, flax). A word may stand in several
+# Ours: its names elsewhere (Keras, PyTorch, scikit-learn, JAX, optax, flax). A word may stand in several
 # lines; the first whose name is known in that place is meant.
 OURS = {
     # losses
@@ -138,7 +138,7 @@ OURS = {
     "network": "layers modules children",
 }  # fmt: skip
 
-# Words that have no counterpart, and what to do instead.
+# Words that have no counterpart, and a replacement.
 INSTEAD = {
     "verbose": "fl.train(...), whose events say how far it is; or print(run.summary()) at its end",
     "metrics": "leaving it out: accuracy, or r2 and rmse, are measured on the rows of validation=0.2",
@@ -266,7 +266,7 @@ INSTEAD = {
     "LecunNormal": "its name: nn.Dense(64, initializer=\"lecun_normal\")",
 }  # fmt: skip
 
-# Attributes that arrays of other libraries have, and what is written with NumPy. `a` is the array.
+# Attributes that arrays of other libraries have, and the form with NumPy. `a` is the array.
 OF_ARRAYS = {
     "detach": "fl.ops.stop_gradient(a)",
     "numpy": "a itself: NumPy's functions take it",
@@ -350,5 +350,5 @@ def _room(name: str) -> str:
 
 
 def instead(name: str) -> str | None:
-    """What to do instead, for a word that has no counterpart here."""
+    """A replacement for a word that has no counterpart here."""
     return _INSTEAD.get(plain(name))

@@ -25,7 +25,9 @@ FAR = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What a value may be: a number between bounds, one of some words, or one of the further forms allowed."""
+    """The values an option may have: a number between bounds, one of some words, or one of the further forms
+    allowed.
+    """
 
     doc: str = ""
     above: float = -math.inf  # exclusive
@@ -34,7 +36,7 @@ class Range:
     at_most: float = math.inf  # inclusive
     whole: bool = False
     optional: bool = False  # None is allowed and means "off"
-    words: tuple[str, ...] = ()  # names that are allowed beside, or instead of, numbers
+    words: tuple[str, ...] = ()  # names that are allowed in addition to numbers, or instead
     number: bool = True
     flag: bool = False  # True and False, instead of numbers
     function: bool = False  # anything that can be called is allowed too
@@ -51,7 +53,7 @@ class Range:
         return ", or ".join(forms)
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a value, or None."""
+        """The problem of a value, or None."""
         if (value is None and self.optional) or (self.function and callable(value)):
             return None
         if isinstance(value, str):

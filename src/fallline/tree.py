@@ -73,7 +73,7 @@ def _collect(tree: Tree, found: list[Leaf]) -> None:
 
 
 def flatten(tree: Tree, found: list[Leaf], form: list[Hashable]) -> None:
-    """Append the leaves to `found`, and to `form` what the containers are: equal lists mean equal forms.
+    """Append the leaves to `found`, and to `form` the types of the containers: equal lists mean equal forms.
 
     For calls that happen often: one walk, and no paths.
     """

@@ -79,9 +79,9 @@ def test_descent_follows_its_own_formula_down_to_the_lowest_point(results) -> No
 def test_height_from_ten_takes_ten_steps_two_steps_and_for_ever(results) -> None:
     found = results["step-size"]
     assert found.arrivals == {1.0: 10, 5.0: 2, 11.0: None}
-    assert found.ways[1.0] == [10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
-    assert found.ways[5.0] == [10.0, 5.0, 0.0]
-    assert found.ways[11.0][:5] == [10.0, -1.0, 10.0, -1.0, 10.0]
+    assert found.paths[1.0] == [10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    assert found.paths[5.0] == [10.0, 5.0, 0.0]
+    assert found.paths[11.0][:5] == [10.0, -1.0, 10.0, -1.0, 10.0]
 
 
 def test_a_way_that_repeats_never_arrives() -> None:

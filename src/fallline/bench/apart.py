@@ -1,4 +1,4 @@
-"""Runs a function of the benchmark in a fresh process: what it measures meets nothing that ran before.
+"""Runs a function of the benchmark in a fresh process, where nothing ran before.
 
 `apart` asks; the same file run as a program answers with a line of JSON and ends.
 """
@@ -17,9 +17,9 @@ from fallline.bench.field import environment
 
 
 def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tuple[Any, float]:
-    """What a function of a module returns, called with what JSON can hold, and the seconds of its process's life.
+    """The result of a module's function, called with JSON arguments, and the seconds of its process's life.
 
-    threads: what its libraries may use. Errors: RuntimeError with what the process said last.
+    threads: that its libraries may use. Errors: RuntimeError with the last message of the process.
     """
     asked = [function.__module__, function.__name__, json.dumps(arguments)]
     start = time.perf_counter()

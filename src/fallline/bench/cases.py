@@ -1,4 +1,4 @@
-"""What is timed: networks, their made-up data, and how far ahead of each peer a training step has to be.
+"""The timed cases: networks, their made-up data, and how far ahead of each peer a training step has to be.
 
 Knows NumPy only: every competitor, ours included, meets the same problem here and nowhere else.
 """
@@ -21,7 +21,7 @@ BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 # The name under which a floor stands that is about whoever of these is fastest.
 BEST = "the best of the others"
 OTHERS = ("JAX scan", "torch.compile", "sklearn fit")
-# Shown beside them without a floor: an older version that was faster.
+# Shown next to them without a floor: an older version that was faster.
 OLDER = ("JAX 0.4.31 scan",)
 
 # For each number of threads from which on they hold: by the peer's name, how many times our step has to go into its.
@@ -32,7 +32,7 @@ Floors = Mapping[int, Mapping[str, float]]
 class Case:
     """One dense network with its training: `activation` after each layer but the last, `loss` on the last.
 
-    target: what y is made of: "teacher", or "x" for a network that gives back what it gets.
+    target: the source of y: "teacher", or "x" for a network that gives back what it gets.
     """
 
     sizes: tuple[int, ...]
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The network as people write it, with what is not the default: `2-8-8-2 batch 10`."""
+        """The network as people write it, with settings that are not the default: `2-8-8-2 batch 10`."""
         parts = ["-".join(map(str, self.sizes)), f"batch {self.batch}"]
         ordinary = {"activation": "relu", "loss": "cross_entropy", "optimizer": "adam"}
         parts += [getattr(self, key) for key, value in ordinary.items() if getattr(self, key) != value]
@@ -84,7 +84,7 @@ class Case:
 
 
 # Rows are those of the data people train such a network on, in whole batches. Floors from two threads on are those of
-# the fastest trainer at every size; on one thread they are about what the steps cost besides their products.
+# the fastest trainer at every size; on one thread they show the cost of steps apart from their products.
 CASES: tuple[Case, ...] = (
     Case((2, 8, 8, 2), 10, 1_000, floors={1: {"PyTorch": 100, "JAX scan": 4}, 2: {"PyTorch": 200, BEST: 6}}),
     Case((30, 64, 64, 2), 32, 544, floors={1: {"PyTorch": 15, "JAX scan": 1.4}, 2: {"PyTorch": 20, BEST: 1.7}}),

@@ -25,7 +25,7 @@ from fallline.bench.text import on
 
 EPILOG = """examples:
   python -m fallline.bench                          all of it, shown only
-  python -m fallline.bench --case 2-8-8-2           one network beside its peers
+  python -m fallline.bench --case 2-8-8-2           one network against its peers
   python -m fallline.bench --threads 1 --no-costs   the races on one thread
   python -m fallline.bench --write docs/benchmarks.md --readme README.md
   python -m fallline.bench --from docs/benchmarks.json --write docs/benchmarks.md"""
@@ -45,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, default=0.12, help="about how long a turn lasts (default 0.12)")
     made.add_argument("--no-costs", action="store_true", help="leave out all that is no race of training steps")
     made.add_argument("--no-races", action="store_true", help="leave out the comparison with peers")
-    made.add_argument("--calibrate", action="store_true", help="measure what work costs here, for choosing lanes; ends")
+    made.add_argument(
+        "--calibrate", action="store_true", help="measure the costs of work here, for choosing lanes; ends"
+    )
     made.add_argument("--write", type=Path, metavar="FILE", help="write the results as a page, and as JSON beside it")
     made.add_argument("--readme", type=Path, metavar="FILE", help="put the results in their place in a README")
     made.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take results from JSON")
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def problems(asked: argparse.Namespace) -> str:
-    """What is wrong with the arguments, told before anything is measured; empty if nothing is."""
+    """The problems of the arguments, reported before anything is measured; empty if there are none."""
     if not (1 <= asked.rounds <= 1000 and 0 < asked.seconds <= 600):
         return "--rounds has to be from 1 to 1000 and --seconds above 0 and at most 600"
     most = cores()
@@ -136,7 +138,7 @@ def races(asked: argparse.Namespace, threads: int, found: Results) -> None:
 
 
 def measures(threads: int, found: Results) -> None:
-    """What is no race of training steps. What fails is told, and the rest goes on."""
+    """All measurements but races of training steps. Failures are reported, and the rest goes on."""
     print(f"\nHow near the limit, on {on(threads)}", flush=True)
     try:
         found.rates = limits.rates(threads)

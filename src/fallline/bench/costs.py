@@ -1,6 +1,6 @@
-"""What has no peer beside it: the cost of a gradient, of a start, of a new architecture, and memory, against floors.
+"""Measurements without a peer: the cost of a gradient, of a start, of a new architecture, and memory, against floors.
 
-Each measurement is a line of MEASURES; what it measures runs in probes.py, in fresh processes.
+Each measurement is a line of MEASURES; its code runs in probes.py, in fresh processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A training on several lanes beside processes that keep the cores busy, ours and PyTorch's."""
+"""A training on several lanes while other processes keep the cores busy, ours and PyTorch's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fallline.bench.text import seconds, times
 
 NETWORK = "30-256-256-256-2 batch 256"
 STEPS, ROUNDS, CROWDS = 120, 5, (0, 1, 2, 4)
-# PyTorch makes a tenth of the steps: on several threads beside others one of them can take half a second.
+# PyTorch makes a tenth of the steps: on several threads among others one of them can take half a second.
 SHARE = 10
 # How many times as long as on one lane a training on several may take; and no longer than PyTorch's best.
 CEILING = 1.3

@@ -26,7 +26,7 @@ class WorkerFailed(RuntimeError):
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a process is told so that its libraries use so many threads; JAX takes one for each processor it sees."""
+    """The environment in which a process's libraries use so many threads; JAX takes one for each processor it sees."""
     pools = {name: str(threads) for name in POOLS}
     return {**os.environ, **pools, **(JAX_ALONE if threads == 1 else {})}
 
@@ -99,7 +99,7 @@ class Process:
             return 0.0
 
     def ask(self, do: str, **details: Any) -> dict[str, Any]:
-        """One command's answer. Errors: WorkerFailed, with what the worker said."""
+        """One command's answer. Errors: WorkerFailed, with the worker's message."""
         assert self.process.stdin and self.process.stdout
         try:
             self.process.stdin.write(json.dumps({"do": do, **details}) + "\n")

@@ -91,7 +91,7 @@ def fresh_process(threads: int, rounds: int = 5) -> Found:
     took: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         write_data(folder)
-        for name in names:  # what comes first fills caches, of files and of compiled kernels
+        for name in names:  # the first one fills caches, of files and of compiled kernels
             run(name, folder)
         for r in range(rounds):
             turn = r % len(names)

@@ -21,7 +21,7 @@ TURN_SECONDS, FIRST_STEPS, ROUNDS = 0.03, 8, 3
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """case: the network for a value. epoch: an epoch is timed and not a step. wanted: what the slope comes to."""
+    """case: the network for a value. epoch: an epoch is timed and not a step. wanted: the slope in theory."""
 
     what: str
     values: tuple[int, ...]
@@ -46,7 +46,7 @@ SWEEPS: dict[str, Sweep] = {
 
 
 def all_sweeps(threads: int) -> dict[str, list[float]]:
-    """What `sweep` finds for each line of the table."""
+    """The result of `sweep` for each line of the table."""
     return {what: sweep(what, threads) for what in SWEEPS}
 
 
@@ -74,7 +74,7 @@ def sweep(what: str, threads: int, values: tuple[int, ...] = ()) -> list[float]:
 
 
 def slope(values: tuple[int, ...], times: list[float]) -> float:
-    """Of log time over log value, by least squares over the upper half, where what does not grow no longer counts."""
+    """Of log time over log value, by least squares over the upper half, where constant parts no longer count."""
     half = len(values) // 2
     return float(np.polyfit(np.log(values[half:]), np.log(times[half:]), 1)[0])
 

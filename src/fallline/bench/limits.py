@@ -53,7 +53,7 @@ def measured(threads: int, rounds: int = 7, shapes: Any = SHAPES, case: Case = L
     ours = Ours(problem(case), threads)
     multiply = fl.compile(lambda a, b: a @ b, threads=threads)
     chain = fl.compile(lambda p, m: p - 0.001 * m, threads=threads)
-    tasks: dict[str, tuple[float, int, Callable[[], object]]] = {}  # what one call does, how often, the call
+    tasks: dict[str, tuple[float, int, Callable[[], object]]] = {}  # work of one call, how often, the call
     for m, k, n in shapes:
         a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
         c = np.empty((m, n), np.float32)
@@ -78,7 +78,7 @@ def measured(threads: int, rounds: int = 7, shapes: Any = SHAPES, case: Case = L
         for name, (_, often, call) in tasks.items():
             took[name].append(timed(lambda: [call() for _ in range(often)]) / often)  # noqa: B023 - called at once
             settle()
-        if r == 0:  # what comes first warms up
+        if r == 0:  # the first warms up
             took = {name: [] for name in took}
 
     def rate(name: str, work: float) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def last_cache() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """Seconds of a step that this machine cannot save: of its products, and of the optimizer's way through memory."""
+    """Seconds of a step that this machine cannot save: of its products, and of the optimizer's reads and writes."""
 
     products: float
     memory: float
@@ -132,7 +132,7 @@ def peak(results: Results) -> float:
 
 
 def least(case: Case, results: Results) -> Least:
-    """The least a step can take: its products at the machine's best rate, and what Adam has to read and write.
+    """The least a step can take: its products at the machine's best rate, and the reads and writes of Adam.
 
     That counts where theta, gradient and moments do not fit the last cache.
     """

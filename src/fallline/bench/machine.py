@@ -1,4 +1,6 @@
-"""Where a benchmark ran: processor, cores, system, versions, and what the BLAS of NumPy and SciPy takes it for."""
+"""Where a benchmark ran: processor, cores, system, versions, and the processor that the BLAS of NumPy and SciPy takes
+it for.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,7 @@ def machine() -> str:
 
 
 def libraries() -> str:
-    """The versions of what was measured, and what is to be known of them."""
+    """The versions of the measured libraries, with remarks."""
     versions = [f"Python {platform.python_version()}"]
     for name in MEASURED_WITH:
         try:

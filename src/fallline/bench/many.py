@@ -1,4 +1,4 @@
-"""A hundred small networks: our race of them beside PyTorch, which trains one after the other."""
+"""A hundred small networks: our race of them against PyTorch, which trains one after the other."""
 
 from __future__ import annotations
 

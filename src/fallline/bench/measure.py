@@ -1,4 +1,4 @@
-"""What a measurement without a case is: a heading, how it is done, and a function that finds rows and what falls short.
+"""A measurement without a case: a heading, how it is done, and a function that finds rows and missed floors.
 
 Knows no measurement; each is a line of a table in the file that makes it.
 """

@@ -23,7 +23,7 @@ def network(case: Case) -> Any:
 
 
 def settings(case: Case) -> dict[str, Any]:
-    """What `fl.train` and `fl.fit` are told beside the network and the data."""
+    """Settings of `fl.train` and `fl.fit` apart from the network and the data."""
     import fallline as fl
 
     make = {"adam": fl.optim.Adam, "gradient_descent": fl.optim.GradientDescent}[case.optimizer]
@@ -75,7 +75,7 @@ def predictor(sizes: Sequence[int]) -> Callable[[Array], Array]:
 
 
 def announced_bytes(problem: Problem) -> int:
-    """What training says it needs before it runs."""
+    """The memory that training announces before it runs."""
     import fallline as fl
 
     case = problem.case

@@ -3,7 +3,7 @@
 Imports each library only inside its class, which is only made where the library is installed.
 A competitor is built from a problem and a number of threads; `start(steps)` goes back to the first parameters, and
 `run()` trains that many steps and returns the loss of each (or, where its library keeps no more, of each epoch). Only
-`run` is timed, and what is checked is what is timed.
+`run` is timed, and the timed code is the checked code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fallline.bench.ours import Ours
 
 
 class Competitor(Protocol):
-    """What the worker drives."""
+    """The interface that the worker drives."""
 
     def start(self, steps: int) -> None: ...
 
@@ -228,7 +228,7 @@ class SklearnPartialFit:
 
     @property
     def curve(self) -> Array:
-        """What it says of the loss, as the case counts it: it reports half the mean of squares."""
+        """Its loss as the case counts it: it reports half the mean of squares."""
         return np.array(self.model.loss_curve_) * (1.0 if self.classifies else 2.0)
 
     def run(self) -> Array:
@@ -246,7 +246,7 @@ class SklearnFit(SklearnPartialFit):
         epochs, rows = self.problem.whole_epochs(self.steps)
         self.model.set_params(warm_start=True, max_iter=epochs)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it stopped at max_iter is what was asked for
+            warnings.simplefilter("ignore")  # stopping at max_iter is intended
             self.model.fit(self.x[:rows], self.y[:rows])
         return self.curve
 

@@ -1,7 +1,7 @@
-"""What costs.py measures in fresh processes: what a gradient costs, how soon a first step is done, how much memory
+"""The probes of costs.py, for fresh processes: the cost of a gradient, how soon a first step is done, how much memory
 training takes, how fast a network predicts.
 
-Arguments and answers are what JSON can hold.
+Arguments and answers are JSON.
 """
 
 from __future__ import annotations

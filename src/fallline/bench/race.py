@@ -22,7 +22,7 @@ from fallline.bench.results import Outcome, Timing
 # float32 in another order come to a tenth of that at most over the networks here, and mostly to a thousandth.
 WRONG, TOLERANCE = 1.01, 1 / 3
 
-# A way to run that takes this many times as long as another while warming up is not raced.
+# A form that takes this many times as long as another while warming up is not raced.
 HOPELESS = 4.0
 
 
@@ -55,7 +55,7 @@ def installed(names: Iterable[str]) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Way:
-    """One way for a competitor to run: its process, on so many threads, and its rounds."""
+    """One form for a competitor to run in: its process, on so many threads, and its rounds."""
 
     name: str
     worker: Process

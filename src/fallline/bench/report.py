@@ -1,4 +1,4 @@
-"""Shows results: the tables, what falls short and how near the limit that is, the page, and the README's block.
+"""Shows results: the tables, missed floors and how near to the limits they are, the page, and the README's block.
 
 Knows the shape of the results and nothing of how they came about.
 """
@@ -81,7 +81,7 @@ def _ratio(outcome: Outcome, name: str | None, verdict: Verdict | None) -> str:
 
 
 def rates_table(rates: Rates) -> str:
-    """The whole step of the largest case beside products alone."""
+    """The whole step of the largest case against products alone."""
     shown = [replace(rates.step, what=f"whole step of {rates.step.what}")]
     shown += sorted(rates.products, key=lambda rate: -rate.flops)
     rows = [
@@ -146,7 +146,7 @@ def argument(outcome: Outcome, verdict: Verdict, results: Results) -> str:
 
 
 def quickest(outcome: Outcome, verdict: Verdict) -> str:
-    """A missed floor by the quickest turn of each, in which the least else went on; and what cores our threads had."""
+    """A missed floor by the quickest turn of each, in which the least else went on; and the cores our threads had."""
     ours, theirs = outcome.timings[OURS], outcome.timings[verdict.peer]
     ratio = min(theirs.seconds) / theirs.steps / (min(ours.seconds) / ours.steps)
     few = 1.01 < ours.busy < 0.95 * ours.threads
@@ -155,7 +155,7 @@ def quickest(outcome: Outcome, verdict: Verdict) -> str:
 
 
 def shortfalls(results: Results) -> list[str]:
-    """Every floor that was missed, with what the limits would have allowed."""
+    """Every missed floor, with the least time the limits allow."""
     told = []
     for outcome in results.outcomes:
         known = results.rates is not None and results.rates.threads == outcome.threads
@@ -167,7 +167,7 @@ def shortfalls(results: Results) -> list[str]:
 
 
 def reading(results: Results) -> str:
-    """What the tables say, in words."""
+    """The tables' results in words."""
     parts = []
     for threads in results.threads:
         outcomes = [outcome for outcome in results.on(threads) if OURS in outcome.timings]

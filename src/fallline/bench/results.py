@@ -1,4 +1,4 @@
-"""What a run of the benchmark found: times, ratios against floors, findings; and the same as JSON and back.
+"""The results of the benchmark: times, ratios against floors, findings; and the same as JSON and back.
 
 Data only: knows neither how it came about nor how it is shown.
 """
@@ -42,7 +42,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A floor and what was measured: `peer` is who it came to, where the floor is about the best of several."""
+    """A floor and the measured value: `peer` is the quickest, where the floor is about the best of several."""
 
     about: str
     peer: str
@@ -104,7 +104,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a measurement without a case came to, ready to show.
+    """The result of a measurement without a case, ready to show.
 
     about: how it was measured. picture: drawn for a terminal, or empty. short: a sentence for each floor missed.
     """
@@ -151,7 +151,7 @@ class Rates:
 class Results:
     """A whole run.
 
-    command: how it was asked for. machine: when and where. libraries: what was measured. seconds: how long it took.
+    command: as it was typed. machine: when and where. libraries: the measured ones. seconds: how long it took.
     """
 
     command: str
@@ -178,7 +178,9 @@ class Results:
 
     @staticmethod
     def from_json(text: str) -> Results:
-        """What `to_json` wrote. Errors: ValueError where it is something else, or about cases that are no more."""
+        """Results from the text that `to_json` wrote. Errors: ValueError where it is something else, or about cases
+        that are no more.
+        """
         try:
             values: dict[str, Any] = json.loads(text)
             outcomes = [_outcome(kept) for kept in values.pop("outcomes")]

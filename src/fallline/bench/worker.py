@@ -1,6 +1,6 @@
 """One competitor in a process of its own: answers commands, a line of JSON each, until its input ends.
 
-A process each keeps the libraries' thread pools and BLASes apart. What competitors print goes to standard error.
+A process each keeps the libraries' thread pools and BLASes apart. The competitors' output goes to standard error.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Answer = dict[str, Any]
 
 # A turn of this many steps comes first: enough to tell a step's time, if they are not too long.
 FIRST_STEPS, SLOWEST = 256, 2e10  # steps; floating-point operations a second
-# No turn has fewer, however long they are: memory that is touched for the first time and what is done once for every
-# training would be taken for the steps' time.
+# No turn has fewer, however long they are: memory that is touched for the first time and work that is done once for
+# every training would be taken for the steps' time.
 LEAST_STEPS = 16
 # Short turns hold a first call's dust, which must not be taken for the steps' time.
 GROWTH = 64

@@ -1,4 +1,4 @@
-"""A data set ready for training: numbers, targets, and what their columns are called; and how it is cut in two.
+"""A data set ready for training: numbers, targets, and the names of their columns; and how it is cut in two.
 
 Knows nothing of files or of networks.
 """
@@ -28,7 +28,7 @@ class Dataset:
 
     x: (N, D) float64. y: (N,), class codes 0..K-1 (int64) or quantities (float64).
     features: D column names. classes: K class names in the order of their codes, empty for regression.
-    task: "classification" or "regression". name: what it is called on screen and in file names.
+    task: "classification" or "regression". name: on screen and in file names.
     same_unit: all columns measure one thing (pixels), so one mean and one scale serve them all.
     """
 

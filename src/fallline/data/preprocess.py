@@ -1,4 +1,4 @@
-"""What a data set's columns and target become for a network: the encoder and the decoder of its training rows."""
+"""The encoder and the decoder of a data set, from its training rows: columns and target as a network sees them."""
 
 import numpy as np
 

@@ -25,7 +25,8 @@ SAMPLE = 50
 # a field instead of 0.3 us with blocks a hundred times as large.
 BLOCK = 2_000
 
-# Characters of a line and, where there is no telling how long it is, bytes of a file: what has no end ends here.
+# Characters of a line and, where there is no telling how long it is, bytes of a file: files without an end are cut
+# here.
 LONGEST_LINE, MOST_PIPED = 2**26, 2**28
 # Seconds to wait until somebody writes into a pipe.
 PIPE_SECONDS = 60.0
@@ -63,7 +64,7 @@ def open_records(path: str | Path) -> Iterator[Records]:
 
     UTF-8 with or without a byte order mark; LF, CRLF or CR; comma, semicolon, tab or bar, whichever fits; quotes as in
     RFC 4180; blank lines are skipped; a delimiter at the end of the lines is no column.
-    Errors: MissingFileError; DataError for what cannot be read, with its line.
+    Errors: MissingFileError; DataError for text that cannot be read, with its line.
     """
     path = Path(path)
     with open_text(path) as file:
@@ -123,7 +124,7 @@ def lines_of(path: Path, file: IO[str]) -> Iterator[str]:
 
 
 def neighbours(path: Path) -> list[str]:
-    """Names of the files beside a path, for a suggestion."""
+    """Names of the files in a path's folder, for a suggestion."""
     try:
         return [item.name for item in islice(path.parent.iterdir(), 1000) if item.is_file()]
     except OSError:
@@ -142,7 +143,7 @@ def told_by_line(path: Path) -> Iterator[None]:
 
 
 def undecodable(path: Path) -> str:
-    if not path.is_file():  # what came through a pipe is gone
+    if not path.is_file():  # text from a pipe is gone
         return " is not UTF-8 text"
     with path.open("rb") as file:
         for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), b""), 1):

@@ -1,4 +1,4 @@
-"""A CSV file as numbers and labels: which columns are wanted, what each field means, and errors by line and column.
+"""A CSV file as numbers and labels: the wanted columns, the meaning of each field, and errors by line and column.
 
 Numeric columns and class labels only. Knows nothing of training.
 """
@@ -43,7 +43,7 @@ class Table:
 
 
 def read_table(path: str | Path, *, target: str | None = None, features: Sequence[str] | None = None) -> Table:
-    """The wanted columns of a CSV file (see `records.open_records` for what is understood as one).
+    """The wanted columns of a CSV file (see `records.open_records` for the accepted forms).
 
     target: the column read as text into `labels`. features: the columns read as numbers, in this order, wherever they
     stand in the file; by default all but the target.

@@ -1,4 +1,4 @@
-"""What a file's target means: classes or a quantity, by one written rule, and the data set that follows from it.
+"""The meaning of a file's target: classes or a quantity, by one written rule, and the data set that follows from it.
 
 text                                                            classification
 at most 20 distinct whole numbers, one of them seen again       classification

@@ -1,9 +1,9 @@
-"""NumPy's functions that cannot be traced, and what is there for them. Knows no op; the tests know that all are named.
+"""NumPy's functions that cannot be traced, and replacements for them. Knows no op; the tests know that all are named.
 
 A function that is in neither table is plainly not there.
 """
 
-# What to write instead. The NumPy functions named here can be traced.
+# Replacements. The NumPy functions named here can be traced.
 INSTEAD = {
     "numpy": {
         "sinc": "np.where(x == 0, 1.0, np.sin(np.pi * s) / (np.pi * s)) with s = np.where(x == 0, 1.0, x)",
@@ -127,7 +127,7 @@ NOTHING_OF = {
 
 
 def instead_of(module: str, name: str) -> str | None:
-    """What is there for a function of NumPy's; None where nothing is."""
+    """The replacement for a function of NumPy's; None where there is none."""
     table = INSTEAD.get(module, {})
     part = next((text for begin, text in NOTHING_OF.items() if module.startswith(begin)), None)
     return table.get(name) or part

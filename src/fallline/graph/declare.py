@@ -34,7 +34,7 @@ POSITIVE = Domain(0.2, 4.0)
 
 
 def in_range(axis: int, ndim: int, what: str = "axis") -> int:
-    """The axis counted from 0, or an error that says what was asked."""
+    """The axis counted from 0, or an error that shows the given one."""
     try:
         axis = operator.index(axis)
     except TypeError:
@@ -67,7 +67,7 @@ def fold_axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
 
 
 def common_dtype(args: Sequence[Any], floating: bool = False) -> DType:
-    """NumPy's result type: plain Python numbers adapt to the arrays beside them."""
+    """NumPy's result type: plain Python numbers adapt to the arrays they meet."""
     given = [a if type(a) in _PLAIN else a.dtype if type(a) is Node else _dtype_of(a) for a in args]
     known = [a for a in given if type(a) not in _PLAIN]
     # Most often all arrays are of one dtype; NumPy takes longer to find that out.
@@ -122,7 +122,7 @@ _KEEPING: set[Lift] = set()
 
 
 def keeps_floats(lift: Lift) -> Lift:
-    """Declare that this way of making arguments nodes does nothing to floats of one dtype and numbers beside them."""
+    """Declare that this lifting of arguments changes nothing for floats of one dtype and plain numbers."""
     _KEEPING.add(lift)
     return lift
 

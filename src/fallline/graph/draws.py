@@ -1,6 +1,6 @@
 """A function whose trace is kept has to be the same at every call: numbers that it draws itself are refused.
 
-What is drawn while a function is traced becomes a constant of its program, the same at every later call. The states of
+A number drawn while a function is traced becomes a constant of its program, the same at every later call. The states of
 all generators the function could draw from are compared before and after; where one has moved, or where the code
 goes to sources that have no state to look at, the function is traced again, and the two graphs have to be equal.
 """
@@ -51,7 +51,7 @@ class Watch:
         return [fingerprint(state()) for _, state in self.named]
 
     def check(self, graph: Graph, again: Callable[[], Graph]) -> None:
-        """Raise if the graph holds what the function drew. again: traces it once more."""
+        """Raise if the graph holds numbers that the function drew. again: traces it once more."""
         after = self.now()
         moved = [name for (name, _), then, now in zip(self.named, self.states, after) if then != now]
         if not moved and not self.is_open:

@@ -1,7 +1,7 @@
 """Errors that come out of the caller's own code become errors of ours: which object it was, which line, which shapes.
 
 Layers, losses, optimizers, schedules and initialisers may be anybody's, and are called while a graph is traced, probed
-or run by NumPy. What they raise says nothing of that; `Inside` adds it.
+or run by NumPy. Their errors say nothing of that; `Inside` adds it.
 """
 
 import re
@@ -33,9 +33,9 @@ _OURS: Mapping[type[Exception], type[FalllineError]] = {
 
 
 class Inside:
-    """While code of the caller's runs: its errors name the object, the caller's line and what it was given.
+    """While code of the caller's runs: its errors name the object, the caller's line and the arguments.
 
-    what: the object in words, such as `layer 1: Scale(3)`. given: what it got, by name: arrays, nodes, trees of them.
+    what: the object in words, such as `layer 1: Scale(3)`. given: its arguments, by name: arrays, nodes, trees of them.
     rows: which of those is a batch, whose number of rows is shown as N. ours_pass: errors of ours say all there is.
     only: the one class of errors that is meant. of: the caller's function, for where it is written.
     """

@@ -1,4 +1,4 @@
-"""Node and Graph: what a computation is. A node is one op applied to nodes; it answers to NumPy (protocol.py).
+"""Node and Graph: the form of a computation. A node is one op applied to nodes; it answers to NumPy (protocol.py).
 
 Knows the Op record, but no single op beyond the two sources, inputs and constants.
 """
@@ -97,7 +97,7 @@ def numbers_of(value: Any) -> Array:
     if isinstance(value, int | float | np.generic):
         return np.asarray(value)
     try:
-        return as_array(value, "a value beside traced ones", f"\n  at {here()}")
+        return as_array(value, "a value among traced ones", f"\n  at {here()}")
     except ArgumentTypeError as error:
         raise TraceError(str(error)) from None
 
@@ -136,7 +136,7 @@ def make(op: Op, inputs: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 
 
 def of_floats(op: Op, args: tuple[Any, ...]) -> Node | None:
-    """A node for floats of one dtype and shape with numbers beside them, as it most often is; None for all others."""
+    """A node for floats of one dtype and shape with plain numbers, the most frequent case; None for all others."""
     dtype: Any = None
     shape: Shape = ()
     for arg in args:
@@ -168,7 +168,7 @@ _FLOAT32, _FLOAT64, _BOOL = np.dtype(np.float32), np.dtype(np.float64), np.dtype
 
 
 def apply(op: Op, /, *args: Any, **attrs: Any) -> Any:
-    """What calling an op does: a node where an argument is one, else the value."""
+    """The call of an op: a node where an argument is one, else the value."""
     try:
         for arg in args:
             if type(arg) is Node:
@@ -199,7 +199,7 @@ Op.__call__ = apply
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A computation: what goes in, what comes out, and the nodes between."""
+    """A computation: inputs, outputs, and the nodes between."""
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]

@@ -1,6 +1,6 @@
 """The Op record, the table of all ops, and the kinds. Knows no single op and nothing of NumPy's dispatch.
 
-An op is one statement: its meaning (what the reference runs), shape rule, gradient rule, batching, kernel facts and
+An op is one statement: its meaning (run by the reference), shape rule, gradient rule, batching, kernel facts and
 test domain stand together. Passes and lowering ask for an op's kind and facts, never for its name.
 """
 
@@ -25,7 +25,7 @@ Lead = Callable[[Any, int], Any]
 
 
 class Kind(enum.Enum):
-    """What a pass or the lowering needs to know about an op."""
+    """The fact that passes and the lowering need about an op."""
 
     SOURCE = "source"  # inputs and constants
     ELEMENTWISE = "elementwise"  # equal shapes after broadcasting, equal input dtypes, one result per element
@@ -87,12 +87,12 @@ class Op:
     domain: Any = None  # how tests draw arguments for it
     scalar: Callable[..., Any] | None = None  # an element's result as plain arithmetic, where faster than the meaning
     lift: Callable[..., tuple[Any, ...]] | None = None  # how arguments become nodes (dtype promotion)
-    facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: what simplify may use
+    facts: dict[str, Any] = field(default_factory=dict)  # e.g. identity=1, commutes=True: for simplify
     floats: str = ""  # of floats of one dtype, taken as they are: "same" or "bool", what comes out; "": ask the rules
-    batch: Mapping[str, Lead] | None = None  # what becomes of its attributes for many rows; None: what its kind says
+    batch: Mapping[str, Lead] | None = None  # its attributes for many rows; None: by its kind
 
     arrays: tuple[int, float] = field(init=False)  # how many it takes at least and at most
-    leads: Mapping[str, Lead] = field(init=False)  # what becomes of each attribute for many rows
+    leads: Mapping[str, Lead] = field(init=False)  # each attribute for many rows
 
     __call__: ClassVar[Callable[..., Any]]  # set by node.py, which stands on this file
 
@@ -108,7 +108,7 @@ class Op:
 
 
 def leads_of(op: Op, attributes: Sequence[str]) -> Mapping[str, Lead]:
-    """What becomes of each of an op's attributes when its arrays get an axis of rows, by its kind and its own word.
+    """The change of each of an op's attributes when its arrays get an axis of rows, by its kind and its own word.
 
     Errors: GraphError, with the op's name, where neither says it.
     """
@@ -125,7 +125,7 @@ def leads_of(op: Op, attributes: Sequence[str]) -> Mapping[str, Lead]:
 
 
 TABLE: dict[str, Op] = {}
-# NumPy's callable (ufunc, or public function) -> what stands for it on nodes: an op or a composite of ops.
+# NumPy's callable (ufunc, or public function) -> its counterpart on nodes: an op or a composite of ops.
 NUMPY: dict[Callable[..., Any], Callable[..., Any]] = {}
 # The same for functions met by name only, because their library must not be imported (scipy.special's ufuncs).
 NAMED: dict[str, Callable[..., Any]] = {}

@@ -1,4 +1,4 @@
-"""How a node answers to NumPy: operators, ufuncs, array functions, methods, and what it refuses and why.
+"""How a node answers to NumPy: operators, ufuncs, array functions, methods, and refusals with their reasons.
 
 Knows the tables of op.py, in which every op says which NumPy callables it stands for; knows no op by itself.
 """
@@ -54,7 +54,7 @@ signature_of = functools.lru_cache(maxsize=None)(inspect.signature)
 
 
 def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call what stands for a NumPy function; arguments that it cannot take become an error of ours."""
+    """Call the counterpart of a NumPy function; arguments that it cannot take become an error of ours."""
     try:
         return stand_in(*args, **kwargs)
     except (FalllineError, Warning, FloatingPointError):
@@ -68,7 +68,7 @@ def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwa
 def misused(
     stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
 ) -> FalllineError:
-    """The error for a call of what stands for a function with arguments it cannot take."""
+    """The error for a call of a function's counterpart with arguments it cannot take."""
     if not hasattr(stand_in, "infer"):  # a composite: its signature says which of NumPy's arguments it takes
         signature = signature_of(stand_in)
         try:
@@ -147,7 +147,7 @@ def answer_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[
     return result if dtype is None else result.astype(dtype)
 
 
-# Functions that change what they are given.
+# Functions that change their arguments.
 _WRITERS = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
 
 
@@ -178,7 +178,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-# Methods that take what the NumPy function of the same name takes.
+# Methods with the arguments of the NumPy function of the same name.
 _METHODS = (
     *(
         "all",
@@ -221,7 +221,7 @@ _COMPARISONS = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.g
 
 
 class NumpyProtocol(NDArrayOperatorsMixin):
-    """NumPy's array interface over `shape` and `dtype`; what needs numbers raises TraceError."""
+    """NumPy's array interface over `shape` and `dtype`; a request for numbers raises TraceError."""
 
     __slots__ = ()
     __pandas_priority__ = 10_000  # a frame or series leaves its operators to us
@@ -369,9 +369,9 @@ class NumpyProtocol(NDArrayOperatorsMixin):
             raise AttributeError(f"a traced value has no attribute {name!r}")
         if not hasattr(np.ndarray, name):
             function = getattr(np, name, None)
-            way = OF_ARRAYS.get(name) or (f"np.{name}(a)" if callable(function) and function in NUMPY else None)
-            way = way or "a function of NumPy or of fallline.ops"
-            raise NotTracedError(f"an array has no attribute {name!r}\n  at {here()}\n  try: {way}")
+            instead = OF_ARRAYS.get(name) or (f"np.{name}(a)" if callable(function) and function in NUMPY else None)
+            instead = instead or "a function of NumPy or of fallline.ops"
+            raise NotTracedError(f"an array has no attribute {name!r}\n  at {here()}\n  try: {instead}")
         if name == "view" and "numpy.ma" in str(sys._getframe(1).f_globals.get("__name__")):
             refuse(*_MASKED)
         raise NotTracedError(

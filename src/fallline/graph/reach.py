@@ -1,4 +1,5 @@
-"""What a function could read beside its arguments: generators of random numbers, numbers in variables, other libraries.
+"""State that a function could read apart from its arguments: generators of random numbers, numbers in variables, other
+libraries.
 
 Found by walking over closures, globals its code names, defaults, bound objects and their classes; never by running it.
 """
@@ -34,7 +35,7 @@ _PLAIN = (np.ndarray, str, bytes, int, float, complex, np.generic, np.dtype, typ
 
 @dataclass(slots=True)
 class Variable:
-    """A number, a text or an array that a function reads: where it lies, and what was there when it was found."""
+    """A number, a text or an array that a function reads: where it lies, and its value when it was found."""
 
     name: str
     read: Callable[[], Any]
@@ -68,7 +69,7 @@ def _copied(value: Any) -> Any:
 
 
 def reach(*roots: Any) -> Reach:
-    """What these functions and objects can come to."""
+    """The objects that these functions and objects can reach."""
     found, seen, left = Reach(), set[int](), list(roots)
     kept = []  # alive, so that no other object takes an identity that was seen
     while left and len(seen) < _MOST:
@@ -83,7 +84,7 @@ def reach(*roots: Any) -> Reach:
 
 
 def _inside(it: Any, found: Reach) -> list[Any]:
-    """What an object holds; what is of interest in it goes to `found`."""
+    """The contents of an object; state of interest goes to `found`."""
     if isinstance(it, np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random):
         found.generators.append(it)
         found.is_open |= isinstance(it, random.SystemRandom)

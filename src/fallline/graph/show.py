@@ -59,7 +59,7 @@ def call_text(node: Any, named: dict[Any, str]) -> str:
 
 
 def text(graph: Any) -> str:
-    """One line a node: its name, what it computes, dtype and shape, and the user's line that made it."""
+    """One line a node: its name, its op, dtype and shape, and the user's line that made it."""
     named = names(graph)
     rows = [
         (f"{name} = {call_text(node, named)}", form(node), f"# {node.where}")

@@ -1,4 +1,4 @@
-"""From a plain NumPy function to a graph: call it once on nodes and keep what comes out.
+"""From a plain NumPy function to a graph: call it once on nodes and keep the result.
 
 Traces may be nested (a gradient inside a function that is itself traced); the ones in progress are kept here, so that
 a value of an outer one is told from a value that outlived its trace.
@@ -32,7 +32,7 @@ def input_like(array: Any, name: str = "") -> Node:
 
 
 def as_output(value: Any, function: Callable[..., Any] | None = None) -> Node:
-    """What a traced function returned, as a node."""
+    """The result of a traced function, as a node."""
     if value is None or isinstance(value, str | bytes):
         raise TraceError(
             f"a traced function has to return numbers, got {'None' if value is None else repr(value):.60}\n"

@@ -28,7 +28,7 @@ def faults(graph: Graph) -> list[str]:
 
 
 def faults_of(node: Node, inputs: set[Node]) -> list[str]:
-    """What is wrong with one node."""
+    """The problems of one node."""
     if TABLE.get(node.op.name) is not node.op:
         return [f"{node!r}: its op is not in the table"]
     if node.op is INPUT:
@@ -56,7 +56,7 @@ def verify(graph: Graph) -> Graph:
 
 
 def verify_between_passes(on: bool = True) -> None:
-    """Whether what every pass makes is verified from now on; tests ask for it."""
+    """Whether the result of every pass is verified from now on; for tests."""
     global _between_passes
     _between_passes = on
 

@@ -1,4 +1,4 @@
-"""The shape of a function around a point: the Hessian's extreme eigenvalues, and what kind of point it is.
+"""The shape of a function around a point: the Hessian's extreme eigenvalues, and the kind of point.
 
 Small problems get the whole Hessian; large ones Lanczos' method, which needs only products of the Hessian with
 vectors. Knows functions of arrays, no network and no training.
@@ -73,7 +73,7 @@ def lanczos(
         error = float(betas[j] * np.abs(vectors[-1, [0, -1]]).max())
         last = j + 1 == most
         if betas[j] <= 1e-12 * scale or scale == 0:
-            # The space is closed: no way leads out of it, so another start is needed to see the rest.
+            # The space is closed: no direction leads out of it, so another start is needed to see the rest.
             error, betas[j] = 0.0, 0.0
             w = rng.standard_normal(size)
             for _ in range(2):
@@ -151,7 +151,7 @@ KINDS = {
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What kind of point a point is.
+    """The kind of a point: minimum, maximum, saddle or none of them.
 
     kind: "minimum", "maximum", "saddle", "flat" (an eigenvalue is zero to rounding) or "not stationary".
     eigenvalues: of the Hessian, ascending: all of them if `complete`, else the lowest and the highest.

@@ -1,4 +1,4 @@
-"""What an explanation is, and how it reads: as text for a terminal, and as plain data. Computes nothing."""
+"""The parts of an explanation, and how it reads: as text for a terminal, and as plain data. Computes nothing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +19,9 @@ CLOSE = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class LayerView:
-    """One layer's part. name: of its output, as the chain writes it (`out0`); label: what the layer is.
+    """One layer's part. name: of its output, as the chain writes it (`out0`); label: the layer in words.
 
-    output: what it returned, (N, ...); delta: d loss / d output, of the same shape.
+    output: of the layer, (N, ...); delta: d loss / d output, of the same shape.
     """
 
     place: int
@@ -174,7 +174,7 @@ def vector(values: Array, room: int) -> str:
 
 
 def outcome(e: Explanation) -> list[str]:
-    """The loss, and what the outputs mean where the loss has a link."""
+    """The loss, and the meaning of the outputs where the loss has a link."""
     model, last = e.model, e.layers[-1].output if e.layers else e.x
     lines = [
         f"loss  {in_words(model.loss)} = {number(e.loss, 7)}"
@@ -284,7 +284,7 @@ def to_dict(e: Explanation) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Arrays as nested lists, numbers as Python's; what JSON has no number for becomes None."""
+    """Arrays as nested lists, numbers as Python's; numbers that JSON does not have become None."""
     if isinstance(value, list):
         return [plain(part) for part in value]
     if isinstance(value, np.ndarray | np.generic):

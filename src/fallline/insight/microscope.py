@@ -2,7 +2,7 @@
 
 The numbers come from one run of the library's own graph: the network is traced with a name of its own for what each
 layer returns, and backpropagation is asked for the derivative at each of these places. No layer is computed twice in
-another way. How it reads as text is told in explanation.py.
+another path. explanation.py writes it as text.
 """
 
 import operator
@@ -77,7 +77,7 @@ def explain(
 
 
 def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
-    """What was given, as a model in float64 with the loss to explain."""
+    """The given model in float64, with the loss to explain."""
     model = getattr(given, "model", given)
     if not isinstance(model, Model):
         if not isinstance(model, Layer) or isinstance(model, type):
@@ -313,7 +313,7 @@ def link(
 
 
 def strongest(slopes: Array, delta: Array) -> Index | None:
-    """Where the largest term of a sum is; None if there is no way on."""
+    """Where the largest term of a sum is; None if no path leads on."""
     if not slopes.any():
         return None
     products = np.abs(slopes * delta)

@@ -1,7 +1,7 @@
 """Pictures and tables for a terminal: plain functions that return a str. They know numbers and widths, nothing else.
 
-Every picture is deterministic, holds no colour, keeps to its width, and takes any numbers: what is not finite is left
-out and counted below the picture. `ascii_only` draws with ASCII alone, for terminals that cannot do better.
+Every picture is deterministic, holds no colour, keeps to its width, and takes any numbers: those that are not finite
+are left out and counted below the picture. `ascii_only` draws with ASCII alone, for terminals that cannot do better.
 """
 
 import itertools
@@ -37,7 +37,7 @@ def needs_ascii(encoding: str | None) -> bool:
 def bars(
     values: Mapping[str, float], *, width: int = 72, title: str = "", log: bool = False, ascii_only: bool = False
 ) -> str:
-    """One horizontal bar per name, from zero (with `log`, from just under the smallest), its number beside it."""
+    """One horizontal bar per name, from zero (with `log`, from just under the smallest), followed by its number."""
     numbers = {str(name): float(value) for name, value in values.items()}
     shown = {name: number(value) for name, value in numbers.items()}
     name_width = min(max((cells(fit(name, width)) for name in numbers), default=0), max(width // 3, 4))
@@ -233,7 +233,7 @@ def line_chart(
 
     series: an array of y, a tuple (x, y), or a mapping from names to either; several are told apart by letters.
     width, height: of the whole picture in columns, and of the drawn field in rows.
-    log_x, log_y: count in powers of ten; what is not above 0 is left out. points: mark every point.
+    log_x, log_y: count in powers of ten; values not above 0 are left out. points: mark every point.
     """
     width, height = max(width, _NARROWEST), max(height, _LOWEST)
     named = by_name(series)
@@ -304,7 +304,7 @@ def contour(
     y_label: str = "",
     ascii_only: bool = False,
 ) -> str:
-    """Lines of equal height of a function of two numbers, with a way over it.
+    """Lines of equal height of a function of two numbers, with a path over it.
 
     values: array (rows, columns), values[i, j] at the i-th y from below and the j-th x from the left.
     path: points (x, y); the first ones are marked 0 to 9, all are joined. marks: character -> point (x, y), or points.
@@ -346,7 +346,7 @@ def _dot(canvas: Canvas, point: Array, x_axis: Axis, y_axis: Axis) -> tuple[int,
 
 
 def _draw_path(canvas: Canvas, steps: Array, x_axis: Axis, y_axis: Axis) -> None:
-    """Cells along the way, and digits at its first points; an earlier digit is not overwritten by a later one."""
+    """Cells along the path, and digits at its first points; an earlier digit is not overwritten by a later one."""
     places = [_dot(canvas, point, x_axis, y_axis) for point in steps]
     for (x0, y0), (x1, y1) in itertools.pairwise(places):
         n = max(abs(x1 - x0), abs(y1 - y0)) + 1

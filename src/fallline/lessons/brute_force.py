@@ -20,7 +20,7 @@ from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Dense, Model, Sequential, Tanh, mlp
 from fallline.training import fit
 
-# Grid points computed by one call of the program: large enough that the call costs nothing beside them.
+# Grid points computed by one call of the program: large enough that the cost of the call does not show.
 BLOCK = 4096
 YEAR, UNIVERSE = 365.25 * 86400, 13.8e9  # seconds; years
 
@@ -29,7 +29,7 @@ YEAR, UNIVERSE = 365.25 * 86400, 13.8e9  # seconds; years
 class Search:
     """One network searched. points: of the grid, values ** parameters. loss: the best found.
 
-    descent_loss, descent_seconds: what gradient descent reached from a random start, and when.
+    descent_loss, descent_seconds: the loss gradient descent reached from a random start, and when.
     """
 
     network: str
@@ -43,7 +43,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Digits:
-    """The network for hand-written digits: what one value of its loss costs, and what training it took.
+    """The network for hand-written digits: the cost of one value of its loss, and of its training.
 
     log10_points: of the same grid; log10_years: to compute them all. accuracy: on the rows trained with.
     """
@@ -71,7 +71,7 @@ class BruteForce:
 
 
 def networks(most: int) -> list[tuple[str, int, Sequential]]:
-    """(what it is, inputs, network) with 2, 3, 4 ... parameters."""
+    """(description, inputs, network) with 2, 3, 4 ... parameters."""
     line, bend = Sequential(Dense(1)), Sequential(Dense(1), Tanh(), Dense(1))
     found = [("1-1", 1, line), ("2-1", 2, line)]
     found += [(f"{d}-1-1", d, bend) for d in range(1, most)]
@@ -108,7 +108,7 @@ def search(losses: Callable[[Array], Array], parameters: int, grid: Array) -> tu
 
 
 def digits_network(values: int) -> Digits:
-    """Train the digits network for real, and measure what one value of its loss costs."""
+    """Train the digits network for real, and measure the cost of one value of its loss."""
     data = load("digits")
     x = (data.x / 16).astype(np.float32)
     begin = time.perf_counter()
@@ -187,7 +187,7 @@ def brute_force(values: int = 11, most: int = 6, steps: int = 1500) -> BruteForc
         begin = time.perf_counter()
         best, _ = search(losses, size, grid)
         middle = time.perf_counter()
-        way = walk(gradient, model.theta, 0.3, steps, columns, y)
+        path = walk(gradient, model.theta, 0.3, steps, columns, y)
         end = time.perf_counter()
-        searches.append(Search(name, size, values**size, middle - begin, best, float(way.values[-1]), end - middle))
+        searches.append(Search(name, size, values**size, middle - begin, best, float(path.values[-1]), end - middle))
     return BruteForce(values, steps, tuple(searches), digits_network(values))

@@ -1,4 +1,4 @@
-"""Lesson `chain-rule`: a 2-2-1 network, forward and backward by hand, each number beside the library's own."""
+"""Lesson `chain-rule`: a 2-2-1 network, forward and backward by hand, each number next to the library's own."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PARAMS = {
 
 @dataclass(frozen=True, eq=False)
 class ChainRule:
-    """forward, backward: every number on the way, by its name, computed by hand. loss: from the library.
+    """forward, backward: every intermediate number, by its name, computed by hand. loss: from the library.
 
     by_hand, by_library, by_difference: d loss / d parameter in the form of the parameters; the last from two more
     forward passes for every parameter.
@@ -75,7 +75,7 @@ def backward_by_hand(p: Tree, y: float, f: dict[str, float]) -> dict[str, float]
 
 
 def gradient_by_hand(x: tuple[float, float], f: dict[str, float], d: dict[str, float]) -> Tree:
-    """Every weight's derivative: what came in times the delta of what it went into."""
+    """Every weight's derivative: its input times the delta of the sum it adds to."""
     deltas = np.array([d["d_z1"], d["d_z2"]])
     return {
         "w1": np.array([x[0] * deltas, x[1] * deltas]),

@@ -72,7 +72,7 @@ def newton_cost(hidden: int, x: Array, y: Array) -> NewtonCost:
     """Measure a Newton step and a descent step of one network."""
     model = Model.init(mlp((hidden,), 10, "tanh"), x.shape[1], loss="cross_entropy", dtype="float64")
     flat = Flat.of(model.objective, model.theta, (x, y))
-    flat.product()(model.theta)  # what has to be compiled is not charged
+    flat.product()(model.theta)  # compiling is not charged
     begin = time.perf_counter()
     hessian = dense_hessian(flat)
     middle = time.perf_counter()
@@ -112,7 +112,7 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
             gradient's length there is {number(result.gradient_norm)}.""", width),
         words("""So why is a network not solved like this? Its parameters stand inside tanh or relu, multiplied
             by one another, so the equations "every derivative = 0", one for each parameter, have no solution
-            formula, and they have many solutions, most of them no lowest point. What can be done is Newton's
+            formula, and they have many solutions, most of them no lowest point. Possible is Newton's
             method: replace the loss by its bowl around theta, jump to the bowl's bottom, again and again. That
             needs every second derivative, the Hessian, P * P numbers, and the solution of P linear equations
             for every single step:""", width),
@@ -146,11 +146,11 @@ def closed_form(hidden: tuple[int, ...] = (1, 2, 4, 8, 12), rows: int = 260, ste
     gradient(start, x, y)
     begin = time.perf_counter()
     # Source: Polyak 1964: the rate that shrinks the slowest and the steepest direction alike.
-    way = walk(gradient, start, 2 / (ends.lowest + ends.highest), steps, x, y)
+    path = walk(gradient, start, 2 / (ends.lowest + ends.highest), steps, x, y)
     descent_seconds = time.perf_counter() - begin
     norm = float(np.linalg.norm(transforms.grad(mean_squared_error)(solved, x, y)))
     digits = load("digits")
     pixels, labels = digits.x[:rows] / 16, digits.y[:rows].astype(np.int64)
     costs = tuple(newton_cost(h, pixels, labels) for h in hidden)
-    return ClosedForm((*data.features, "constant"), solved, way.points[-1], norm, steps, equations_seconds,
+    return ClosedForm((*data.features, "constant"), solved, path.points[-1], norm, steps, equations_seconds,
                       descent_seconds, costs, len(pixels))  # fmt: skip

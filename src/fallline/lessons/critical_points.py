@@ -32,8 +32,8 @@ class Stationary:
 class Escape:
     """Descent on a small network: into a saddle, off it along the eigenvector, and on.
 
-    before: the way to the saddle; at: the verdict there; step: length of the step off along +-the eigenvector, which
-    changed the loss from `at.value` to `off`; after: the way on; end: the verdict there.
+    before: the path to the saddle; at: the verdict there; step: length of the step off along +-the eigenvector, which
+    changed the loss from `at.value` to `off`; after: the path on; end: the verdict there.
     """
 
     before: Walk
@@ -61,7 +61,8 @@ def himmelblau(p: Any) -> Any:
 def newton(
     gradient: Callable[[Array], Array], hessian: Callable[[Array], Array], start: Array, steps: int = 50
 ) -> Array | None:
-    """Where the gradient is zero, near a start: theta <- theta - H^-1 g, which does not mind which way is down.
+    """Where the gradient is zero, near a start: theta <- theta - H^-1 g, which takes no account of which direction is
+    down.
 
     None where it does not settle.
     """
@@ -150,8 +151,8 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
             do. The eigenvalues of the matrix of second derivatives, the Hessian, say how the slope changes
             along its main directions:""", width),
         formula("""
-            all positive   minimum   every way leads up
-            all negative   maximum   every way leads down
+            all positive   minimum   every direction leads up
+            all negative   maximum   every direction leads down
             some of each   saddle    up in some directions, down in others"""),
         words(f"""Himmelblau's function has all three. From {result.starts} starts on a grid, {ended} descents
             ended in a minimum. The other points were found with Newton's method on the gradient, which does not

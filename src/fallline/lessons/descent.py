@@ -52,8 +52,8 @@ def tell(result: Descent, *, width: int, ascii_only: bool) -> str:
         title("Descent: step by step down the slope", ascii_only=ascii_only),
         words(f"""A model with two parameters: a line, y_hat = w x + b, laid through {result.x.size} points. Its
             parameters together are theta = (w, b). The loss says how far the line is from the points, and it
-            depends on theta alone. The gradient of the loss points up the steepest way, so one step goes the
-            other way:""", width),
+            depends on theta alone. The gradient of the loss points up the steepest slope, so one step goes in
+            the opposite direction:""", width),
         formula(f"""
             loss(theta) = mean of (w x + b - y)^2
             theta <- theta - learning_rate * gradient            learning_rate = {result.learning_rate}"""),

@@ -23,13 +23,13 @@ DRAWN = (0.1, 0.99, 1.01)
 
 @dataclass(frozen=True, eq=False)
 class StepSize:
-    """ways: positions of descent on |x| from 10 by step size; arrivals: steps until 0, None where it goes in circles.
+    """paths: positions of descent on |x| from 10 by step size; arrivals: steps until 0, None where it goes in circles.
 
     highest: the largest eigenvalue of the Hessian of a real loss; predicted: 2 / highest; measured: the smallest rate
     that diverges, found by halving. trials: losses per step for rates around the border, by rate / predicted.
     """
 
-    ways: dict[float, list[float]]
+    paths: dict[float, list[float]]
     arrivals: dict[float, int | None]
     highest: float
     predicted: float
@@ -43,16 +43,16 @@ def height(x: Any) -> Any:
     return np.abs(x)
 
 
-def arrival(way: list[float]) -> int | None:
+def arrival(path: list[float]) -> int | None:
     """The number of steps until position 0, or None when a position comes again: from there it repeats for ever."""
     seen: set[float] = set()
-    for step, x in enumerate(way):
+    for step, x in enumerate(path):
         if x == 0:
             return step
         if x in seen:
             return None
         seen.add(x)
-    raise ValueError("the way is too short to tell")
+    raise ValueError("the path is too short to tell")
 
 
 def mean_squared_error(theta: Any, x: Any, y: Any) -> Any:
@@ -78,13 +78,13 @@ def diverges(walk: Walk) -> bool:
 
 
 def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
-    ways = []
-    for rate, way in result.ways.items():
-        shown = "  ".join(number(x) for x in way[:11]) + (
-            "  ..." if len(way) > 11 or result.arrivals[rate] is None else ""
+    paths = []
+    for rate, path in result.paths.items():
+        shown = "  ".join(number(x) for x in path[:11]) + (
+            "  ..." if len(path) > 11 or result.arrivals[rate] is None else ""
         )
         steps = result.arrivals[rate]
-        ways.append([number(rate), "never" if steps is None else f"{steps} steps", shown])
+        paths.append([number(rate), "never" if steps is None else f"{steps} steps", shown])
     trials = [
         [share, number(share * result.predicted, 5), number(float(losses[min(100, len(losses) - 1)])),
          number(float(losses[-1])), "falls" if losses[-1] < losses[len(losses) // 2] else "grows without end"]
@@ -97,7 +97,7 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
         words("""The height is |x|, and descent starts at x = 10. The gradient of |x| is +1 on the right and -1
             on the left: it tells the way down but not how far it is. Every step has the length of the learning
             rate.""", width),
-        table(ways, ["rate", "arrives", "x after every step"], width=width, ascii_only=ascii_only),
+        table(paths, ["rate", "arrives", "x after every step"], width=width, ascii_only=ascii_only),
         words("""With 1 it walks to the bottom; with 5 it is there in two; with 11 it jumps over the valley,
             from 10 to -1, and back, for ever.""", width),
         words(f"""Now a real loss: linear regression on {result.rows} patients, ten measurements each. Around
@@ -126,8 +126,8 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
 def step_size(precision: float = 1e-3) -> StepSize:
     """Walk down |x| with three rates; then find the largest stable rate of a real loss twice."""
     # A lap over the valley repeats after two steps, so 14 steps tell arrival from never.
-    ways = {rate: descend(height, 10.0, rate, 14).points.tolist() for rate in (1.0, 5.0, 11.0)}
-    arrivals = {rate: arrival(way) for rate, way in ways.items()}
+    paths = {rate: descend(height, 10.0, rate, 14).points.tolist() for rate in (1.0, 5.0, 11.0)}
+    arrivals = {rate: arrival(path) for rate, path in paths.items()}
     set_ = load("diabetes")
     x, y = standardised(set_)
     start = np.zeros(x.shape[1])
@@ -139,5 +139,5 @@ def step_size(precision: float = 1e-3) -> StepSize:
 
     trials = {share: trial(share * predicted).values for share in SHARES}
     measured = border(trial, predicted / 4, predicted * 4, precision)
-    cut = {rate: way[: (arrivals[rate] or 14) + 1] for rate, way in ways.items()}
+    cut = {rate: path[: (arrivals[rate] or 14) + 1] for rate, path in paths.items()}
     return StepSize(cut, arrivals, highest, predicted, measured, trials, len(set_))

@@ -1,4 +1,4 @@
-"""The table of lessons: what a lesson is, and how it gets into the table. Knows no single lesson.
+"""The table of lessons: the form of a lesson, and how it gets into the table. Knows no single lesson.
 
 A lesson is a function that computes something and returns its numbers, and a second one that tells them as text.
 """
@@ -18,7 +18,7 @@ class Tell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One lesson. name: what is typed on the command line. title, summary: one line each.
+    """One lesson. name: typed on the command line. title, summary: one line each.
 
     function: runs it and returns a frozen record of numbers and arrays; keyword arguments make it smaller or larger.
     """

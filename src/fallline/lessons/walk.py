@@ -1,4 +1,4 @@
-"""Plain gradient descent on a plain function, every point kept, and a stopwatch: what several lessons use."""
+"""Plain gradient descent on a plain function, every point kept, and a stopwatch: shared by several lessons."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,12 +1,12 @@
 """All primitive ops and the composites built on them; importing this fills the tables of graph/op.py.
 
-What NumPy has is called by its NumPy name; the functions exported here are those that NumPy lacks.
+NumPy's functions keep their NumPy names; the functions exported here are those that NumPy lacks.
 """
 
 from fallline.arguments import module_attributes
 from fallline.graph.protocol import guarded, supported
 
-# Imported for what they declare.
+# Imported for their declarations.
 from fallline.ops import (  # noqa: F401
     arithmetic,
     contract,

@@ -74,7 +74,7 @@ _DEEP = 4
 
 
 def cofactor(x, factor, depth=_DEEP):
-    """What a product is made of beside one of its factors; None where that is none of them."""
+    """The other factors of a product; None where the given one is none of them."""
     if not depth or not facts_of(x).get("product"):
         return None
     for one, other in (x.inputs, x.inputs[::-1]):
@@ -254,9 +254,9 @@ def comparable(a, b):
     return cast_to(a, dtype), cast_to(b, dtype)
 
 
-def _in_reach(x, beside):
-    """A Python number beyond all numbers of the dtype beside it as an infinity."""
-    dtype = getattr(beside, "dtype", None)
+def _in_reach(x, other):
+    """A Python number beyond all numbers of the other operand's dtype as an infinity."""
+    dtype = getattr(other, "dtype", None)
     return math.copysign(math.inf, x) if type(x) is int and dtype is not None and not has(dtype, x) else x
 
 

@@ -46,7 +46,9 @@ def contract(a, b):
     domain=examples((((2, 4), (2, 3), (3, 4)), {})),
 )
 def contract_onto(start, a, b):
-    """start + a @ b, summed onto what is there: y[..., i, j] = start[..., i, j] + sum_k a[..., i, k] b[..., k, j]."""
+    """start + a @ b, added to the values of start: y[..., i, j] = start[..., i, j] + sum_k a[..., i, k] b[..., k,
+    j].
+    """
     return start + np.matmul(a, b)
 
 

@@ -1,6 +1,6 @@
 """Division with a rest, and powers of whole numbers: exact in integers, with NumPy's rules at zero and at the edges.
 
-What a processor does not define is decided before it is asked: a division by 0, and the smallest integer by -1, whose
+Cases that a processor does not define are decided beforehand: a division by 0, and the smallest integer by -1, whose
 quotient is no integer of that width. Both end a process.
 """
 
@@ -77,19 +77,19 @@ def _remainder_rule(g, y, a, b):
 
 @elementwise(grad=_remainder_rule, domain=APERIODIC, numpy=(np.remainder,), lift=numbers, scalar=floor_rest)
 def remainder(a, b):
-    """What is left of a after whole multiples of b, with the sign of b."""
+    """The remainder of a after whole multiples of b, with the sign of b."""
     return np.remainder(a, b)
 
 
 @composite(numpy=(np.divmod,))
 def divmod_(a, b):
-    """The whole number of times b goes into a, and what is left."""
+    """The whole number of times b goes into a, and the remainder."""
     return floor_divide(a, b), remainder(a, b)
 
 
 @composite(numpy=(np.reciprocal,))
 def reciprocal(x):
-    """1 / x; of an integer without its fraction, and of an integer 0 what NumPy makes of the infinity."""
+    """1 / x; of an integer without its fraction, and of an integer 0 NumPy's integer for the infinity."""
     x = as_node(x)
     if x.dtype.kind == "f":
         return 1 / x

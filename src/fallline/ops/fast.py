@@ -136,7 +136,7 @@ def _log_of_rest(m):
 
 
 def _log_at_ends(x, y):
-    """The logarithm y of x, where x is positive and finite; else what it is there."""
+    """The logarithm y of x, where x is positive and finite; elsewhere its limit or NaN."""
     y = x if x == _F(np.inf) else y
     y = _F(-np.inf) if x == _F(0) else y
     return y if x >= _F(0) else _F(np.nan)
@@ -253,7 +253,7 @@ def _rest64(m):
 
 
 def _log1p_of_share(f):
-    """log(1 + e) of e in 0..1: e itself is the small part, or (e - 1) / 2, which is exact, beside log(2)."""
+    """log(1 + e) of e in 0..1: e itself is the small part, or (e - 1) / 2, which is exact, plus log(2)."""
     rest = _log_of_rest if f is np.float32 else _rest64
     high, low = f(0.693359375), f(-2.121944400546905827679e-4)
 

@@ -52,7 +52,7 @@ def _axes_taken(part):
 
 
 def _parts(x, index):
-    """The index as a list with one entry an axis, beside None for new axes: slices, ints, integer arrays or nodes."""
+    """The index as a list with one entry an axis, and None for new axes: slices, ints, integer arrays or nodes."""
     given = [_clean(part) for part in (index if isinstance(index, tuple) else (index,))]
     free = x.ndim - sum(map(_axes_taken, given))
     if free < 0:
@@ -104,7 +104,7 @@ def getitem(x, index):
     if item is not None:
         return item
     parts = _parts(x, index)
-    # First what costs nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
+    # First the parts that cost nothing: slices and whole numbers as one slice op. Arrays keep their whole axis for now.
     bounds, axis = [], 0
     for part in parts:
         if part is None:
@@ -140,7 +140,7 @@ def _bounds(part, n, axis):
 
 def _pick(y, parts):
     """The integer arrays of an index, after its slices: gathered through one position counted over their axes."""
-    # NumPy takes whole numbers beside arrays as arrays too; they were sliced to length one above.
+    # NumPy takes whole numbers next to arrays as arrays too; they were sliced to length one above.
     slots = [slot for slot, part in enumerate(parts) if not _is_laid(part)]
     axis_of = np.cumsum([part is not None for part in parts]) - 1
     axes = [int(axis_of[slot]) for slot in slots]

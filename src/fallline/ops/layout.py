@@ -254,7 +254,7 @@ def fliplr(m):
 
 @composite(numpy=(np.roll,))
 def roll(a, shift, axis=None):
-    """The elements moved along axes; what falls off one end comes in at the other."""
+    """The elements moved along axes; those that fall off one end come in at the other."""
     if axis is None:
         return reshaped(roll(ravel(a), shift, 0), a.shape)
     shifts, axes = np.broadcast_arrays(as_shape(shift), as_shape(axis))

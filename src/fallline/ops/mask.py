@@ -48,7 +48,7 @@ ALL: Mask = frozenset()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Share:
-    """A gradient, or a part of one. stale: what is masked may be NaN or infinite in `value`, where zero is meant."""
+    """A gradient, or a part of one. stale: masked elements may be NaN or infinite in `value`, where zero is meant."""
 
     value: Node
     mask: Mask = ALL
@@ -75,7 +75,7 @@ def both(mask: Mask, more: Literal) -> Mask:
 
 
 def either(a: Mask, b: Mask) -> Mask:
-    """The mask of a sum: what one of two leaves open."""
+    """The mask of a sum: elements that at least one of two masks leaves open."""
     common = a & b
     rest_a, rest_b = a - common, b - common
     if not rest_a or not rest_b or opposites(rest_a, rest_b):
@@ -120,7 +120,7 @@ def gathered(shares: Sequence[Share], total: Callable[[Sequence[Node]], Node]) -
         if pair is not None:
             return gathered([*(share for share in shares if share not in pair), chosen(*pair)], total)
     mask = reduce(either, (share.mask for share in shares))
-    # What is zero in the sum too may stay stale.
+    # Elements that are zero in the sum too may stay stale.
     stale = any(share.stale for share in shares) and all(mask <= share.mask for share in shares)
     parts = [relieved(share, mask) if stale else cleaned(share) for share in shares]
     return Share(total([share.value for share in parts]), mask, stale and bool(mask))

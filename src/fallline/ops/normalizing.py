@@ -40,7 +40,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False):
     if b is None:
         terms = np.exp(shifted)
     else:
-        # exp of what does not count may not be infinite: 0 times it is to be 0, in the gradient too.
+        # exp of values that do not count may not be infinite: 0 times it is to be 0, in the gradient too.
         most = math.log(np.finfo(shifted.dtype).max) - 1
         terms = b * np.exp(np.where(counts, shifted, np.where(shifted < most, shifted, most)))
     result = np.log(np.sum(terms, axis=axis, keepdims=True)) + top

@@ -1,6 +1,6 @@
 """NumPy's functions that repeat, surround, pick out or mask parts of an array: tile, pad, diag, triu, select, *_like.
 
-All are composites; what only asks for shape or dtype is answered without a node.
+All are composites; functions that only need a shape or dtype make no node.
 """
 
 import numpy as np

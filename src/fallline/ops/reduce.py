@@ -30,7 +30,7 @@ def broadcast_to(x, *, shape):
 
 
 def spread(g, x, axes):
-    """A folded value put back beside every element it came from."""
+    """A folded value repeated for every element it came from."""
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     return broadcast_to(reshape(g, shape=kept), shape=x.shape)
 
@@ -50,7 +50,7 @@ _FOLDS = examples(
 )
 def sum_(x, *, axes, keepdims=False):
     """Sum over axes."""
-    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # what np.sum comes to, with less around it
+    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # as np.sum does, with less around it
 
 
 def _extreme_rule(g, y, x, *, axes, keepdims=False):
@@ -106,7 +106,7 @@ def cumsum(x, *, axis):
 
 
 def _cumprod_rule(g, y, x, *, axis):
-    """The product before an element times what follows it, r[k] = g[k] + x[k + 1] r[k + 1]: no division, so right at
+    """The product before an element times the rest after it, r[k] = g[k] + x[k + 1] r[k + 1]: no division, so right at
     zeros too. The sums r come by doubling, from the end: after `by` elements more, a of them times r, plus b."""
     n = x.shape[axis]
     if n < 2:
@@ -143,7 +143,7 @@ _WIDE = {"i": np.dtype(np.int64), "b": np.dtype(np.int64), "u": np.dtype(np.uint
 
 
 def countable(x, dtype=None):
-    """What is summed or multiplied, in the dtype that is asked for; NumPy takes booleans and small integers as int64,
+    """The elements to sum or multiply, in the requested dtype; NumPy takes booleans and small integers as int64,
     unsigned ones as uint64."""
     x = x if dtype is None else cast_to(x, np.dtype(dtype))
     wide = _WIDE.get(x.dtype.kind)

@@ -22,7 +22,7 @@ def _cast_rule(g, y, x, *, dtype):
 
 
 def _cast_merge(x, inner, outer):
-    # What is between must hold every number of x exactly.
+    # The inner dtype must hold every number of x exactly.
     return outer if np.can_cast(x.dtype, inner["dtype"], "safe") else None
 
 

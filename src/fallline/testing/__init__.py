@@ -1,4 +1,4 @@
-"""What users test their own functions and ops with."""
+"""Checks of gradients, for users' own functions and ops."""
 
 from fallline.arguments import module_attributes
 from fallline.testing.gradients import check_grads

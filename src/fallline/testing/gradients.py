@@ -18,9 +18,9 @@ from fallline.transforms import jvp, vjp
 Function = Callable[..., Any]
 
 # Step of the difference quotient, relative to each element. With one extrapolation its error is about step**4 times a
-# fifth derivative, 1e-12, beside a rounding error of eps / step, 2e-13 in float64.
+# fifth derivative, 1e-12, against a rounding error of eps / step, 2e-13 in float64.
 _STEP = 1e-3
-# What a right gradient stays under, relative to the terms of its sum; a wrong factor of 1.001 is far above.
+# The bound of a right gradient's error, relative to the terms of its sum; a wrong factor of 1.001 is far above.
 _TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-4}
 
 

@@ -30,7 +30,7 @@ def is_traced(leaf: Any) -> bool:
 
 
 def form_of(leaf: Any) -> Any:
-    """What a program depends on in one leaf of the arguments."""
+    """The part of one leaf of the arguments that a program depends on."""
     if is_traced(leaf):
         return leaf.shape, leaf.dtype if leaf.dtype.isnative else leaf.dtype.newbyteorder("=")
     if isinstance(leaf, float):
@@ -39,7 +39,7 @@ def form_of(leaf: Any) -> Any:
 
 
 def form_of_arrays(args: tuple[Any, ...]) -> list[Any] | None:
-    """What a program depends on in arguments that all are arrays of this machine's byte order; None for others."""
+    """The same for arguments that all are arrays of this machine's byte order; None for others."""
     form: list[Any] = []
     for arg in args:
         if type(arg) is not np.ndarray or not (dtype := arg.dtype).isnative:
@@ -49,7 +49,7 @@ def form_of_arrays(args: tuple[Any, ...]) -> list[Any] | None:
 
 
 def filled(outputs: Tree, results: list[Array]) -> Tree:
-    """What the function returns: the results in its outputs' form."""
+    """The function's result: the values in the form of its outputs."""
     return plain(results)[0] if type(outputs) is Node else tree.unflatten(outputs, plain(results))
 
 

@@ -1,7 +1,7 @@
 """Gradients of a trace: the chain rule is applied once to each form of trace, and its steps are remembered.
 
-A function is traced anew at every call, so nothing it does now is missed. What a gradient rule makes follows from ops,
-attributes, shapes and dtypes alone, never from numbers: constants of the trace are inputs of what is remembered.
+A function is traced anew at every call, so nothing it does now is missed. The nodes of a gradient rule follow from ops,
+attributes, shapes and dtypes alone, never from numbers: constants of the trace are inputs of the remembered graph.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What a graph computes, node by node, from its inputs' values, which are numbered first."""
+    """A graph's computation, node by node, from its inputs' values, which are numbered first."""
 
     count: int  # of values
     known: tuple[tuple[int, Array], ...]  # constants

@@ -56,7 +56,9 @@ def vjp(function: Function, argnums: ArgNums = 0) -> Function:
 
 
 def push(outputs: Sequence[Node], wrt: Sequence[Node], directions: Sequence[Node]) -> list[Node]:
-    """J v as nodes. J^T u is linear in u, so its own derivative along v is J v; what only served u is dead code."""
+    """J v as nodes. J^T u is linear in u, so its own derivative along v is J v; nodes that only served u are dead
+    code.
+    """
     seeds = [alias(zeros_like(node)) for node in outputs]
     return backprop(backprop(outputs, wrt, seeds), seeds, directions)
 

@@ -1,4 +1,4 @@
-"""A function traced at the arguments to differentiate: what every derivative starts from. Takes no derivative itself.
+"""A function traced at the arguments to differentiate: the start of every derivative. Takes no derivative itself.
 
 While another function is being traced, a recording adds to its graph instead: the derivative is then taken at aliases
 of the arguments, so that a value closed over and an argument that happen to be the same node are not mixed up.
@@ -50,7 +50,7 @@ class Recording:
         return tree.unflatten(form, plain(call.once(Graph(tuple(inputs), tuple(results)), values)))
 
     def further(self, leaves: Sequence[Any]) -> tuple[list[Node], list[tuple[Node, Array]]]:
-        """Directions or seeds as nodes, and what `finish` needs to know of them."""
+        """Directions or seeds as nodes, and the facts about them that `finish` needs."""
         if self.nested:
             return [as_node(leaf) for leaf in leaves], []
         pairs = [(input_like(leaf), leaf) for leaf in leaves]
@@ -95,7 +95,7 @@ def positions(argnums: ArgNums, count: int, name: str) -> tuple[int, ...]:
     return found
 
 
-# What to do about a parameter of another dtype, by NumPy's kind of it.
+# Hints about a parameter of another dtype, by NumPy's kind of it.
 _INSTEAD = {
     **dict.fromkeys("iub", "3.0 instead of 3, or x.astype(float)"),
     "f": "x.astype(np.float32) or x.astype(np.float64)",
@@ -126,7 +126,7 @@ def dtype_of(leaf: Any, path: str, name: str) -> np.dtype[Any]:
 
 
 def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Recording:
-    """Trace a function at the arguments that argnums names; the others stay what they are."""
+    """Trace a function at the arguments that argnums names; the others stay constants."""
     at = positions(argnums, len(args), name)
     chosen = tuple([args[i] for i in at])
     leaves = tree.leaves(chosen)
@@ -175,7 +175,7 @@ def check_fit(error: TypeError, function: Function, args: tuple[Any, ...], kwarg
 
 
 def scalar_output(recording: Recording, function: Function, name: str) -> Node:
-    """The one number a function returned, or an error that says what it returned."""
+    """The one number a function returned, or an error that shows its result."""
     output, instead = recording.outputs, "np.sum or np.mean of the result; fallline.jacobian differentiates arrays"
     if not isinstance(output, Node):
         what = f"{type(output).__name__} of {len(tree.leaves(output))} values"
@@ -195,7 +195,7 @@ def scalar_output(recording: Recording, function: Function, name: str) -> Node:
 
 
 def real_outputs(recording: Recording, function: Function, name: str) -> list[Node]:
-    """The leaves of what a function returned, or an error where one has no derivative."""
+    """The leaves of a function's result, or an error where one has no derivative."""
     for path, output in tree.items(recording.outputs):
         if output.dtype.kind != "f":
             raise ArgumentTypeError(

@@ -21,7 +21,7 @@ from fallline.program.rows import RowProgram, ready
 
 __all__ = ["Rowwise", "checked", "ready"]
 
-# Fewer rows than a block go through programs for fewer, the largest that fits. What is left over goes through the same
+# Fewer rows than a block go through programs for fewer, the largest that fits. The rest goes through the same
 # program once more, together with rows before it that are done already: nothing is padded and nothing copied.
 SIZES = (64, 8, 1)
 
@@ -35,7 +35,7 @@ class Rowwise:
 
     function: written with NumPy. theta: C-contiguous; read where it lies at every call. forms: shape and dtype of one
     row of each array as the function takes it. block: rows that go through the function at a time.
-    A row's result is the same to the last bit whatever stands beside it and however many threads there are. Several
+    A row's result is the same to the last bit whatever the other rows are and however many threads there are. Several
     threads may call at once.
     """
 
