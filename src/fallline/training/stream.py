@@ -40,7 +40,7 @@ class Batches:
         self._takes_epoch = not hasattr(given, "__iter__") and not self.is_iterator and _takes_one(given)
         self._first: tuple[Iterator[Any], Any] | None = None
 
-    def open(self, epoch: int) -> Iterator[Any]:
+    def begin(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch. Errors: DataError where there are none, or there is no second going through."""
         first, self._first = self._first, None
         if first is not None and epoch == 0:
@@ -133,7 +133,7 @@ class Stream:
 
     def _begun(self, epoch: int) -> Iterator[Any]:
         try:
-            return self.batches.open(epoch)
+            return self.batches.begin(epoch)
         except Exception as error:
             raise self._told(error, f"epoch {epoch} of data cannot begin") from error
 
