@@ -140,7 +140,7 @@ def bound_to(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappin
 
 # Methods of layers, losses, optimizers and schedules that are called with arrays, of which NumPy would complain.
 _VERBS = (
-    *("__call__", "init", "apply", "apply_noisily", "function", "start", "rule", "update", "rate_at", "clipped"),
+    *("__call__", "init", "apply", "function", "start", "rule", "update", "rate_at", "clipped"),
     "resolve",
 )
 

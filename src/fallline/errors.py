@@ -130,7 +130,7 @@ class NotCalled(Attributes):
     __slots__ = ()
     _instead_of_a_call = (
         "fl.fit(network, (x, y), loss=...).model.predict(x), for a network of all layers, nn.Sequential(...); "
-        "layer.apply(params, x) inside a layer of your own"
+        "context.apply(layer, params, x) inside a layer of your own"
     )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

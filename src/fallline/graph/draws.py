@@ -22,7 +22,7 @@ from fallline.graph.where import Where, defined_at
 _TRIES, _IDLE_SECONDS = 4, 0.002
 _INSTEAD = (
     "in a compiled function, fallline.ops.normal(shape, key), uniform or integers, with the key an argument such as "
-    "np.int64(step); in a layer, apply_noisily(params, x, noise) with noise.normal(x.shape); in both, an array drawn "
+    "np.int64(step); in a layer, apply(params, x, context) with context.normal(x.shape); in both, an array drawn "
     "before, for numbers that are to stay the same (docs/noise.md)"
 )
 

@@ -121,7 +121,7 @@ def _in_instance(it: Any, found: Reach) -> list[Any]:
             held.setdefault(name, getattr(it, name, None))
     if not _is_of_the_user(type(it)):
         return [*held.values()]
-    for method in ("apply", "apply_noisily", "function", "rule", "__call__"):
+    for method in ("apply", "function", "rule", "__call__"):
         found.variables += _members(type(it).__name__, it, *_mentioned(getattr(type(it), method, None)))
     return [*held.values(), type(it)]
 

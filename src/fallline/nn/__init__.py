@@ -19,8 +19,10 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
+from fallline.nn.context import Context
 from fallline.nn.encoder import Columns, Labels, Quantity, Standardised, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
+from fallline.nn.frozen import Frozen
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
 from fallline.nn.loss import (
@@ -36,6 +38,7 @@ from fallline.nn.loss import (
 )
 from fallline.nn.metric import METRICS, Metric
 from fallline.nn.model import Model
+from fallline.nn.normalization import BatchNorm
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
 from fallline.ops import __all__ as _FUNCTIONS
@@ -50,13 +53,16 @@ __all__ = [
     "SELU",
     "AbsoluteError",
     "Activation",
+    "BatchNorm",
     "BinaryCrossEntropy",
     "Columns",
+    "Context",
     "CrossEntropy",
     "Dense",
     "Dropout",
     "Ensemble",
     "Flatten",
+    "Frozen",
     "Function",
     "GELUTanh",
     "Hinge",

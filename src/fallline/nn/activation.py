@@ -39,7 +39,7 @@ class Activation(Attributes):
     def init(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return {}, shape
 
-    def apply(self, params: Tree, x: Any) -> Any:
+    def apply(self, params: Tree, x: Any, context: Any = None) -> Any:
         return self(x)
 
 

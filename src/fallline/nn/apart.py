@@ -11,7 +11,8 @@ from fallline.graph.node import CONSTANT, Graph, Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.rows import NOBODY, Rows, rows_of
 from fallline.graph.trace import trace
-from fallline.nn.layer import Function, Layer, applied
+from fallline.nn.context import Context, applied
+from fallline.nn.layer import Function, Layer
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -27,7 +28,7 @@ def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any
 
     def of_rows(count: int) -> Graph:
         inputs = [new_input((count, *shape), dtype), *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
-        function = lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x)
+        function = lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x, Context())
         return trace(function, inputs, kept=True)[0]
 
     graph = of_rows(ROWS)

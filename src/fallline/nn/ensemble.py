@@ -3,6 +3,7 @@
 Knows no training: the members may come from anywhere.
 """
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +17,12 @@ from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn.activation import Identity, Sigmoid, Softmax
-from fallline.nn.layer import Generator, Layer, check_no_model, noisily, with_batch
+from fallline.nn.context import Context, applied
+from fallline.nn.layer import Generator, Layer, check_no_model, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.theta import Layout
 from fallline.ops.normalizing import log_softmax, logsumexp
-from fallline.ops.random import Noise
 from fallline.ranges import check, option, short
 from fallline.tree import Tree
 
@@ -99,15 +100,9 @@ class Ensemble(NotCalled):
                 )
         return tuple(params for params, _ in drawn), first
 
-    def apply(self, params: Tree, x: Any) -> Any:
-        return self._average([network.apply(its, x) for network, its in zip(self.networks, params, strict=True)])
-
-    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
-        return self._average(
-            [noisily(network, its, x, noise) for network, its in zip(self.networks, params, strict=True)]
-        )
-
-    def _average(self, z: list[Any]) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
+        contexts = [None if context is None else context.within(place) for place in range(len(self.networks))]
+        z = [applied(*each) for each in zip(self.networks, params, itertools.repeat(x), contexts)]
         return z[0] if len(z) == 1 else AVERAGES[self.link](np.stack(z), len(z))
 
 
@@ -131,7 +126,7 @@ def averaged(models: Sequence[Model]) -> Model:
     if wrong:
         raise ArgumentError("these models do not predict the same thing\n  " + "\n  ".join(wrong))
     network = Ensemble(tuple(model.network for model in models), _LINKS.get(type(first.loss.link), "identity"))
-    layout = Layout.of(tuple(model.params for model in models))
+    layout = Layout.of(tuple(model.layout.slots for model in models))
     theta = np.concatenate([model.theta for model in models])
     return replace(first, network=network, layout=layout, theta=theta)
 

@@ -1,4 +1,4 @@
-"""What a layer is, and the plain ones: Dense, Flatten, and any NumPy function. Knows nothing of losses or training.
+"""The protocol of layers, and the plain ones: Dense, Flatten, and any NumPy function. Knows no losses and no training.
 
 A layer is a frozen record with two verbs: `init` draws its parameters for an input shape, `apply` computes. Shapes
 here leave the batch axis out; arrays have it first.
@@ -22,7 +22,7 @@ from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.graph.where import defined_at
 from fallline.nn import initial
-from fallline.ops.random import Noise
+from fallline.nn.context import Context
 from fallline.ops.view import reshape
 from fallline.ranges import option, required, short
 from fallline.tree import Tree
@@ -32,29 +32,16 @@ Generator = np.random.Generator
 
 @runtime_checkable
 class Layer(Protocol):
-    """What can stand in a network. `x` and `params` may be arrays or traced values: `apply` is plain NumPy."""
+    """A part of a network. `x` and `params` may be arrays or traced values: `apply` is plain NumPy."""
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         """Parameters (a tree of arrays, {} if none) for an input of this shape, and the shape that comes out."""
         ...
 
-    def apply(self, params: Tree, x: Any) -> Any:
-        """The layer's output for a batch: x is (N, *shape)."""
+    # (params, x, context), or (params, x) for a layer that needs nothing of the context; types cannot say "or".
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        """The layer's output for a batch: x is (N, *shape). The context says whether the network is training."""
         ...
-
-
-def applied(layer: Layer, params: Tree, x: Any, noise: Noise | None = None, what: str = "") -> Any:
-    """What a layer computes, while training where there is noise; what goes wrong inside names it and its shapes."""
-
-    def named() -> str:
-        return f"{what}{what and ': '}{short(layer)}" if not hasattr(layer, "layers") else what
-
-    with Inside(named, {"its parameters": params, "its input": x}, "its input", of=layer.apply):
-        y = layer.apply(params, x) if noise is None else noisily(layer, params, x, noise)
-        if not hasattr(y, "shape"):
-            seen, at = "None" if y is None else type(y).__name__, defined_at(layer.apply)
-            raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
-        return y
 
 
 def rows_to_probe(*shapes: Shape) -> int:
@@ -66,17 +53,16 @@ def rows_to_probe(*shapes: Shape) -> int:
     return next(n for n in itertools.count(3) if n not in sizes)
 
 
-def noisily(layer: Layer, params: Tree, x: Any, noise: Noise) -> Any:
-    """What a layer computes while training: its `apply_noisily(params, x, noise)` where it has one, else `apply`."""
-    while_training = getattr(layer, "apply_noisily", None)
-    return layer.apply(params, x) if while_training is None else while_training(params, x, noise)
-
-
 def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
     """What `layer.init` returns, checked: a layer may be a user's, whose `init` may return anything.
 
     Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
     """
+    if hasattr(layer, "apply_noisily"):
+        raise ArgumentTypeError(
+            f"{short(layer)} has an apply_noisily, which nothing calls: apply is told whether it is training\n"
+            "  try: apply(self, params, x, context), with context.training and context.uniform(x.shape)"
+        )
     with Inside(lambda: f"init of {short(layer)}", ours_pass=True, of=layer.init):
         made = layer.init(rng, shape, dtype)
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], tuple)):
@@ -140,7 +126,7 @@ class Dense(NotCalled):
             params["bias"] = np.zeros(k, dtype)
         return params, (k,)
 
-    def apply(self, params: Tree, x: Any) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
         y = x @ params["weight"]
         return y + params["bias"] if self.bias else y
 
@@ -153,7 +139,7 @@ class Flatten(NotCalled):
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return {}, (int(np.prod(shape, dtype=np.int64)),)
 
-    def apply(self, params: Tree, x: Any) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
         return reshape(x, shape=(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
 
 
@@ -186,7 +172,7 @@ class Function(NotCalled):
             )
         return {}, tuple(y.shape[1:])
 
-    def apply(self, params: Tree, x: Any) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
         y = self.function(x)
         # An array of constants inside the function is float64 unless it says otherwise.
         return y if getattr(y, "dtype", x.dtype) == x.dtype else y.astype(x.dtype)
@@ -209,7 +195,8 @@ def as_layer(given: Any, place: int) -> Layer:
     if callable(given):
         return Function(given)
     raise ArgumentTypeError(
-        f"layer {place} is {given!r:.80}, which is no layer: it needs init(rng, shape, dtype) and apply(params, x)"
+        f"layer {place} is {given!r:.80}, which is no layer: it needs init(rng, shape, dtype) and "
+        "apply(params, x, context)"
     )
 
 

@@ -3,27 +3,29 @@
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from fallline import arrays
-from fallline.arguments import asked, misfit, of, record, takes
+from fallline.arguments import Form, asked, misfit, of, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import summary
 from fallline.nn.apart import check_rows_stay_apart, is_known
+from fallline.nn.context import Context, applied
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.given import as_float, as_network, as_shape, classes_of_config, decoder_of, row_hint, without_link
 from fallline.nn.intake import Problems, as_numbers, check_finite
-from fallline.nn.layer import Layer, applied, started, with_batch
+from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import as_they_are, decided, probabilities
 from fallline.nn.prediction import Predictor
+from fallline.nn.probe import declared
 from fallline.nn.target import Targets
 from fallline.nn.theta import Layout
 from fallline.ranges import short
@@ -91,8 +93,8 @@ class Model(NotCalled):
         layout = Layout.of(params)
         if not layout.size:
             raise ArgumentError(f"{layer!r} has no parameters: there is nothing to train\n  try: nn.Dense(1)")
+        layout, traced = declared(layer, layout, shape, precision)
         model = Model(layer, shape, tuple(out), layout, layout.join(params, precision), chosen)
-        traced = summary.steps(layer, layout.slots, shape, precision)[-1][2]
         if traced != model.output_shape:
             raise ShapeError(
                 f"{layer!r}: init announces the shape {with_batch(out)}, apply returns {with_batch(traced)}"
@@ -135,13 +137,13 @@ class Model(NotCalled):
 
     @property
     def decay_mask(self) -> Array:
-        """1 where weight decay pulls, on weights; 0 on biases. A vector like theta."""
+        """The factor of weight decay of each parameter: 1 on weights, 0 on biases. A vector like theta."""
         return self.layout.decay_mask(self.dtype)
 
     @asked
     def apply(self, theta: Any, x: Any) -> Any:
-        """The raw outputs for a batch as a function of theta: plain NumPy, so it can be traced."""
-        return applied(self.network, self.layout.split(theta), x)
+        """The raw outputs for a batch as the model predicts, a function of theta in plain NumPy, so it can be traced."""
+        return applied(self.network, self.layout.split(theta), x, Context())
 
     @asked
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
@@ -196,6 +198,25 @@ class Model(NotCalled):
         if len(decoder.labels) != apart:
             raise ArgumentError(f"the decoder has {len(decoder.labels)} labels, and the network tells {apart} apart")
         return replace(self, encoder=encoder, decoder=decoder, classes=decoder.classes)
+
+    @takes(patterns=Form("a pattern of paths, or several", lambda given: isinstance(given, str | list | tuple)))
+    def marked(
+        self,
+        patterns: str | Sequence[str],
+        *,
+        kind: str | None = None,
+        rate: float | None = None,
+        decay: float | None = None,
+    ) -> "Model":
+        """The same model with other kinds or factors for some parameters, which its trainings follow.
+
+        patterns: of paths, as file names are matched: "0.weight", "*.weight", "0.*".
+        kind: "frozen", no training changes them; "trainable". rate: factor of their learning rate, >= 0. decay: factor
+            of their weight decay, >= 0. None leaves what they have.
+        Errors: ArgumentError for a pattern that fits no path, and for an unknown kind or a negative factor.
+        Example: fl.fit(model.marked("0.*", kind="frozen"), (x, y))
+        """
+        return replace(self, layout=self.layout.marked(patterns, kind=kind, rate=rate, decay=decay))
 
     @takes(theta=of(np.ndarray, "an array"))
     def with_theta(self, theta: Array) -> "Model":
@@ -344,7 +365,7 @@ class Model(NotCalled):
         form = replace(self, theta=np.empty(0, dtype))
 
         def function(theta: Any, x: Any) -> Any:
-            z = applied(network, layout.split(theta), x)
+            z = applied(network, layout.split(theta), x, Context())
             return meaning(form, z if z.dtype == dtype else z.astype(dtype))
 
         steps = summary.steps(network, layout.slots, self.input_shape, dtype)

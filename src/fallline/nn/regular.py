@@ -1,4 +1,4 @@
-"""Layers that shape how a network learns: Dropout, which is noisy while training, and Residual, a way around layers."""
+"""Layers that shape how a network learns: Dropout, random while training, and Residual, a connection past layers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +9,10 @@ from fallline import ranges
 from fallline.config import saved
 from fallline.errors import NotCalled, ShapeError
 from fallline.graph.op import Shape
-from fallline.nn.layer import Generator, noisily, with_batch
+from fallline.nn.context import Context
+from fallline.nn.layer import Generator, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.ops.arithmetic import where
-from fallline.ops.random import Noise
 from fallline.ranges import option, short
 from fallline.tree import Tree
 
@@ -20,11 +20,11 @@ from fallline.tree import Tree
 @saved
 @dataclass(frozen=True)
 class Dropout(NotCalled):
-    """Sets a share of its inputs to 0 at every step of training, and makes up for it; passes all on otherwise.
+    """Sets a share of its inputs to 0 at every step of training, and scales the rest; passes all on otherwise.
 
         y = m x / (1 - rate)        m: 0 with probability rate, else 1, drawn anew for every element and step
 
-    rate: 0 <= rate < 1. What is drawn follows from the seed and the step alone.
+    rate: 0 <= rate < 1. The numbers drawn follow from the seed and the step alone.
     Source: Srivastava et al. 2014, Dropout, JMLR 15; scaled while training rather than afterwards.
     Example: Sequential(Dense(64), ReLU(), Dropout(0.2), Dense(10))
     """
@@ -37,18 +37,17 @@ class Dropout(NotCalled):
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return {}, shape
 
-    def apply(self, params: Tree, x: Any) -> Any:
-        return x
-
-    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context) -> Any:
+        if not context.training:
+            return x
         zero = np.zeros((), x.dtype)
-        return where(noise(x.shape) < self.rate, zero, x * (1 / (1 - self.rate)))
+        return where(context.uniform(x.shape) < self.rate, zero, x * (1 / (1 - self.rate)))
 
 
 @saved
 @dataclass(frozen=True, init=False)
 class Residual(NotCalled):
-    """Layers with a way around them: what comes in is added to what they make of it.
+    """Layers with a connection past them: their input is added to their output.
 
         y = x + f(x)        f: the layers, which have to keep the shape
 
@@ -73,11 +72,8 @@ class Residual(NotCalled):
             )
         return params, shape
 
-    def apply(self, params: Tree, x: Any) -> Any:
-        return x + self.inner.apply(params, x)
-
-    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
-        return x + noisily(self.inner, params, x, noise)
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
+        return x + self.inner.apply(params, x, context)
 
     @staticmethod
     def _from_fields(fields: dict[str, Any]) -> "Residual":

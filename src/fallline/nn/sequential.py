@@ -16,8 +16,8 @@ from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation, Softmax
-from fallline.nn.layer import Dense, Layer, applied, as_layer, started, with_batch
-from fallline.ops.random import Noise
+from fallline.nn.context import Context, applied
+from fallline.nn.layer import Dense, Layer, as_layer, started, with_batch
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -61,16 +61,11 @@ class Sequential(NotCalled):
             shape = out
         return tuple(params), shape
 
-    def apply(self, params: Tree, x: Any) -> Any:
+    def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
         for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
+            its_context = None if context is None else context.within(place)
             with _at(place, layer, x):
-                x = applied(layer, its_params, x, what=f"layer {place}")
-        return x
-
-    def apply_noisily(self, params: Tree, x: Any, noise: Noise) -> Any:
-        for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
-            with _at(place, layer, x):
-                x = applied(layer, its_params, x, noise, f"layer {place}")
+                x = applied(layer, its_params, x, its_context, f"layer {place}")
         return x
 
     @staticmethod

@@ -6,9 +6,10 @@ from fallline import tree
 from fallline.graph.node import Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
-from fallline.nn.layer import Layer, applied, rows_to_probe, with_batch
+from fallline.nn.context import Context, applied
+from fallline.nn.layer import Layer, rows_to_probe, with_batch
 from fallline.nn.sequential import Sequential
-from fallline.nn.theta import Layout
+from fallline.nn.theta import KINDS, Layout
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -20,10 +21,11 @@ def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[
 
     def through(x: Node, *leaves: Node) -> Node:
         found.clear()
-        rest = iter(leaves)
+        rest, context = iter(leaves), Context()
         for place, (layer, part) in enumerate(parts):
-            what = f"layer {place}" if isinstance(network, Sequential) else ""
-            x = applied(layer, tree.map(lambda _: next(rest), part), x, what=what)
+            is_whole = not isinstance(network, Sequential)
+            its_context, what = (context, "") if is_whole else (context.within(place), f"layer {place}")
+            x = applied(layer, tree.map(lambda _: next(rest), part), x, its_context, what)
             found.append((layer, part, tuple(x.shape[1:])))
         return x
 
@@ -43,5 +45,7 @@ def summary(network: Layer, layout: Layout, shape: Shape, dtype: Any) -> str:
     lines = [f"{a:>{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
     nbytes = layout.size * dtype.itemsize
     unit, size = next((u, s) for u, s in (("MB", 1e6), ("kB", 1e3), ("bytes", 1)) if nbytes >= s or s == 1)
-    lines.append(f"{layout.size:,} parameters, {nbytes / size:.3g} {unit} as {dtype}")
+    others = [f"{layout.count(kind):,} {kind}" for kind in KINDS[1:] if layout.count(kind)]
+    of_them = f", of which {' and '.join(others)}" if others else ""
+    lines.append(f"{layout.size:,} parameters{of_them}, {nbytes / size:.3g} {unit} as {dtype}")
     return "\n".join(lines)

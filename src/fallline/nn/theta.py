@@ -158,6 +158,11 @@ class Layout:
                 start += slot.size
         return Layout(tuple(found), start)
 
+    def trainable(self, params: Tree) -> list[Any]:
+        """The trainable arrays of a tree of parameters, in the order of theta."""
+        pairs = zip(tree.leaves(self.slots), tree.leaves(params), strict=True)
+        return [leaf for slot, leaf in pairs if slot.kind == TRAINABLE]
+
     def pack(self, theta: Any) -> Any:
         """The trainable elements of theta, or of anything that lies like it, as one vector for `trained`."""
         runs = self._runs()

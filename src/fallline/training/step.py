@@ -9,22 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from fallline import tree
 from fallline.errors import TraceError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
-from fallline.nn.layer import applied
+from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
 from fallline.ops.gather_scatter import gather
-from fallline.ops.random import Noise, random_bits
+from fallline.ops.random import random_bits
 from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
 from fallline.ranges import short
-from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
 OPTIMIZER = "optimizer."
@@ -47,20 +45,24 @@ def training_step(
     one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
+    layout = model.layout
     names = [*state, *data]
 
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
-        params = model.layout.split(of["theta"])
+        params = layout.split(of["theta"])
+        context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
         with part("batch"):
             xb, yb = batch(model, of, None if whole else size)
-        output = applied(model.network, params, xb, Noise(random_bits(of["step"], of.get("seed", 0)), model.dtype))
+        output = applied(model.network, params, xb, context)
         with part("loss"):
             loss = loss_of(model, output, yb)
         moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
-        g, rate = flat_gradient(loss, params), of.get("learning_rate")
+        g, rate = flat_gradient(loss, layout.trainable(params)), of.get("learning_rate")
         with part("optimizer"):
-            theta, moments = moved(optimizer, of["theta"], g, moments, of["step"], model.layout, rate)
+            before = layout.pack(of["theta"])
+            after, moments = moved(optimizer, before, g, moments, of["step"], layout.trained, rate)
+            theta = layout.unpack(of["theta"], after, context.kept(params))
         with part("counters"):
             counts = counted(of, loss, size)
         new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
@@ -106,9 +108,9 @@ def loss_of(model: Model, output: Any, y: Any) -> Node:
     return loss
 
 
-def flat_gradient(loss: Node, params: Tree) -> Node:
-    """d loss / d theta: the gradients with respect to its parts, one after the other as they lie in theta."""
-    grads = backprop([loss], tree.leaves(params))
+def flat_gradient(loss: Node, leaves: Sequence[Node]) -> Node:
+    """d loss / d theta: the gradients with respect to its trainable parts, one after the other as they lie in theta."""
+    grads = backprop([loss], leaves)
     with part(GRADIENT):
         parts = [reshape(g, shape=(g.size,)) for g in grads]
         result: Node = parts[0] if len(parts) == 1 else join(*parts, axis=0)

@@ -53,7 +53,7 @@ class _Copy:
 def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
     """The state before the first step: theta, copied; the optimizer's arrays; counters."""
     with Inside(lambda: short(optimizer)):
-        made = optimizer.started(model.theta, model.layout)
+        made = optimizer.started(model.layout.pack(model.theta), model.layout.trained)
     return {
         "theta": np.array(model.theta),
         **{OPTIMIZER + name: np.array(array) for name, array in sorted(made.items())},

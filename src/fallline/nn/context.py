@@ -1,0 +1,232 @@
+"""The context of a layer's `apply`: whether the network is training, random numbers, kept parameters and notes.
+
+A container hands the context on to the layers inside it. Knows no single layer.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.arguments import shown
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.graph.inside import Inside
+from fallline.graph.where import Where, defined_at, here
+from fallline.nn.theta import FROZEN, KEPT, Layout
+from fallline.ops.random import Noise
+from fallline.ranges import short
+from fallline.tree import Tree
+
+
+@dataclass(slots=True)
+class _Records:
+    """The calls that the contexts of one pass through a network have seen, by the identity of the parameter."""
+
+    mode_was_read: bool = False
+    kept: dict[int, tuple[Any, Any, Where]] = field(default_factory=dict)
+    frozen: dict[int, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Context:
+    """The third argument of a layer's `apply`: how the network is used in this pass.
+
+    training: whether this pass is one of a training step; False while predicting and evaluating.
+    key: a whole number, or a traced one, from which all random numbers of a training pass follow. dtype: of them, the
+        network's precision.
+    path: of the layer in its network, such as "2", or "" for the whole network.
+
+    Layers read `training`, draw by `uniform`, `normal` and `integers`, and call `keep` and `note`. Training and
+    `Model` make contexts; for a training loop of one's own, make one per step and read `kept` after the pass:
+
+    Example: y = model.network.apply(params, x, nn.Context(training=True, key=step))
+    """
+
+    __slots__ = ("_noise", "_records", "_training", "path")
+
+    def __init__(self, training: bool = False, key: Any = 0, dtype: Any = np.float32) -> None:
+        self._training, self.path, self._records = bool(training), "", _Records()
+        self._noise = Noise(key, dtype) if training else None
+
+    def __repr__(self) -> str:
+        return f"Context(training={self._training}{f', path={self.path!r}' if self.path else ''})"
+
+    @property
+    def training(self) -> bool:
+        """Whether the network is training in this pass."""
+        self._records.mode_was_read = True
+        return self._training
+
+    def uniform(self, shape: Any) -> Any:
+        """Random numbers spread evenly over 0..1, one for each place of an array of this shape.
+
+        Every call, step and place has others; they follow from the seed of the training alone.
+        Errors: ArgumentError outside training, so a layer asks `context.training` first.
+        """
+        return self._draw("uniform")(shape)
+
+    def normal(self, shape: Any) -> Any:
+        """Random numbers of the standard normal law, otherwise as `uniform`."""
+        return self._draw("normal").normal(shape)
+
+    def integers(self, shape: Any, low: int, high: int) -> Any:
+        """Random whole numbers in low..high - 1, otherwise as `uniform`."""
+        return self._draw("integers").integers(shape, low, high)
+
+    def _draw(self, name: str) -> Noise:
+        if self._noise is None:
+            raise ArgumentError(
+                f"context.{name}: random numbers are drawn while training, and this pass predicts\n  at {here()}\n"
+                "  try: if context.training: around it"
+            )
+        return self._noise
+
+    def keep(self, leaf: Any, new: Any) -> None:
+        """Let a parameter have a new value after this training step, written by its layer instead of the optimizer.
+
+        leaf: one of the arrays in `params`, itself and not something computed from it. new: its next value, of the
+        same shape; cast to the parameter's dtype. The current value stays in use during this pass.
+        Errors: ArgumentError outside training, for what is no parameter, or one that is kept twice in a pass.
+            ShapeError for another shape.
+        """
+        if not self._training:
+            raise ArgumentError(
+                "context.keep: parameters are written while training, and this pass predicts\n"
+                f"  at {here()}\n  try: if context.training: around it"
+            )
+        if not hasattr(leaf, "dtype"):
+            raise ArgumentTypeError(f"context.keep takes a parameter, an array in params, got {shown(leaf)}")
+        if tuple(np.shape(new)) != tuple(leaf.shape):
+            raise ShapeError(f"context.keep: the parameter has shape {tuple(leaf.shape)}, the new value "
+                             f"{tuple(np.shape(new))}\n  at {here()}")  # fmt: skip
+        if id(leaf) in self._records.kept:
+            raise ArgumentError(f"context.keep: a parameter is kept twice in one pass\n  at {here()}")
+        new = new if hasattr(new, "astype") else np.asarray(new)
+        value = new if new.dtype == leaf.dtype else new.astype(leaf.dtype)
+        self._records.kept[id(leaf)] = leaf, value, here()
+
+    def note(self, name: str, value: Any) -> None:
+        """Give a value inside a layer a name, under which gauges and taps find it; it changes nothing else.
+
+        name: within the layer; the path of the layer comes before it, "2.saturation". A name that is there already
+        gets a number, "2.saturation.1". value: an array or a traced value.
+        """
+        full = f"{self.path}.{name}" if self.path else str(name)
+        taken, count = full, 0
+        while full in self._records.notes:
+            count += 1
+            full = f"{taken}.{count}"
+        self._records.notes[full] = value
+
+    def apply(self, layer: Any, params: Tree, x: Any) -> Any:
+        """The output of a layer inside this one: `layer.apply(params, x, context)`, or `(params, x)` where it takes no
+        context. Errors inside name the layer."""
+        return applied(layer, params, x, self)
+
+    def within(self, place: Any) -> "Context":
+        """The context for a layer inside a container, at this place of it: "0" for the first."""
+        return self._child(f"{self.path}.{place}" if self.path else str(place), self._noise)
+
+    def predicting(self) -> "Context":
+        """The context for a layer that computes as while predicting, whatever its network does: a frozen one."""
+        return self._child(self.path, None)
+
+    def _child(self, path: str, noise: Noise | None) -> "Context":
+        new = object.__new__(Context)
+        new._training, new.path, new._records, new._noise = noise is not None, path, self._records, noise
+        return new
+
+    def freeze(self, params: Tree) -> None:
+        """Mark parameters as frozen: no training step changes them."""
+        self._records.frozen.update((id(leaf), leaf) for leaf in tree.leaves(params))
+
+    @property
+    def mode_was_read(self) -> bool:
+        """Whether a layer has asked for `training`: if none has, the network computes the same in both modes."""
+        return self._records.mode_was_read
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """The values that layers have named in this pass."""
+        return dict(self._records.notes)
+
+    def kept(self, params: Tree) -> dict[str, Any]:
+        """The new values that layers have written in this pass, by the path of the parameter in this tree.
+
+        Errors: ArgumentError for a kept value that is none of these parameters.
+        """
+        found, left = {}, dict(self._records.kept)
+        for path, leaf in tree.items(params):
+            if id(leaf) in left:
+                found[path] = left.pop(id(leaf))[1]
+        for _, _, where in left.values():
+            raise ArgumentError(
+                f"context.keep was called with an array that is no parameter of the network\n  at {where}\n"
+                '  try: the entry of params itself, context.keep(params["mean"], new)'
+            )
+        return found
+
+    def marked(self, layout: Layout, params: Tree) -> Layout:
+        """The layout with the kinds that layers have declared in this pass: kept and frozen."""
+        paths = [path for path, leaf in tree.items(params) if id(leaf) in self._records.frozen]
+        for path in paths:
+            layout = layout.marked(_plain(path), kind=FROZEN)
+        for path in self.kept(params):
+            layout = layout.marked(_plain(path), kind=KEPT)
+        return layout
+
+
+def _plain(path: str) -> str:
+    """A path as a pattern that fits it alone."""
+    return path.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
+
+
+def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, what: str = "") -> Any:
+    """The output of a layer, with or without a context as its `apply` takes it; errors name the layer and its shapes.
+
+    what: its place in words, "layer 0".
+    Errors: ArgumentError where a layer needs a context and there is none; those of the layer.
+    """
+
+    def named() -> str:
+        return f"{what}{what and ': '}{short(layer)}" if not hasattr(layer, "layers") else what
+
+    with Inside(named, {"its parameters": params, "its input": x}, "its input", of=layer.apply):
+        form = takes_context(layer)
+        if form == NEEDED and context is None:
+            raise ArgumentError(
+                "apply takes a context, and the container around it hands none on\n"
+                f"  at {here()}\n  try: inner.apply(params, x, context), in an apply(self, params, x, context)"
+            )
+        y = layer.apply(params, x) if form == NONE else layer.apply(params, x, context)
+        if not hasattr(y, "shape"):
+            seen, at = "None" if y is None else type(y).__name__, defined_at(layer.apply)
+            raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
+        return y
+
+
+NONE, OPTIONAL, NEEDED = "none", "optional", "needed"
+
+
+def takes_context(layer: Any) -> str:
+    """Whether a layer's `apply` takes a context: NONE, (params, x) alone; OPTIONAL, one with a default; NEEDED."""
+    apply = layer.apply
+    return _form(getattr(apply, "__func__", apply), hasattr(apply, "__func__"))
+
+
+@functools.lru_cache(maxsize=1024)
+def _form(function: Callable[..., Any], is_method: bool) -> str:
+    try:
+        found = list(inspect.signature(function).parameters.values())[is_method:]
+    except (TypeError, ValueError):
+        return NONE
+    places = [one for one in found if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if len(places) < 3:
+        return NEEDED if any(one.kind is one.VAR_POSITIONAL for one in found) else NONE
+    if places[2].default is inspect.Parameter.empty:
+        return NEEDED
+    return OPTIONAL if places[2].name == "context" else NONE

@@ -1,0 +1,41 @@
+"""Frozen: a layer whose parameters no training changes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fallline import tree
+from fallline.config import saved
+from fallline.errors import NotCalled
+from fallline.graph.op import Shape
+from fallline.nn.context import Context
+from fallline.nn.layer import Generator, Layer, as_layer, started
+from fallline.ops.view import stop_gradient
+from fallline.tree import Tree
+
+
+@saved
+@dataclass(frozen=True)
+class Frozen(NotCalled):
+    """A layer whose parameters stay as they are drawn or loaded, bit for bit, whatever the optimizer.
+
+        y = f(x)        f: the layer as it predicts, also while training: dropout passes all on, running statistics stay
+
+    Neither the gradient's step nor momentum or weight decay moves its parameters, and no gradient with respect to them
+    is computed. Their paths are those of the layer itself.
+    layer: a layer; several as one, nn.Sequential(...).
+    Errors: ArgumentTypeError for what is no layer; those of the layer.
+    To freeze a part of a trained model, see `Model.marked`.
+    Example: Sequential(Frozen(Dense(256)), ReLU(), Dense(10))
+    """
+
+    layer: Layer
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer", as_layer(self.layer, 0))
+
+    def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        return started(self.layer, rng, shape, dtype)
+
+    def apply(self, params: Tree, x: Any, context: Context) -> Any:
+        context.freeze(params)
+        return context.predicting().apply(self.layer, tree.map(stop_gradient, params), x)
