@@ -210,7 +210,7 @@ INSTEAD = {
     "lstm": "nn.Flatten() and nn.Dense(k): there are no recurrent layers",
     "gru": "nn.Flatten() and nn.Dense(k): there are no recurrent layers",
     "rnn": "nn.Flatten() and nn.Dense(k): there are no recurrent layers",
-    "parameter": "a layer with init(rng, shape, dtype) -> (params, shape) and apply(params, x)",
+    "parameter": "a layer with init(rng, shape, dtype) -> (params, shape) and apply(params, x, context)",
     "logsoftmax": "leaving it out: cross_entropy takes the raw outputs",
     "kldivloss": "cross_entropy with rows of probabilities as y, which differs by a constant",
     "lbfgs": "optim.Adam; there is no second-order optimizer",
@@ -254,7 +254,7 @@ INSTEAD = {
     "donate_argnums": "leaving it out: memory is planned by itself",
     "monitor": "leaving it out: the validation loss is watched, or the loss where there is no validation",
     "inplace": "leaving it out: nothing is changed in place",
-    "compact": "a class with init(rng, shape, dtype) -> (params, shape) and apply(params, x)",
+    "compact": "a class with init(rng, shape, dtype) -> (params, shape) and apply(params, x, context)",
     "model": "run.model after run = fl.fit(...), or training.run.model",
     # initialisers go by their names
     "HeNormal": "its name: nn.Dense(64, initializer=\"he_normal\")",

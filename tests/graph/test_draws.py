@@ -147,11 +147,8 @@ def test_layers_losses_and_gradients_that_draw_are_refused(name: str) -> None:
         def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
             return {}, shape
 
-        def apply(self, params: Any, x: Any) -> Any:
-            return x
-
-        def apply_noisily(self, params: Any, x: Any, noise: Any) -> Any:
-            return drawn(x)
+        def apply(self, params: Any, x: Any, context: Any) -> Any:
+            return drawn(x) if context.training else x
 
     for layer in (drawn, WhileTraining()):
         with pytest.raises((TraceError, fl.errors.ArgumentError), match="stay the same for ever"):

@@ -6,23 +6,19 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ShapeError
-from fallline.nn.layer import noisily
 from fallline.ops.random import Noise
 
 X = np.random.default_rng(0).standard_normal((6, 4))
 
 
 def test_dropout_passes_everything_on_when_predicting():
-    assert nn.Dropout(0.5).apply({}, X) is X
+    assert nn.Dropout(0.5).apply({}, X, nn.Context()) is X
 
 
 def test_dropout_sets_its_share_to_zero_and_scales_the_rest():
-    def noise(shape):
-        return np.linspace(0, 1, 24).reshape(shape)
-
-    y = nn.Dropout(0.25).apply_noisily({}, X, noise)
-    dropped = noise(X.shape) < 0.25
-    assert dropped.sum() == 6
+    y = nn.Dropout(0.25).apply({}, X, nn.Context(training=True, key=3, dtype=X.dtype))
+    dropped = nn.Context(training=True, key=3, dtype=X.dtype).uniform(X.shape) < 0.25
+    assert 0 < dropped.sum() < 12
     np.testing.assert_array_equal(y[dropped], 0)
     np.testing.assert_allclose(y[~dropped], X[~dropped] / 0.75)
 
@@ -46,12 +42,16 @@ def test_senseless_rates_are_refused(rate):
         nn.Dropout(rate)
 
 
-def test_noise_reaches_layers_inside_others():
-    seen = []
-    network = nn.Sequential(nn.Dense(4), nn.Residual(nn.Dropout(0.5)), nn.Dropout(0.1))
+def test_the_context_reaches_layers_inside_others():
+    drop = nn.Dropout(0.5)
+    network = nn.Sequential(drop, nn.Residual(drop), nn.Ensemble((drop, nn.Sequential(drop))))
     params, _ = network.init(np.random.default_rng(0), (4,), np.float64)
-    noisily(network, params, X, lambda shape: seen.append(shape) or np.ones(shape))
-    assert seen == [(6, 4), (6, 4)]
+    ones = np.ones((50, 4))
+    a, b, c, d = (lambda draw: [draw.uniform(ones.shape) >= 0.5 for _ in range(4)])(
+        nn.Context(training=True, key=1, dtype=ones.dtype)
+    )
+    y = network.apply(params, ones, nn.Context(training=True, key=1, dtype=ones.dtype))
+    np.testing.assert_allclose(y, 2 * a * (1 + 2 * b) * (c + d.astype(float)))
 
 
 def fitted(**options):
@@ -79,12 +79,11 @@ class Noisy:
     def init(self, rng, shape, dtype):
         return {}, shape
 
-    def apply(self, params, x):
-        return x
-
-    def apply_noisily(self, params, x, noise):
-        signs = 2 * noise.integers(x.shape, 0, 2).astype(x.dtype) - 1
-        return x * np.where(noise(x.shape) < 0.1, signs, 1) + np.float32(0.1) * noise.normal(x.shape)
+    def apply(self, params, x, context):
+        if not context.training:
+            return x
+        signs = 2 * context.integers(x.shape, 0, 2).astype(x.dtype) - 1
+        return x * np.where(context.uniform(x.shape) < 0.1, signs, 1) + np.float32(0.1) * context.normal(x.shape)
 
 
 def test_training_with_drawn_numbers_has_the_same_bits_on_any_threads_and_after_a_resume(tmp_path):

@@ -23,6 +23,8 @@ from fallline.graph.trace import input_like, trace
 from fallline.insight.explanation import Explanation, Index, LayerView, Link, Term
 from fallline.nn import loss as losses
 from fallline.nn.activation import Activation, Softmax
+from fallline.nn.context import Context, applied
+from fallline.nn.frozen import Frozen
 from fallline.nn.layer import Dense, Function, Layer
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
@@ -129,13 +131,15 @@ class Tapped:
     def init(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return self.layer.init(rng, shape, dtype)
 
-    def apply(self, params: Tree, x: Any) -> Any:
-        self.taps.append(alias(self.layer.apply(params, x)))
+    def apply(self, params: Tree, x: Any, context: Context) -> Any:
+        self.taps.append(alias(context.apply(self.layer, params, x)))
         return self.taps[-1]
 
 
 def layers_of(network: Layer) -> tuple[Layer, ...]:
-    return network.layers if isinstance(network, Sequential) else (network,)
+    """The layers to look at; a frozen one as itself, since its derivatives are asked for here."""
+    layers = network.layers if isinstance(network, Sequential) else (network,)
+    return tuple(layer.layer if isinstance(layer, Frozen) else layer for layer in layers)
 
 
 def look(model: Model, x: Array, y: Array) -> tuple[float, list[Array], list[Array], dict[str, Array]]:
@@ -147,7 +151,8 @@ def look(model: Model, x: Array, y: Array) -> tuple[float, list[Array], list[Arr
 
     def both_passes(*nodes: Node) -> Tree:
         taps.append(alias(nodes[0]))
-        loss = model.loss.function(network.apply(tree.unflatten(model.params, list(nodes[1:])), taps[0]), y)
+        output = applied(network, tree.unflatten(model.params, list(nodes[1:])), taps[0], Context())
+        loss = model.loss.function(output, y)
         if np.shape(loss) != () or not isinstance(loss, Node):
             raise ShapeError(f"the loss has to return one number made from the outputs, it returned {loss!r:.80}")
         return [loss, *taps, *backprop([loss], [*taps, *nodes[1:]])]
@@ -249,7 +254,7 @@ def follow(
 
     def of_weight(array: Any) -> Any:
         leaves = [array if p == inside else leaf for p, leaf in tree.items(params[place])]
-        return network[place].apply(tree.unflatten(params[place], leaves), before)
+        return applied(network[place], tree.unflatten(params[place], leaves), before, Context())
 
     slopes = along(of_weight, own, one_at(own.shape, index))
     dense = isinstance(network[place], Dense)
@@ -269,7 +274,8 @@ def follow(
     while spot is not None and place + 1 < len(layers):
         here, there = layers[place], layers[place + 1]
         layer, its = network[place + 1], params[place + 1]
-        slopes = along(partial(layer.apply, its), here.output, one_at(here.output.shape, spot))
+        output_of = partial(applied, layer, its, context=Context())
+        slopes = along(output_of, here.output, one_at(here.output.shape, spot))
         value = float(here.delta[spot])
         name = f"delta{here.place}{at_text(spot)}"
         chain.append(link(name, rule_of(layer), value, slopes, there, namer(layer, here, there, spot), terms))

@@ -142,7 +142,7 @@ class Model(NotCalled):
 
     @asked
     def apply(self, theta: Any, x: Any) -> Any:
-        """The raw outputs for a batch as the model predicts, a function of theta in plain NumPy, so it can be traced."""
+        """The raw outputs for a batch as the model predicts: a function of theta in plain NumPy, for tracing."""
         return applied(self.network, self.layout.split(theta), x, Context())
 
     @asked
