@@ -139,6 +139,13 @@ class Silent(Unsaved):
         pass
 
 
+class Noisy(Unsaved):
+    """One with a verb that is no more."""
+
+    def apply_noisily(self, params: Any, x: Any, noise: Any) -> Any:
+        return x + noise(x.shape)
+
+
 @saved
 @dataclass(frozen=True)
 class SavedLayer(Unsaved):
@@ -412,6 +419,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fl.plan(nn.Dense(1), (12, 3), loss=lambda o, y: np.mean(o - y)), "data=(x, y)",
      lambda: fl.plan(nn.Dense(1), (X, Y), loss=lambda o, y: np.mean(o - y))),
     (lambda: fl.optim.Cosine(0.1)(3), ".resolve(total_steps)", lambda: fl.optim.Cosine(0.1).resolve(10)(3)),
+    (lambda: fit([Noisy(), nn.Dense(1)]), "apply(self, params, x, context), with context.training",
+     lambda: fit([nn.Dropout(), nn.Dense(1)])),
     (lambda: two_members(resume=True), "overwrite=True", lambda: two_members(overwrite=True)),
     (lambda: fl.explain(nn.Dense(2), X[0], [0.0, 1], weight="weight[0,9]"), "weight[2,1], the last one",
      lambda: fl.explain(nn.Dense(2), X[0], [0.0, 1], weight="weight[2,1]")),
@@ -446,6 +455,7 @@ ELSEWHERE = {
     "config.py": "tests/test_config.py",
     "training/events.py": "tests/training/test_events.py",
     "training/kept.py": "tests/training/test_folder.py",
+    "nn/context.py": "tests/nn/test_context.py",
     "nn/metric.py": "tests/nn/test_metric.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target.py": "tests/data/test_target.py",
