@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fallline import arrays
-from fallline.arguments import Form, asked, misfit, of, record, takes
+from fallline.arguments import asked, misfit, of, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
@@ -27,7 +27,7 @@ from fallline.nn.meaning import as_they_are, decided, probabilities
 from fallline.nn.prediction import Predictor
 from fallline.nn.probe import declared
 from fallline.nn.target import Targets
-from fallline.nn.theta import Layout
+from fallline.nn.theta import PATTERNS, Layout
 from fallline.ranges import short
 from fallline.source import Form
 from fallline.tree import Tree
@@ -199,7 +199,7 @@ class Model(NotCalled):
             raise ArgumentError(f"the decoder has {len(decoder.labels)} labels, and the network tells {apart} apart")
         return replace(self, encoder=encoder, decoder=decoder, classes=decoder.classes)
 
-    @takes(patterns=Form("a pattern of paths, or several", lambda given: isinstance(given, str | list | tuple)))
+    @takes(patterns=PATTERNS)
     def marked(
         self,
         patterns: str | Sequence[str],

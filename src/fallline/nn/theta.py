@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.arguments import shown
+from fallline.arguments import Form, shown
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, nearest
 from fallline.graph.op import Array, Shape
 from fallline.ops import view
 from fallline.tree import Tree
 
+PATTERNS = Form("a pattern of paths, or several", lambda given: isinstance(given, str | list | tuple))
 TRAINABLE, KEPT, FROZEN = KINDS = ("trainable", "kept", "frozen")
 
 
