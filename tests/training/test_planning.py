@@ -60,7 +60,7 @@ def test_each_purpose_has_the_bytes_of_the_arrays_that_serve_it(data: Any, kind:
     training = fl.train(NETWORK, data, epochs=1, **settings)
     started = next(training)
     stepper, evaluation = training._stepper, training._evaluation
-    main, last = stepper._main, stepper._last
+    main, last = stepper._main, next(iter(stepper._lasts.values()), None)
     step = sum(plan.bytes[name] for name in ("gradient", "activations", "scratch", "constants"))
     assert step == main.program.nbytes  # type: ignore[attr-defined]
     assert plan.bytes["last batch"] == (0 if last is None else last.program.nbytes)  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def test_each_purpose_has_the_bytes_of_the_arrays_that_serve_it(data: Any, kind:
     assert plan.bytes["moments"] == sum(
         array.nbytes for name, array in stepper.state.items() if name.startswith("optimizer.")
     )
-    assert plan.bytes["order"] == stepper.order.buffer.nbytes + stepper.order.rows.nbytes
+    assert plan.bytes["order"] == stepper.feed.nbytes["order"]
     passes = [] if evaluation is None else [evaluation._main, evaluation._last]
     programs = sum(loop.program.nbytes for loop in passes if loop is not None)  # type: ignore[attr-defined]
     assert programs <= plan.bytes["validation"] <= 1.1 * programs

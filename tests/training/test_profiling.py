@@ -15,6 +15,7 @@ from fallline.graph.op import Kind
 from fallline.optim import Adam, GradientDescent
 from fallline.program.profile import Peak, Timed
 from fallline.training import profiling
+from fallline.training.feed import Resident
 from fallline.training.order import Order
 from fallline.training.prepare import prepare
 from fallline.training.settings import Settings
@@ -185,7 +186,7 @@ def test_any_kind_of_training_has_a_profile(data: Any, settings: dict[str, Any])
 def test_nodes_of_a_step_name_the_users_line_and_their_part(data: Any) -> None:
     job = prepare(NETWORK, data, Settings(loss="cross_entropy", optimizer=Adam(0.1, clip_norm=1.0)))
     state = first_state(job.model, job.optimizer)
-    graph = next(step_graphs(job.model, job.optimizer, state, job.train.data, Order(job.train.index, 0), 10))
+    graph = next(step_graphs(job.model, job.optimizer, state, Resident(job.train.data, Order(job.train.index, 0)), 10))
     made = [node for node in graph.nodes() if node.op.kind not in (Kind.SOURCE, Kind.VIEW)]
     assert {node.where.file for node in made} == {__file__}
     assert all(node.where.part for node in made)

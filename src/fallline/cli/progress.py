@@ -77,7 +77,7 @@ class Live:
     def __init__(self, bars: Any, started: Any, width: int) -> None:  # bars: rich's Progress, imported late
         self.bars, self.epochs, self.width = bars, started.epochs, width
         self.open_ended = started.open_ended
-        total = started.epochs * started.steps_per_epoch
+        total = None if started.steps_per_epoch is None else started.epochs * started.steps_per_epoch
         self.task = bars.add_task(
             place(0, self.epochs, self.open_ended), total=total, completed=started.first_step, facts=""
         )

@@ -57,16 +57,17 @@ def event(cls: K) -> K:
 class TrainingStarted(Event):
     """Everything was checked and built; the first step comes next. Sent once, first.
 
-    first_epoch, first_step: 0, or where a resumed run goes on. steps_per_epoch counts a shorter last batch too.
+    first_epoch, first_step: 0, or where a resumed run goes on. steps_per_epoch counts a shorter last batch too. rows
+    and steps_per_epoch are None for an iterable, of which only its end tells them.
     """
 
     urgent = True
-    rows: int  # rows trained on, without the validation rows
+    rows: int | None  # rows trained on, without the validation rows
     validation_rows: int
     input_shape: tuple[int, ...]  # of one row
     parameters: int  # size of theta
     batch_size: int
-    steps_per_epoch: int
+    steps_per_epoch: int | None
     epochs: int  # as asked, or the most there will be; early stopping may end sooner
     loss: str
     optimizer: str

@@ -20,6 +20,7 @@ from fallline.program.loop import lowered
 from fallline.program.lower import Lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.training.evaluate import block_graphs, targets
+from fallline.training.feed import Resident
 from fallline.training.metric import metrics_for
 from fallline.training.order import Order
 from fallline.training.prepare import Job, from_shape, prepare
@@ -41,6 +42,7 @@ PURPOSES: Mapping[str, str] = {
     "validation": "the same for validation passes",
     "copies": "of the state, to go back to, and of theta for the run and the best epoch",
     "order": "row numbers, those of the next epochs included",
+    "window": "rows that are read ahead, where data are not read whole",
     "data": "x and y where they cannot be read as they were given",
 }
 
@@ -50,7 +52,8 @@ PURPOSES: Mapping[str, str] = {
 class Plan:
     """What a training will take.
 
-    bytes: by purpose, the keys of PURPOSES. parameters: how many there are. rows: trained on. instructions: of a step.
+    bytes: by purpose, the keys of PURPOSES. parameters: how many there are. rows: trained on, None where
+    only the end of an iterable tells. instructions: of a step.
     lanes: cores that a step runs on. microseconds: about how long a step takes, as `fallline bench --calibrate` found
     this machine to be.
     """
@@ -58,7 +61,7 @@ class Plan:
     bytes: Mapping[str, int]
     parameters: int
     dtype: str
-    rows: int
+    rows: int | None
     batch_size: int
     instructions: int
     lanes: int
@@ -136,9 +139,9 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
 
 def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     """What a training of this job will take."""
-    model, order = job.model, Order(job.train.index, job.seed, job.shuffle)
+    model, feed = job.model, Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
     state = first_state(model, job.optimizer)
-    graphs = step_graphs(model, job.optimizer, state, job.train.data, order, job.batch_size)
+    graphs = step_graphs(model, job.optimizer, state, feed, job.batch_size)
     step, *rest = memory_plans(graphs, len(state), job.settings.threads, len(state), job.gradient_checkpointing)
     theta = state["theta"].nbytes
     bytes_of = by_purpose(*step) | {
@@ -147,14 +150,14 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
         "last batch": sum(made.size for made, _ in rest),
         "validation": _validation(job),
         "copies": 2 * theta + sum(array.nbytes for array in state.values()) + (theta if _keeps_best(job) else 0),
-        "order": order.buffer.nbytes + order.rows.nbytes,
         "data": made_of_data,
+        **feed.nbytes,
     }
     return Plan(
-        bytes={name: bytes_of[name] for name in PURPOSES},
+        bytes={name: bytes_of.get(name, 0) for name in PURPOSES},
         parameters=model.layout.size,
         dtype=model.dtype.name,
-        rows=len(order.rows),
+        rows=feed.rows,
         batch_size=job.batch_size,
         instructions=len(step[0].instructions),
         lanes=step[0].lanes,

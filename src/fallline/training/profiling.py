@@ -18,6 +18,7 @@ from fallline.program import lanes, loop
 from fallline.program.loop import Loop, MachineLoop
 from fallline.program.profile import Peak, Timed, measure_peak, timed
 from fallline.ranges import Range
+from fallline.training.feed import Resident
 from fallline.training.order import Order
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings
@@ -162,11 +163,12 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     wrong = Range(above=0).problem(seconds)
     if wrong:
         raise ArgumentError(f"seconds {wrong}")
-    order = Order(job.train.index, job.seed, job.shuffle)
+    feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
     state = first_state(job.model, job.optimizer)
-    graph = next(step_graphs(job.model, job.optimizer, state, job.train.data, order, job.batch_size))
-    arrays = list(state.values()), list(step_inputs(job.optimizer, job.train.data, order).values())
-    start, steps = order.place(0), len(order.rows) // job.batch_size
+    graph = next(step_graphs(job.model, job.optimizer, state, feed, job.batch_size))
+    arrays = list(state.values()), list(step_inputs(job.optimizer, feed).values())
+    start = feed.place(0, 0)
+    steps = feed.ready // job.batch_size
 
     def rewind() -> None:
         state["cursor"][...] = start

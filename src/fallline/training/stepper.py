@@ -20,7 +20,7 @@ from fallline.optim import Optimizer
 from fallline.program import loop
 from fallline.program.loop import Loop
 from fallline.ranges import short
-from fallline.training.order import Order
+from fallline.training.feed import Feed
 from fallline.training.pace import Pace
 from fallline.training.shared_cache import NOT_SHARED, SharedCache
 from fallline.training.step import OPTIMIZER, training_step
@@ -46,6 +46,9 @@ class _Copy:
 
     arrays: dict[str, Array]
     step: int
+    epoch: int = 0
+    epoch_step: int = 0
+    rows: int | None = None  # of its epoch, where they were known
     taken: float = 0.0
     cost: float = 0.0
 
@@ -63,25 +66,19 @@ def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
     }
 
 
-def step_inputs(optimizer: Optimizer, data: Mapping[str, Array], order: Order) -> dict[str, Array]:
-    """What a step reads besides its state."""
+def step_inputs(optimizer: Optimizer, feed: Feed) -> dict[str, Array]:
+    """Everything that a step reads besides its state."""
     numbers = {name: np.array(value, np.float64) for name, value in optimizer.inputs.items()}
-    return {**data, "order": order.buffer, "seed": np.array(order.seed, np.int64), **numbers}
+    return {**feed.arrays, "order": feed.order, "seed": np.array(feed.seed, np.int64), **numbers}
 
 
 def step_graphs(
-    model: Model,
-    optimizer: Optimizer,
-    state: Mapping[str, Array],
-    data: Mapping[str, Array],
-    order: Order,
-    batch_size: int,
+    model: Model, optimizer: Optimizer, state: Mapping[str, Array], feed: Feed, batch_size: int
 ) -> Iterator[Graph]:
     """The graph of a step on a batch, and that of a step on the rows left at an epoch's end where there are some."""
-    rows, inputs = len(order.rows), step_inputs(optimizer, data, order)
-    # All rows in their own order need no gathering.
-    whole = rows == batch_size == len(data["x"]) and not order.shuffle
-    for size in filter(None, (batch_size, rows % batch_size)):
+    inputs, rows = step_inputs(optimizer, feed), feed.rows
+    whole = rows == batch_size and feed.is_whole  # all rows in their own order need no gathering
+    for size in filter(None, (batch_size, rows % batch_size if rows is not None else 0)):
         yield training_step(model, optimizer, state, inputs, size, whole)
 
 
@@ -102,15 +99,14 @@ class Stepper:
         self,
         model: Model,
         optimizer: Optimizer,
-        data: Mapping[str, Array],
-        order: Order,
+        feed: Feed,
         batch_size: int,
         threads: int | None = 1,
         cache: SharedCache = NOT_SHARED,
         gradient_checkpointing: bool = False,
         stop_requested: Array | None = None,
     ) -> None:
-        """model: its theta is where to start; copied. data: "x", "y". batch_size: at most the rows of `order`.
+        """model: its theta is where to start; copied. feed: its rows. batch_size: at most those, if they are known.
 
         threads: lanes of a step at most; gradient_checkpointing: take less memory and more time; no result depends on
         either.
@@ -118,22 +114,23 @@ class Stepper:
         stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
         """
         self._stop_requested = stop_requested
-        self.order, self.batch_size, self.rows = order, batch_size, len(order.rows)
-        self.full, tail = divmod(self.rows, batch_size)
-        self.steps_per_epoch = self.full + (tail > 0)
+        self.feed, self.batch_size = feed, batch_size
         self.state = first_state(model, optimizer)
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
-        arrays = list(self.state.values()), list(step_inputs(optimizer, data, order).values())
+        arrays = list(self.state.values()), list(step_inputs(optimizer, feed).values())
+
+        # The stepper keeps what makes a loop, so that knows neither the stepper nor the parameters to start from.
+        state, start = self.state, model.with_theta(self.theta)
+
+        def built(graph: Graph) -> Loop:
+            watch, again = len(state), gradient_checkpointing
+            return loop.build(graph, *arrays, watch=watch, threads=threads, gradient_checkpointing=again)
+
+        def of_size(size: int) -> Loop:
+            return built(training_step(start, optimizer, state, step_inputs(optimizer, feed), size))
 
         def build() -> Iterator[Loop]:
-            for graph in step_graphs(model, optimizer, self.state, data, order, batch_size):
-                yield loop.build(
-                    graph,
-                    *arrays,
-                    watch=len(self.state),
-                    threads=threads,
-                    gradient_checkpointing=gradient_checkpointing,
-                )
+            return map(built, step_graphs(start, optimizer, state, feed, batch_size))
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
         rule = optimizer.at_rate(1.0) if optimizer.inputs else optimizer
@@ -143,13 +140,15 @@ class Stepper:
             model.loss,
             rule,
             batch_size,
-            self.rows,
-            order.shuffle,
+            feed.rows,
+            feed.is_whole,
             threads,
             gradient_checkpointing,
         )
-        self._main, self._last = main_and_last(cache.loops(key, *arrays, build))
-        self.tail, self._gave_up = tail, False
+        self._main, last = main_and_last(cache.loops(key, *arrays, build))
+        # Loops over the rows left at an epoch's end, by their number. Where only the end tells it, they are made then.
+        self._lasts = {} if last is None or feed.rows is None else {feed.rows % batch_size: last}
+        self._of_size, self._gave_up = of_size, False
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
         begun = time.perf_counter()
@@ -158,9 +157,7 @@ class Stepper:
         self._copy.cost = self._copy.taken - begun
         self.seconds = self.rate = 0.0
         # An order that takes long to make is made when it is needed, where Ctrl-C is heard.
-        self.epoch, self.epoch_step, self._is_placed = 0, 0, False
-        if not order.takes_long:
-            self._stand_at(0, 0)
+        self._stand_at(0, 0)
 
     @property
     def lanes(self) -> int:
@@ -175,22 +172,41 @@ class Stepper:
     @property
     def step(self) -> int:
         """Updates done since the first epoch."""
-        return self.epoch * self.steps_per_epoch + self.epoch_step
+        return int(self.state["step"])
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps of this epoch; None while nobody knows where it ends."""
+        return None if self._rows is None else -(-self._rows // self.batch_size)
 
     @property
     def epoch_is_done(self) -> bool:
-        return self.epoch_step == self.steps_per_epoch
+        steps = self.steps_per_epoch
+        return steps is not None and self.epoch_step >= steps
 
     @property
     def loss(self) -> float:
         """Mean over the rows seen in this epoch; NaN before the first."""
-        seen = min(self.epoch_step * self.batch_size, self.rows)
+        seen = self.epoch_step * self.batch_size
+        seen = seen if self._rows is None else min(seen, self._rows)
         return float(self._loss_sum) / seen if seen else math.nan
 
     def _stand_at(self, epoch: int, epoch_step: int) -> None:
-        """Be at a step, with the row order that belongs to it; theta and sums stay as they are."""
-        self.epoch, self.epoch_step, self._is_placed = epoch, epoch_step, True
-        self._cursor[...] = self.order.place(epoch) + epoch_step * self.batch_size
+        """Be at a step; theta and sums stay as they are. Its rows are looked for when they are needed."""
+        self.epoch, self.epoch_step, self._until, self._rows = epoch, epoch_step, epoch_step, self.feed.rows
+
+    def _has_rows(self) -> bool:
+        """Have the rows of the next step where the program reads them; False if that was not waited for."""
+        if self.epoch_step < self._until:
+            return True
+        cursor = self.feed.place(self.epoch, self.epoch_step * self.batch_size, self._stop_requested)
+        self._gave_up = cursor is None
+        if cursor is None:
+            return False
+        self._cursor[...] = cursor
+        self._rows = self.feed.epoch_rows
+        self._until = self.epoch_step - (-self.feed.ready // self.batch_size)
+        return True
 
     def next_epoch(self) -> None:
         self._stand_at(self.epoch + 1, 0)
@@ -201,6 +217,8 @@ class Stepper:
         for name, array in self.state.items():
             array[...] = arrays[name]
         self._stand_at(epoch, epoch_step)
+        if self._rows is None:
+            self._has_rows()  # this may be the end of its epoch
         self._before[...] = self.theta
         self._keep(time.perf_counter())
 
@@ -215,33 +233,54 @@ class Stepper:
         A step that was given up because somebody asked is none, and nothing has changed.
         """
         begun = time.perf_counter()
-        if begun - self._copy.taken > max(_COPY_SECONDS, self._copy.cost / _COPY_SHARE) and self.step > self._copy.step:
+        if not self._has_rows():
+            self.seconds += time.perf_counter() - begun
+            return None
+        left, ready = self._until - self.epoch_step, time.perf_counter()
+        pause = max(_COPY_SECONDS, self._copy.cost / _COPY_SHARE)
+        # Rows that are not given twice cannot be gone through once more, so each window begins with a copy.
+        is_last = left == 1 and not self.feed.rereads
+        if is_last or (ready - self._copy.taken > pause and self.step > self._copy.step):
             done = self._one_then_keep()
             self.seconds += time.perf_counter() - begun
         else:
-            done = self._run(self.pace.steps)
-            took = time.perf_counter() - begun
-            self.seconds += took
+            done = self._run(min(self.pace.steps, left if self.feed.rereads else left - 1))
+            now = time.perf_counter()
+            self.seconds += now - begun
             if done:
-                self.pace.note(done, took)
-                self.rate = done / max(took, 1e-9)
+                self.pace.note(done, now - ready)
+                self.rate = done / max(now - begun, 1e-9)
         return None if done or self._gave_up else self.fall_back()
 
     def _run(self, limit: int) -> int:
+        """Up to so many steps whose rows are there, all of one size."""
         if self.epoch_is_done:
-            raise ProgramError("a step was asked for after the last of its epoch")
-        if not self._is_placed:
-            self._stand_at(self.epoch, self.epoch_step)
-        steps, own = (self._main, self.full - self.epoch_step) if self.epoch_step < self.full else (self._last, 1)
-        assert steps is not None  # an epoch that is not done after its whole batches has a rest
+            raise ProgramError("a step was requested after the last of its epoch")
+        if not self._has_rows():
+            return 0
+        steps, own = self._main, self._until - self.epoch_step
+        if self._rows is not None:
+            full, tail = divmod(self._rows, self.batch_size)
+            own = min(own, full - self.epoch_step)
+            if own == 0:
+                steps, own = self._last(tail), 1
         done = steps.run(min(limit, own), self._stop_requested)
         self._gave_up = steps.gave_up
         self.epoch_step += done
         return done
 
+    def _last(self, size: int) -> Loop:
+        """The loop over the rows left at an epoch's end."""
+        if size not in self._lasts:
+            self._lasts[size] = self._of_size(size)
+        return self._lasts[size]
+
     def _one(self) -> float | None:
         """One step, and the loss it met; None if that is not finite, or the step was given up."""
-        size = self.batch_size if self.epoch_step < self.full else self.tail
+        if not self._has_rows():
+            return None
+        seen = self.epoch_step * self.batch_size
+        size = self.batch_size if self._rows is None else min(self.batch_size, self._rows - seen)
         so_far = self._loss_sum.copy()
         self._loss_sum[...] = 0
         done = self._run(1)
@@ -262,18 +301,20 @@ class Stepper:
     def _keep(self, now: float) -> None:
         for name, array in self.state.items():
             np.copyto(self._copy.arrays[name], array)
-        self._copy.step = self.step
+        self._copy.step, self._copy.rows = self.step, self._rows
+        self._copy.epoch, self._copy.epoch_step = self.epoch, self.epoch_step
         self._copy.taken = time.perf_counter()
         self._copy.cost = self._copy.taken - now
 
     def fall_back(self) -> Setback:
         """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
-        failed = self.step
+        failed, place = self.step, (self.epoch, self.epoch_step)
         stop_requested, self._stop_requested = self._stop_requested, None  # the way back is gone to its end
         if failed > self._copy.step:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]
-            self._stand_at(*divmod(self._copy.step, self.steps_per_epoch))
+            self._stand_at(self._copy.epoch, self._copy.epoch_step)
+            self._rows = self._copy.rows
             while self.step < failed - 1:
                 if self.epoch_is_done:
                     self.next_epoch()
@@ -284,7 +325,7 @@ class Stepper:
             self._before[...] = self.theta
             loss = self._one()
             self._before_loss = math.nan if loss is None else loss
-            self.epoch, self.epoch_step = divmod(failed, self.steps_per_epoch)
+            self.epoch, self.epoch_step = place
         self.theta[...] = self._before
         self._stop_requested = stop_requested
         return Setback(failed, self._before_loss)

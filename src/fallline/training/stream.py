@@ -87,19 +87,22 @@ def _takes_one(function: Any) -> bool:
 class Stream:
     """A Supply of the rows of batches, cut anew to the sizes that are asked for.
 
-    forms: of a row, by name.
+    forms: of a row, by name. seed: of what layers draw. rows: of every epoch, where the caller knows.
     """
 
     rereads = False  # an iterable may well give other rows the second time
+    order_bytes = 0
 
     def __init__(
         self,
         batches: Batches,
         forms: Mapping[str, Form],
         ready: Callable[[Any], Named],
+        seed: int = 0,
+        rows: int | None = None,
     ) -> None:
         """ready: a batch as arrays by name. Errors: its FalllineErrors are told with the place of the batch."""
-        self.batches, self.forms, self._ready = batches, forms, ready
+        self.batches, self.forms, self._ready, self.seed, self.rows = batches, forms, ready, seed, rows
         self._at: tuple[int, int] | None = None
         self._open: Iterator[Any] | None = None
         self._number = 0  # of the next batch
@@ -119,8 +122,13 @@ class Stream:
                 into[name][filled : filled + count] = array
             filled += count
         # Whether more comes is looked at now, so that an epoch's last rows are known as such.
-        self._at = epoch, at[1] + filled
-        return Filled(filled, None if self._more(epoch) else at[1] + filled)
+        end = at[1] + filled
+        self._at = epoch, end
+        ends = None if stop() or self._more(epoch) else end
+        if self.rows is not None and not stop() and (end > self.rows if ends is None else end != self.rows):
+            seen = f"more than {self.rows}" if ends is None else str(end)
+            raise DataError(f"data has {self.rows} rows, as it says, and gave {seen} in epoch {epoch}")
+        return Filled(filled, ends)
 
     def _skip_to(self, epoch: int, row: int, stop: Callable[[], bool]) -> None:
         """Stand before a row, having gone through those before it once more."""

@@ -18,11 +18,15 @@ class Ordered:
     rereads = True
 
     def __init__(self, source: Source, order: Order) -> None:
-        self.source, self.order = source, order
+        self.source, self.order, self.seed, self.rows = source, order, order.seed, len(order.rows)
 
     @property
     def forms(self) -> Mapping[str, Form]:
         return self.source.form
+
+    @property
+    def order_bytes(self) -> int:
+        return self.order.buffer.nbytes + self.order.rows.nbytes
 
     def fill(self, epoch: int, row: int, into: Mapping[str, Array], stop: Callable[[], bool]) -> Filled:
         start, n = self.order.place(epoch), len(self.order.rows)

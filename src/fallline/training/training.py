@@ -26,6 +26,7 @@ from fallline.training.events import (
     TrainingEnded,
     TrainingStarted,
 )
+from fallline.training.feed import Resident
 from fallline.training.folder import RunFolder
 from fallline.training.frozen import Frozen
 from fallline.training.interrupt import Interrupts
@@ -65,8 +66,7 @@ class Training(Iterator[Event], Attributes):
         self._stepper = Stepper(
             job.model,
             job.optimizer,
-            job.train.data,
-            order,
+            Resident(job.train.data, order),
             job.batch_size,
             resolved.threads,
             cache,
@@ -139,6 +139,7 @@ class Training(Iterator[Event], Attributes):
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
             stack.callback(lanes.rest)
+            stack.callback(self._stepper.feed.close)
             if self._folder is not None:
                 stack.enter_context(self._folder.opened())
                 self._resume(self._folder)
@@ -247,10 +248,10 @@ class Training(Iterator[Event], Attributes):
 
     def _shuffled(self, epoch: int) -> bool:
         """Make the order of an epoch, if making it takes long; False if that was not waited for."""
-        order = self._stepper.order
-        if epoch >= self.job.epochs or not order.takes_long:
+        feed = self._stepper.feed
+        if epoch >= self.job.epochs or not feed.takes_long:
             return True
-        return self.interrupts.unless_asked(lambda: order.place(epoch))
+        return self.interrupts.unless_asked(lambda: feed.place(epoch, 0))
 
     def _measured(self) -> bool:
         """Measure the validation rows, if there are any; whether that came to its end."""

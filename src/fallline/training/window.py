@@ -37,14 +37,24 @@ class Filled:
 class Supply(Protocol):
     """Rows in the order in which steps visit them.
 
-    forms: of a row, by name. rereads: whether rows that were read are the same if they are read again.
+    forms: of a row, by name. seed: of what layers draw. rows: of every epoch, None where only its end tells.
+    rereads: whether rows that were read are the same if they are read again. order_bytes: of row numbers.
     """
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def rows(self) -> int | None: ...
 
     @property
     def forms(self) -> Mapping[str, Form]: ...
 
     @property
     def rereads(self) -> bool: ...
+
+    @property
+    def order_bytes(self) -> int: ...
 
     def fill(self, epoch: int, row: int, into: Mapping[str, Array], stop: Callable[[], bool]) -> Filled:
         """Put the rows of an epoch from `row` on into arrays, as many as they have room for.
@@ -121,23 +131,33 @@ class _Reading:
 
 
 class Window(Attributes):
-    """The rows of the next steps, in arrays of two halves.
+    """The Feed of rows that are not read whole: those of the next steps, in arrays of two halves.
 
-    arrays: by name, 2 * rows long. order: their row numbers, 0, 1, 2 ... ready: rows from the place that `place` was
-    told last to the end of its half. epoch_rows: rows of the epoch being read, where its end is known.
+    arrays: by name, 2 * half long. order: their row numbers, 0, 1, 2 ...
     """
 
-    def __init__(self, supply: Supply, rows: int, epochs: int) -> None:
-        """rows: of a half. epochs: nothing is read ahead beyond the last."""
-        self.supply, self.rows, self.epochs = supply, rows, epochs
-        self.arrays = {name: np.empty((2 * rows, *form.shape), form.dtype) for name, form in supply.forms.items()}
-        self.order = np.arange(2 * rows)
-        self.ready = 0
-        self.epoch_rows: int | None = None
+    is_whole = takes_long = False
+
+    def __init__(self, supply: Supply, half: int, epochs: int) -> None:
+        """half: rows of a half. epochs: nothing is read ahead beyond the last."""
+        self.supply, self.half, self.epochs = supply, half, epochs
+        self.arrays = {name: np.empty((2 * half, *form.shape), form.dtype) for name, form in supply.forms.items()}
+        self.order = np.arange(2 * half)
+        self.seed, self.rows, self.ready = supply.seed, supply.rows, 0
+        self.epoch_rows = self.rows
         self._half = 1  # the one being read; the first reading goes into the other
         self._place = (-1, 0)
         self._filled = Filled(0)
         self._next: _Reading | None = None
+
+    @property
+    def rereads(self) -> bool:
+        return self.supply.rereads
+
+    @property
+    def nbytes(self) -> Mapping[str, int]:
+        window = sum(array.nbytes for array in self.arrays.values())
+        return {"order": self.order.nbytes + self.supply.order_bytes, "window": window}
 
     def _holds(self, epoch: int, row: int) -> bool:
         first = self._place[1]
@@ -164,9 +184,9 @@ class Window(Attributes):
             self._filled = reading.result()
             self._half, self._place = 1 - self._half, (epoch, row)
             self._next = self._ahead()
-        self.epoch_rows = self._filled.ends
+        self.epoch_rows = self._filled.ends if self.rows is None else self.rows
         self.ready = self._place[1] + self._filled.rows - row
-        return self._half * self.rows + row - self._place[1]
+        return self._half * self.half + row - self._place[1]
 
     def _ahead(self) -> _Reading | None:
         """The reading of what comes after the half that was filled last."""
@@ -175,8 +195,8 @@ class Window(Attributes):
         return self._begin(*following) if following[0] < self.epochs else None
 
     def _begin(self, epoch: int, row: int) -> _Reading:
-        start = (1 - self._half) * self.rows
-        into = {name: array[start : start + self.rows] for name, array in self.arrays.items()}
+        start = (1 - self._half) * self.half
+        into = {name: array[start : start + self.half] for name, array in self.arrays.items()}
         return _Reading(self.supply, epoch, row, into)
 
     def close(self) -> None:

@@ -1,0 +1,80 @@
+"""Where steps find their rows: arrays that a program reads, and row numbers into them. Knows no models and no files.
+
+Arrays in memory are a window that holds everything and is never refilled; `window.Window` is the other kind.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from fallline.graph.op import Array
+from fallline.training.order import Order
+
+
+class Feed(Protocol):
+    """The rows that steps visit, where a program reads them.
+
+    arrays: by name. order: numbers of their rows; steps read those at consecutive places. seed: of what layers draw.
+    is_whole: whether an epoch is all rows of the arrays as they stand. rereads: whether an epoch's rows are the same
+    if they are asked for once more. rows: of every epoch, None where only its end tells.
+    ready: rows from the place asked for last to the next one that has to be asked for. epoch_rows: rows of the epoch
+    of that place, None where they are not known yet. takes_long: whether `place` may take long and cannot be stopped.
+    nbytes: of its own memory, by purpose.
+    """
+
+    arrays: Mapping[str, Array]
+    order: Array
+    seed: int
+    rows: int | None
+    ready: int
+    epoch_rows: int | None
+
+    @property
+    def is_whole(self) -> bool: ...
+
+    @property
+    def rereads(self) -> bool: ...
+
+    @property
+    def takes_long(self) -> bool: ...
+
+    @property
+    def nbytes(self) -> Mapping[str, int]: ...
+
+    def place(self, epoch: int, row: int, stop_requested: Array | None = None) -> int | None:
+        """Where in `order` a row of an epoch stands; None if training is to stop before it can be told."""
+        ...
+
+    def close(self) -> None:
+        """Let go of threads and files."""
+        ...
+
+
+class Resident:
+    """The Feed of arrays that lie in memory."""
+
+    rereads = True
+
+    def __init__(self, arrays: Mapping[str, Array], order: Order) -> None:
+        self.arrays, self._order, self.order, self.seed = arrays, order, order.buffer, order.seed
+        self.rows: int | None = len(order.rows)
+        self.epoch_rows: int | None = len(order.rows)
+        self._rows = self.ready = len(order.rows)
+
+    @property
+    def is_whole(self) -> bool:
+        return not self._order.shuffle and self.rows == len(next(iter(self.arrays.values())))
+
+    @property
+    def takes_long(self) -> bool:
+        return self._order.takes_long
+
+    @property
+    def nbytes(self) -> Mapping[str, int]:
+        return {"order": self.order.nbytes + self._order.rows.nbytes}
+
+    def place(self, epoch: int, row: int, stop_requested: Array | None = None) -> int:
+        self.ready = self._rows - row
+        return self._order.place(epoch) + row
+
+    def close(self) -> None:
+        pass
