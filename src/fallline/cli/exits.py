@@ -15,10 +15,10 @@ MEANINGS = {
     FAILED: "failed: a file, its data or the disk",
     USAGE: "the command line cannot be understood, or a value is outside its range",
     DIVERGED: "training diverged; the last good parameters are saved",
-    HUNG_UP: "the terminal was closed (SIGHUP); what training had reached is saved",
-    INTERRUPTED: "interrupted by Ctrl-C; what training had reached is saved",
+    HUNG_UP: "the terminal was closed (SIGHUP); the state of the training is saved",
+    INTERRUPTED: "interrupted by Ctrl-C; the state of the training is saved",
     READER_GONE: "whoever read the output went away (as in `| head`)",
-    TERMINATED: "ended by SIGTERM; what training had reached is saved",
+    TERMINATED: "ended by SIGTERM; the state of the training is saved",
 }
 
 

@@ -264,9 +264,7 @@ def follow(
             return f"{before_name}[{at[0]},{index[0]}]" if len(index) == 2 else "1"
         return f"d {layers[place].name}{at_text(at)}/d w"
 
-    weight_rule = (
-        "what came in times the delta of what it went into" if dense else "slope of the output times its delta"
-    )
+    weight_rule = "the input times the delta of the sum it enters" if dense else "slope of the output times its delta"
     chain = [
         link(f"d loss / d {path}{at_text(index)}", weight_rule, derivative, slopes, layers[place], slope_name, terms)
     ]

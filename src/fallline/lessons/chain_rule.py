@@ -149,8 +149,8 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
             ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.5f} * {1 - f['a1'] ** 2:.5f}", f"= {d['d_z1']:+.5f}"],
             ["d_z2", "= d_a2 (1 - a2^2)", f"= {d['d_a2']:+.5f} * {1 - f['a2'] ** 2:.5f}", f"= {d['d_z2']:+.5f}"],
         ], width=width - 2)),
-        words("""A weight multiplies what comes in, so its derivative is what came in times the delta of what it
-            went into. Beside each number: what backpropagation says (fallline.grad of the same network written
+        words("""A weight multiplies its input, so its derivative is that input times the delta of the sum it
+            enters. Next to each number: the result of backpropagation (fallline.grad of the same network written
             in NumPy), and what trying it out says (the loss with the weight a little higher, minus the loss
             with it a little lower, divided by the distance).""", width),
         table(rows, ["parameter", "rule", "numbers", "by hand", "fallline.grad", "tried out"], width=width,
