@@ -466,6 +466,7 @@ ELSEWHERE = {
     "training/training.py": "tests/training/test_divergence.py and test_disk.py",
     "training/variants.py": "tests/training/test_race.py",
     "training/stream.py": "tests/training/test_window.py",
+    "training/history.py": "tests/training/test_run_history.py",
     "training/run.py": "tests/training/test_length.py, and run.profile((x, y)) above",
     "training/frozen.py": "docs/noise.md, which the tests run",
     "program/kernels": "tests/program/kernels",

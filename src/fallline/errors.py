@@ -48,6 +48,12 @@ class CodeIndexError(CodeError, OutOfRangeError):
     """A position outside its axis, in the caller's own code."""
 
 
+class UnknownColumnError(FalllineError, KeyError):
+    """A column that a history does not have."""
+
+    __str__ = Exception.__str__  # KeyError's own shows a text with its quotes
+
+
 class CodeTypeError(CodeError, TypeError):
     """A TypeError or AttributeError in the caller's own code."""
 

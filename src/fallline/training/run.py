@@ -10,12 +10,12 @@ import numpy as np
 
 from fallline.arguments import PATH, record, takes
 from fallline.errors import ArgumentError, MissingFileError, NotCalled
-from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.ranges import FLAG, Range
 from fallline.training import folder, kept
 from fallline.training.disk import told
 from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted
+from fallline.training.history import History
 from fallline.training.prepare import Job
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Run(NotCalled):
         return tuple(event for event in self.events if isinstance(event, EpochEnded))
 
     @property
-    def history(self) -> dict[str, Array]:
+    def history(self) -> History:
         """One column for each number told at the end of an epoch: history["loss"][3] is that of epoch 3.
 
         Columns: epoch, step, loss, validation_loss and the metrics where there was validation, learning_rate, seconds,
@@ -66,7 +66,7 @@ class Run(NotCalled):
             columns[name] = [e.metrics.get(name, math.nan) for e in epochs]
         for name in ("learning_rate", "seconds", "steps_per_second"):
             columns[name] = [getattr(e, name) for e in epochs]
-        return {name: np.array(values) for name, values in columns.items()}
+        return History({name: np.array(values) for name, values in columns.items()})
 
     @property
     def started(self) -> TrainingStarted | None:
