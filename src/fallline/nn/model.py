@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fallline import arrays
+from fallline import arrays, tree
 from fallline.arguments import asked, misfit, of, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
-from fallline.nn import summary
+from fallline.nn import metric, summary
 from fallline.nn.apart import check_rows_stay_apart, is_known
 from fallline.nn.context import Context, applied
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
@@ -24,8 +24,10 @@ from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import as_they_are, decided, probabilities
+from fallline.nn.part import part_of
 from fallline.nn.prediction import Predictor
 from fallline.nn.probe import declared
+from fallline.nn.scores import scores
 from fallline.nn.target import Targets
 from fallline.nn.theta import PATTERNS, Layout
 from fallline.ranges import short
@@ -142,12 +144,16 @@ class Model(NotCalled):
 
     @asked
     def apply(self, theta: Any, x: Any) -> Any:
-        """The raw outputs for a batch as the model predicts: a function of theta in plain NumPy, for tracing."""
-        return applied(self.network, self.layout.split(theta), x, Context())
+        """The raw outputs for a batch as the model predicts: a function of theta in plain NumPy, for tracing.
+
+        theta: the vector, or its tree, `params`.
+        """
+        is_tree = isinstance(theta, dict | list | tuple)
+        return applied(self.network, theta if is_tree else self.layout.split(theta), x, Context())
 
     @asked
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
-        """The loss of a batch as a function of theta; y as `prepare` returns it in `Targets.y`."""
+        """The loss of a batch as a function of theta, or of `params`; y as `prepare` returns it in `Targets.y`."""
         return self.loss.function(self.apply(theta, x), y)
 
     @takes()
@@ -225,6 +231,45 @@ class Model(NotCalled):
         if theta.shape != (self.layout.size,) or theta.dtype != self.dtype:
             raise ShapeError(f"theta is {self.dtype}[{self.layout.size}], got {theta.dtype}{list(theta.shape)}")
         return replace(self, theta=theta)
+
+    @takes()
+    def with_params(self, params: Tree) -> "Model":
+        """The same model with other parameters, copied from a tree like `params`.
+
+        Errors: ArgumentError for another form; ArgumentTypeError for what are no arrays of real numbers.
+        Example: model.with_params(params).predict(x), after a loop of one's own
+        """
+        given = [(path, arrays.real(leaf, f"the parameter {path!r}")) for path, leaf in tree.items(params)]
+        wants = [(path, slot.shape) for path, slot in self.layout.items()]
+        if [(path, np.shape(leaf)) for path, leaf in given] != wants:
+            raise ArgumentError(
+                f"params has another form than the model's: {[(path, np.shape(leaf)) for path, leaf in given]!s:.300}, "
+                f"and the model has {wants!s:.300}\n  try: a tree like model.params"
+            )
+        return replace(self, theta=self.layout.join(params, self.dtype))
+
+    def __getitem__(self, key: Any) -> "Model":
+        """Some layers of a Sequential as a model over the same theta: model[:2], model[-1].
+
+        It begins with the encoder where it has the first layer, and means what the whole means where it has the last;
+        elsewhere `predict` gives the numbers that leave it.
+        Errors: ArgumentTypeError for a network that is no Sequential; ArgumentError for no layers; OutOfRangeError.
+        Example: features = run.model[:-1].predict(x)
+        """
+        part: Model = part_of(self, key)
+        return part
+
+    @takes()
+    def evaluate(self, data: Any, *, metrics: Any = None, threads: int | None = None) -> dict[str, float]:
+        """The loss and the metrics on some rows: {"loss": 0.31, "accuracy": 0.9}.
+
+        data: (x, y), or anything with attributes x and y, given as for training. The loss is the mean over the rows.
+        metrics: more than the usual ones: names of nn.METRICS, functions(y_true, y_pred), or a dict of them by name.
+        threads: as for `outputs`.
+        Errors: DataError, ShapeError for rows and targets that do not fit the model; ArgumentError for metrics.
+        Example: run.model.evaluate((x_test, y_test))["accuracy"]
+        """
+        return scores(self, data, metric.resolve(metrics), threads)
 
     def outputs(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.

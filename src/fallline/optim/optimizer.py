@@ -5,7 +5,7 @@ Whole vectors stay in theta's precision; single numbers are computed in float64 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, TypeVar
@@ -109,11 +109,14 @@ class Optimizer(Attributes):
         layout, theta = trees.joined(params, layout, "init")
         return {"step": np.zeros((), np.int64), **self.started(layout.pack(theta), layout.trained)}
 
-    def update(self, grads: Any, state: State, params: Any, layout: Layout | None = None) -> tuple[Any, State]:
+    def update(
+        self, grads: Any, state: State, params: Any, layout: Layout | None = None, kept: Mapping[str, Any] = {}
+    ) -> tuple[Any, State]:
         """The parameters and the state after one step; runs as it is, or inside a function that fl.compile records.
 
         grads: d loss / d params, the same tree as params, as fl.grad gives it. state: as `init` or the last `update`
-            returned it. params, layout: as for `init`. Nothing that was given is changed.
+            returned it. params, layout: as for `init`. kept: new values of parameters that layers write themselves, by
+            path, as nn.Context.kept gives them; they need the layout. Nothing that was given is changed.
         Errors: ArgumentError where the trees have different forms, or for a state of another optimizer; ShapeError.
         Example: params, state = optim.Adam(1e-3).update(grads, state, params)
         """
@@ -127,7 +130,7 @@ class Optimizer(Attributes):
         before = {name: array for name, array in state.items() if name != "step"}
         with Inside(lambda: short(self), {"its state": before, "theta": theta}, ours_pass=True):
             new, after = self.moved(layout.pack(theta), layout.pack(g), before, state["step"], layout.trained)
-        return trees.apart(params, layout, layout.unpack(theta, new)), {"step": state["step"] + 1, **after}
+        return trees.apart(params, layout, layout.unpack(theta, new, kept)), {"step": state["step"] + 1, **after}
 
     def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
         """What `start` returns, checked, for a vector of trainable parameters.
