@@ -16,7 +16,7 @@ from fallline.arguments import shown
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.where import Where, defined_at, here
-from fallline.nn.theta import FROZEN, KEPT, Layout
+from fallline.nn.theta import FROZEN, KEPT, Layout, exactly
 from fallline.ops.random import Noise
 from fallline.ranges import short
 from fallline.tree import Tree
@@ -174,15 +174,10 @@ class Context:
         """The layout with the kinds that layers have declared in this pass: kept and frozen."""
         paths = [path for path, leaf in tree.items(params) if id(leaf) in self._records.frozen]
         for path in paths:
-            layout = layout.marked(_plain(path), kind=FROZEN)
+            layout = layout.marked(exactly(path), kind=FROZEN)
         for path in self.kept(params):
-            layout = layout.marked(_plain(path), kind=KEPT)
+            layout = layout.marked(exactly(path), kind=KEPT)
         return layout
-
-
-def _plain(path: str) -> str:
-    """A path as a pattern that fits it alone."""
-    return path.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
 
 
 def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, what: str = "") -> Any:

@@ -10,11 +10,12 @@ from fallline.graph.op import Shape
 from fallline.nn.context import Context
 from fallline.nn.layer import Generator, Layer, as_layer, started
 from fallline.ops.view import stop_gradient
+from fallline.ranges import short
 from fallline.tree import Tree
 
 
 @saved
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frozen(NotCalled):
     """A layer whose parameters stay as they are drawn or loaded, bit for bit, whatever the optimizer.
 
@@ -32,6 +33,9 @@ class Frozen(NotCalled):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layer", as_layer(self.layer, 0))
+
+    def __repr__(self) -> str:
+        return f"Frozen({short(self.layer)})"
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return started(self.layer, rng, shape, dtype)

@@ -29,7 +29,7 @@ from fallline.nn.prediction import Predictor
 from fallline.nn.probe import declared
 from fallline.nn.scores import scores
 from fallline.nn.target import Targets
-from fallline.nn.theta import PATTERNS, Layout
+from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly
 from fallline.ranges import short
 from fallline.source import Form
 from fallline.tree import Tree
@@ -217,12 +217,25 @@ class Model(NotCalled):
         """The same model with other kinds or factors for some parameters, which its trainings follow.
 
         patterns: of paths, as file names are matched: "0.weight", "*.weight", "0.*".
-        kind: "frozen", no training changes them; "trainable". rate: factor of their learning rate, >= 0. decay: factor
-            of their weight decay, >= 0. None leaves what they have.
-        Errors: ArgumentError for a pattern that fits no path, and for an unknown kind or a negative factor.
+        kind: "frozen", no training changes them; "trainable", back to the kind that the network gives them. rate:
+            factor of their learning rate, >= 0. decay: factor of their weight decay, >= 0. None leaves what they have.
+        Errors: ArgumentError for a pattern that fits no path, and for another kind or a negative factor.
         Example: fl.fit(model.marked("0.*", kind="frozen"), (x, y))
         """
-        return replace(self, layout=self.layout.marked(patterns, kind=kind, rate=rate, decay=decay))
+        if kind == KEPT:
+            raise ArgumentError(
+                'a parameter is kept by its layer\n  try: context.keep(params["mean"], new) in its apply'
+            )
+        layout = self.layout.marked(patterns, kind=kind, rate=rate, decay=decay)
+        if kind == TRAINABLE:
+            own = dict(self._declared().items())
+            for path in (slot.path for slot in self.layout.matching(patterns)):
+                layout = layout.marked(exactly(path), kind=own[path].kind)
+        return replace(self, layout=layout)
+
+    def _declared(self) -> Layout:
+        """The layout as the network alone makes it."""
+        return declared(self.network, Layout.of(self.params), self.input_shape, self.dtype)[0]
 
     @takes(theta=of(np.ndarray, "an array"))
     def with_theta(self, theta: Array) -> "Model":
@@ -333,7 +346,8 @@ class Model(NotCalled):
 
         Errors: ArgumentError for layers, functions and initialisers of a user's own: a file holds no code.
         """
-        classes = self.classes
+        classes, is_plain = self.classes, self.layout.kinds == Layout.of(self.params).kinds
+        changed = {} if is_plain else self.layout.differences(self._declared())
         return {
             "network": to_config(self.network, "network"),
             "input_shape": list(self.input_shape),
@@ -345,6 +359,7 @@ class Model(NotCalled):
             "flat": self.flat,
             "encoder": to_config(self.encoder, "encoder"),
             "decoder": to_config(self.decoder, "decoder"),
+            **({"slots": changed} if changed else {}),
         }
 
     @staticmethod
@@ -360,7 +375,8 @@ class Model(NotCalled):
         loss = from_config(config["loss"], Loss, "loss")
         model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
         flat = None if config.get("flat") is None else bool(config["flat"])
-        model = replace(model, classes=classes_of_config(config.get("classes")), flat=flat)
+        layout = model.layout.with_differences(config.get("slots", {}))
+        model = replace(model, layout=layout, classes=classes_of_config(config.get("classes")), flat=flat)
         encoder, decoder = config.get("encoder"), config.get("decoder")
         model = model.between(
             None if encoder is None else from_config(encoder, Columns, "encoder"),

@@ -139,6 +139,27 @@ class Layout:
         """(kind, rate, decay) of every slot: what tells two layouts of one network apart."""
         return tuple((slot.kind, slot.rate, slot.decay) for slot in tree.leaves(self.slots))
 
+    def differences(self, other: "Layout") -> dict[str, list[Any]]:
+        """{path: [kind, rate, decay]} of the slots that another layout of the same arrays has otherwise."""
+        pairs = zip(self.items(), self.kinds, other.kinds, strict=True)
+        return {path: list(mine) for (path, _), mine, its in pairs if mine != its}
+
+    def with_differences(self, differences: Mapping[str, Any]) -> "Layout":
+        """The layout with these kinds and factors, as `differences` gives them.
+
+        Errors: ArgumentError for what is nothing of the kind.
+        """
+        layout = self
+        if not isinstance(differences, Mapping):
+            raise ArgumentError(f"not the kinds of parameters by their paths: {differences!r:.60}")
+        for path, given in differences.items():
+            try:
+                kind, rate, decay = given
+                layout = layout.marked(exactly(path), kind=str(kind), rate=float(rate), decay=float(decay))
+            except (TypeError, ValueError) as error:
+                raise ArgumentError(f"not the kind and the factors of a parameter: {path!r}: {given!r:.60}") from error
+        return layout
+
     def count(self, kind: str = TRAINABLE) -> int:
         """How many elements of theta are of a kind."""
         return sum(slot.size for slot in tree.leaves(self.slots) if slot.kind == kind)
@@ -214,6 +235,11 @@ class Layout:
         for _, slot in self.items():
             factors[slot.start : slot.stop] = getattr(slot, name)
         return factors
+
+
+def exactly(path: str) -> str:
+    """A path as a pattern that fits it alone."""
+    return path.replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
 
 
 def _cut(vector: Any, start: int, stop: int) -> Any:

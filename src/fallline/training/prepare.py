@@ -324,13 +324,14 @@ def _model(
     except FalllineError as error:
         problems.add(error)
         return None
-    if not model.layout.size:
-        problems.arguments.append("the network has no parameters, so there is nothing to train")
     return _between(model, resolved, problems)
 
 
 def _between(model: Model, resolved: ResolvedSettings, problems: Problems) -> Model:
-    """The model with the encoder and the decoder that were asked for."""
+    """The model with the encoder and the decoder that were asked for, which has to have something to train."""
+    if not model.layout.count():
+        what = "the network has no parameters" if not model.layout.size else "all parameters are frozen or kept"
+        problems.arguments.append(f"{what}, so there is nothing to train")
     try:
         return model.between(resolved.given.encoder, resolved.given.decoder)
     except FalllineError as error:

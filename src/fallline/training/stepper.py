@@ -137,6 +137,7 @@ class Stepper:
         key = (
             "step",
             model.network,
+            model.layout.kinds,
             model.loss,
             rule,
             batch_size,
