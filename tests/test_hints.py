@@ -428,6 +428,7 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fl.plan(nn.Dense(1), (12, 3), loss=lambda o, y: np.mean(o - y)), "data=(x, y)",
      lambda: fl.plan(nn.Dense(1), (X, Y), loss=lambda o, y: np.mean(o - y))),
     (lambda: fl.optim.Cosine(0.1)(3), ".resolve(total_steps)", lambda: fl.optim.Cosine(0.1).resolve(10)(3)),
+    (lambda: model().marked("*", kind="kept"), "context.keep(params", lambda: fit([nn.BatchNorm(), nn.Dense(1)])),
     (lambda: fit([Noisy(), nn.Dense(1)]), "apply(self, params, x, context), with context.training",
      lambda: fit([nn.Dropout(), nn.Dense(1)])),
     (lambda: two_members(resume=True), "overwrite=True", lambda: two_members(overwrite=True)),

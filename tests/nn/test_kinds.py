@@ -18,7 +18,7 @@ NORMED = nn.Sequential(nn.Dense(6, bias=False), nn.BatchNorm(), nn.Tanh(), nn.De
 PULLING = {
     "adamw": optim.AdamW(0.1, weight_decay=0.5, clip_norm=1.0),
     "momentum": optim.Momentum(0.05, weight_decay=0.1),
-    "groups": optim.Groups({"0.*": optim.Momentum(0.1, weight_decay=0.1), "*": optim.AdamW(0.1)}),
+    "groups": optim.Groups({"2.*": optim.Momentum(0.1, weight_decay=0.1), "*": optim.AdamW(0.1)}),
 }
 
 
@@ -77,9 +77,9 @@ def test_marks_that_make_no_sense_are_told() -> None:
     model = Model.init(NORMED, 4)
     with pytest.raises(ArgumentError, match=r"kept by its layer\n  try: context.keep"):
         model.marked("0.*", kind="kept")
-    with pytest.raises(ArgumentError, match="no parameter is called '0.wieght'; did you mean '0.weight'"):
+    with pytest.raises(ArgumentError, match=r"no parameter is called .0.wieght.; did you mean .0.weight."):
         model.marked("0.wieght", kind="frozen")
-    with pytest.raises(ArgumentError, match="all parameters are frozen or kept, so there is nothing to train"):
+    with pytest.raises(ArgumentError, match=r"all parameters are frozen or kept, so there is nothing to train"):
         fit(model.marked("*", kind="frozen"))
     with pytest.raises(ArgumentError, match="all parameters are frozen or kept"):
         fit(nn.Frozen(nn.Dense(1)))
