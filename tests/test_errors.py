@@ -139,7 +139,7 @@ def test_a_name_from_another_library_finds_ours(table, names):
     (lambda: fl.fit(fl.nn.Dense(1), [[1.0]], [1.0]), "takes 2 positional arguments (model, data), got 3"),
     (lambda: fl.fit(fl.nn.Dense(1), [[1.0]], [1.0]), "(x, y)"),
     (lambda: fl.train(fl.nn.Dense(1), ([[1.0]], [1.0]), verbose=1), "try: fl.train"),
-    (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), metrics=["accuracy"]), "validation=0.2"),
+    (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), loss="huber", metrics=["mae"]), "validation=0.2"),
     (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), nb_epoch=3), "did you mean 'epochs'?"),
     (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), n_jobs=3), "did you mean 'threads'?"),
     (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), loss="squared_error", zzz=3), "unknown setting 'zzz'\n"),

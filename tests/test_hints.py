@@ -464,6 +464,7 @@ ELSEWHERE = {
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "training/events.py": "tests/training/test_events.py",
+    "training/measures.py": "tests/training/test_metric.py",
     "training/kept.py": "tests/training/test_folder.py",
     "nn/context.py": "tests/nn/test_context.py",
     "nn/metric.py": "tests/nn/test_metric.py",

@@ -84,6 +84,7 @@ OURS = {
     "epochs": "nb_epoch n_epochs num_epochs max_epochs max_iter num_iters n_iter iterations n_steps",
     "batch_size": "bs batch minibatch_size",
     "validation": "validation_split validation_data validation_fraction val_data val_split valid eval_set eval_data",
+    "metrics": "scoring scorer eval_metric",
     "early_stopping": "patience n_iter_no_change callbacks early_stop early_stopping_rounds",
     "min_delta": "tol tolerance",
     "seed": "random_state rng rng_seed random_seed key prng_key manual_seed",
@@ -142,7 +143,6 @@ OURS = {
 # Words that have no counterpart, and a replacement.
 INSTEAD = {
     "verbose": "fl.train(...), whose events say how far it is; or print(run.summary()) at its end",
-    "metrics": "leaving it out: accuracy, or r2 and rmse, are measured on the rows of validation=0.2",
     "activation": "a layer of its own: nn.Dense(8), nn.ReLU(); or nn.mlp((8,), 1, \"relu\")",
     "input_dim": "leaving it out: a layer counts its inputs when it meets the data",
     "input_shape": "leaving it out: a layer counts its inputs when it meets the data",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 import fallline as fl
 from fallline import nn
-from fallline.training.metric import errors
+from fallline.errors import FalllineError
 
 RNG = np.random.default_rng(0)
 N, HELD = 60, 25
@@ -68,20 +67,156 @@ def test_two_classes_are_right_on_their_side(loss: str) -> None:
         assert found == {"validation_accuracy": pytest.approx(np.mean(y == y_hat))}
 
 
-@pytest.mark.parametrize("y", [[1.0, 2, 4], [3.0, 3, 3], [0.1] * 10, [5.0], [[1.0, 7], [2, 7]], [[1.0, 2]]], ids=str)
-@pytest.mark.parametrize("off", [0.0, 0.25])
-def test_r2_is_that_of_scikit_learn(y: Any, off: float) -> None:
-    from sklearn.metrics import r2_score
-
-    truth = np.array(y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that R^2 of one row is not defined
-        wanted = r2_score(truth, truth + off)
-    table = truth.reshape(len(truth), -1)
-    found, rmse = errors(np.sum((table + off - table) ** 2, axis=0), table)
-    assert found == pytest.approx(wanted, nan_ok=True) and rmse == pytest.approx(off)
-
-
 def test_that_one_row_has_no_r2_is_said() -> None:
     run = fl.fit(nn.mlp((), 1), (X, X[:, 0]), loss="squared_error", epochs=1, validation=(X[:1], X[:1, 0]))
     assert np.isnan(run.history["validation_r2"][0]) and "R^2 of one validation row is not defined" in run.summary()
+
+
+def test_metrics_of_ones_own_see_all_validation_rows_as_predict_and_the_targets_name_them() -> None:
+    from sklearn.metrics import f1_score, matthews_corrcoef
+
+    held = np.arange(N - HELD, N)
+    names = np.array(["low", "mid", "top"])[CODES]
+    seen = []
+
+    def share_of_top(y_true: Any, y_pred: Any) -> float:
+        seen.append((y_true, y_pred))
+        return float(np.mean(y_pred == "top"))
+
+    run = fl.fit(
+        nn.mlp((8,), 3), (X, names), loss="cross_entropy", epochs=4, batch_size=10, validation=held,
+        metrics={"mcc": matthews_corrcoef, "f1": "f1", "top": share_of_top, "accuracy": "accuracy"},
+    )  # fmt: skip
+    y, y_hat = names[held], run.model.predict(X[held])
+    wanted = {"accuracy": np.mean(y == y_hat), "mcc": matthews_corrcoef(y, y_hat), "top": np.mean(y_hat == "top"),
+              "f1": f1_score(y, y_hat, average="macro")}  # fmt: skip
+    found = run.epochs[-1].metrics
+    assert found == {f"validation_{name}": pytest.approx(value) for name, value in wanted.items()}
+    assert list(found) == ["validation_accuracy", "validation_mcc", "validation_f1", "validation_top"]
+    assert run.started is not None and run.started.metrics == tuple(found)
+    assert len(seen) == 4 and all(np.array_equal(y_true, y) for y_true, _ in seen)
+    assert run.config["metrics"] == ["mcc", "f1", "top", "accuracy"]
+
+
+def test_metrics_are_in_the_unit_of_the_target() -> None:
+    y = 300 + 40 * X[:, 0]
+    held = np.arange(HELD)
+    run = fl.fit(
+        nn.mlp((8,), 1), (X, y), loss="squared_error", epochs=3, validation=held, metrics="mae",
+        encoder=nn.standardise(X), decoder=nn.Quantity("price", 300.0, 40.0),
+    )  # fmt: skip
+    off = y[held] - run.model.predict(X[held])
+    found = run.epochs[-1].metrics
+    assert found["validation_rmse"] == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-5)
+    assert found["validation_mae"] == pytest.approx(np.mean(np.abs(off)), rel=1e-5)
+
+
+class Peak:
+    """A number that is highest in the third epoch, whatever is learnt."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, y_true: Any, y_pred: Any) -> float:
+        self.calls += 1
+        return float(-abs(self.calls - 3))
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_early_stopping_watches_a_metric_in_its_direction_and_restores_its_best_epoch(better: str) -> None:
+    thetas = []
+    training = fl.train(
+        nn.mlp((4,), 1), (X, X[:, 0]), loss="squared_error", epochs=12, validation=0.3,
+        metrics={"peak": nn.Metric(Peak(), better=better)}, early_stopping=fl.EarlyStopping(patience=4, watch="peak"),
+    )  # fmt: skip
+    for event in training:
+        if isinstance(event, fl.events.EpochEnded):
+            thetas.append(training.run.model.theta)
+    run = training.run
+    best, epochs = (2, 7) if better == "higher" else (0, 5)
+    assert run.started is not None and run.ended is not None
+    assert (run.started.watches, run.started.higher_is_better) == ("validation_peak", better == "higher")
+    assert [event.epoch for event in run.epochs if event.is_best][-1] == best == run.best_epoch == run.ended.best_epoch
+    assert run.ended.best_value == run.epochs[best].metrics["validation_peak"]
+    assert run.ended.best_loss == run.epochs[best].validation_loss
+    assert np.array_equal(run.model.theta, thetas[best])
+    # -2 -1 0 -1 -2 -3 -4: four epochs after the best one are none better.
+    assert (run.stop_reason, len(run.epochs)) == ("early_stopping", epochs)
+
+
+def test_a_race_is_ranked_by_the_metric_that_all_variants_watch() -> None:
+    rule = fl.EarlyStopping(patience=10**9, watch="accuracy")
+    race = fl.race(
+        nn.mlp((4,), 3), (X, CODES), [{"learning_rate": rate} for rate in (1e-4, 1e-2, 3e-2)], epochs=6,
+        loss="cross_entropy", validation=0.4, early_stopping=rule, metrics=["f1"],
+    )  # fmt: skip
+    column = race.columns["validation_accuracy"]
+    assert list(column) == sorted(column, reverse=True) and race.results[0].watches == "validation_accuracy"
+    for run in race.runs.values():
+        assert run.ended is not None and run.ended.best_value == run.history["validation_accuracy"].max()
+    assert set(race.results[0].metrics) == {"validation_accuracy", "validation_f1"}
+
+
+def test_folds_and_ensembles_measure_what_was_asked_for() -> None:
+    variants = [{"validation": fold} for fold in fl.folds((X, CODES), 3)]
+    hits = {"hits": lambda y, y_hat: sum(y == y_hat)}
+    settings: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2, "metrics": hits}
+    race = fl.race(nn.mlp((4,), 3), (X, CODES), variants, **settings)
+    assert np.allclose(race.columns["validation_hits"], race.columns["validation_accuracy"] * N / 3)
+    rule = fl.EarlyStopping(watch="accuracy")
+    run = fl.fit(nn.mlp((4,), 3), (X, CODES), validation=0.5, ensemble=3, early_stopping=rule, **settings)
+    accuracy = run.history["validation_accuracy"]
+    assert run.best_epoch == int(np.argmax(accuracy)) and np.allclose(run.history["validation_hits"], accuracy * N / 2)
+    assert run.ended is not None and run.ended.best_value == accuracy.max()
+
+
+def test_a_metric_is_the_same_whatever_part_of_the_rows_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = []
+    for rows in (1, 7, 1 << 16):
+        monkeypatch.setattr("fallline.training.evaluate.READ_ROWS", rows)
+        run = fl.fit(nn.mlp((4,), 1), (X, X[:, 0]), loss="huber", epochs=2, validation=0.4, metrics=["mae"])
+        columns.append(run.history["validation_mae"])
+    assert np.array_equal(columns[0], columns[1]) and np.array_equal(columns[0], columns[2])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"metrics": "f1", "validation": None},
+            "on validation rows, and there are none\n  try: validation=0.2",
+        ),
+        ({"metrics": ["mae"]}, "the metric 'mae' measures numbers, and y holds classes\n  try: accuracy, "),
+        ({"metrics": "acuracy"}, "did you mean 'accuracy'"),
+        ({"early_stopping": fl.EarlyStopping(watch="f1")}, "watches 'f1', which is not measured"),
+        ({"early_stopping": fl.EarlyStopping(watch="len"), "metrics": len}, "does not say whether higher is better"),
+    ],
+)
+def test_metrics_that_cannot_be_measured_or_watched_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(FalllineError) as error:
+        fl.train(nn.mlp((4,), 3), (X, CODES), loss="cross_entropy", **{"validation": 0.4, **settings})
+    assert told in str(error.value)
+
+
+def test_a_run_that_watches_a_metric_is_resumed_to_the_same_bits(tmp_path: Any) -> None:
+    def fit(out: str, epochs: int, **more: Any) -> fl.Run:
+        return fl.fit(
+            nn.mlp((4,), 3), (X, CODES), loss="cross_entropy", epochs=epochs, validation=0.4,
+            early_stopping=fl.EarlyStopping(patience=40, watch="f1"), metrics=["f1", "log_loss"], out=tmp_path / out,
+            **more,
+        )  # fmt: skip
+
+    fit("cut", 5)
+    whole, cut = fit("whole", 12), fit("cut", 12, resume=True)
+    assert np.array_equal(whole.model.theta, cut.model.theta) and whole.best_epoch == cut.best_epoch
+    assert np.array_equal(whole.history["validation_f1"], cut.history["validation_f1"])
+    assert fl.load_run(tmp_path / "cut").history.keys() == whole.history.keys()
+    assert whole.ended is not None and cut.ended is not None
+    assert (whole.ended.best_value, whole.ended.best_loss) == (cut.ended.best_value, cut.ended.best_loss)
+
+
+def test_events_of_a_run_from_before_metrics_were_watched_are_read() -> None:
+    old = {"event": "training_ended", "reason": "finished", "epochs": 1, "step": 2, "loss": 0.5, "best_epoch": 0,
+           "best_loss": 0.5, "restored_best": False, "seconds": 0.1, "steps_per_second": 9.0}  # fmt: skip
+    ended = fl.events.from_record(old)
+    assert isinstance(ended, fl.events.TrainingEnded) and np.isnan(ended.best_value)

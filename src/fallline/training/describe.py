@@ -18,7 +18,7 @@ from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.training.stopping import NEVER, EarlyStopping
 
 # What may differ between a run and its continuation.
-FREE = ("epochs", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
+FREE = ("epochs", "metrics", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 
@@ -46,6 +46,7 @@ def described(job: Job) -> dict[str, Any]:
         "gradient_checkpointing": job.gradient_checkpointing,
         "early_stopping": form(_requested_rule(job)),
         "checkpoints": form(settings.checkpoints),
+        **({"metrics": [one.name for one in job.settings.metrics]} if job.settings.metrics else {}),
         "data": data_of(job.train, job.cache),
         "validation": validation,
         "extra": dict(settings.extra or {}),
@@ -57,7 +58,9 @@ def described(job: Job) -> dict[str, Any]:
 def _requested_rule(job: Job) -> EarlyStopping | None:
     """The rule for stopping, if it is a setting of the run: not one that follows from the rest, or never stops."""
     rule = job.settings.early_stopping
-    return rule if job.settings.given.early_stopping and rule is not None and rule.patience != NEVER else None
+    if rule is None or not job.settings.given.early_stopping:
+        return None
+    return rule if rule.patience != NEVER or rule.watch else None
 
 
 def form(value: Any) -> Any:

@@ -11,7 +11,7 @@ from fallline.errors import ArgumentError
 from fallline.nn.ensemble import averaged
 from fallline.ranges import Range
 from fallline.training.describe import described, form
-from fallline.training.events import EpochEnded, Event, TrainingEnded
+from fallline.training.events import EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.training.folder import RunFolder
 from fallline.training.order import stream
 from fallline.training.prepare import prepare
@@ -76,25 +76,29 @@ def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:
             notes.append(f"{len(runs) - len(kept)} of {len(runs)} members diverged and are left out")
         parameters = model.layout.size
         events.append(replace(started, parameters=parameters, seed=seed, folder=None, notes=(*started.notes, *notes)))
-    events += mean_epochs(kept)
+    events += mean_epochs(kept, started)
     if all(run.stop_reason == "diverged" for run in kept):
         events += [run.diverged for run in kept if run.diverged is not None]
     if ended:
-        events.append(_end(ended, [e for e in events if isinstance(e, EpochEnded)], done))
+        events.append(_end(ended, [e for e in events if isinstance(e, EpochEnded)], done, started))
     return Run(model, tuple(events), config | {"model": form(model)})
 
 
-def mean_epochs(runs: Sequence[Run]) -> list[EpochEnded]:
-    """What was told at the end of each epoch, averaged over the runs that came so far."""
+def mean_epochs(runs: Sequence[Run], started: TrainingStarted | None = None) -> list[EpochEnded]:
+    """What was told at the end of each epoch, averaged over the runs that came so far.
+
+    started: says what is watched, and which way is better.
+    """
     found: list[EpochEnded] = []
     lowest = math.nan
+    watches, sign = ("", 1.0) if started is None else (started.watches, -1.0 if started.higher_is_better else 1.0)
     told = [run.epochs for run in runs]  # once, for a run looks through all its events
     for epoch in range(max(map(len, told), default=0)):
         those = [epochs[epoch] for epochs in told if len(epochs) > epoch]
         held = [event.validation_loss for event in those if event.validation_loss is not None]
         loss, validation_loss = _mean([event.loss for event in those]), _mean(held) if held else None
-        score = loss if validation_loss is None else validation_loss
         metrics = {name: _mean([event.metrics[name] for event in those]) for name in those[0].metrics}
+        score = sign * metrics.get(watches, loss if validation_loss is None else validation_loss)
         best = not found or score < lowest
         lowest = float(np.minimum(lowest, score)) if found else score
         found.append(
@@ -116,7 +120,9 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def _end(ended: Sequence[TrainingEnded], epochs: Sequence[EpochEnded], done: Race) -> TrainingEnded:
+def _end(
+    ended: Sequence[TrainingEnded], epochs: Sequence[EpochEnded], done: Race, started: TrainingStarted | None
+) -> TrainingEnded:
     reasons = [event.reason for event in ended]
     reason = next((r for r in ("interrupted", "early_stopping", "finished", "diverged") if r in reasons), reasons[0])
     best = next((event for event in reversed(epochs) if event.is_best), None)
@@ -129,6 +135,7 @@ def _end(ended: Sequence[TrainingEnded], epochs: Sequence[EpochEnded], done: Rac
         loss=_mean([event.loss for event in ended]),
         best_epoch=None if best is None else best.epoch,
         best_loss=best_loss,
+        best_value=math.nan if best is None or started is None else best.value(started.watches),
         restored_best=False,  # each member has the parameters of its own best epoch, where they were asked for
         seconds=done.seconds,
         steps_per_second=steps / done.seconds if done.seconds else 0.0,

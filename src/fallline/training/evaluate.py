@@ -2,16 +2,19 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fallline.graph.node import Graph
 from fallline.graph.op import Array, Shape
+from fallline.nn.metric import values_of
 from fallline.nn.model import Model
 from fallline.program import loop
-from fallline.training.metric import metrics_for
+from fallline.training.measures import NOTHING, PREFIX, Measures
 from fallline.training.pace import Pace
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
 from fallline.training.step import evaluation_step
@@ -19,19 +22,24 @@ from fallline.training.stepper import main_and_last
 
 # Enough rows for matrix products to be efficient, few enough for their activations to stay in cache.
 BLOCK_ROWS = 512
-PREFIX = "validation_"
+# Rows read at once for metrics that look at the outputs.
+READ_ROWS = 1 << 16
 
 
-def block_graphs(model: Model, inputs: Mapping[str, Array]) -> tuple[list[Graph], list[Shape]]:
+def block_graphs(model: Model, inputs: Mapping[str, Array], measures: Measures) -> tuple[list[Graph], list[Shape]]:
     """The graph of a block of rows, and that of the rows left at the end where there are some; the sums' shapes.
 
     inputs: "theta", "x", "y" and "order".
     """
-    metrics, rows = metrics_for(model.task, inputs["y"]), len(inputs["order"])
-    sums = [] if metrics is None else [partial(metrics.sums, model.loss)]
+    rows, sums = len(inputs["order"]), [partial(add, model.loss) for add in added_up(measures)]
     size = min(BLOCK_ROWS, rows)
     made = [evaluation_step(model, inputs, n, sums) for n in (size, rows % size) if n]
     return [graph for graph, _ in made], made[0][1]
+
+
+def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
+    """What is added up over blocks besides the loss; several metrics may need the same sum."""
+    return list(dict.fromkeys(one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums))
 
 
 def targets(y: Array, rows: Array) -> Array:
@@ -53,21 +61,25 @@ class Evaluation:
         rows: Array,
         threads: int | None = 1,
         cache: SharedCache = NOT_SHARED,
+        measures: Measures = NOTHING,
     ) -> None:
         """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most.
 
-        cache: holds the programs of trainings beside it.
+        measures: the metrics, and the kind of y. cache: holds the programs of trainings beside it.
         """
-        self.rows = rows
-        y = data["y"]
-        self.metrics = cache.once(("metrics", model.task, ByIdentity(y)), lambda: metrics_for(model.task, y))
-        self.names = tuple(PREFIX + name for name in self.metrics.names) if self.metrics else ()
+        self.rows, self.measures, y = rows, measures, data["y"]
         inputs = {"theta": theta, **data, "order": rows}
-        self._y = (
-            cache.once(("targets", ByIdentity(y), ByIdentity(rows)), lambda: targets(y, rows)) if self.metrics else y
-        )
-        key = "evaluation", model.network, model.loss, model.dtype, threads, self.names, *map(form, inputs.values())
-        graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs))
+        self._y = y
+        if measures.metrics:
+            self._y = cache.once(("targets", ByIdentity(y), ByIdentity(rows)), lambda: targets(y, rows))
+        adds = added_up(measures)
+        # The metrics that are no sums look at all outputs: of the network alone, whose rows are encoded already.
+        sums = {one.name: one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums}
+        self._place = {name: 1 + adds.index(add) for name, add in sums.items()}
+        self._whole = [one for one in measures.metrics if one.name not in self._place]
+        self._model, self._x, self._threads = replace(model, encoder=None, theta=theta), data["x"], threads
+        key = "evaluation", model.network, model.loss, model.dtype, threads, *adds, *map(form, inputs.values())
+        graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs, measures))
         self.full = len(rows) // min(BLOCK_ROWS, len(rows))
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
@@ -96,8 +108,21 @@ class Evaluation:
         if self._last is not None and not self._last.run(1, stop_requested):
             return False
         self.loss = float(self._sums[0]) / len(self.rows)
-        if self.metrics is not None:
-            with np.errstate(all="ignore"):
-                numbers = self.metrics.finish(self._sums[1], self._y)
-            self.values = dict(zip(self.names, numbers))
+        begun = time.perf_counter()
+        found = values_of(self._whole, self._model, self._outputs(), self._y) if self._whole else {}
+        for one in self.measures.metrics:
+            if one.name in self._place:
+                sums = one.sums[self.measures.kind]
+                found[one.name] = sums.of(self._sums[self._place[one.name]], self._y, self._model.decoder)
+        self.values = {PREFIX + one.name: found[one.name] for one in self.measures.metrics}
+        self.seconds += time.perf_counter() - begun
         return True
+
+    def _outputs(self) -> Array:
+        """The outputs for all rows, read a part at a time where they are not all rows there are."""
+        parts = (
+            [self._x]
+            if len(self.rows) == len(self._x)
+            else (self._x[self.rows[start : start + READ_ROWS]] for start in range(0, len(self.rows), READ_ROWS))
+        )
+        return np.concatenate([self._model.outputs(part, threads=self._threads) for part in parts])

@@ -81,6 +81,8 @@ class TrainingStarted(Event):
     folder: str | None = None
     open_ended: bool = False  # nobody asked for so many epochs: training goes on while the loss falls
     notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
+    watches: str = ""  # the number that tells the best epoch: "loss", "validation_loss" or a key of metrics
+    higher_is_better: bool = False  # of that number
 
 
 @event
@@ -111,10 +113,15 @@ class EpochEnded(Event):
     learning_rate: float = math.nan  # of the last step
     seconds: float = 0.0  # of this epoch, validation included
     steps_per_second: float = 0.0  # without validation
-    is_best: bool = False  # no epoch before was better, by validation loss where there is one, else by loss
+    is_best: bool = False  # no epoch before was better, by the number that TrainingStarted.watches names
 
     def stays(self, epoch: int) -> bool:
         return self.epoch < epoch
+
+    def value(self, name: str) -> float:
+        """The number of this name: "loss", "validation_loss" or a metric; NaN where there is none."""
+        found = {"loss": self.loss, "validation_loss": self.validation_loss, **self.metrics}.get(name)
+        return math.nan if found is None else found
 
 
 @event
@@ -158,6 +165,7 @@ class TrainingEnded(Event):
     seconds: float  # of this call
     steps_per_second: float  # over the whole call, without validation
     folder: str | None = None
+    best_value: float = math.nan  # of what was watched, in best_epoch
     still_falling: bool = False  # the loss that was watched, when the limit came that ends a training by default
 
     def stays(self, epoch: int) -> bool:
@@ -190,10 +198,17 @@ class RaceResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0  # of its training and validation
     problem: str = ""  # why it diverged or failed
+    watches: str = ""  # the metric that all variants watch, if there is one
+    higher_is_better: bool = False  # of that metric
 
     @property
     def score(self) -> float:
-        """What results are sorted by: the validation loss, or the loss where there is no validation."""
+        """What results are sorted by: what all variants watch; else the validation loss, or the loss without any.
+
+        The lowest is the best: where higher is better, it is the negative.
+        """
+        if self.watches in self.metrics:
+            return -self.metrics[self.watches] if self.higher_is_better else self.metrics[self.watches]
         return self.loss if self.validation_loss is None else self.validation_loss
 
     @property
@@ -222,6 +237,7 @@ class RaceStarted(Event):
     validation_rows: int  # of the first variant
     validated: bool  # whether results are sorted by validation loss rather than by loss
     metrics: tuple[str, ...] = ()  # keys of RaceResult.metrics
+    watches: str = ""  # the metric that results are sorted by instead, where all variants watch it
     notes: tuple[str, ...] = ()  # what makes variants hard to compare
 
 

@@ -21,7 +21,6 @@ from fallline.program.lower import Lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.training.evaluate import block_graphs, targets
 from fallline.training.feed import Resident
-from fallline.training.metric import metrics_for
 from fallline.training.order import Order
 from fallline.training.prepare import Job, from_shape, prepare
 from fallline.training.settings import Settings
@@ -93,6 +92,7 @@ def plan(
     batch_size: int | str | None = 32,
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
+    metrics: Any = None,
     shuffle: bool = True,
     dtype: Any = None,
     threads: int | None = None,
@@ -202,9 +202,8 @@ def _validation(job: Job) -> int:
     if held is None:
         return 0
     inputs = {"theta": job.model.theta, **held.data, "order": held.index}
-    graphs, shapes = block_graphs(job.model, inputs)
+    graphs, shapes = block_graphs(job.model, inputs, job.measures)
     sums = sum(8 * math.prod(shape) for shape in shapes)
     size = sum(made.size for made, _ in memory_plans(graphs, 1 + len(shapes), job.settings.threads))
-    metrics = metrics_for(job.model.task, held.y)
-    own = targets(held.y, held.index).nbytes if metrics and len(held.index) < len(held.y) else 0
+    own = targets(held.y, held.index).nbytes if job.measures.metrics and len(held.index) < len(held.y) else 0
     return size + sums + own + held.index.nbytes

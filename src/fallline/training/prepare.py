@@ -20,6 +20,7 @@ from fallline.nn.target import Targets
 from fallline.optim import Optimizer
 from fallline.split import all_but, chosen_rows, split_off
 from fallline.training.length import by_default
+from fallline.training.measures import NOTHING, Measures, measures
 from fallline.training.order import stream
 from fallline.training.pair import pair
 from fallline.training.settings import ResolvedSettings, Settings, resolve
@@ -62,6 +63,7 @@ class Job:
     settings: ResolvedSettings
     notes: tuple[str, ...]
     cache: SharedCache = NOT_SHARED
+    measures: Measures = NOTHING
 
     @property
     def gradient_checkpointing(self) -> bool:
@@ -192,7 +194,12 @@ def _job(
     optimizer = resolved.optimizer.resolve(epochs * -(-rows // size))
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and size < rows
-    return Job(model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache)
+    told = measures(
+        resolved.metrics, resolved.early_stopping, model.task, model.loss, None if held is None else held.y, cache
+    )
+    return Job(
+        model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache, told
+    )
 
 
 def _codes(model: Model, y: Array) -> Array | None:

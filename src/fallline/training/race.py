@@ -54,6 +54,7 @@ class Runner:
         self._restores = rule is not None and rule.restore_best
         self._epochs, self._epoch, self._step, self._seconds = variant.job.epochs, 0, 0, 0.0
         self._shown: EpochEnded | None = None
+        self.watches, self.higher_is_better = "", False  # what all variants watch, if that is a metric
         self._state, self._problem = "waiting", ""
         self.error: Exception | None = None
 
@@ -100,7 +101,7 @@ class Runner:
             (math.nan, None, {}) if shown is None else (shown.loss, shown.validation_loss, shown.metrics)
         )
         return RaceResult(self.name, self._state, 0, self._epoch, self._epochs, self._step, loss, held, metrics,
-                        self._seconds, self._problem)  # fmt: skip
+                        self._seconds, self._problem, self.watches, self.higher_is_better)  # fmt: skip
 
 
 @record
@@ -109,7 +110,8 @@ class Race(Attributes):
     """The result of `race`.
 
     runs: by name, in the order the variants were given; each as `fit` returns it. results: sorted by validation
-        loss (by loss where there is no validation), the lowest first; what diverged or failed comes last.
+        loss (by loss where there is no validation; by the metric that all variants watch), the best first; what
+        diverged or failed comes last.
     stop_reason: "finished" or "interrupted". errors: of variants that failed, by name.
     """
 
@@ -187,6 +189,10 @@ class Racing(Iterator[Event]):
                 made.append(Runner(variant, Training(variant.job)))
         problems.raise_if_any()
         self._runners = tuple(made)
+        watched = {(variant.job.measures.watches, variant.job.measures.higher_is_better) for variant in self._variants}
+        if len(watched) == 1 and self._variants[0].job.measures.watched is not None:
+            for runner in self._runners:
+                runner.watches, runner.higher_is_better = next(iter(watched))
         self._waiting = deque(self._runners)
         self._over: deque[Runner] = deque()
         self._deadline, self._given_up, self._seconds, self._reason = 0.0, False, 0.0, "interrupted"
@@ -258,6 +264,7 @@ class Racing(Iterator[Event]):
             validation_rows=len(jobs[0].validation.index) if jobs[0].validation is not None else 0,
             validated=any(job.validation is not None for job in jobs),
             metrics=tuple(metrics),
+            watches=self._runners[0].watches,
             notes=self.notes,
         )
 

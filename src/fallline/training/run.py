@@ -112,8 +112,7 @@ class Run(NotCalled):
         took = f", {end.seconds:.3g} s, {end.steps_per_second:,.0f} steps per second" if end is not None else ""
         lines.append(f"{reason} after {len(epochs):,} epochs{took}")
         if end is not None and end.still_falling:
-            watched = "loss" if epochs[-1].validation_loss is None else "validation loss"
-            lines.append(f"the {watched} was still falling; try: epochs={2 * len(epochs)}")
+            lines.append(f"{still_better(start, epochs[-1])}; try: epochs={2 * len(epochs)}")
         if epochs:
             shown = epochs[-1]
             if end is not None and end.restored_best:
@@ -170,6 +169,14 @@ class Run(NotCalled):
                 target.log(event)
             target.save_model(self.model)
         return target.path
+
+
+def still_better(start: TrainingStarted | None, last: EpochEnded) -> str:
+    """That the number which was watched was getting better to the end, in words."""
+    names = {"": "loss" if last.validation_loss is None else "validation_loss"}
+    watches = start.watches if start is not None else ""
+    rises = start is not None and start.higher_is_better
+    return f"the {names.get(watches, watches).replace('_', ' ')} was still {'rising' if rises else 'falling'}"
 
 
 @takes(path=PATH)

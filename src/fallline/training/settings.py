@@ -12,7 +12,9 @@ from fallline import optim, ranges
 from fallline.arguments import PATH, shown
 from fallline.errors import ArgumentTypeError, FalllineError, unknown
 from fallline.nn import loss as losses
+from fallline.nn import metric
 from fallline.nn.loss import Loss
+from fallline.nn.metric import Metric
 from fallline.optim import OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
@@ -33,6 +35,7 @@ class Settings:
                                           words=("full",), optional=True)  # fmt: skip
     validation: Any = None
     early_stopping: Any = None
+    metrics: Any = None
     shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
@@ -56,6 +59,7 @@ class ResolvedSettings:
     loss: Loss | None
     optimizer: Optimizer | None
     early_stopping: EarlyStopping | None
+    metrics: tuple[Metric, ...]  # that were asked for
     share: float  # of the rows, for validation; 0 for none
     folder: Path | None
     resume: bool
@@ -92,6 +96,7 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
         optimizer=_looked_up(looked_up_optimizer, settings.optimizer, problems),
         early_stopping=_looked_up(_early_stopping, settings.early_stopping, problems),
+        metrics=_looked_up(metric.resolve, settings.metrics, problems) or (),
         share=_share(settings.validation, problems),
         folder=Path(folder) if folder is not None else None,
         resume=bool(resume),

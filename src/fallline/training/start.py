@@ -30,6 +30,7 @@ def train(
     batch_size: int | str | None = 32,
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
+    metrics: Any = None,
     shuffle: bool = True,
     seed: int = 0,
     dtype: Any = None,
@@ -64,7 +65,10 @@ def train(
     validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
         rows, (x, y); or None.
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
-        validation loss, or the loss where there is no validation.
+        validation loss, or the loss where there is no validation; EarlyStopping(watch="f1") a metric.
+    metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
+        of nn.METRICS, functions f(y_true, y_pred) such as scikit-learn's, nn.Metric, or a dict of these by name. A
+        function gets all validation rows at once, in the form of `Model.predict`.
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
     dtype: "float32" (the default) or "float64".

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from fallline import ranges
+from fallline.arguments import shown
 from fallline.config import saved
+from fallline.errors import ArgumentTypeError
 from fallline.graph.op import Array
 from fallline.ranges import option
 
@@ -28,6 +30,7 @@ class EarlyStopping:
         whichever is longest: 4000 steps, 5 epochs, half of the steps before the last improvement; and only what lowers
         the loss by a thousandth counts as one. So it suits a table of 50 rows, whose epochs are two steps, as well.
     min_delta: in units of the loss.
+    watch: the name of a metric; its definition says whether higher is better. None for the loss.
     restore_best: the model ends with the parameters of its best epoch, however training ended; else with the last.
     Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn; patience that grows with
     the steps done as in Bengio 2012, arXiv:1206.5533, section 3.1.
@@ -38,43 +41,53 @@ class EarlyStopping:
     )
     min_delta: float = option(0.0, "improvement that counts, in units of the loss", at_least=0)
     restore_best: bool = option(True, "end with the best parameters", flag=True)
+    watch: str | None = None
 
     def __post_init__(self) -> None:
         ranges.check(self)
+        if self.watch is not None and not isinstance(self.watch, str):
+            raise ArgumentTypeError(f"EarlyStopping: watch is the name of a metric, or None, got {shown(self.watch)}")
 
 
 class Best:
-    """Keeps the lowest loss, its epoch, and, where it is to be restored, its theta.
+    """Keeps the best value of what is watched, its epoch, and, where it is to be restored, its theta.
 
-    theta: the live parameters, copied at each best epoch.
+    theta: the live parameters, copied at each best epoch. higher: whether a higher value is better.
     """
 
-    def __init__(self, rule: EarlyStopping | None, theta: Array) -> None:
-        self.rule = rule
+    def __init__(self, rule: EarlyStopping | None, theta: Array, higher: bool = False) -> None:
+        self.rule, self._sign = rule, -1.0 if higher else 1.0
         self.epoch: int | None = None
-        self.loss = math.nan
+        self.value = math.nan
         self.waited = 0  # epochs in a row that were no improvement
         self.step = 0  # done
-        # The loss that was progress last, and when that was; noted under every rule, for a run may be resumed under
+        # The value that was progress last, and when that was; noted under every rule, for a run may be resumed under
         # another one.
         self._mark, self._mark_step, self._since_mark = math.nan, 0, 0
         self._live = theta
         self.theta = np.array(theta) if rule is not None and rule.restore_best else None
 
-    def note(self, epoch: int, loss: float, step: int = 0) -> bool:
-        """Take in an epoch's loss, and the steps done; whether it is the best so far."""
+    def note(self, epoch: int, value: float, step: int = 0) -> bool:
+        """Take in an epoch's value, and the steps done; whether it is the best so far."""
         self.step = step
-        best = not math.isnan(loss) and (math.isnan(self.loss) or loss < self.loss)
+        best = self._beats(value, self.value)
         least = self.rule.min_delta if self.rule is not None else 0.0
-        self.waited = 0 if _is_below(loss, self.loss, least) else self.waited + 1
+        self.waited = 0 if self._beats(value, self.value, least) else self.waited + 1
         self._since_mark += 1
-        if _is_below(loss, self._mark, max(least, PROGRESS * abs(self._mark)) if math.isfinite(self._mark) else least):
-            self._mark, self._mark_step, self._since_mark = loss, step, 0
+        progress = max(least, PROGRESS * abs(self._mark)) if math.isfinite(self._mark) else least
+        if self._beats(value, self._mark, progress):
+            self._mark, self._mark_step, self._since_mark = value, step, 0
         if best:
-            self.epoch, self.loss = epoch, loss
+            self.epoch, self.value = epoch, value
             if self.theta is not None:
                 self.theta[...] = self._live
         return best
+
+    def _beats(self, value: float, before: float, least: float = 0.0) -> bool:
+        """Whether a value is better than one before by more than this; any number is better than none."""
+        if math.isnan(value) or math.isnan(before):
+            return not math.isnan(value)
+        return self._sign * value < self._sign * before - least
 
     @property
     def has_waited_enough(self) -> bool:
@@ -93,7 +106,7 @@ class Best:
     def to_values(self) -> dict[str, Any]:
         return {
             "epoch": self.epoch,
-            "loss": self.loss if self.epoch is not None else None,
+            "loss": self.value if self.epoch is not None else None,
             "waited": self.waited,
             "mark": self._mark if math.isfinite(self._mark) else None,
             "mark_step": self._mark_step,
@@ -113,13 +126,6 @@ class Best:
         if self.theta is not None and theta is None:
             return
         self.epoch, self.waited = values["epoch"], values["waited"]
-        self.loss = math.nan if values["loss"] is None else float(values["loss"])
+        self.value = math.nan if values["loss"] is None else float(values["loss"])
         if self.theta is not None and theta is not None:
             self.theta[...] = theta
-
-
-def _is_below(loss: float, before: float, least: float) -> bool:
-    """Whether a loss is lower than one before by more than this; any number is lower than none."""
-    if math.isnan(loss) or math.isnan(before):
-        return not math.isnan(loss)
-    return loss < before - least

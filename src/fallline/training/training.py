@@ -77,10 +77,12 @@ class Training(Iterator[Event], Attributes):
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
-            self._evaluation = Evaluation(job.model, theta, held.data, held.index, resolved.threads, cache)
+            self._evaluation = Evaluation(
+                job.model, theta, held.data, held.index, resolved.threads, cache, job.measures
+            )
         # The parameters to start from were copied; those that were drawn for this run need not be kept.
         self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
-        self._best = Best(resolved.early_stopping, self._stepper.theta)
+        self._best = Best(resolved.early_stopping, self._stepper.theta, job.measures.higher_is_better)
         self._history: list[Event] = []
         self._loss = math.nan  # of the last whole epoch
         self._steps_before = 0  # made by the run that this one continues
@@ -121,7 +123,7 @@ class Training(Iterator[Event], Attributes):
     @property
     def metrics(self) -> tuple[str, ...]:
         """What validation measures beside the loss: the keys of EpochEnded.metrics."""
-        return self._evaluation.names if self._evaluation is not None else ()
+        return self.job.measures.names
 
     @property
     def run(self) -> Run:
@@ -185,6 +187,8 @@ class Training(Iterator[Event], Attributes):
             dtype=job.model.dtype.name,
             lanes=self._stepper.lanes,
             metrics=self.metrics,
+            watches=job.measures.watches,
+            higher_is_better=job.measures.higher_is_better,
             first_epoch=self._stepper.epoch,
             first_step=self._stepper.step,
             folder=str(self._folder.path) if self._folder is not None else None,
@@ -269,13 +273,12 @@ class Training(Iterator[Event], Attributes):
         stepper, measured = self._stepper, self._evaluation
         validation_loss, metrics = (None, {}) if measured is None else (measured.loss, measured.values)
         self._loss = stepper.loss
-        is_best = self._best.note(
-            stepper.epoch, self._loss if validation_loss is None else validation_loss, stepper.step
-        )
-        return EpochEnded(
+        event = EpochEnded(
             stepper.epoch, stepper.step, self._loss, validation_loss, metrics, self._rate_at(stepper.step - 1), seconds,
-            rate, is_best,
+            rate,
         )  # fmt: skip
+        is_best = self._best.note(event.epoch, event.value(self.job.measures.watches), event.step)
+        return replace(event, is_best=is_best)
 
     def _rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -318,6 +321,14 @@ class Training(Iterator[Event], Attributes):
         path = folder.save(stepper.step, Checkpoint(arrays, values))
         yield self._report(CheckpointSaved(stepper.epoch, stepper.step, str(path)))
 
+    def _best_loss(self) -> float:
+        """The validation loss of the best epoch, or its loss."""
+        if self.job.measures.watched is None:
+            return self._best.value
+        told = (e for e in reversed(self._history) if isinstance(e, EpochEnded) and e.epoch == self._best.epoch)
+        found = next(told, None)
+        return math.nan if found is None or found.validation_loss is None else found.validation_loss
+
     def _end(self, reason: str) -> Generator[Event, None, None]:
         stepper, best, folder = self._stepper, self._best, self._folder
         epochs, step = stepper.epoch, stepper.step
@@ -342,7 +353,8 @@ class Training(Iterator[Event], Attributes):
                 step=step,
                 loss=self._loss,
                 best_epoch=best.epoch,
-                best_loss=best.loss,
+                best_loss=self._best_loss(),
+                best_value=best.value,
                 restored_best=restored,
                 seconds=self._spent,
                 steps_per_second=(step - self._steps_before) / took if took > 0 else 0.0,
