@@ -13,8 +13,8 @@ from fallline.cli.session import Outcome, Plan, epochs_of
 from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.text import number
+from fallline.nn.metric import METRICS
 from fallline.training.events import Diverged, EpochEnded, TrainingEnded
-from fallline.training.metric import errors
 
 # A loss that falls by more than this is drawn in powers of ten.
 FALLS_FAR = 30
@@ -101,7 +101,6 @@ def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tupl
 
 def quantity(y: NDArray[Any], y_hat: NDArray[Any], target: str) -> str:
     size = float(np.abs([y, y_hat]).max()) or 1.0  # squares of large numbers overflow
-    squares = np.square(y_hat / size - y / size).sum(keepdims=True)
-    r2, rmse = errors(squares, y[:, None] / size)
+    r2, rmse = (METRICS[name].of(y / size, y_hat / size) for name in ("r2", "rmse"))
     fit = "R^2 not defined" if math.isnan(r2) else f"R^2 {r2:.3f}"
     return f"{fit}, root mean squared error {number(rmse * size)} of {target!r} on {len(y)} test rows"
