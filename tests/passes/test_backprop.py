@@ -142,17 +142,6 @@ def test_a_rule_of_the_wrong_form_is_told_by_name(table):
         fl.grad(widened)(np.float32(1))
 
 
-def test_gradients_of_cuts_from_one_vector_are_joined_not_added():
-    def loss(theta):
-        w, b, rest = theta[:6].reshape(2, 3), theta[6:9], theta[10:]
-        return np.sum(np.tanh(w) @ b) + np.sum(rest**3)
-
-    theta = np.linspace(-1, 1, 14)
-    graph = fl.graph_of(fl.grad(loss), theta)
-    assert not [node for node in graph.nodes() if "starts" in node.attrs and node.op.kind is Kind.JOIN]
-    fl.testing.check_grads(loss, (theta,))
-
-
 def test_gradients_of_cuts_that_overlap_are_added():
     fl.testing.check_grads(
         lambda t: np.sum(t[:3] ** 2) + np.sum(np.sin(t[2:])) + np.prod(t[1:3]), (np.arange(5.0) + 1,)

@@ -165,3 +165,57 @@ def test_facts_that_simplify_uses_are_true_of_their_ops():
 def test_unused_inputs_stay():
     x, y = new_input((2,), np.float64), new_input((), np.float64)
     assert simplify(Graph((x, y), (x + 1,))).inputs == (x, y)
+
+
+def test_gradients_of_cuts_from_one_vector_are_joined_not_added():
+    def loss(theta):
+        w, b, rest = theta[:6].reshape(2, 3), theta[6:9], theta[10:]
+        return np.sum(np.tanh(w) @ b) + np.sum(rest**3)
+
+    theta = np.linspace(-1, 1, 14)
+    graph = same_on(fl.grad(loss), theta)
+    joins = [node for node in graph.nodes() if node.op.kind is Kind.JOIN]
+    assert [[part.size for part in node.inputs] for node in joins] == [[6, 3, 1, 4]]
+    assert not [node for node in graph.nodes() if "sum" in node.op.facts and node.shape == theta.shape]
+
+
+PARTS = [(0, 2), (2, 3), (5, 7), (4, 5), (3, 6), (7, 9)]
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=2, max_size=6), st.integers(0, 1), st.integers(0, 99))
+def test_arrays_laid_into_zeros_have_the_same_sum_joined_as_added(parts, axis, seed):
+    """In any order, overlapping or not, summed in any nesting, and where parts of the sum have other uses."""
+    rng = np.random.default_rng(seed)
+    shape = (9, 2) if axis == 0 else (2, 9)
+    values = [rng.normal(size=(b - a, 2) if axis == 0 else (2, b - a)) for a, b in parts]
+
+    def laid(x, a, b):
+        widths = [(0, 0), (0, 0)]
+        widths[axis] = (a, 9 - b)
+        return np.pad(x, widths)
+
+    def total(*xs):
+        terms = [laid(x, a, b) for x, (a, b) in zip(xs, parts, strict=True)]
+        used = []
+        while len(terms) > 1:
+            i, j = sorted(rng.choice(len(terms), 2, replace=False))
+            terms.append(terms.pop(j) + terms.pop(i))
+            used.append(terms[-1])
+        assert terms[0].shape == shape
+        return (terms[0], used[int(rng.integers(len(used)))] * 2)
+
+    same_on(total, *values)
+
+
+def test_a_join_says_where_its_parts_lie():
+    for op in TABLE.values():
+        if op.kind is Kind.JOIN:
+            for args, attrs in op.domain(RNG):
+                nodes = [new_input(a.shape, a.dtype) for a in args]
+                result, seen = op.meaning(*args, **attrs), np.zeros(op(*nodes, **attrs).shape, bool)
+                for a, window in zip(args, op.facts["windows"](*nodes, **attrs), strict=True):
+                    np.testing.assert_array_equal(result[window], a)
+                    assert not seen[window].any()
+                    seen[window] = True
+                assert not result[~seen].any()
+                assert seen.all() or "side_by_side" not in op.facts

@@ -1,7 +1,11 @@
-"""Ops that show the same elements in another form (no work at all on the machine), casts, and joins, their adjoints."""
+"""Ops that show the same elements in another form (no work at all on the machine), casts, and joins, their adjoints.
+
+The facts of a join: `windows`, where in the result each array lies, as slices; and `side_by_side` where the arrays lie
+one after the other along an axis and fill the result. Elsewhere the result is zero.
+"""
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -132,7 +136,7 @@ def slice_(x, *, starts, stops, steps):
     grad=lambda g, y, x, *, shape, starts, stops, steps: (slice_(g, starts=starts, stops=stops, steps=steps),),
     domain=examples((((2, 4),), {"shape": (5, 4), "starts": (1, 0), "stops": (4, 4), "steps": (2, 1)})),
     batch={"shape": of_rows, "starts": first(0), "stops": of_rows, "steps": first(1)},
-    slices=_slices,
+    windows=lambda x, *, shape, starts, stops, steps: (_slices(starts, stops, steps),),
     same=lambda x, *, shape, starts, stops, steps: x.shape == shape and all(s == 1 for s in steps),
 )
 def place(x, *, shape, starts, stops, steps):
@@ -161,9 +165,18 @@ def cut(x, axis, start, stop):
     return slice_(x, starts=tuple(starts), stops=tuple(stops), steps=(1,) * len(x.shape))
 
 
+def _edges(xs, axis):
+    """Where each of the arrays begins and ends along the axis."""
+    return pairwise(accumulate((x.shape[axis] for x in xs), initial=0))
+
+
 def _concatenate_rule(g, y, *xs, axis):
-    edges = np.cumsum([0, *(x.shape[axis] for x in xs)]).tolist()
-    return tuple(cut(g, axis, a, b) for a, b in pairwise(edges))
+    return tuple(cut(g, axis, a, b) for a, b in _edges(xs, axis))
+
+
+def _concatenate_windows(*xs, axis):
+    before = (slice(None),) * (axis % len(xs[0].shape))
+    return tuple((*before, slice(a, b)) for a, b in _edges(xs, axis))
 
 
 def _same_dtype(*xs):
@@ -171,7 +184,8 @@ def _same_dtype(*xs):
     return tuple(cast_to(x, dtype) for x in xs)
 
 
-@primitive(Kind.JOIN, infer=_concatenate_infer, grad=_concatenate_rule, lift=_same_dtype, batch={"axis": one_later},
+@primitive(Kind.JOIN, infer=_concatenate_infer, grad=_concatenate_rule, lift=_same_dtype,
+           batch={"axis": one_later}, windows=_concatenate_windows, side_by_side=True,
            domain=examples((((2, 3), (2, 1)), {"axis": 1}), (((2,), (3,), (1,)), {"axis": 0})))  # fmt: skip
 def join(*xs, axis):
     """The arrays one after the other along an axis."""

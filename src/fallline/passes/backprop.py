@@ -1,8 +1,8 @@
 """Backpropagation as a graph transform: from an output and what it depends on, the gradient as more nodes.
 
 One walk over the graph in reverse; every node hands the gradient of its output on to its inputs by its op's rule
-(the chain rule), and gradients that reach a node on several ways are added. Gradients that are zero because another
-branch was chosen stay zero (ops/mask.py). Knows no single op.
+(the chain rule), and gradients that reach a node along several paths are summed. Gradients that are zero because
+another branch was chosen stay zero (ops/mask.py). Knows no single op.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.mask import Share, behind, cleaned, gathered, passed
 from fallline.ops.reduce import broadcast_to
-from fallline.ops.view import join
 
 
 def depends_on(nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
@@ -66,59 +65,11 @@ def zeros_like(node: Node) -> Node:
 
 
 def total(shares: Sequence[Node]) -> Node:
-    """The sum of shares of a node's gradient; those that are pieces side by side are joined, which adds nothing up."""
-    joined = side_by_side(shares) if len(shares) > 1 else None
-    if joined is not None:
-        return joined
+    """The sum of the shares of a node's gradient."""
     result = shares[0]
     for share in shares[1:]:
         result = result + share
     return result
-
-
-def side_by_side(shares: Sequence[Node]) -> Node | None:
-    """Shares that each fill another stretch of one axis, as one array; None where they are not of that form.
-
-    A function that cuts its parameters out of one vector makes such shares, one a cut: added up, they would cost a
-    pass over the whole vector each.
-    """
-    cuts = [stretch(share) for share in shares]
-    axes = {found[0] for found in cuts if found is not None}
-    if None in cuts or len(axes) != 1:
-        return None
-    (axis,) = axes
-    whole = shares[0].shape
-    pieces, end = [], 0
-    for low, high, share in sorted(
-        ((f[1], f[2], s) for f, s in zip(cuts, shares, strict=True) if f is not None), key=lambda c: c[:2]
-    ):
-        if low < end:
-            return None
-        pieces += [gap(share, axis, low - end)] if low > end else []
-        pieces.append(share.inputs[0])
-        end = high
-    pieces += [gap(shares[0], axis, whole[axis] - end)] if end < whole[axis] else []
-    result: Node = join(*pieces, axis=axis)
-    return result
-
-
-def gap(like: Node, axis: int, length: int) -> Node:
-    """Zeros of a length along an axis."""
-    shape = (*like.shape[:axis], length, *like.shape[axis + 1 :])
-    result: Node = broadcast_to(constant(0, like.dtype), shape=shape)
-    return result
-
-
-def stretch(share: Node) -> tuple[int, int, int] | None:
-    """(axis, low, high) of a node that lays an array into zeros along one axis; None for any other."""
-    if share.op.kind is not Kind.JOIN or "starts" not in share.attrs or any(s != 1 for s in share.attrs["steps"]):
-        return None
-    part = share.inputs[0].shape
-    axes = [axis for axis, (n, m) in enumerate(zip(part, share.shape, strict=True)) if n != m]
-    if len(axes) != 1 or not part[axes[0]]:
-        return None
-    low = share.attrs["starts"][axes[0]]
-    return axes[0], low, low + part[axes[0]]
 
 
 def hand_on(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[Node]) -> None:

@@ -42,7 +42,7 @@ def descent(new: Node, old: Node) -> tuple[Node, Node] | None:
     if not new.op.facts.get("difference") or new.inputs[0] is not old or not new.inputs[1].op.facts.get("product"):
         return None
     rate, parts = sorted(new.inputs[1].inputs, key=lambda node: node.size)
-    joined = parts.op.kind is Kind.JOIN and "axis" in parts.attrs
+    joined = "side_by_side" in parts.op.facts
     fits = len(parts.shape) == 1 and parts.shape == old.shape and rate.shape == ()
     return (rate, parts) if joined and fits and any(product_of(p) is not None for p in parts.inputs) else None
 
@@ -87,7 +87,7 @@ def update_by_parts(graph: Graph, count: int) -> tuple[Graph, dict[Node, int]]:
     """
     nodes = graph.nodes()
     for joined in nodes:
-        if joined.op.kind is Kind.JOIN and "axis" in joined.attrs and len(joined.shape) == 1 and joined.size >= LARGE:
+        if "side_by_side" in joined.op.facts and len(joined.shape) == 1 and joined.size >= LARGE:
             work = elementwise_from(joined, nodes, {*graph.outputs[count:]})
             parts = grouped(joined.inputs)
             if work and len(parts) > 1:

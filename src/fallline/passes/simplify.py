@@ -1,4 +1,5 @@
-"""The same results from fewer nodes: equal nodes become one, constants are folded, and what changes nothing goes.
+"""The same results from fewer nodes: equal nodes become one, constants are folded, operations without effect go, and
+arrays that fill different stretches of a vector of zeros are joined instead of added.
 
 Asks for kinds and facts, never for names. The facts of an op that it uses:
   identity, right_identity   x op identity = x; with commutes, identity op x too
@@ -8,21 +9,26 @@ Asks for kinds and facts, never for names. The facts of an op that it uses:
   repeats                    the same elements along new or longer axes, which elementwise ops do by themselves
   of_one                     "itself": folding a single element gives that element; "added": that of 0 and the element
   of_two                     the op that folds two elements
+  sum                        the result is a + b
+  windows                    where in a join each of the arrays lies
 
 Numbers are those of the original, to the sign of a zero: x - 0 is x and so is x + -0.0, but -0.0 + 0 is 0.
 """
 
 import math
+from bisect import bisect
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fallline.graph.node import CONSTANT, Graph, Node
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node, constant
 from fallline.graph.op import TABLE, Array, Kind, Op, Shape
 from fallline.graph.verify import is_pass
-from fallline.graph.where import Where
+from fallline.graph.where import Where, made_at
 from fallline.ops.reduce import broadcast_to
-from fallline.ops.view import reshape
+from fallline.ops.view import join, reshape
 
 # Constants up to this many elements are computed here rather than at every run.
 _SMALL = 256
@@ -31,6 +37,7 @@ _SMALL = 256
 @is_pass
 def simplify(graph: Graph) -> Graph:
     """A graph with the same inputs and the same results, and as few nodes as these rules leave."""
+    graph = pieces_joined(graph)
     work = _Simplifier()
     new: dict[Node, Node] = {node: node for node in graph.inputs}
     for node in graph.nodes():
@@ -38,6 +45,90 @@ def simplify(graph: Graph) -> Graph:
             inputs = tuple([new[input_] for input_ in node.inputs])
             new[node] = work.make(node.op, inputs, node.attrs, node.shape, node.dtype, node.where)
     return Graph(graph.inputs, tuple(new[output] for output in graph.outputs))
+
+
+# (first, one past the last, array): the stretch of an axis that an array fills.
+Piece = tuple[int, int, Node]
+
+
+@is_pass
+def pieces_joined(graph: Graph) -> Graph:
+    """The same graph with joins instead of sums of arrays that each fill another stretch of one axis, zeros elsewhere.
+
+    A function that cuts its parameters out of one vector has such a sum as its gradient, with one term a cut; adding
+    them up would take a pass over the whole vector for each.
+    """
+    nodes = graph.nodes()
+    sums = sums_of_pieces(nodes, graph.outputs)
+    if not sums:
+        return graph
+    new = {node: node for node in nodes if node.op is INPUT}
+    for node in nodes:  # made anew, constants too, so that nodes keep their order
+        if node in sums:
+            axis, pieces = sums[node]
+            with made_at(node.where):
+                new[node] = side_by_side(node, axis, [(low, high, new[part]) for low, high, part in pieces])
+        elif node not in new:
+            inputs = tuple([new[x] for x in node.inputs])
+            new[node] = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.where)
+    return Graph(graph.inputs, tuple([new[output] for output in graph.outputs]))
+
+
+def sums_of_pieces(nodes: Sequence[Node], outputs: Sequence[Node]) -> dict[Node, tuple[int, list[Piece]]]:
+    """The last node of every such sum, with the axis and the pieces along it in order."""
+    found = {node: cut for node in nodes if (cut := piece_of(node)) is not None}
+    if len(found) < 2:
+        return {}
+    users = Counter([*outputs, *(x for node in nodes for x in node.inputs)])
+    sums: dict[Node, tuple[int, list[Piece]]] = {}
+    for node in nodes:
+        if not node.op.facts.get("sum") or not all(x in found and x.shape == node.shape for x in node.inputs):
+            continue
+        a, b = node.inputs
+        if any(x in sums and users[x] > 1 for x in (a, b)) or found[a][0] != found[b][0]:
+            continue
+        a, b = sorted((a, b), key=lambda x: -len(found[x][1]))
+        axis, pieces = found[a]
+        places = [bisect(pieces, piece[:2], key=lambda one: one[:2]) for piece in found[b][1]]
+        if all(fits(piece, pieces[i - 1 : i], pieces[i : i + 1]) for i, piece in zip(places, found[b][1], strict=True)):
+            for i, piece in zip(reversed(places), reversed(found[b][1]), strict=True):
+                pieces.insert(i, piece)
+            found[node] = sums[node] = axis, pieces
+            for x in (a, b):
+                sums.pop(x, None)
+    return sums
+
+
+def fits(piece: Piece, before: Sequence[Piece], after: Sequence[Piece]) -> bool:
+    """Whether a piece overlaps neither the one before nor the one after it, where there are such."""
+    return all(one[1] <= piece[0] for one in before) and all(piece[1] <= one[0] for one in after)
+
+
+def piece_of(node: Node) -> tuple[int, list[Piece]] | None:
+    """The axis and the piece of a node that lays an array into zeros along one axis; None for any other."""
+    if node.op.kind is not Kind.JOIN or len(node.inputs) != 1:
+        return None
+    (part,) = node.inputs
+    (window,) = node.op.facts["windows"](part, **node.attrs)
+    axes = [axis for axis, (n, m) in enumerate(zip(part.shape, node.shape, strict=True)) if n != m]
+    if len(axes) != 1 or not part.shape[axes[0]] or any(along.step not in (None, 1) for along in window):
+        return None
+    low = window[axes[0]].start
+    return axes[0], [(low, low + part.shape[axes[0]], part)]
+
+
+def side_by_side(node: Node, axis: int, pieces: Sequence[Piece]) -> Node:
+    """The pieces in the form of a node, with zeros between them."""
+    parts, end = [], 0
+    for low, high, part in [*pieces, (node.shape[axis], 0, None)]:
+        if low > end:
+            gap = (*node.shape[:axis], low - end, *node.shape[axis + 1 :])
+            parts.append(broadcast_to(constant(0, node.dtype), shape=gap))
+        if part is not None:
+            parts.append(part)
+            end = high
+    result: Node = join(*parts, axis=axis)
+    return result
 
 
 def joined_shape(shapes: list[Shape]) -> Shape:

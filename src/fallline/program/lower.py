@@ -4,6 +4,7 @@ in place by whoever makes their parts, and new state is written over old state w
 Asks for the kind of an op, never for its name. Knows nothing of addresses (machine.py) or offsets (plan.py).
 """
 
+import operator
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -277,15 +278,11 @@ class Lowering:
 
     def windows(self, node: Node, out: Ref) -> list[Ref]:
         """Where in a join's result each part lies."""
-        if len(node.inputs) == 1 and "axis" not in node.attrs:  # laid into zeros where a slice points
-            slices = node.op.facts["slices"](node.attrs["starts"], node.attrs["stops"], node.attrs["steps"])
-            window = as_strided_view(out, lambda array: array[slices])
+        found = []
+        for slices in node.op.facts["windows"](*node.inputs, **node.attrs):
+            window = as_strided_view(out, operator.itemgetter(slices))
             assert window is not None
-            return [window]
-        axis, start, found = node.attrs["axis"], 0, []
-        for x in node.inputs:
-            found.append(out.viewed(x.shape, out.strides, start * out.strides[axis]))
-            start += x.shape[axis]
+            found.append(window)
         return found
 
     # The whole
@@ -293,7 +290,7 @@ class Lowering:
     def aim(self, nodes: tuple[Node, ...]) -> None:
         """Let the makers of a join's parts write straight into the join."""
         for node in reversed(nodes):
-            if node.op.kind is not Kind.JOIN or "axis" not in node.attrs:
+            if "side_by_side" not in node.op.facts:
                 continue
             out = self.targets.setdefault(node, self.new(node.shape, node.dtype))
             for part, window in zip(node.inputs, self.windows(node, out), strict=True):
