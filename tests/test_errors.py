@@ -91,7 +91,7 @@ def test_a_layer_or_loss_of_another_library_finds_ours(name, ours):
 
 @pytest.mark.parametrize(("name", "ours"), [
     ("SGD", "'GradientDescent'"), ("StepLR", "'Step'"), ("CosineAnnealingLR", "'Cosine'"), ("adamw", "'AdamW'"),
-    ("Adagrad", "optim.RMSProp"), ("LBFGS", "optim.Adam"), ("lr_scheduler", "a schedule as the learning rate"),
+    ("Adagrad", "optim.RMSProp"), ("L_BFGS", "'LBFGS'"), ("lr_scheduler", "a schedule as the learning rate"),
 ])  # fmt: skip
 def test_an_optimizer_or_schedule_of_another_library_finds_ours(name, ours):
     with pytest.raises(AttributeError, match=ours):

@@ -60,6 +60,14 @@ def whole(x: Any) -> None:
     problems.raise_if_any()
 
 
+@dataclass(frozen=True)
+class StepsOnly(fl.optim.Minimiser):
+    """A minimiser whose step returns the point alone."""
+
+    def step(self, here: Any, state: Any, evaluate: Any) -> Any:
+        return evaluate(here.theta - 0.1 * here.gradient)
+
+
 def pair(x: Any) -> tuple[Any, Any]:
     """A loss, and how many numbers are positive."""
     return np.mean(np.square(x)), np.sum(x > 0)
@@ -427,6 +435,15 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fl.plan(nn.Dense(1), (12, 3), loss="squared_error", validation=0.2)),
     (lambda: fl.plan(nn.Dense(1), (12, 3), loss=lambda o, y: np.mean(o - y)), "data=(x, y)",
      lambda: fl.plan(nn.Dense(1), (X, Y), loss=lambda o, y: np.mean(o - y))),
+    (lambda: fl.optim.LBFGS(clip_norm=1.0), "lbfgs without clip_norm", fl.optim.LBFGS),
+    (lambda: fl.optim.LBFGS(fl.optim.Cosine(0.1)), "learning_rate=1.0", lambda: fl.optim.LBFGS(learning_rate=1.0)),
+    (lambda: fl.optim.LBFGS().update(np.ones(2), fl.optim.LBFGS().init(np.ones(2)), np.ones(2)),
+     "fl.fit(model, data, optimizer=...)", lambda: fit(optimizer=fl.optim.LBFGS())),
+    (lambda: fit(optimizer="lbfgs", batch_size=4), 'batch_size="full"; or optimizer="adam"',
+     lambda: (fit(optimizer="lbfgs", batch_size="full"), fit(optimizer="adam", batch_size=4))),
+    (lambda: fit(nn.Sequential(nn.Dropout(0.5), nn.Dense(1)), optimizer="lbfgs"), "without layers such as Dropout",
+     lambda: fit(nn.Dense(1), optimizer="lbfgs")),
+    (lambda: fit(optimizer=StepsOnly()), "return point, state", lambda: fit(optimizer=fl.optim.LBFGS())),
     (lambda: fl.optim.Cosine(0.1)(3), ".resolve(total_steps)", lambda: fl.optim.Cosine(0.1).resolve(10)(3)),
     (lambda: model().marked("*", kind="kept"), "context.keep(params", lambda: fit([nn.BatchNorm(), nn.Dense(1)])),
     (lambda: fit([Noisy(), nn.Dense(1)]), "apply(self, params, x, context), with context.training",

@@ -214,7 +214,6 @@ INSTEAD = {
     "parameter": "a layer with init(rng, shape, dtype) -> (params, shape) and apply(params, x, context)",
     "logsoftmax": "leaving it out: cross_entropy takes the raw outputs",
     "kldivloss": "cross_entropy with rows of probabilities as y, which differs by a constant",
-    "lbfgs": "optim.Adam; there is no second-order optimizer",
     "lr": "optimizer=optim.Adam(0.001): the learning rate is the optimizer's",
     "learning_rate": "optimizer=optim.Adam(0.001): the learning rate is the optimizer's",
     "learning_rate_init": "optimizer=optim.Adam(0.001): the learning rate is the optimizer's",

@@ -11,7 +11,7 @@ import pytest
 
 import fallline as fl
 from fallline.cli.exits import DIVERGED, FAILED, INTERRUPTED, OK, USAGE
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 
 Shell = Callable[..., Any]  # see conftest
 
@@ -82,15 +82,15 @@ def test_a_race_goes_on_where_it_was(shell: Shell) -> None:
 
 
 def test_ctrl_c_shows_how_all_stand(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, sent = Stepper._run, []
+    run, sent = BatchStepper._run, []
 
-    def and_then(self: Stepper, limit: int) -> int:
+    def and_then(self: BatchStepper, limit: int) -> int:
         if self.epoch > 20 and not sent:
             sent.append(1)
             os.kill(os.getpid(), signal.SIGINT)
         return run(self, limit)
 
-    monkeypatch.setattr(Stepper, "_run", and_then)
+    monkeypatch.setattr(BatchStepper, "_run", and_then)
     done = shell("race iris --seed 0,1,2 --epochs 100000 --threads 1")
     assert done.code == INTERRUPTED
     assert [row[-1] for row in rows(done.out)] == ["interrupted"] * 3

@@ -16,7 +16,7 @@ from fallline.errors import ArgumentError, ExistingFileError
 from fallline.training.ensemble import mean_epochs, member_seeds
 from fallline.training.prepare import prepare
 from fallline.training.settings import Settings
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 
 NETWORK = nn.mlp((4,), 3)
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 6, "batch_size": 8, "validation": 0.3, "seed": 5}
@@ -112,15 +112,15 @@ def test_when_all_diverge_the_run_says_so(labelled: Any) -> None:
 
 
 def test_ctrl_c_returns_the_ensemble_so_far(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, sent = Stepper._run, []
+    run, sent = BatchStepper._run, []
 
-    def and_then(self: Stepper, limit: int) -> int:
+    def and_then(self: BatchStepper, limit: int) -> int:
         if self.step > 20 and not sent:
             sent.append(1)
             os.kill(os.getpid(), signal.SIGINT)
         return run(self, limit)
 
-    monkeypatch.setattr(Stepper, "_run", and_then)
+    monkeypatch.setattr(BatchStepper, "_run", and_then)
     done = fl.fit(NETWORK, labelled, ensemble=3, **{**SETTINGS, "epochs": 100_000})
     assert done.stop_reason == "interrupted"
     assert len(nn.members(done.model)) == 3

@@ -16,7 +16,7 @@ import pytest
 import fallline as fl
 from fallline.training.interrupt import Interrupts
 from fallline.training.order import Order
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 
 NETWORK = fl.nn.mlp((4,), 3)
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 40, "batch_size": 8}
@@ -27,17 +27,17 @@ def interrupted_at(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let Ctrl-C come while the machine makes the call that passes a step."""
 
     def at(step: int) -> None:
-        run = Stepper._run
+        run = BatchStepper._run
         sent = []
 
-        def and_then(self: Stepper, limit: int) -> int:
+        def and_then(self: BatchStepper, limit: int) -> int:
             done = run(self, limit)
             if self.step >= step and not sent:
                 sent.append(step)
                 os.kill(os.getpid(), signal.SIGINT)
             return done
 
-        monkeypatch.setattr(Stepper, "_run", and_then)
+        monkeypatch.setattr(BatchStepper, "_run", and_then)
 
     return at
 
@@ -168,9 +168,9 @@ def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_befor
     monkeypatch.setattr("fallline.program.lanes.PATIENCE", 50.0)
     monkeypatch.setattr("fallline.training.stepper._LONG_SECONDS", 0.0)
     whole = fl.fit(NETWORK, labelled, **settings)
-    run = Stepper._run
+    run = BatchStepper._run
 
-    def at_step_nine(self: Stepper, limit: int) -> int:
+    def at_step_nine(self: BatchStepper, limit: int) -> int:
         if self.step == 9:
             os.kill(os.getpid(), signal.SIGINT)
             while not self._stop_requested[0]:  # type: ignore[index]
@@ -178,7 +178,7 @@ def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_befor
         return run(self, limit)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "_run", at_step_nine)
+        patch.setattr(BatchStepper, "_run", at_step_nine)
         stopped = fl.fit(NETWORK, labelled, out=tmp_path, **settings)
     assert stopped.stop_reason == "interrupted"
     assert stopped.ended is not None
@@ -262,17 +262,17 @@ ASKED_TO_END = """
 import os, signal, sys
 import numpy as np
 import fallline as fl
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 number = getattr(signal, sys.argv[1])
 handlers = {"usual": signal.SIG_DFL, "ignored": signal.SIG_IGN, "mine": lambda *_: print("mine")}
 signal.signal(number, handlers[sys.argv[2]])
-run_on, sent = Stepper._run, []
+run_on, sent = BatchStepper._run, []
 def interrupted(self, limit):
     if self.step >= 11 and not sent:
         sent.append(1)
         os.kill(os.getpid(), number)
     return run_on(self, limit)
-Stepper._run = interrupted
+BatchStepper._run = interrupted
 x, y = np.random.default_rng(0).standard_normal((40, 4)), np.arange(40) % 3
 told = {"loss": "cross_entropy", "epochs": 9, "batch_size": 8, "out": "run"}
 if sys.argv[3] == "fit":

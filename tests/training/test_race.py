@@ -19,7 +19,7 @@ from fallline import nn
 from fallline.errors import ArgumentError, DataError, ExistingFileError, FalllineError
 from fallline.training import race as races
 from fallline.training.events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 
 NETWORK = nn.mlp((4,), 3)
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 5, "batch_size": 8, "validation": 0.3}
@@ -193,16 +193,16 @@ def test_ctrl_c_ends_all_in_good_order_with_what_they_have(
     labelled: Any, cut: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int, step: int
 ) -> None:
     cut([1])
-    run, sent, steps = Stepper._run, [], iter(range(10**9))
+    run, sent, steps = BatchStepper._run, [], iter(range(10**9))
 
-    def and_then(self: Stepper, limit: int) -> int:
+    def and_then(self: BatchStepper, limit: int) -> int:
         done = run(self, limit)
         if next(steps) >= step and not sent:
             sent.append(step)
             os.kill(os.getpid(), signal.SIGINT)
         return done
 
-    monkeypatch.setattr(Stepper, "_run", and_then)
+    monkeypatch.setattr(BatchStepper, "_run", and_then)
     variants = [{"seed": seed} for seed in range(12)]
     race = fl.race(NETWORK, labelled, variants, threads=threads, out=tmp_path / "all", **{**SETTINGS, "epochs": 4000})
     assert race.stop_reason == "interrupted"
@@ -219,15 +219,15 @@ def test_ctrl_c_ends_all_in_good_order_with_what_they_have(
 
 
 def test_a_second_ctrl_c_is_not_held_back_and_no_thread_stays(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Stepper._run
+    run = BatchStepper._run
 
-    def and_then(self: Stepper, limit: int) -> int:
+    def and_then(self: BatchStepper, limit: int) -> int:
         if threading.current_thread() is threading.main_thread():
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
         return run(self, limit)
 
-    monkeypatch.setattr(Stepper, "_run", and_then)
+    monkeypatch.setattr(BatchStepper, "_run", and_then)
     racing = fl.racing(NETWORK, labelled, [{"seed": s} for s in range(6)], threads=2, **{**SETTINGS, "epochs": 4000})
     with pytest.raises(KeyboardInterrupt):
         list(racing)

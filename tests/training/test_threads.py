@@ -15,7 +15,7 @@ import pytest
 
 import fallline as fl
 from fallline.program import lanes
-from fallline.training.stepper import Stepper
+from fallline.training.stepper import BatchStepper
 
 NETWORK = fl.nn.mlp((7, 5), 3, "tanh")
 SETTINGS: dict[str, Any] = {
@@ -117,15 +117,15 @@ def test_ctrl_c_while_lanes_run_keeps_the_last_state(
 ) -> None:
     whole = fl.fit(NETWORK, labelled, threads=1, **SETTINGS)
     cut([1])
-    run_on, sent = Stepper._run, []
+    run_on, sent = BatchStepper._run, []
 
-    def interrupted(self: Stepper, limit: int) -> int:
+    def interrupted(self: BatchStepper, limit: int) -> int:
         if self.step == 11 and not sent:
             sent.append(1)
             os.kill(os.getpid(), signal.SIGINT)
         return run_on(self, limit)
 
-    monkeypatch.setattr(Stepper, "_run", interrupted)
+    monkeypatch.setattr(BatchStepper, "_run", interrupted)
     run = fl.fit(NETWORK, labelled, threads=3, out=tmp_path, **SETTINGS)
     assert run.stop_reason == "interrupted"
     assert running_lanes() == []

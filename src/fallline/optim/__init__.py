@@ -4,8 +4,10 @@ from fallline.arguments import module_attributes
 from fallline.optim.adaptive import Adam, AdamW, RMSProp
 from fallline.optim.descent import GradientDescent, Momentum, Nesterov
 from fallline.optim.groups import Groups
+from fallline.optim.lbfgs import LBFGS
+from fallline.optim.minimiser import Minimiser, Point
 from fallline.optim.muon import Muon
-from fallline.optim.optimizer import OPTIMIZERS, Optimizer, get
+from fallline.optim.optimizer import MINIMISERS, OPTIMIZERS, Optimizer, get
 from fallline.optim.schedule import (
     SCHEDULES,
     Constant,
@@ -18,6 +20,8 @@ from fallline.optim.schedule import (
 )
 
 __all__ = [
+    "LBFGS",
+    "MINIMISERS",
     "OPTIMIZERS",
     "SCHEDULES",
     "Adam",
@@ -27,11 +31,13 @@ __all__ = [
     "Exponential",
     "GradientDescent",
     "Groups",
+    "Minimiser",
     "Momentum",
     "Muon",
     "Nesterov",
     "OneCycle",
     "Optimizer",
+    "Point",
     "RMSProp",
     "Schedule",
     "Step",

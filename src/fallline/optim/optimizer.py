@@ -247,7 +247,9 @@ def _sees(function: Callable[..., Any], count: int) -> bool:
     return True
 
 
+# Rules, which make a step from one gradient; and minimisers, which evaluate as often as they want (minimiser.py).
 OPTIMIZERS: dict[str, type[Optimizer]] = {}
+MINIMISERS: dict[str, type[Optimizer]] = {}
 Class = TypeVar("Class", bound=type[Optimizer])
 
 
@@ -266,9 +268,10 @@ def get(name: str, *, schedule: str | None = None, steps: int | None = None, **f
     Errors: ArgumentError for unknown names, with the nearest, and for values out of range.
     Example: get("adam", learning_rate=0.01, schedule="cosine", steps=2000)
     """
-    if name not in OPTIMIZERS:
-        raise unknown("optimizer", name, OPTIMIZERS)
-    cls = OPTIMIZERS[name]
+    every = {**OPTIMIZERS, **MINIMISERS}
+    if name not in every:
+        raise unknown("optimizer", name, every)
+    cls = every[name]
     known = {field: default for field, default, _ in ranges.options(cls)}
     for field in fields:
         if field not in known:

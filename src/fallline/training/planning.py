@@ -89,7 +89,7 @@ def plan(
     *,
     loss: str | Loss | Any = None,
     optimizer: str | Optimizer = "adam",
-    batch_size: int | str | None = 32,
+    batch_size: int | str | None = "auto",
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
     metrics: Any = None,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fallline.errors import DataError, FalllineError
+from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn.encoder import Columns
@@ -17,7 +17,8 @@ from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
-from fallline.optim import Optimizer
+from fallline.optim import Minimiser, Optimizer
+from fallline.ranges import short
 from fallline.split import all_but, chosen_rows, split_off
 from fallline.training.length import by_default
 from fallline.training.measures import NOTHING, Measures, measures
@@ -28,6 +29,8 @@ from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache
 
 # Data of another float precision are converted once if they are smaller than this, else batch by batch.
 _CONVERT_BYTES = 1 << 28
+# Rows of a step where nothing else was asked for.
+BATCH = 32
 
 T = TypeVar("T")
 
@@ -177,11 +180,11 @@ def _job(
         held = Rows(xv, yv.y, every(len(xv)))
     rows, notes = len(train.index), []
     requested = settings.batch_size
-    size = rows if requested is None or isinstance(requested, str) else int(requested)
+    assert resolved.optimizer is not None
+    size = batch_of(requested, resolved.optimizer, rows)
     if size > rows:
         notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
     size = min(size, rows)
-    assert resolved.optimizer is not None
     if settings.epochs is None:
         requested_rule = False if settings.early_stopping is False else resolved.early_stopping
         length = by_default(
@@ -200,6 +203,22 @@ def _job(
     return Job(
         model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache, told
     )
+
+
+def batch_of(requested: int | str | None, optimizer: Optimizer, rows: int) -> int:
+    """Rows of a step: as requested; "auto" is BATCH rows, or all where the optimizer needs them.
+
+    Errors: ArgumentError for a part of the rows where it needs all.
+    """
+    if requested == "auto":
+        return rows if isinstance(optimizer, Minimiser) else min(BATCH, rows)
+    size = rows if requested is None or isinstance(requested, str) else int(requested)
+    if isinstance(optimizer, Minimiser) and size < rows:
+        raise ArgumentError(
+            f"batch_size is {size} of {rows} rows, and {short(optimizer)} compares losses, which need the same rows\n"
+            '  try: batch_size="full"; or optimizer="adam", for steps from mini-batches'
+        )
+    return size
 
 
 def _codes(model: Model, y: Array) -> Array | None:

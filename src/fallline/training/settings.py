@@ -15,7 +15,7 @@ from fallline.nn import loss as losses
 from fallline.nn import metric
 from fallline.nn.loss import Loss
 from fallline.nn.metric import Metric
-from fallline.optim import OPTIMIZERS, Optimizer, Schedule
+from fallline.optim import MINIMISERS, OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
 from fallline.split import chosen_rows
@@ -31,8 +31,8 @@ class Settings:
     loss: Any = None
     optimizer: Any = "adam"
     epochs: int | None = option(None, "passes over the training rows", at_least=1, whole=True, optional=True)
-    batch_size: int | str | None = option(32, "rows a step; the last batch may be smaller", at_least=1, whole=True,
-                                          words=("full",), optional=True)  # fmt: skip
+    batch_size: int | str | None = option("auto", "rows a step; the last batch may be smaller", at_least=1, whole=True,
+                                          words=("auto", "full"), optional=True)  # fmt: skip
     validation: Any = None
     early_stopping: Any = None
     metrics: Any = None
@@ -129,7 +129,7 @@ def looked_up_optimizer(given: Any) -> Optimizer:
     if isinstance(given, Schedule):
         raise ArgumentTypeError(f"the optimizer is the schedule {short(given)}\n  try: optim.Adam({short(given)})")
     if not isinstance(given, str):
-        raise unknown("optimizer", given, OPTIMIZERS)
+        raise unknown("optimizer", given, {**OPTIMIZERS, **MINIMISERS})
     return optim.get(given)
 
 

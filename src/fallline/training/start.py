@@ -27,7 +27,7 @@ def train(
     loss: str | Loss | Callable[[Any, Any], Any] | None = None,
     optimizer: str | Optimizer = "adam",
     epochs: int | None = None,
-    batch_size: int | str | None = 32,
+    batch_size: int | str | None = "auto",
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
     metrics: Any = None,
@@ -56,12 +56,14 @@ def train(
         where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
         function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
         For a loss that changes, train on from run.model with another one (docs/noise.md).
-    optimizer: a name of optim.OPTIMIZERS, or a record such as optim.Adam(1e-3).
+    optimizer: a name of optim.OPTIMIZERS or optim.MINIMISERS, or a record such as optim.Adam(1e-3). A minimiser, such
+        as optim.LBFGS(), uses all rows in every step, so that an epoch is a step, and ends by itself: with the reason
+        "converged" where the gradient is small, "stalled" where no step lowers the loss.
     epochs: passes over the rows, >= 1. None: as long as the validation loss falls, or the loss where there is no
         validation, up to a limit in steps; `run.summary()` tells when it was still falling. With validation, the best
         parameters are kept. The rule is EarlyStopping's, unless early_stopping gives another or is False.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
-        their own order; so does a number above that of the rows.
+        their own order; so does a number above that of the rows. "auto": 32, or all for a minimiser such as LBFGS.
     validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
         rows, (x, y); or None.
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the

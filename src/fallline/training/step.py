@@ -5,6 +5,7 @@ single loss, layer or optimizer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,31 +46,54 @@ def training_step(
     one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
-    layout = model.layout
     names = [*state, *data]
 
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
-        params = layout.split(of["theta"])
-        context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
-        with part("batch"):
-            xb, yb = batch(model, of, None if whole else size)
-        output = applied(model.network, params, xb, context)
-        with part("loss"):
-            loss = loss_of(model, output, yb)
-        moments = {name.removeprefix(OPTIMIZER): of[name] for name in state if name.startswith(OPTIMIZER)}
-        g, rate = flat_gradient(loss, layout.trainable(params)), of.get("learning_rate")
-        with part("optimizer"):
-            before = layout.pack(of["theta"])
-            after, moments = moved(optimizer, before, g, moments, of["step"], layout.trained, rate)
-            theta = layout.unpack(of["theta"], after, context.kept(params))
-        with part("counters"):
-            counts = counted(of, loss, size)
-        new = {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
-        return [*(new[name] for name in state), loss]
+        found = evaluated(model, of, None if whole else size)
+        new = updated(model, optimizer, of, found, size)
+        return [*(new[name] for name in state), found.loss]
 
     graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()], kept=True)
     return graph
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first half of a step: the loss of a batch, its gradient with respect to the trainable part of theta, and the
+    values that layers keep, by path."""
+
+    loss: Any
+    gradient: Any
+    kept: Mapping[str, Any]
+
+
+def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
+    """The forward and the backward pass of a step.
+
+    of: nodes by name, as for `training_step`. size: rows of the batch; None: all rows as they stand.
+    """
+    params = model.layout.split(of["theta"])
+    context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
+    with part("batch"):
+        xb, yb = batch(model, of, size)
+    output = applied(model.network, params, xb, context)
+    with part("loss"):
+        loss = loss_of(model, output, yb)
+    return Found(loss, flat_gradient(loss, model.layout.trainable(params)), context.kept(params))
+
+
+def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
+    """The second half of a step: the next state by name."""
+    layout = model.layout
+    moments = {name.removeprefix(OPTIMIZER): of[name] for name in of if name.startswith(OPTIMIZER)}
+    with part("optimizer"):
+        before, rate = layout.pack(of["theta"]), of.get("learning_rate")
+        after, moments = moved(optimizer, before, found.gradient, moments, of["step"], layout.trained, rate)
+        theta = layout.unpack(of["theta"], after, found.kept)
+    with part("counters"):
+        counts = counted(of, found.loss, size)
+    return {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
 
 
 def moved(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:

@@ -88,8 +88,8 @@ def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
     return main, last[0] if last else None
 
 
-class Stepper:
-    """The state of a run and the loops that move it.
+class BatchStepper:
+    """The state of a run and the loops that move it, by steps from mini-batches.
 
     state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0. seconds: spent on steps;
         rate: steps per second of the last call.
@@ -169,6 +169,11 @@ class Stepper:
     def is_slow(self) -> bool:
         """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
         return (1 / self.rate if self.rate else self._main.nanoseconds * 1e-9) > _LONG_SECONDS
+
+    @property
+    def reason(self) -> str | None:
+        """Why training ends here of itself: a rule that sees single batches never tells."""
+        return None
 
     @property
     def step(self) -> int:

@@ -26,16 +26,15 @@ from fallline.training.events import (
     TrainingEnded,
     TrainingStarted,
 )
-from fallline.training.feed import Resident
 from fallline.training.folder import RunFolder
 from fallline.training.frozen import Frozen
 from fallline.training.interrupt import Interrupts
 from fallline.training.kept import BEST
-from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.run import Run
 from fallline.training.shared_cache import NOT_SHARED
-from fallline.training.stepper import Setback, Stepper
+from fallline.training.stepper import Setback
+from fallline.training.steppers import stepper_for
 from fallline.training.stopping import NEVER, Best
 
 PROGRESS_SECONDS = 0.1
@@ -62,17 +61,7 @@ class Training(Iterator[Event], Attributes):
                 "must_exist": resolved.must_exist,
             }
             self._folder = RunFolder(resolved.folder, self.config, resolved.given.checkpoints, **options)
-        order = Order(job.train.index, job.seed, job.shuffle)
-        self._stepper = Stepper(
-            job.model,
-            job.optimizer,
-            Resident(job.train.data, order),
-            job.batch_size,
-            resolved.threads,
-            cache,
-            job.gradient_checkpointing,
-            self.interrupts.word,
-        )
+        self._stepper = stepper_for(job, self.interrupts.word)
         self._frozen = Frozen(job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
@@ -216,6 +205,8 @@ class Training(Iterator[Event], Attributes):
         """An epoch or what is left of it; returns why training ends after it, or None."""
         stepper, folder, interrupts = self._stepper, self._folder, self.interrupts
         self._frozen.warn()
+        if stepper.reason is not None:
+            return stepper.reason
         if stepper.epoch >= self.job.epochs:
             return "finished"
         if self._best.has_waited_enough:

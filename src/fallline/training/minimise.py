@@ -1,0 +1,223 @@
+"""Steps of a minimiser, such as L-BFGS: it chooses where the loss and its gradient are evaluated, on all rows.
+
+Each evaluation is a run of one compiled program. Owns the state of such a run, as the stepper of mini-batches does of
+its own. Knows nothing of validation, events or files.
+"""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fallline.arguments import shown
+from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.graph.inside import Inside
+from fallline.graph.op import Array
+from fallline.optim.minimiser import Minimiser, Point
+from fallline.program import loop
+from fallline.ranges import short
+from fallline.training.feed import Feed
+from fallline.training.gradient_step import LOSS, found_at, gradient_graph, kept_by_path
+from fallline.training.prepare import Job
+from fallline.training.step import OPTIMIZER
+from fallline.training.stepper import Setback, first_state
+
+# A step that takes longer is not waited for when training is asked to stop.
+_LONG_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evaluated(Point):
+    """loss: the value without the term of weight decay. kept: new values of kept slots, one after the other."""
+
+    loss: float = math.nan
+    kept: Array | None = None
+
+
+class _GivenUp(BaseException):
+    """Training is asked to stop, so the step is given up; no minimiser is meant to catch this."""
+
+
+class MinimiserStepper:
+    """The state of a run whose steps a minimiser makes, one an epoch.
+
+    state: arrays by name: theta, the point's gradient, value and loss, the minimiser's arrays and the step.
+    seconds: spent on steps; rate: steps per second of the last one.
+    """
+
+    def __init__(self, job: Job, feed: Feed, stop_requested: Array | None = None) -> None:
+        assert isinstance(job.optimizer, Minimiser)
+        self.feed, self._minimiser, self._stop_requested = feed, job.optimizer, stop_requested
+        first = first_state(job.model, job.optimizer)
+        self._layout, self._found, here = job.model.layout, found_at(job.model), found_at(job.model)
+        here["value"][...] = here["loss"][...] = math.nan
+        moments = {name: array for name, array in first.items() if name.startswith(OPTIMIZER)}
+        point = {name: here[name] for name in ("gradient", "loss", "value")}
+        self.state = {"theta": first["theta"], **point, **moments, "step": first["step"]}
+        self.theta = self.state["theta"]
+        self._trial = self.theta.copy()
+        given = {
+            "theta": self._trial,
+            "step": np.zeros((), np.int64),
+            "cursor": np.zeros((), np.int64),
+            **feed.arrays,
+            "order": feed.order,
+            "seed": np.array(feed.seed, np.int64),
+        }
+        size, decay = None if feed.is_whole else feed.rows, job.optimizer.weight_decay
+        arrays = list(self._found.values()), list(given.values())
+
+        def build() -> list[loop.Loop]:
+            graph = gradient_graph(job.model, self._found, given, size, decay)
+            if graph.inputs[-1] in {*graph.nodes()}:  # the seed
+                raise ArgumentError(
+                    f"the network draws random numbers, so its loss is another one at every evaluation, and "
+                    f"{short(job.optimizer)} compares losses\n"
+                    '  try: optimizer="adam"; or the network without layers such as Dropout'
+                )
+            less = job.gradient_checkpointing
+            threads = job.settings.threads
+            return [loop.build(graph, *arrays, watch=LOSS, threads=threads, gradient_checkpointing=less)]
+
+        model = job.model
+        key = "value", model.network, model.loss, decay, size, job.settings.threads, job.gradient_checkpointing
+        (self._loop,) = job.cache.loops(key, *arrays, build)
+        self._met = math.nan  # the loss that the last step began with
+        self.epoch = self.epoch_step = 0
+        self.seconds = self.rate = 0.0
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes an evaluation runs on."""
+        return self._loop.lanes
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        return (1 / self.rate if self.rate else self._loop.nanoseconds * 1e-9) > _LONG_SECONDS
+
+    @property
+    def step(self) -> int:
+        """Steps done since the first epoch."""
+        return self.epoch + self.epoch_step
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return 1
+
+    @property
+    def epoch_is_done(self) -> bool:
+        return self.epoch_step == 1
+
+    @property
+    def loss(self) -> float:
+        """Of the point that the step of this epoch began at; NaN before it."""
+        return self._met if self.epoch_step else math.nan
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether theta is finite: it always is, since a minimiser goes only where the loss is."""
+        return True
+
+    @property
+    def reason(self) -> str | None:
+        """Why training ends here, as the minimiser sees it; None while steps help."""
+        if math.isnan(float(self.state["value"])):
+            return None
+        return self._minimiser.reason(self._here(), self._moments())
+
+    def next_epoch(self) -> None:
+        self.epoch, self.epoch_step = self.epoch + 1, 0
+
+    def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
+        """Go on from a state that was kept, such as a checkpoint's."""
+        for name, array in self.state.items():
+            array[...] = arrays[name]
+        self.epoch, self.epoch_step = epoch, epoch_step
+
+    def advance(self) -> Setback | None:
+        """One step. A Setback means that the loss is not finite where training begins.
+
+        A step that was given up because training was asked to stop is none, and has changed nothing.
+        """
+        begun = time.perf_counter()
+        try:
+            if math.isnan(float(self.state["value"])):
+                start = self._evaluate(self._layout.pack(self.theta))
+                if not start.is_finite:
+                    return self.fall_back()
+                self._stand_at(replace(start, kept=None))
+            self._one()
+            self.rate = 1 / max(time.perf_counter() - begun, 1e-9)
+        except _GivenUp:
+            pass
+        finally:
+            self.seconds += time.perf_counter() - begun
+        return None
+
+    def fall_back(self) -> Setback:
+        """The setback of a step that cannot be made; theta is where it was."""
+        return Setback(self.step, float(self.state["loss"]))
+
+    def _one(self) -> None:
+        state = self._moments()
+        with Inside(lambda: f"step of {short(self._minimiser)}", {"its state": state}):
+            point, after = self._checked(self._minimiser.step(self._here(), state, self._evaluate), state)
+        self._met = float(self.state["loss"])
+        for name, array in state.items():
+            if after[name] is not array:
+                array[...] = after[name]
+        self._stand_at(point)
+        self.state["step"] += 1
+        self.epoch_step = 1
+
+    def _checked(self, made: Any, state: Mapping[str, Array]) -> tuple[_Evaluated, Mapping[str, Array]]:
+        """The point and the state that a step returned, which may be a user's."""
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], _Evaluated)):
+            raise ArgumentTypeError(
+                f"step returns {shown(made)}, not (point, state)\n"
+                "  try: return point, state, with a point that evaluate(theta) returned"
+            )
+        point, after = made
+        if not isinstance(after, Mapping) or {*after} != {*state}:
+            seen = sorted(map(str, after)) if isinstance(after, Mapping) else shown(after)
+            raise ArgumentError(f"step returns the state {seen}, and start the state {sorted(state)}")
+        if not point.is_finite:
+            raise ArgumentError(f"step goes to a point where the loss is {point.value}")
+        return point, after
+
+    def _here(self) -> _Evaluated:
+        state = self.state
+        place = np.array(self._layout.pack(self.theta))
+        return _Evaluated(place, float(state["value"]), state["gradient"], float(state["loss"]))
+
+    def _moments(self) -> dict[str, Array]:
+        """The minimiser's own arrays."""
+        return {n.removeprefix(OPTIMIZER): array for n, array in self.state.items() if n.startswith(OPTIMIZER)}
+
+    def _stand_at(self, point: _Evaluated) -> None:
+        kept = {} if point.kept is None else kept_by_path(self._layout, point.kept)
+        self.theta[...] = self._layout.unpack(self.theta, point.theta, kept)
+        self.state["gradient"][...] = point.gradient
+        self.state["value"][...], self.state["loss"][...] = point.value, point.loss
+
+    def _evaluate(self, theta: Array) -> _Evaluated:
+        """The loss of all rows and its gradient. A loss that is not finite has no gradient.
+
+        theta: its trainable part, as `layout.pack` lays it.
+        """
+        place, shape = np.array(theta, self.theta.dtype), self.state["gradient"].shape
+        if place.shape != shape:
+            raise ArgumentError(f"evaluate takes theta, of shape {shape}, got one of shape {place.shape}")
+        self._trial[...] = self._layout.unpack(self.theta, place)
+        done = self._loop.run(1, self._stop_requested)
+        if self._loop.gave_up or (self._stop_requested is not None and self._stop_requested[0]):
+            raise _GivenUp
+        if not done:
+            return _Evaluated(place, math.inf, np.full_like(place, np.nan), math.inf)
+        found = self._found
+        kept = found["kept"].copy() if "kept" in found else None
+        return _Evaluated(place, float(found["value"]), found["gradient"].copy(), float(found["loss"]), kept)

@@ -1,0 +1,106 @@
+"""The stepper of a training, as its job asks for: who makes the steps between two events.
+
+Training, its events, checkpoints and Ctrl-C know this protocol alone.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from fallline.graph.op import Array
+from fallline.optim.minimiser import Minimiser
+from fallline.training.feed import Feed, Resident
+from fallline.training.minimise import MinimiserStepper
+from fallline.training.order import Order
+from fallline.training.prepare import Job
+from fallline.training.stepper import BatchStepper, Setback
+
+
+class Stepper(Protocol):
+    """The state of a run, and the steps that move it.
+
+    state: arrays by name, changed in place; a checkpoint holds them. theta: the one of that name. feed: its rows.
+    seconds: spent on steps. rate: steps per second of the last call. epoch, epoch_step: where it stands, from 0.
+    """
+
+    state: dict[str, Array]
+    theta: Array
+    feed: Feed
+    epoch: int
+    epoch_step: int
+    seconds: float
+    rate: float
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps of this epoch; None while nobody knows where it ends."""
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many lanes a step runs on."""
+        ...
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Updates done since the first epoch."""
+        ...
+
+    @property
+    def epoch_is_done(self) -> bool: ...
+
+    @property
+    def loss(self) -> float:
+        """Mean over the rows seen in this epoch; NaN before the first."""
+        ...
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the last update left only finite parameters."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why no further step would help, as training then ends with it; None while steps help."""
+        ...
+
+    def advance(self) -> Setback | None:
+        """Steps within this epoch for a while. A Setback means no step could be made: the last good theta is back.
+
+        A step that was given up because training was asked to stop is none, and has changed nothing.
+        """
+        ...
+
+    def next_epoch(self) -> None: ...
+
+    def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
+        """Go on from a state that was kept, such as a checkpoint's."""
+        ...
+
+    def fall_back(self) -> Setback:
+        """Put back the last theta whose loss was finite."""
+        ...
+
+
+def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
+    """The stepper of a job: one for minimisers, and one for rules that make a step from a mini-batch.
+
+    stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
+    """
+    feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
+    if isinstance(job.optimizer, Minimiser):
+        return MinimiserStepper(job, feed, stop_requested)
+    return BatchStepper(
+        job.model,
+        job.optimizer,
+        feed,
+        job.batch_size,
+        job.settings.threads,
+        job.cache,
+        job.gradient_checkpointing,
+        stop_requested,
+    )
