@@ -39,6 +39,7 @@ _PUBLIC = {
     "race": "fallline.training.race:race",
     "racing": "fallline.training.race:racing",
     "save_model": "fallline.training:save_model",
+    "scan": "fallline.transforms:scan",
     "testing": "fallline.testing",
     "train": "fallline.training:train",
     "value_and_grad": "fallline.transforms:value_and_grad",

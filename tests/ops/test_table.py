@@ -31,7 +31,8 @@ def examples(op, dtype, seed=0):
     """Calls of an op: lists of arrays, and the attributes."""
     rng = np.random.default_rng(seed)
     if op.kind is not Kind.ELEMENTWISE:
-        return [([in_precision(a, dtype) for a in args], attrs) for args, attrs in op.domain(rng)]
+        fixed = op.kind is Kind.LOOP  # its body says which dtypes it takes
+        return [([a if fixed else in_precision(a, dtype) for a in args], attrs) for args, attrs in op.domain(rng)]
     names = list(inspect.signature(op.meaning).parameters)
     domains = op.domain if isinstance(op.domain, tuple) else (op.domain,) * len(names)
     calls = []
@@ -272,7 +273,22 @@ def splitmix(counter, key):
     return (z ^ (z >> 31)) >> 1
 
 
+def looped_turns(w, h, x, *, body, dtype):
+    """The example of a loop: h' = tanh(h w + x); stacked is h' x, and summed w sum(h')."""
+    track, stacked, summed = {}, np.zeros_like(x), np.zeros_like(w)
+    times = range(len(x))[:: -1 if body.reverse else 1]
+    track[times[0] + body.reverse] = h
+    for t in times:
+        h = np.tanh(np.einsum("ij,jk->ik", h, w) + x[t])
+        track[t + 1 - body.reverse] = h
+        stacked[t] = h * x[t]
+        summed = summed + w * h.sum()
+    parts = [h, *(track[i] for i in range(len(x) + 1)), stacked, summed]
+    return np.array([number for part in parts for number in part.flat])
+
+
 ORACLES = {
+    "loop": looped_turns,
     "random_bits": np.vectorize(splitmix, otypes=[np.int64]),
     "contract_onto": lambda start, a, b: start + looped_product(a, b),
     "add": each(lambda a, b: math.fsum((a, b))),

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fallline.errors import TraceError
+from fallline.graph.body import Body
 from fallline.graph.node import CONSTANT, Graph, Node, reachable
 from fallline.graph.reach import reach
 from fallline.graph.where import Where, defined_at
@@ -119,6 +120,8 @@ def _equal(one: Any, other: Any) -> bool:
         return one is other or (one.dtype == other.dtype and one.tobytes() == other.tobytes())
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
         return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, Body) and isinstance(other, Body):
+        return one.form == other.form and difference(one.graph, other.graph) is None
     return bool(type(one) is type(other) and (one is other or one == other))
 
 

@@ -37,6 +37,7 @@ class Kind(enum.Enum):
     GATHER = "gather"  # elements picked by an integer array
     SCATTER = "scatter"  # elements added where an integer array says
     JOIN = "join"  # several arrays laid into one
+    LOOP = "loop"  # a graph of its own (graph/body.py), run once for each row
 
 
 def unchanged(value: Any, n: int) -> Any:
@@ -71,6 +72,7 @@ BATCH: Mapping[Kind, Mapping[str, Lead]] = {
     Kind.CONTRACTION: {},
     Kind.GATHER: {"axis": one_later},
     Kind.SCATTER: {"axis": one_later, "size": unchanged},
+    Kind.LOOP: {"body": unchanged, "dtype": unchanged},  # passes/batch.py makes another body
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.graph.body import Body
 from fallline.graph.node import Graph, Node, evaluate
 from fallline.graph.op import Array, Kind
 
@@ -97,7 +98,54 @@ class _Work:
             return meet(picked, at.reshape(at.shape + (1,) * (len(node.shape) - axis - at.ndim)))
         if kind is Kind.SCATTER:
             return self.scattered(node, *found)
+        if kind is Kind.LOOP:
+            return self.looped(node, found)
         return meet(*found)
+
+    def looped(self, node: Node, found: Sequence[Array]) -> Array:
+        """Turn after turn; one that starts from the same rows as the turn before ends as that did."""
+        body: Body = node.attrs["body"]
+        c, k = body.constants, body.constants + body.carries
+        constants, carries, rows = found[:c], [*found[c:k]], found[k:]
+        picks = any(x.op.kind in (Kind.GATHER, Kind.SCATTER, Kind.LOOP) for x in body.graph.nodes())
+        values = [self.value(x) for x in node.inputs] if picks else []
+        steady = not picks and all(np.array_equal(x, np.broadcast_to(x[:1], x.shape)) for x in rows)
+        segments = body.segments(node.dtype)
+        result = np.zeros(node.shape, np.int32)
+        places = {(s.role, s.number): result[s.start : s.stop].reshape(s.shape) for s in segments}
+        tracks = [(number, place) for (role, number), place in places.items() if role == "track"]
+        for number, place in tracks:
+            place[body.turns if body.reverse else 0] = carries[number]
+        made: list[Array] = []
+        begun: list[Array] = []
+        for t in body.turn_order():
+            if not (made and steady and all(map(np.array_equal, begun, carries))):
+                begun = carries
+                inside = [*values[:k], *(x[t] for x in values[k:])]
+                made = self.turned(body.graph, [*constants, *carries, *(x[t] for x in rows)], inside)
+                if picks:
+                    values[c:k] = body.steps.run(inside)[: body.carries]
+            carries = made[: body.carries]
+            for number, place in tracks:
+                place[t + 1 - body.before()] = carries[number]
+            for i, numbers in enumerate(made[body.carries :]):
+                if (at := ("stacked", i)) in places:
+                    places[at][t] = numbers
+                elif (at := ("summed", i - body.stacked)) in places:
+                    places[at][...] = meet(places[at], numbers)
+        for (role, number), place in places.items():
+            if role == "last":
+                place[...] = carries[number]
+        return result
+
+    def turned(self, graph: Graph, numbers: Sequence[Array], values: Sequence[Array]) -> list[Array]:
+        """The rows that the outputs of a turn follow from."""
+        work = _Work(graph, values)
+        work.numbers.update(zip(graph.inputs, numbers, strict=True))
+        for node in graph.nodes():
+            if node.inputs:
+                work.numbers[node] = np.broadcast_to(work.follow(node), node.shape)
+        return [work.of(output) for output in graph.outputs]
 
     def scattered(self, node: Node, added: Array, at: Array) -> Array:
         axis, index = node.attrs["axis"], self.value(node.inputs[1])

@@ -68,7 +68,19 @@ def text(graph: Any) -> str:
     ]
     widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     lines = [f"{what:<{widths[0]}}  {shape:<{widths[1]}}  {where}" for what, shape, where in rows]
-    return "\n".join([*lines, f"return {', '.join(named[output] for output in graph.outputs)}"])
+    return "\n".join([*lines, f"return {', '.join(named[output] for output in graph.outputs)}", *bodies(named)])
+
+
+def bodies(named: dict[Any, str]) -> list[str]:
+    """The graph of a turn of each loop, as lines; loops of one body have it once."""
+    of: dict[Any, list[str]] = {}
+    for node, name in named.items():
+        if node.op.kind is Kind.LOOP:
+            of.setdefault(node.attrs["body"], []).append(name)
+    found = []
+    for body, its in of.items():
+        found += [f"a turn of {', '.join(its)}:", *(f"  {line}" for line in text(body.graph).splitlines())]
+    return found
 
 
 def dot(graph: Any) -> str:
@@ -88,6 +100,8 @@ def plain(value: Any) -> Any:
     """An attribute as JSON knows it; a large array as its dtype and shape."""
     if isinstance(value, np.ndarray):
         return value.tolist() if value.size <= _SHOWN else {"dtype": str(value.dtype), "shape": list(value.shape)}
+    if hasattr(value, "graph"):  # the body of a loop
+        return {"turns": value.turns, "reverse": value.reverse, "graph": as_plain(value.graph)}
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
     return value if isinstance(value, bool | int | float | str | None) else str(value)
@@ -95,24 +109,26 @@ def plain(value: Any) -> Any:
 
 def as_json(graph: Any) -> str:
     """The graph as a JSON object: nodes in running order, inputs and outputs by position among them."""
+    return json.dumps(as_plain(graph), indent=1)
+
+
+def as_plain(graph: Any) -> dict[str, Any]:
+    """The same as dicts and lists."""
     nodes = in_order(graph)
     place = {node: i for i, node in enumerate(nodes)}
-    return json.dumps(
-        {
-            "inputs": [place[node] for node in graph.inputs],
-            "outputs": [place[node] for node in graph.outputs],
-            "nodes": [
-                {
-                    "op": node.op.name,
-                    "inputs": [place[input_] for input_ in node.inputs],
-                    "attrs": {key: plain(value) for key, value in node.attrs.items()},
-                    "dtype": str(node.dtype),
-                    "shape": list(node.shape),
-                    "file": node.where.file,
-                    "line": node.where.line,
-                }
-                for node in nodes
-            ],
-        },
-        indent=1,
-    )
+    return {
+        "inputs": [place[node] for node in graph.inputs],
+        "outputs": [place[node] for node in graph.outputs],
+        "nodes": [
+            {
+                "op": node.op.name,
+                "inputs": [place[input_] for input_ in node.inputs],
+                "attrs": {key: plain(value) for key, value in node.attrs.items()},
+                "dtype": str(node.dtype),
+                "shape": list(node.shape),
+                "file": node.where.file,
+                "line": node.where.line,
+            }
+            for node in nodes
+        ],
+    }

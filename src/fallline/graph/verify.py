@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
-from fallline.graph.op import TABLE
+from fallline.graph.op import TABLE, Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +38,8 @@ def faults_of(node: Node, inputs: set[Node]) -> list[str]:
         same = value.shape == node.shape and value.dtype == node.dtype and value.dtype.isnative
         return [] if same else [f"{node!r} holds {value.dtype}{list(value.shape)}"]
     found = [f"{node!r} is older than its input {i!r}" for i in node.inputs if i.serial >= node.serial]
+    if node.op.kind is Kind.LOOP:
+        found += [f"in the body of {node!r}: {fault}" for fault in faults(node.attrs["body"].graph)]
     try:
         shape, dtype = node.op.infer(*node.inputs, **node.attrs)
     except Exception as error:

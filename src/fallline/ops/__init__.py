@@ -14,6 +14,7 @@ from fallline.ops import (  # noqa: F401
     gather_scatter,
     index,
     layout,
+    loop,
     normalizing,
     pointwise,
     products,

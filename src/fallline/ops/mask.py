@@ -171,7 +171,7 @@ def fits(shape: Shape, other: Shape) -> bool:
 
 def behind(node: Node, place: int, mask: Mask, dtype: np.dtype[Any]) -> Mask:
     """The mask of the gradient of an input, from that of the output of an op that is not elementwise."""
-    if not mask or node.op.kind is Kind.CONTRACTION or node.op.grad is None:
+    if not mask or node.op.kind in (Kind.CONTRACTION, Kind.LOOP) or node.op.grad is None:
         return ALL
     full = broadcast_to(as_node(mask), shape=node.shape)
     if node.op.kind is Kind.REDUCTION:

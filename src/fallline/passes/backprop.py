@@ -78,7 +78,9 @@ def hand_on(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[No
         return
     each_alone = node.op.kind in (Kind.ELEMENTWISE, Kind.CAST)
     g = g if each_alone else cleaned(g)
-    shares = node.op.grad(g.value, node, *node.inputs, **node.attrs)
+    # The gradient of a loop is a loop over the gradient of its body.
+    more = {"derive": backprop} if node.op.kind is Kind.LOOP else {}
+    shares = node.op.grad(g.value, node, *node.inputs, **node.attrs, **more)
     if len(shares) != len(node.inputs):
         raise GraphError(f"the gradient rule of {node.op.name} returns {len(shares)} for {len(node.inputs)} inputs")
     for place, (input_, value) in enumerate(zip(node.inputs, shares, strict=True)):

@@ -6,15 +6,19 @@ its attributes. Knows no single op.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fallline.graph.node import Node, constant, make, reachable
+from fallline.graph.body import Body
+from fallline.graph.node import Graph, Node, constant, make, new_input, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.arithmetic import less, logical_or, where
+from fallline.ops.loop import outputs_of
 from fallline.ops.reduce import broadcast_to
+from fallline.ops.view import join as op_join
 from fallline.ops.view import reshape, transpose
 
 
@@ -24,21 +28,28 @@ def batch(outputs: Sequence[Node], rows: Mapping[Node, Node], count: int) -> lis
     rows: for inputs of the computation on one row, the node with all rows of it along its first axis.
     An output that depends on none of them is returned as it is, with False.
     """
+    return _batched(outputs, rows, count, {})
+
+
+def _batched(
+    outputs: Sequence[Node], rows: Mapping[Node, Node], count: int, bodies: dict[Node, Node]
+) -> list[tuple[Node, bool]]:
+    """bodies: inputs of loops' bodies met so far, and those for all rows: loops over the same rows stay alike."""
     new = dict(rows)
     for node in reachable(outputs):
         if node not in new and any(x in new for x in node.inputs):
             with made_at(node.where):
-                new[node] = RULES[node.op.kind](_Row(node, new, count))
+                new[node] = RULES[node.op.kind](_Row(node, new, count, bodies))
     return [(new.get(node, node), node in new) for node in outputs]
 
 
 class _Row:
     """A node of the computation on one row, and its inputs for all rows: what a rule is given."""
 
-    __slots__ = ("count", "has_rows", "inputs", "node")
+    __slots__ = ("bodies", "count", "has_rows", "inputs", "node")
 
-    def __init__(self, node: Node, new: Mapping[Node, Node], count: int) -> None:
-        self.node, self.count = node, count
+    def __init__(self, node: Node, new: Mapping[Node, Node], count: int, bodies: dict[Node, Node]) -> None:
+        self.node, self.count, self.bodies = node, count, bodies
         self.inputs = [new.get(x, x) for x in node.inputs]
         self.has_rows = [x in new for x in node.inputs]
 
@@ -145,6 +156,45 @@ def scatter(row: _Row) -> Node:
     return moved(reshape(y, shape=(*y.shape[:axis], row.count, size, *y.shape[axis + 1 :])), axis, 0)
 
 
+def loop(row: _Row) -> Node:
+    """A loop whose every turn is computed for all rows; carries have rows where one of their turns gives them some."""
+    body: Body = row.node.attrs["body"]
+    inner, c, k = body.graph.inputs, body.constants, body.constants + body.carries
+    has = [*row.has_rows]
+    while True:
+        for node, rows in zip(inner, has, strict=True):
+            if rows and node not in row.bodies:
+                row.bodies[node] = new_input((row.count, *node.shape), node.dtype)
+        new = {node: row.bodies[node] for node, rows in zip(inner, has, strict=True) if rows}
+        found = _batched(body.graph.outputs, new, row.count, row.bodies)
+        gained = [c + i for i in range(body.carries) if found[i][1] and not has[c + i]]
+        if not gained:
+            break
+        for i in gained:
+            has[i] = True
+    outputs = [
+        broadcast_to(y, shape=(row.count, *y.shape)) if i < body.carries and has[c + i] and not rows else y
+        for i, (y, rows) in enumerate(found)
+    ]
+    with_rows = [has[c + i] if i < body.carries else rows for i, (_, rows) in enumerate(found)]
+    inputs = []
+    for place, (x, rows) in enumerate(zip(row.inputs, has, strict=True)):
+        x = row.repeated(place) if rows else x
+        inputs.append(moved(x, 0, 1) if rows and place >= k else x)
+    graph = Graph(tuple(new.get(node, node) for node in inner), tuple(outputs))
+    made = outputs_of(replace(body, graph=graph, simple=False), inputs)
+    parts = []
+    for s in body.segments(row.node.dtype):
+        y, at = made[s.role, s.number], {"stacked": body.carries, "summed": body.carries + body.stacked}.get(s.role, 0)
+        if not with_rows[at + s.number]:
+            y = broadcast_to(y, shape=(row.count, *y.shape))
+        elif s.role in ("track", "stacked"):
+            y = moved(y, 1, 0)
+        parts.append(reshape(y, shape=(row.count, s.stop - s.start)))
+    result: Node = parts[0] if len(parts) == 1 else op_join(*parts, axis=1)
+    return result
+
+
 RULES: dict[Kind, Callable[[_Row], Node]] = {
     Kind.ELEMENTWISE: elementwise,
     Kind.CAST: of_one_array,
@@ -155,4 +205,5 @@ RULES: dict[Kind, Callable[[_Row], Node]] = {
     Kind.GATHER: gather,
     Kind.SCATTER: scatter,
     Kind.JOIN: join,
+    Kind.LOOP: loop,
 }

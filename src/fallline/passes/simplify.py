@@ -19,10 +19,12 @@ import math
 from bisect import bisect
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fallline.graph.body import Body
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, constant
 from fallline.graph.op import TABLE, Array, Kind, Op, Shape
 from fallline.graph.verify import is_pass
@@ -131,6 +133,11 @@ def side_by_side(node: Node, axis: int, pieces: Sequence[Piece]) -> Node:
     return result
 
 
+def simple(body: Body) -> Body:
+    """A loop's body with a simplified graph."""
+    return body if body.simple else replace(body, graph=simplify(body.graph), simple=True)
+
+
 def joined_shape(shapes: list[Shape]) -> Shape:
     """The shape these broadcast to; they are known to fit one another."""
     longest = max(shapes, key=len)
@@ -204,6 +211,8 @@ class _Simplifier:
                     return one
                 start = self.once(CONSTANT, (), {"value": np.zeros((), dtype)}, (), dtype, where)
                 return self.elementwise(TABLE[facts["of_two"]], (one, start), {}, shape, dtype, where)
+            if op.kind is Kind.LOOP:
+                return self.once(op, inputs, {**attrs, "body": simple(attrs["body"])}, shape, dtype, where)
             if "repeats" not in facts and all(node.op is CONSTANT for node in inputs):
                 folded = self.folded(op, inputs, attrs, shape, dtype, where)
                 if folded is not None:

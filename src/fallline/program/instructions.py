@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from fallline.graph.node import Node
+from fallline.graph.op import Array
 from fallline.graph.where import NOWHERE, Where
 from fallline.program.layout import Ref
 
@@ -34,6 +36,31 @@ class Buffer:
     @property
     def nbytes(self) -> int:
         return self.size * self.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where a buffer of a loop's turn lies in a buffer around it: from an element on, further by a step every turn."""
+
+    buffer: int
+    offset: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Instructions that run again and again, over buffers of their own numbering.
+
+    windows: buffers that lie in others around the loop. places: where the others begin, in bytes from the start of
+    buffer `room` of those around.
+    """
+
+    count: int
+    instructions: tuple["Instruction", ...]
+    buffers: tuple[Buffer, ...]
+    windows: dict[int, Window]
+    places: dict[int, int]
+    room: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +100,7 @@ class Instruction:
     split: Split | None = None
     work: float = 0.0
     scratch: int | None = None  # an operand that is written too, and of no use afterwards
+    turns: Turns | None = None  # of a loop; its operands are all that the turns touch outside their own room
 
     @property
     def written(self) -> tuple[Ref, ...]:
@@ -110,7 +138,28 @@ class Instruction:
         if not any(ref.buffer in buffers for ref in self.operands):
             return self
         operands = tuple(replace(ref, buffer=buffers.get(ref.buffer, ref.buffer)) for ref in self.operands)
-        return replace(self, operands=operands)
+        turns = self.turns
+        if turns is not None:
+            windows = {i: replace(w, buffer=buffers.get(w.buffer, w.buffer)) for i, w in turns.windows.items()}
+            turns = replace(turns, windows=windows, room=buffers.get(turns.room, turns.room))
+        return replace(self, operands=operands, turns=turns)
+
+    def sources(self) -> list[str]:
+        """Of the kernels it takes."""
+        inner = self.turns.instructions if self.turns is not None else ()
+        return [self.source, *(source for one in inner for source in one.sources())]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program without memory: what to call, on which windows of which buffers."""
+
+    instructions: tuple[Instruction, ...]
+    buffers: tuple[Buffer, ...]
+    constants: tuple[Array, ...]
+    outputs: tuple[Ref, ...]
+    watch_end: int  # instructions up to here run before the machine asks whether to stop
+    values: dict[Node, Ref]  # where each node lies; complete only when nothing is shared
 
 
 STATUS = 0  # the number of the status buffer in every program

@@ -17,8 +17,9 @@ from fallline.graph.op import Array, Kind
 from fallline.passes.checkpointing import keep_less
 from fallline.passes.in_place import subtract_in_place, update_by_parts
 from fallline.program import reference
+from fallline.program.instructions import Lowered
 from fallline.program.lanes import checked
-from fallline.program.lower import Lowered, lower, prepared
+from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 from fallline.program.state import donate
 

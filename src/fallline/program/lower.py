@@ -6,37 +6,28 @@ Asks for the kind of an op, never for its name. Knows nothing of addresses (mach
 
 import operator
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fallline.errors import ProgramError
+from fallline.graph.body import Body
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
 from fallline.passes.columns import by_columns
+from fallline.passes.loops import fewer_loops
 from fallline.passes.rows import rows_into_products
 from fallline.passes.simplify import simplify
 from fallline.passes.turns import turned_products
-from fallline.program import emit, products
+from fallline.program import emit, products, repeat
 from fallline.program.chains import OpenChain
-from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Lowered, Place
 from fallline.program.kernels.elementwise import DTYPES
 from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A program without memory: calls of kernels on windows of buffers."""
-
-    instructions: tuple[Instruction, ...]
-    buffers: tuple[Buffer, ...]
-    constants: tuple[Array, ...]
-    outputs: tuple[Ref, ...]
-    watch_end: int  # instructions up to here run before the machine asks whether to stop
-    values: dict[Node, Ref]  # where each node lies; complete only when nothing is shared
+from fallline.program.state import donate
 
 
 class Lowering:
@@ -276,6 +267,50 @@ class Lowering:
                 self.put(emit.copy(window, part, where))
         self.refs[node] = out
 
+    def loop(self, node: Node) -> None:
+        body: Body = node.attrs["body"]
+        if node in self.refs:  # made together with the outputs of another dtype
+            return
+        turn, where = repeat.turn_of(body), node.where
+        given = [self.packed(self.ref(x), where) for x in node.inputs]
+        outputs: dict[tuple[str, int], Ref] = {}
+        vectors = []
+        for dtype in body.dtypes():
+            its = self.loops[repeat.identity(node)].get(dtype)
+            segments = body.segments(dtype)
+            out = self.target(its) if its is not None else self.new((segments[-1].stop,), dtype)
+            if its is not None:
+                self.refs[its] = out
+            vectors.append(out)
+            outputs |= {(s.role, s.number): out.viewed(s.shape, row_major(s.shape), s.start) for s in segments}
+        c, k, n = body.constants, body.constants + body.carries, body.turns
+        sums = [outputs["summed", i] for i in range(body.summed)]
+        for ref in sums:
+            self.put(emit.fill(ref, where))
+        over = [outputs.get(("last", i)) or self.new(given[c + i].shape, given[c + i].dtype) for i in turn.in_place]
+        tracks = [outputs["track", i] for i in turn.tracked]
+        first = [repeat.row(ref, n if body.reverse else 0) for ref in tracks]
+        for ref, i in zip([*over, *first], [*turn.in_place, *turn.tracked], strict=True):
+            self.put(emit.copy(ref, given[c + i], where))
+        donated = len(sums) + len(over)
+        inner = donate(lower(prepared(turn.graph), steady=self.steady), donated)
+        constants = [self.constant(value) for value in inner.constants]
+        windows = repeat.Windows(n, body.reverse)
+        into = [*map(windows.still, [*sums, *over]), *map(windows.before, tracks), *map(windows.still, given[:c]),
+                *map(windows.moving, given[k:])]  # fmt: skip
+        made = [*map(windows.after, tracks), *(windows.moving(outputs["stacked", i]) for i in range(body.stacked))]
+        self.buffers.append(Buffer(Place.TEMPORARY, 0, 1))
+        room = len(self.buffers) - 1
+        turns, nbytes = repeat.turns_of(inner, donated, n, into, made, [ref.buffer for ref in constants], room)
+        self.buffers[room] = Buffer(Place.TEMPORARY, nbytes, 1)
+        written = [*vectors, *over, Ref(room, 0, (nbytes,), (1,), np.dtype(np.uint8))]
+        if n and turns.instructions:
+            read = [*given[:c], *given[k:], *constants, emit.STATUS_REF]
+            self.put(repeat.repeat(turns, [ref for ref in written if ref.size], read, where))
+        for i, ref in zip(turn.tracked, tracks, strict=True):
+            if ("last", i) in outputs:
+                self.put(emit.copy(outputs["last", i], repeat.row(ref, 0 if body.reverse else n), where))
+
     def windows(self, node: Node, out: Ref) -> list[Ref]:
         """Where in a join's result each part lies."""
         found = []
@@ -313,6 +348,10 @@ class Lowering:
             for x in node.inputs:
                 self.users.setdefault(x, []).append(node)
         self.kept = {*self.graph.outputs, *([self.watch] if self.watch is not None else [])}
+        self.loops: dict[Any, dict[Any, Node]] = {}  # nodes of one loop, by their dtypes
+        for node in nodes:
+            if node.op.kind is Kind.LOOP:
+                self.loops.setdefault(repeat.identity(node), {})[node.dtype] = node
         self.aim(nodes)
         # Nodes that only become new state come last, so that they may overwrite the old.
         last = [n for n in nodes if n in self.kept and n not in self.users and n is not self.watch and n.inputs]
@@ -350,13 +389,15 @@ class Lowering:
 BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
     Kind.VIEW: Lowering.view, Kind.REDUCTION: Lowering.reduction, Kind.SCAN: Lowering.scan,
     Kind.CONTRACTION: Lowering.contraction, Kind.GATHER: Lowering.gather, Kind.SCATTER: Lowering.scatter,
-    Kind.JOIN: Lowering.join,
+    Kind.JOIN: Lowering.join, Kind.LOOP: Lowering.loop,
 }  # fmt: skip
 
 
 def prepared(graph: Graph) -> Graph:
     """The graph to lower: the same results from the nodes that are quickest to run."""
     graph = simplify(graph)
+    fewer = fewer_loops(graph)
+    graph = graph if fewer is graph else simplify(fewer)
     for rewritten in (turned_products, by_columns):
         changed = rewritten(graph)
         graph = graph if changed is graph else simplify(changed)

@@ -14,15 +14,14 @@ import numpy as np
 from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.op import Array
 from fallline.program import lanes
+from fallline.program.argument_rows import WORD, Rows
 from fallline.program.forks import renewed
 from fallline.program.governor import Governor
-from fallline.program.instructions import CALL, STATUS, STATUS_WORDS, Buffer, Instruction, Place
+from fallline.program.instructions import CALL, STATUS, STATUS_WORDS, Buffer, Instruction, Lowered, Place, Turns
 from fallline.program.layout import Ref
-from fallline.program.lower import Lowered
 from fallline.program.memory_plan import commit, memory_plan
 from fallline.program.plan import ALIGNMENT
 
-WORD = 8
 NOT_FINITE, OUT_OF_RANGE = 1, 2
 NEVER_REQUESTED = STATUS_WORDS - 1  # a word of the status that stays 0
 
@@ -50,6 +49,32 @@ def verify(instructions: Sequence[Instruction], buffers: Sequence[Buffer]) -> No
         for ref in instruction.written:
             if buffers[ref.buffer].place is Place.CONSTANT:
                 raise ProgramError(f"instruction {number} ({instruction.name}) writes into a constant")
+        if instruction.turns is not None:
+            verify_turns(number, instruction.turns, buffers)
+
+
+def verify_turns(number: int, turns: Turns, buffers: Sequence[Buffer]) -> None:
+    """The same for the turns of a loop: each operand inside its own buffer, and those inside the ones around the loop,
+    from the first turn to the last."""
+    verify(turns.instructions, turns.buffers)
+    written = {ref.buffer for one in turns.instructions for ref in one.written}
+    used = {ref.buffer for one in turns.instructions for ref in one.operands}
+    for inner in used:
+        buffer = turns.buffers[inner]
+        if inner not in turns.windows:
+            if not 0 <= turns.places[inner] <= buffers[turns.room].nbytes - buffer.nbytes:
+                raise ProgramError(f"instruction {number} (loop): a turn has no room for its buffer {inner}")
+            continue
+        window = turns.windows[inner]
+        around, moved = buffers[window.buffer], (turns.count - 1) * window.step
+        low, high = window.offset + min(0, moved), window.offset + max(0, moved) + buffer.size
+        if low < 0 or high > around.size or around.itemsize != buffer.itemsize:
+            raise ProgramError(
+                f"instruction {number} (loop): {turns.count} turns touch elements {low}..{high} of {buffer.itemsize} "
+                f"bytes in a buffer of {around.size} elements of {around.itemsize} bytes"
+            )
+        if inner in written and around.place is Place.CONSTANT:
+            raise ProgramError(f"instruction {number} (loop) writes into a constant")
 
 
 def aligned_bytes(nbytes: int) -> Array:
@@ -140,14 +165,11 @@ class Program:
             verify(every, self.buffers)
         self.is_long = sum(ins.work + CALL for ins in self.instructions) > lanes.PATIENCE
         runners = [LONG_RUNNER if self.is_long else RUNNER, *([LANE_RUNNER] if self.schedule else [])]
-        store.prepare([*runners, *(instruction.source for instruction in every)])
+        store.prepare([*runners, *(source for instruction in every for source in instruction.sources())])
         self.runner, self.lane_runner = store.function(runners[0]), store.function(runners[-1])
-        self.rows = np.zeros(sum(len(ins.operands) + len(ins.words) for ins in every) + 1, np.int64)
-        self.fixups: dict[int, list[tuple[int, int]]] = {}
-        self.own: list[int] = []  # places in the rows that point into the arena
+        rows = Rows(self.buffers, self.addresses, frozenset(self.outside))
         tables = []
         asking = self._meetings_before_commit(per_lane[: len(per_lane) - 1])
-        at = 0
         for lane in per_lane:
             table = np.zeros((len(lane), 3), np.int64)
             met = 0
@@ -158,9 +180,13 @@ class Program:
                     table[i, 1] = met <= asking
                     continue
                 offer = row.number if isinstance(row, lanes.Offer) else 0
-                table[i] = store.address(instruction.source), self.rows.ctypes.data + at * WORD, offer
-                at = self._write_row(at, instruction)
+                table[i] = store.address(instruction.source), rows.put(instruction) * WORD, offer
             tables.append(table)
+        self.rows = np.array([*rows.words, 0], np.int64)
+        self.fixups, self.own, self.within = rows.fixups, rows.own, rows.within
+        self.rows[self.within] += self.rows.ctypes.data
+        for table in tables:
+            table[table[:, 0] != 0, 1] += self.rows.ctypes.data
         self._enter(tables)
         self.lock = renewed(self, "lock")
 
@@ -173,19 +199,6 @@ class Program:
     def _meetings_before_commit(self, per_lane: Sequence[Sequence[lanes.Row]]) -> int:
         """How many meetings of the lanes there are before any of them changes an array of the caller."""
         return min((lane[: commit(lane, self.buffers)].count(None) for lane in per_lane), default=0)
-
-    def _write_row(self, at: int, instruction: Instruction) -> int:
-        """One instruction's arguments from place `at` on; returns where the next may begin."""
-        for j, ref in enumerate(instruction.operands):
-            offset = ref.offset * ref.dtype.itemsize
-            self.rows[at + j] = self.addresses[ref.buffer] + offset
-            if self.buffers[ref.buffer].place is Place.INPUT or ref.buffer in self.outside:
-                self.fixups.setdefault(ref.buffer, []).append((at + j, offset))
-            else:
-                self.own.append(at + j)
-        words = at + len(instruction.operands)
-        self.rows[words : words + len(instruction.words)] = instruction.words
-        return words + len(instruction.words)
 
     def clone(self, arrays: Sequence[Array]) -> "Program":
         """The same program in memory of its own, over other arrays of the same form.
@@ -203,6 +216,7 @@ class Program:
         other.status = other.arena[start : start + STATUS_WORDS * WORD].view(np.int64)
         other.rows = self.rows.copy()
         other.rows[self.own] += shift
+        other.rows[self.within] += other.rows.ctypes.data - self.rows.ctypes.data
         other.addresses = [address + shift for address in self.addresses]  # those of inputs are put right below
         tables = [table.copy() for table in (*(self.tables if self.schedule else ()), self.alone_table)]
         for table in tables:

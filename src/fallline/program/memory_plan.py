@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from fallline.program import lanes
-from fallline.program.instructions import CALL, Buffer, Instruction, Place
+from fallline.program.instructions import CALL, Buffer, Instruction, Lowered, Place
 from fallline.program.layout import Ref
-from fallline.program.lower import Lowered
 from fallline.program.plan import Plan, plan, rounded, share_in_place
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fallline.program import emit
-from fallline.program.instructions import Buffer, Instruction, Place
+from fallline.program.instructions import Buffer, Instruction, Lowered, Place
 from fallline.program.layout import Ref, row_major
-from fallline.program.lower import Lowered
 
 
 def _same_window(a: Ref, b: Ref) -> bool:

@@ -16,8 +16,8 @@ from fallline.graph.node import Graph
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
+from fallline.program.instructions import Lowered
 from fallline.program.loop import lowered
-from fallline.program.lower import Lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.training.evaluate import block_graphs, targets
 from fallline.training.feed import Resident

@@ -5,81 +5,19 @@ attributes, shapes and dtypes alone, never from numbers: constants of the trace 
 """
 
 import contextlib
-import functools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.op import Array
+from fallline.graph.steps import Steps, steps_of
 from fallline.passes.backprop import backprop
+from fallline.passes.loops import fewer_loops
 from fallline.passes.simplify import simplify
 from fallline.program.call import owned
 
 _KEPT = 128  # forms of traces; the one unused for longest makes room
-
-
-class Step(NamedTuple):
-    """One node: its meaning over numbered values. over: numbers of values nobody reads after it."""
-
-    meaning: Callable[..., Any]  # attributes are bound to it
-    inputs: tuple[int, ...]
-    dtype: np.dtype[Any]
-    output: int
-    over: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """A graph's computation, node by node, from its inputs' values, which are numbered first."""
-
-    count: int  # of values
-    known: tuple[tuple[int, Array], ...]  # constants
-    steps: tuple[Step, ...]
-    outputs: tuple[int, ...]
-
-    def run(self, values: Sequence[Array]) -> list[Array]:
-        """The outputs for these inputs, as the reference computes them; arrays of their own."""
-        every: list[Any] = [*values, *[None] * (self.count - len(values))]
-        for number, value in self.known:
-            every[number] = value
-        with np.errstate(all="ignore"):
-            for meaning, inputs, dtype, output, over in self.steps:
-                if len(inputs) == 2:
-                    value = meaning(every[inputs[0]], every[inputs[1]])
-                elif len(inputs) == 1:
-                    value = meaning(every[inputs[0]])
-                else:
-                    value = meaning(*[every[i] for i in inputs])
-                if type(value) is not np.ndarray:
-                    value = np.asarray(value)
-                every[output] = value if value.dtype is dtype else value.astype(dtype, copy=False)
-                for i in over:
-                    every[i] = None
-        return owned([every[i] for i in self.outputs], [*values, *(value for _, value in self.known)])
-
-
-def steps_of(graph: Graph) -> Steps:
-    """A graph ready to be run many times."""
-    nodes = graph.nodes()
-    number = {node: i for i, node in enumerate(graph.inputs)}
-    for node in nodes:
-        number.setdefault(node, len(number))
-    known, steps = [], []
-    last = {input_: node for node in nodes for input_ in node.inputs}
-    kept = {*graph.inputs, *graph.outputs}
-    for node in nodes:
-        if node.op is CONSTANT:
-            known.append((number[node], node.attrs["value"]))
-        elif node.op is not INPUT:
-            over = {number[x] for x in node.inputs if last[x] is node and x not in kept and x.op is not CONSTANT}
-            inputs = tuple([number[x] for x in node.inputs])
-            meaning = functools.partial(node.op.meaning, **node.attrs) if node.attrs else node.op.meaning
-            steps.append(Step(meaning, inputs, node.dtype, number[node], tuple(sorted(over))))
-    return Steps(len(number), tuple(known), tuple(steps), tuple(number[node] for node in graph.outputs))
 
 
 _remembered: OrderedDict[Any, Steps] = OrderedDict()
@@ -103,7 +41,8 @@ def value_and_gradient(graph: Graph, values: Sequence[Array]) -> list[Array]:
     elif key is not None:
         with contextlib.suppress(KeyError):  # another thread made room meanwhile
             _remembered.move_to_end(key)
-    return steps.run([*values, *[node.attrs["value"] for node in constants]])
+    given = [*values, *[node.attrs["value"] for node in constants]]
+    return owned(steps.run(given), [*given, *[value for _, value in steps.known]])
 
 
 def form_of(nodes: Sequence[Node], wrt: Sequence[Node]) -> Any:
@@ -142,4 +81,4 @@ def _derived(nodes: Sequence[Node], wrt: Sequence[Node], constants: Sequence[Nod
             new[node] = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.where)
     value = new[nodes[-1]]
     inputs = (*wrt, *(new[node] for node in constants))
-    return steps_of(simplify(Graph(inputs, (value, *backprop([value], wrt)))))
+    return steps_of(simplify(fewer_loops(simplify(Graph(inputs, (value, *backprop([value], wrt)))))))

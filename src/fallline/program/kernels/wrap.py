@@ -222,6 +222,30 @@ LANE_RUNNER = _runner(
     + 'doze = types.ExternalFunction("usleep", types.int32(types.uint32))',
 )
 
+# The turns of a loop: a kernel, whose row says where a table of kernels is, where a list of moves, how many lines both
+# have, and how many turns there are. After each turn every moved address goes on by its step; at the end all go back.
+REPEATER = """
+from fallline.program.kernels.language import cfunc
+from fallline.program.kernels.memory import call_kernel, word_pointer
+from fallline.program.kernels.scalars import EXACT, SIGNATURE
+
+
+@cfunc(SIGNATURE, **EXACT)
+def kernel(row):
+    w = word_pointer(row)
+    line, move = word_pointer(w[0]), word_pointer(w[1])
+    rows, moves, turns = w[2], w[3], w[4]
+    for turn in range(turns):
+        for i in range(rows):
+            call_kernel(line[2 * i], line[2 * i + 1])
+        for i in range(moves):
+            at = word_pointer(move[2 * i])
+            at[0] = at[0] + move[2 * i + 1]
+    for i in range(moves):
+        at = word_pointer(move[2 * i])
+        at[0] = at[0] - turns * move[2 * i + 1]
+"""
+
 # Steps with a look at the clock before and after every row: `times` gets nanoseconds, a line a step. `clock` says
 # which clock of the system; `now` is where it puts seconds and nanoseconds.
 CLOCKED_RUNNER = _runner(
