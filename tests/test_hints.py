@@ -302,6 +302,20 @@ TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fl.vmap(lambda x, key: x + fl.ops.normal((), key, np.float64))(Y, np.arange(len(Y)))),
 ]  # fmt: skip
 
+LOOPED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: fl.scan(lambda c, x: (c, x), 0.0, 3), "xs=np.arange(n)",
+     lambda: fl.scan(lambda c, x: (c, x), 0.0, np.arange(3))),
+    (lambda: fl.scan(lambda c, x: (c, x), 0.0), "length=n", lambda: fl.scan(lambda c, x: (c, x), 0.0, length=3)),
+    (lambda: fl.scan(lambda c, x: c + x, 0.0, A[0]), "return carry, None",
+     lambda: fl.scan(lambda c, x: (c + x, None), 0.0, A[0])),
+    (lambda: fl.scan(lambda c, x: (x, c), (0.0, 1.0), A[0]), "return (carry, y)",
+     lambda: fl.scan(lambda c, x: (c, x), (0.0, 1.0), A[0])),
+    (lambda: fl.scan(lambda c, x: (c + x, None), 0.0, A), "beginning with np.zeros((3,))",
+     lambda: fl.scan(lambda c, x: (c + x, None), np.zeros((3,)), A)),
+    (lambda: fl.scan(lambda c, x: (c + x, None), np.array(0), A[0]), "init.astype(np.float64)",
+     lambda: fl.scan(lambda c, x: (c + x, None), np.array(0).astype(np.float64), A[0])),
+]  # fmt: skip
+
 TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: nn.Dense(1)(X), "fl.fit(network, (x, y), loss=...).model.predict(x)", lambda: fit().model.predict(X)),
     (lambda: model()(X), "model.predict(x), or model.outputs(x)", lambda: (model().predict(X), model().outputs(X))),
@@ -467,7 +481,7 @@ def refused(bad: Callable[[], Any]) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("row", [*TRACED, *TRAINED], ids=lambda row: row[1][:50])
+@pytest.mark.parametrize("row", [*TRACED, *LOOPED, *TRAINED], ids=lambda row: row[1][:50])
 def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], Any]]) -> None:
     bad, hint, good = row
     told = refused(bad)
@@ -525,7 +539,7 @@ def hints_of(source: Path) -> dict[int, list[str]]:
 
 
 def test_every_hint_is_tried() -> None:
-    told = "\n".join(refused(bad) for bad, _, _ in [*TRACED, *TRAINED])
+    told = "\n".join(refused(bad) for bad, _, _ in [*TRACED, *LOOPED, *TRAINED])
     missing = []
     for source in sorted(SOURCES.rglob("*.py")):
         name = source.relative_to(SOURCES).as_posix()

@@ -25,6 +25,7 @@ def test_every_derivative_is_public():
         "jacobian",
         "jvp",
         "ops",
+        "scan",
         "testing",
         "value_and_grad",
         "vjp",

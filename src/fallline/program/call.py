@@ -11,6 +11,7 @@ import numpy as np
 from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
+from fallline.passes.loops import fewer_loops
 from fallline.passes.simplify import pieces_joined
 from fallline.program import reference
 from fallline.program.forks import renewed
@@ -21,7 +22,7 @@ from fallline.program.machine import Program
 
 def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     """The outputs for these inputs, through the reference: right for a graph that is made anew at every call."""
-    graph = pieces_joined(graph)
+    graph = pieces_joined(fewer_loops(graph))
     constants = [node.attrs["value"] for node in graph.nodes() if node.op is CONSTANT]
     return owned(reference.run(graph, values), [*values, *constants])
 

@@ -123,8 +123,13 @@ class ReferenceLoop:
 
 def multiply_adds(graph: Graph) -> int:
     """Those of all matrix products of a graph."""
-    products = (node for node in graph.nodes() if node.op.kind is Kind.CONTRACTION)
-    return sum(node.size * node.inputs[-2].shape[-1] for node in products)
+    total = 0
+    for node in graph.nodes():
+        if node.op.kind is Kind.CONTRACTION:
+            total += node.size * node.inputs[-2].shape[-1]
+        elif node.op.kind is Kind.LOOP:
+            total += node.attrs["body"].turns * multiply_adds(node.attrs["body"].graph)
+    return total
 
 
 def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpointing: bool = False) -> Lowered:
