@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/how-it-works.md", "docs/numpy-gradients.md", "docs/noise.md", "docs/adding.md"]
+PAGES = ["README.md", "docs/how-it-works.md", "docs/numpy-gradients.md", "docs/noise.md", "docs/adding.md",
+         "docs/extending.md", "docs/own-loop.md", "docs/own-loop-examples.md"]  # fmt: skip
 EVERY = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 

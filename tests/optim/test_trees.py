@@ -167,6 +167,24 @@ def test_optimizers_of_ones_own_may_read_names_or_leave_the_layout_out() -> None
     assert set(Old().init({"w": np.ones(3)})) == {"step", "v"}
 
 
+class Wide(Optimizer):
+    """Descent that leaves the rate in float64 and the state as it comes."""
+
+    def start(self, theta: Any, layout: Any) -> Any:
+        return {"seen": np.zeros_like(theta)}
+
+    def rule(self, theta: Any, g: Any, state: Any, step: Any, learning_rate: Any) -> Any:
+        return theta - np.float64(1.0) * learning_rate * g, {"seen": state["seen"] + g.astype(np.float64)}
+
+
+def test_what_a_rule_widens_comes_back_in_the_precision_it_had() -> None:
+    run = fl.fit(MODEL, (X, Y), optimizer=Wide(learning_rate=0.1), loss="squared_error", epochs=3)
+    near = fl.fit(MODEL, (X, Y), optimizer=GradientDescent(0.1), loss="squared_error", epochs=3)
+    np.testing.assert_allclose(run.model.theta, near.model.theta, rtol=1e-4, atol=1e-6)
+    after, state = Wide().update(MODEL.params, Wide().init(MODEL.params), MODEL.params)
+    assert {leaf.dtype for leaf in [*tree.leaves(after), state["seen"]]} == {np.dtype(np.float32)}
+
+
 def test_an_old_init_that_asks_its_parents_is_told_what_to_write() -> None:
     with pytest.raises(ArgumentTypeError, match=r"try: start\(self, theta, layout\), and super\(\)\.start"):
 

@@ -76,6 +76,13 @@ def test_every_schedule(name):
     assert_same([nn.Dense(3)], nn.CrossEntropy(), made, "float64")
 
 
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_groups(dtype):
+    weights = optim.Muon(optim.Cosine(0.02, steps=4), weight_decay=0.1, clip_value=0.1)
+    made = optim.Groups({"*.weight": weights, "0.*": optim.Nesterov(0.01), "*": optim.Adam(0.01)}, clip_norm=0.1)
+    assert_same([nn.Dense(7), nn.Tanh(), nn.Dense(3)], nn.CrossEntropy(), made, dtype)
+
+
 def test_clipping_and_decay():
     layers = [nn.Dense(7), nn.Tanh(), nn.Dense(3)]
     for optimizer in (optim.Adam(0.01, clip_norm=0.1), optim.Momentum(0.01, clip_value=0.05, weight_decay=0.1)):

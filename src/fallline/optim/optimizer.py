@@ -172,11 +172,7 @@ class Optimizer(Attributes):
         if wrong or set(state) - set(after):
             told = f"rule returns the state {sorted(map(str, after))}, and start the state {sorted(state)}"
             raise ArgumentError(told + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
-        for name, value in {"theta": new, **after}.items():
-            wanted = theta if name == "theta" else state[name]
-            if np.shape(value) != np.shape(wanted):
-                raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(wanted)}")
-        return new, after
+        return _like("theta", new, theta), {name: _like(name, value, state[name]) for name, value in after.items()}
 
     def rate_at(self, step: Any) -> Any:
         """The learning rate of a step."""
@@ -221,6 +217,13 @@ class Optimizer(Attributes):
             norm = np.sqrt(np.sum(np.square(g)))
             g = g * (self.clip_norm / np.maximum(norm, self.clip_norm))
         return g
+
+
+def _like(name: str, value: Any, before: Any) -> Any:
+    """What a rule returns, in the precision that it had: a rate in float64 may have widened it."""
+    if np.shape(value) != np.shape(before):
+        raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(before)}")
+    return value if getattr(value, "dtype", None) == before.dtype else cast_like(value, before)
 
 
 def decay(theta: Any, strength: Any, decay_mask: Any) -> Any:
