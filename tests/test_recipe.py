@@ -121,6 +121,16 @@ def test_a_batch_of_all_rows_left_is_a_full_one() -> None:
     assert recipe_of(data, Choices(batch_size="full")).batch_size == "full"
 
 
+def test_a_metric_is_watched_and_measured() -> None:
+    recipe = recipe_of(table(200), Choices(hidden=(4,), epochs=3, metrics=("f1",), watch="roc_auc"))
+    run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+    assert run.started is not None and run.started.watches == "validation_roc_auc"
+    assert list(run.epochs[0].metrics) == ["validation_accuracy", "validation_f1", "validation_roc_auc"]
+    assert recipe_of(table(), Choices()).settings["metrics"] is None
+    with pytest.raises(ArgumentError, match="did you mean 'accuracy'"):
+        Choices(watch="acuracy")
+
+
 def test_choices_tell_all_that_is_wrong_with_them() -> None:
     with pytest.raises(ArgumentError, match=r"activation has to be[\s\S]*validation has to be[\s\S]*a width has to be"):
         Choices(activation="rleu", validation=1.5, hidden=(3, 0))
@@ -130,5 +140,5 @@ def test_choices_tell_all_that_is_wrong_with_them() -> None:
 
 def test_every_choice_but_the_widths_has_a_range_that_takes_its_default() -> None:
     ranged = {name for name, _, _ in options(Choices)}
-    assert ranged == {field.name for field in fields(Choices)} - {"hidden"}
+    assert ranged == {field.name for field in fields(Choices)} - {"hidden", "metrics", "watch"}
     assert all(limits.problem(default) is None and limits.doc for _, default, limits in options(Choices))

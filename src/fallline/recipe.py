@@ -13,7 +13,7 @@ from fallline import optim, ranges
 from fallline.data.dataset import Dataset, Rows
 from fallline.data.preprocess import decoder_of, encoder_of, targets_of
 from fallline.errors import ArgumentError, unknown
-from fallline.nn import ACTIVATIONS, LOSSES, Columns, CrossEntropy, Identity, Loss, Sequential, mlp
+from fallline.nn import ACTIVATIONS, LOSSES, METRICS, Columns, CrossEntropy, Identity, Loss, Sequential, mlp
 from fallline.nn.encoder import Decoder
 from fallline.optim import OPTIMIZERS, SCHEDULES, Optimizer
 from fallline.ranges import option, range_of, ranged
@@ -36,7 +36,9 @@ def named(table: Any) -> tuple[str, ...]:
 class Choices:
     """How a table is to be learnt, as a person says it; None leaves a choice to the table or to the library.
 
-    hidden: widths of the hidden layers, () for none. The ranges are what flags, parameters and sliders read.
+    hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS.
+    watch: the metric that tells the best epoch; None for the validation loss. The ranges are what flags, parameters
+    and sliders read.
     Errors: ArgumentError with all that is outside its range.
     Example: Choices(hidden=(64, 64), activation="tanh", epochs=100)
     """
@@ -62,13 +64,16 @@ class Choices:
     epochs: int | None = ranged(None, range_of(Settings, "epochs"))
     validation: float | None = option(None, "share of the training rows", at_least=0, below=1, optional=True)
     early_stopping: int | None = ranged(None, range_of(EarlyStopping, "patience"))
+    metrics: tuple[str, ...] = ()
+    watch: str | None = None
     seed: int = ranged(0, range_of(Settings, "seed"))
     dtype: str = ranged("float32", range_of(Settings, "dtype"), optional=False)
 
     def __post_init__(self) -> None:
         wrong = ranges.problems(self)
-        width = ranges.COUNT
-        wrong += [f"hidden: a width {problem}" for one in self.hidden if (problem := width.problem(one))]
+        unknowns = [name for name in (*self.metrics, self.watch) if name is not None and name not in METRICS]
+        wrong += [str(unknown("metric", name, METRICS)) for name in unknowns]
+        wrong += [f"hidden: a width {problem}" for one in self.hidden if (problem := ranges.COUNT.problem(one))]
         if wrong:
             raise ArgumentError("\n  and ".join(wrong))
 
@@ -101,13 +106,15 @@ class Recipe:
         return self.data.x[self.train], targets_of(self.data, self.train, self.decoder)
 
     @property
-    def early_stopping(self) -> int | None:
+    def early_stopping(self) -> EarlyStopping | int | None:
         """With epochs and without a patience no epoch is too many, but the best one is kept all the same."""
-        return self.choices.early_stopping or (NEVER if self.validation and self.choices.epochs else None)
+        patience = self.choices.early_stopping or (NEVER if self.validation and self.choices.epochs else None)
+        return patience if self.choices.watch is None else EarlyStopping(patience, watch=self.choices.watch)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What `fl.train`, `fl.fit` and `fl.race` are told besides the network and the rows."""
+        watched = [name for name in (self.choices.watch,) if name in METRICS and name not in self.choices.metrics]
         return {
             "loss": self.loss,
             "optimizer": self.optimizer,
@@ -115,6 +122,7 @@ class Recipe:
             "batch_size": self.batch_size,
             "validation": self.validation or None,
             "early_stopping": self.early_stopping,
+            "metrics": (*self.choices.metrics, *watched) or None,
             "seed": self.choices.seed,
             "dtype": self.choices.dtype,
             "encoder": self.encoder,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.cli.exits import DIVERGED, FAILED, OK
+from fallline.cli.exits import DIVERGED, FAILED, OK, USAGE
 from fallline.data.sets import SETS
 
 Shell = Callable[..., Any]  # see conftest
@@ -138,7 +138,7 @@ def test_a_number_that_another_run_takes_in_this_moment_is_passed_over(
 
 
 def test_a_line_that_fails_leaves_no_folder_behind(shell: Shell) -> None:
-    assert shell("train iris --hidden 99999999999").code == FAILED
+    assert shell("train iris --hidden 99999999999").code == USAGE
     assert not Path("runs").exists()
 
 
@@ -250,3 +250,26 @@ def test_a_run_with_so_many_epochs_is_resumed_without_a_number_to_the_same_netwo
     whole, cut = fl.load_run("whole"), fl.load_run("cut")
     assert cut.model.theta.tobytes() == whole.model.theta.tobytes()
     assert len(cut.epochs) == len(whole.epochs)
+
+
+def test_a_metric_tells_the_best_epoch_and_is_shown_in_its_own_direction(shell: Shell) -> None:
+    done = shell("train wine --epochs 6 --hidden 4 --metrics f1,roc_auc --watch log_loss --out run")
+    assert done.code == OK
+    run = fl.load_run("run")
+    assert run.ended is not None and run.started is not None
+    assert run.started.metrics == tuple(f"validation_{name}" for name in ("accuracy", "f1", "roc_auc", "log_loss"))
+    column = run.history["validation_log_loss"]
+    assert run.ended.best_value == column.min()
+    assert f"after epoch {column.argmin() + 1}, whose log loss was the lowest, " in fact(done.out, "kept")
+    done = shell("train wine --epochs 6 --hidden 4 --watch accuracy")
+    assert "whose accuracy was the highest, " in fact(done.out, "kept") and fact(done.out, "kept").endswith(" %")
+
+
+def test_a_metric_that_does_not_exist_or_fit_is_a_slip(shell: Shell) -> None:
+    for line, told in {
+        "train wine --metrics acuracy": "did you mean 'accuracy'",
+        "train wine --watch f2": "unknown metric 'f2'",
+        "train wine --metrics mae": "the metric 'mae' measures numbers, and y holds classes",
+    }.items():
+        done = shell(line)
+        assert done.code in (USAGE, FAILED) and told in done.err

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from fallline.cli import train
+from fallline.cli import training_flags
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import check, flag, flag_of, switch
 
@@ -58,7 +58,7 @@ def _field(field: Any) -> tuple[str, Any, Any]:
 
 
 FLAGS: type[Any] = dataclasses.make_dataclass(
-    "FLAGS", [_field(field) for field in dataclasses.fields(train.FLAGS)], frozen=True, slots=True
+    "FLAGS", [_field(field) for field in dataclasses.fields(training_flags.FLAGS)], frozen=True, slots=True
 )
 
 
@@ -66,7 +66,7 @@ def run(flags: Any) -> None:
     from fallline.cli import race_results
     from fallline.cli.exits import DIVERGED, Exit, stopped_by
 
-    train.check_threads(flags.threads)
+    training_flags.check_threads(flags.threads)
     singles = combinations(flags)
     race = race_results.run(flags, singles, varied(singles))
     race_results.show(race)
@@ -76,7 +76,7 @@ def run(flags: Any) -> None:
         raise Exit(DIVERGED)
 
 
-def combinations(flags: Any) -> list[train.FLAGS]:
+def combinations(flags: Any) -> list[training_flags.FLAGS]:
     """The flags of each variant, as `fallline train` takes them.
 
     Errors: UsageProblem for values that are none or outside their range, each told once; for too many variants.
@@ -88,8 +88,8 @@ def combinations(flags: Any) -> list[train.FLAGS]:
     if count > MOST_VARIANTS:
         raise UsageProblem(f"that makes {count:,} variants, and {MOST_VARIANTS:,} is the most a race takes")
     rest = {f.name: getattr(flags, f.name) for f in dataclasses.fields(flags) if f.name not in RACED}
-    rest["threads"] = next(f.default for f in dataclasses.fields(train.FLAGS) if f.name == "threads")
-    made = [train.FLAGS(**rest, **dict(zip(values, one))) for one in itertools.product(*values.values())]
+    rest["threads"] = next(f.default for f in dataclasses.fields(training_flags.FLAGS) if f.name == "threads")
+    made = [training_flags.FLAGS(**rest, **dict(zip(values, one))) for one in itertools.product(*values.values())]
     wrong: dict[str, None] = {}
     for one in made:
         try:
@@ -98,7 +98,7 @@ def combinations(flags: Any) -> list[train.FLAGS]:
             wrong |= dict.fromkeys(str(error).split("\n  and "))
     if wrong:
         raise UsageProblem("\n  and ".join(wrong))
-    return [train.with_defaults(one) for one in made]
+    return made
 
 
 def parsed(name: str, text: str | None) -> list[Any]:
@@ -117,6 +117,6 @@ def parsed(name: str, text: str | None) -> list[Any]:
     return found
 
 
-def varied(singles: list[train.FLAGS]) -> list[str]:
+def varied(singles: list[training_flags.FLAGS]) -> list[str]:
     """The flags in which the variants differ."""
     return [name for name in RACED if len({getattr(one, name) for one in singles}) > 1]

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from fallline.cli import screen, session, train
+from fallline.cli import screen, session
 from fallline.cli.exits import let_output_go
 from fallline.cli.flags import switch
 from fallline.cli.progress import PLAIN_LINES, metric, speed
 from fallline.cli.run_results import tested
 from fallline.cli.session import Outcome, Plan
+from fallline.cli.training_flags import FLAGS
 from fallline.data.target import class_list
 from fallline.errors import FalllineError
 from fallline.insight.text import number, table
@@ -32,7 +33,7 @@ class Raced:
     """varied: the flags in which variants differ. singles, plans: by the names of the variants."""
 
     varied: Sequence[str]
-    singles: dict[str, train.FLAGS]
+    singles: dict[str, FLAGS]
     plans: dict[str, Plan]
     result: Race
     signal: int | None = None  # what stopped it, if a signal did
@@ -46,28 +47,18 @@ class Raced:
         return self.result.results[0].state in ("diverged", "failed")
 
 
-def run(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) -> Raced:
+def run(flags: Any, singles: Sequence[FLAGS], varied: Sequence[str]) -> Raced:
     """Run the race with live results; Ctrl-C ends it in good order, wherever it arrives."""
     import fallline as fl
 
-    first = session.plan(singles[0], train.watched_of)
-    plans = [first, *(session.plan(one, train.watched_of, first) for one in singles[1:])]
+    first = session.plan(singles[0])
+    plans = [first, *(session.plan(one, first) for one in singles[1:])]
     named = dict(zip((name_of(one, varied) for one in singles), singles, strict=True))
     planned = dict(zip(named, plans, strict=True))
-    variants = [
-        {
-            "name": name,
-            "model": plan.network,
-            "optimizer": plan.optimizer,
-            "batch_size": plan.batch_size,
-            "epochs": plan.flags.epochs,
-            "seed": plan.flags.seed,
-        }
-        for name, plan in planned.items()
-    ]
-    settings = {**session.settings_of(first), "out": flags.out}
+    variants = [{"name": name, **plan.recipe.variant} for name, plan in planned.items()]
+    settings = {**first.settings, "out": flags.out}
     with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
-        racing = fl.racing(first.network, session.rows_of(first), variants, threads=flags.threads, **settings)
+        racing = fl.racing(first.recipe.network, first.recipe.rows, variants, threads=flags.threads, **settings)
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
         racing.interrupts.passes_on = False
@@ -90,12 +81,12 @@ def run(flags: Any, singles: Sequence[train.FLAGS], varied: Sequence[str]) -> Ra
     return Raced(varied, named, planned, racing.race, racing.interrupts.signal)
 
 
-def name_of(one: train.FLAGS, varied: Sequence[str]) -> str:
+def name_of(one: FLAGS, varied: Sequence[str]) -> str:
     """`learning rate 0.01, seed 2`."""
     return ", ".join(f"{name.replace('_', ' ')} {value_of(one, name)}" for name in varied) or one.data
 
 
-def value_of(one: train.FLAGS, name: str) -> str:
+def value_of(one: FLAGS, name: str) -> str:
     value = getattr(one, name)
     return "default" if value is None else written(value)
 
@@ -105,9 +96,9 @@ def written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
-def alone(one: train.FLAGS) -> str:
+def alone(one: FLAGS) -> str:
     """The command that trains a variant by itself."""
-    plain = train.with_defaults(train.FLAGS(one.data))
+    plain = FLAGS(one.data)
     words = ["fallline train", shlex.quote(one.data)]
     for field in fields(one):
         value = getattr(one, field.name)
@@ -116,9 +107,9 @@ def alone(one: train.FLAGS) -> str:
     return " ".join(words)
 
 
-def header(plan: Plan, event: RaceStarted, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
+def header(plan: Plan, event: RaceStarted, named: dict[str, FLAGS], varied: Sequence[str]) -> None:
     """What is about to be raced, and on what."""
-    data = plan.data
+    data = plan.recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     learnt = event.rows - event.validation_rows
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
@@ -139,7 +130,7 @@ class Reader(Protocol):
 
 
 @contextmanager
-def reader(started: RaceStarted, named: dict[str, train.FLAGS], varied: Sequence[str]) -> Iterator[Reader]:
+def reader(started: RaceStarted, named: dict[str, FLAGS], varied: Sequence[str]) -> Iterator[Reader]:
     """The reader that suits standard output."""
     if not screen.is_terminal():
         yield Plain(len(started.names))
@@ -179,7 +170,7 @@ def facts(one: RaceResult) -> str:
 class Changing:
     """A table of results that is drawn again and again."""
 
-    def __init__(self, live: Any, console: Any, named: dict[str, train.FLAGS], varied: Sequence[str]) -> None:
+    def __init__(self, live: Any, console: Any, named: dict[str, FLAGS], varied: Sequence[str]) -> None:
         self.live, self.console, self.named, self.varied = live, console, named, varied  # rich's, imported late
 
     def show(self, event: Event) -> None:
@@ -191,9 +182,7 @@ class Changing:
             self.live.update(Text(text), refresh=True)
 
 
-def drawn(
-    results: Sequence[RaceResult], named: dict[str, train.FLAGS], varied: Sequence[str], most: int, width: int
-) -> str:
+def drawn(results: Sequence[RaceResult], named: dict[str, FLAGS], varied: Sequence[str], most: int, width: int) -> str:
     """The first of the results as a table."""
     validated = any(one.validation_loss is not None for one in results)
     metrics = list(dict.fromkeys(name for one in results for name in one.metrics))

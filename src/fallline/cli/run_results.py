@@ -1,20 +1,21 @@
 """What came out of a training run, on screen: the loss curve, the test rows, the speed, where it was saved."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fallline.cli import screen
-from fallline.cli.progress import share, speed
+from fallline.cli.flags import as_typed
+from fallline.cli.progress import metric, share, speed
 from fallline.cli.session import Outcome, Plan, epochs_of
+from fallline.cli.training_flags import FLAGS
 from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.text import number
 from fallline.nn.metric import METRICS
-from fallline.training.events import Diverged, EpochEnded, TrainingEnded
+from fallline.training.events import Diverged, EpochEnded, TrainingEnded, TrainingStarted
 
 # A loss that falls by more than this is drawn in powers of ten.
 FALLS_FAR = 30
@@ -27,8 +28,8 @@ HOW = {
 }
 
 
-def show(plan: Plan, outcome: Outcome, as_typed: Callable[[str], str]) -> None:
-    """The end of a run, whatever end it was. as_typed: the library's advice in the words of the command line."""
+def show(plan: Plan, outcome: Outcome) -> None:
+    """The end of a run, whatever end it was."""
     screen.say()
     history = epochs_of(outcome.events)
     if len(history) > 1:
@@ -37,16 +38,18 @@ def show(plan: Plan, outcome: Outcome, as_typed: Callable[[str], str]) -> None:
     for event in outcome.of(Diverged):
         at = f"at step {event.step}, learning rate {number(event.learning_rate)}"
         screen.fact("diverged", f"{at}; the last finite loss was {number(event.last_loss)}")
-        screen.fact("", as_typed(event.advice).replace("\n", "\n" + " " * 14))
+        screen.fact("", as_typed(event.advice, FLAGS).replace("\n", "\n" + " " * 14))
+    started = outcome.of(TrainingStarted)[0]
+    what = started.watches.replace("_", " ").removeprefix("" if started.watches == "validation_loss" else "validation ")
     for event in outcome.of(TrainingEnded):
         screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
         if event.still_falling:
-            what = "validation loss" if plan.watched else "loss"
-            screen.fact("", f"the {what} was still falling; try: --epochs {2 * event.epochs}")
+            way = "rising" if started.higher_is_better else "falling"
+            screen.fact("", f"the {what} was still {way}; try: --epochs {2 * event.epochs}")
         if event.restored_best and event.best_epoch is not None:
-            what = "validation loss" if plan.watched else "loss"
-            screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the lowest, "
-                                f"{number(event.best_loss)}")  # fmt: skip
+            most = "highest" if started.higher_is_better else "lowest"
+            screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the {most}, "
+                                f"{metric(started.watches, event.best_value)}")  # fmt: skip
         if event.step:
             screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s of training")
     if outcome.reason == "interrupted" and not outcome.of(TrainingEnded):
@@ -82,10 +85,11 @@ def tested(plan: Plan, outcome: Outcome) -> tuple[str, ...]:
     """How well the rows that nothing was learnt from are predicted."""
     if not len(plan.test):
         return ("there are no test rows (--test 0)",)
-    y, y_hat = targets_of(plan.data, plan.test, plan.decoder), outcome.model.predict(plan.data.x[plan.test])
-    if plan.data.classes:
-        return accuracy(y, y_hat, targets_of(plan.data, plan.train, plan.decoder))
-    return (quantity(y, y_hat, plan.data.target),)
+    recipe, data = plan.recipe, plan.recipe.data
+    y, y_hat = targets_of(data, plan.test, recipe.decoder), outcome.model.predict(data.x[plan.test])
+    if data.classes:
+        return accuracy(y, y_hat, targets_of(data, recipe.train, recipe.decoder))
+    return (quantity(y, y_hat, data.target),)
 
 
 def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tuple[str, str]:

@@ -1,0 +1,131 @@
+"""The flags of a training, and the choices that they are. `fallline train` and `fallline race` read them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fallline.cli.exits import UsageProblem
+from fallline.cli.flags import argument, flag
+from fallline.data.dataset import TEST_SHARE
+from fallline.data.target import TASKS
+from fallline.errors import ArgumentError
+from fallline.nn import METRICS
+from fallline.ranges import Range, options
+from fallline.recipe import BATCH_SIZE, FEWEST_VALIDATION_ROWS, HIDDEN, SMOOTHING, VALIDATION, Choices
+
+# None cannot be typed: it is what a flag that is left out stands for.
+CHOICES: dict[str, Range] = {name: replace(limits, optional=False) for name, _, limits in options(Choices)}
+DEFAULTS: dict[str, Any] = {name: default for name, default, _ in options(Choices)}
+
+
+def named(choice: str) -> Any:
+    """The flag of a choice that is one of a table's names."""
+    limits = CHOICES[choice]
+    return flag(DEFAULTS[choice], limits.doc, metavar="NAME", number=False, words=limits.words)
+
+
+@dataclass(frozen=True, slots=True)
+class FLAGS:
+    """What `fallline train` takes; None leaves a choice to the library or to the data."""
+
+    data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a CSV file", "DATA")
+    target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
+    task: str | None = flag(
+        None, "what the target is, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
+    )
+    hidden: str = flag(",".join(map(str, HIDDEN)), "widths of the hidden layers, or none", metavar="W,W,..")
+    activation: str = named("activation")
+    loss: str | None = named("loss")
+    label_smoothing: float | None = flag(
+        None,
+        f"{CHOICES['label_smoothing'].doc}, with cross_entropy; by default {SMOOTHING}",
+        metavar="SHARE",
+        limits=CHOICES["label_smoothing"],
+    )
+    optimizer: str = named("optimizer")
+    learning_rate: float | None = flag(
+        None, "size of a step; by default the optimizer's own", metavar="RATE", limits=CHOICES["learning_rate"]
+    )
+    schedule: str | None = named("schedule")
+    weight_decay: float | None = flag(
+        None, CHOICES["weight_decay"].doc, metavar="STRENGTH", limits=CHOICES["weight_decay"]
+    )
+    clip_norm: float | None = flag(None, CHOICES["clip_norm"].doc, metavar="NORM", limits=CHOICES["clip_norm"])
+    batch_size: str = flag(str(BATCH_SIZE), "rows of a step, or full", metavar="ROWS")
+    epochs: int | None = flag(
+        None,
+        f"{CHOICES['epochs'].doc}; by default as long as the validation loss falls",
+        metavar="N",
+        limits=CHOICES["epochs"],
+    )
+    validation: float | None = flag(
+        None,
+        f"share of the training rows watched instead of learnt; by default {VALIDATION}, but 0 if that is less than "
+        f"{FEWEST_VALIDATION_ROWS} rows",
+        metavar="SHARE",
+        limits=Range(at_least=0, below=1),
+    )
+    early_stopping: int | None = flag(
+        None, "stop after N epochs without a better validation loss", metavar="N", at_least=1, whole=True
+    )
+    metrics: str | None = flag(
+        None, f"measured on the validation rows besides the usual ones: {', '.join(METRICS)}", metavar="NAME,.."
+    )
+    watch: str | None = flag(
+        None, "one of these, which tells the best epoch; by default the validation loss", metavar="NAME"
+    )
+    test: float = flag(
+        TEST_SHARE, "share of the rows kept as test rows for the end", metavar="SHARE", at_least=0, below=1
+    )
+    seed: int = flag(0, CHOICES["seed"].doc, metavar="N", limits=CHOICES["seed"])
+    dtype: str = flag("float32", CHOICES["dtype"].doc, metavar="NAME", number=False, words=CHOICES["dtype"].words)
+    threads: int | None = flag(
+        None, "threads at most, by default one a core; results do not depend on it", metavar="N", at_least=1, whole=True
+    )
+    profile: bool = flag(False, "show at the end where the time of a step goes, by layer and by kind of work")
+    out: str | None = flag(None, "the run folder; by default runs/NAME-1, -2 ...", metavar="FOLDER")
+    overwrite: bool = flag(False, "replace the run in --out")
+    resume: bool = flag(False, "go on with the run in --out, with the same flags as before")
+    debug: bool = flag(False, "show the traceback of an error")
+
+
+def choices_of(flags: FLAGS) -> Choices:
+    """What the flags choose. Errors: UsageProblem for widths, rows of a batch or names that are none."""
+    same = {name: getattr(flags, name) for name in CHOICES if name != "batch_size"}
+    metrics = tuple(part.strip() for part in (flags.metrics or "").split(",") if part.strip())
+    typed = {"hidden": widths(flags.hidden), "batch_size": batch(flags.batch_size), "metrics": metrics}
+    try:
+        return Choices(**{**same, **typed, "watch": flags.watch})
+    except ArgumentError as error:
+        raise UsageProblem(str(error)) from None
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """`64,64` -> (64, 64); `none` -> ()."""
+    if text.strip().lower() in ("none", ""):
+        return ()
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = (0,)
+    if min(found) < 1:
+        raise UsageProblem(f"--hidden takes widths such as 64 or 128,64, or none, got {text!r}")
+    return found
+
+
+def batch(text: str) -> int | str:
+    """`16` -> 16; `full` stays."""
+    if text == "full":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageProblem(f"--batch-size is a number of rows, 1 or more, or full, got {text!r}")
+    return int(text)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise UsageProblem for more threads than make sense on this machine."""
+    from fallline.program.lanes import checked
+
+    try:
+        checked(threads)
+    except ArgumentError as error:
+        raise UsageProblem(f"--{error}".replace(", or None,", ",")) from None
