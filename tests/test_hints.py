@@ -53,6 +53,10 @@ def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
 
 
+def joined(x: Any) -> Any:
+    return np.concatenate([x["age"], x["image"]], axis=1)
+
+
 def whole(x: Any) -> None:
     """x for a network of uint8."""
     problems = Problems()
@@ -359,7 +363,12 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
     (lambda: fit(data=(X, Y, X, Y)), "data=(x, y), validation=(x_validation, y_validation)",
      lambda: fit(data=(X, Y), validation=(X, Y))),
-    (lambda: fit(data={"x": X, "y": Y}), '(data["x"], data["y"])', lambda: fit()),
+    (lambda: fit(data={"x": X, "y": Y, "age": X}), "several inputs in a dict of their own",
+     lambda: fit(nn.Sequential(joined, nn.Dense(1)), {"x": {"age": X, "image": X}, "y": Y})),
+    (lambda: fit(data={"x": {"a": X, "b": X}, "y": Y}), "a layer before it that joins them",
+     lambda: fit(nn.Sequential(lambda x: np.concatenate([x["a"], x["b"]], axis=1), nn.Dense(1)),
+                 {"x": {"a": X, "b": X}, "y": Y})),
+    (lambda: fit(data=(X, Y, np.abs(Y)[:, None])), "weight.reshape(-1)", lambda: fit(data=(X, Y, np.abs(Y)))),
     (lambda: fit(data=X), "(x, y), x an array of rows and y their targets", lambda: fit()),
     (lambda: fit(data="rows.csv"), "`fallline train FILE`", lambda: fit()),
     (lambda: nn.Model.init(nn.Sequential(nn.ReLU()), 3), "nn.Dense(1)", lambda: nn.Model.init(nn.Dense(1), 3)),

@@ -8,6 +8,7 @@ from fallline import nn
 from fallline.errors import ArgumentError
 from fallline.nn.apart import check_rows_stay_apart, is_known
 from fallline.nn.layer import started
+from fallline.source import Form
 
 RNG = np.random.default_rng(0)
 MEAN, TABLE = RNG.standard_normal(4), RNG.standard_normal((6, 4))
@@ -135,7 +136,7 @@ OWN = [
 @pytest.mark.parametrize("layer", OWN, ids=repr)
 def test_layers_of_our_own_keep_rows_apart_and_are_not_looked_at_again(layer):
     params, _ = started(layer, np.random.default_rng(0), (4,), np.dtype("float64"))
-    check_rows_stay_apart(layer, params, (4,), np.dtype("float64"))
+    check_rows_stay_apart(layer, params, Form((4,), np.dtype("float64")))
     assert is_known(layer)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fallline.nn.inputs import are_several, as_arrays, as_dtypes, dtypes_of, forms_of, settled, shapes_of
+from fallline.nn.forms import dtypes_of, forms_of, shapes_of
+from fallline.nn.inputs import are_several, as_arrays, as_dtypes, settled
 from fallline.nn.intake import Problems
 from fallline.source import Form
 

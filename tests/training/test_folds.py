@@ -53,8 +53,8 @@ def test_the_rows_of_a_fold_are_held_out_and_the_others_trained_on_without_a_cop
         assert job.validation is not None
         assert np.array_equal(job.validation.index, fold.rows)
         assert np.array_equal(np.sort(np.concatenate([job.train.index, fold.rows])), np.arange(len(x)))
-        assert job.train.x is job.validation.x
-        assert np.shares_memory(job.train.x, x)
+        assert job.train.data["x"] is job.validation.data["x"]
+        assert np.shares_memory(job.train.data["x"], x)
 
 
 def test_row_numbers_and_true_or_false_name_the_same_rows(labelled: Any) -> None:

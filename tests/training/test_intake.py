@@ -58,7 +58,7 @@ BAD_DATA: dict[str, tuple[Any, list[str]]] = {
     "no x and no y": ((None, None), ["x of data is None", "y of data is None"]),
     "no y": ((X, None), ["y of data is None"]),
     "a whole number beyond floats": ((columns_with(10**400), LABELS), ["x holds a whole number", "too large"]),
-    "three things": ((X, LABELS, LABELS), ["pair (x, y)", "3 things"]),
+    "five things": ((X, LABELS, X, LABELS, X), ["pair (x, y)", "5 things"]),
     "numbers for x": ((3.0, LABELS), ["not an array"]),
     "masked": ((np.ma.masked_where(X > 1, X), LABELS), ["masked"]),
 }
@@ -242,11 +242,11 @@ def test_matching_data_are_not_copied(tmp_path: Path) -> None:
     for dtype in ("float32", "float64"):
         x, y = X.astype(dtype), NUMBERS
         training = fl.train(REGRESSOR, (x, y), loss="squared_error", dtype=dtype)
-        assert np.shares_memory(training.job.train.x, x)
+        assert np.shares_memory(training.job.train.data["x"], x)
     on_disk = mapped(X, tmp_path)
     for dtype in ("float32", "float64"):
         training = fl.train(REGRESSOR, (on_disk, NUMBERS), loss="squared_error", dtype=dtype)
-        assert np.shares_memory(training.job.train.x, on_disk)
+        assert np.shares_memory(training.job.train.data["x"], on_disk)
 
 
 def test_a_model_that_meets_rows_of_another_shape_says_so() -> None:

@@ -73,7 +73,7 @@ def test_each_purpose_has_the_bytes_of_the_arrays_that_serve_it(data: Any, kind:
     programs = sum(loop.program.nbytes for loop in passes if loop is not None)  # type: ignore[attr-defined]
     assert programs <= plan.bytes["validation"] <= 1.1 * programs
     assert plan.bytes["data"] == sum(
-        array.nbytes for array, given in zip((training.job.train.x, training.job.train.y), data) if array is not given
+        array.nbytes for array, given in zip(training.job.train.data.values(), data) if array is not given
     )
     assert isinstance(started, fl.events.TrainingStarted)
     assert (plan.lanes, plan.rows, plan.batch_size) == (started.lanes, started.rows, started.batch_size)

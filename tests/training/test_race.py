@@ -100,10 +100,10 @@ def test_how_a_race_is_cut_into_slices_changes_nothing(
 def test_data_are_checked_and_converted_once_for_all(labelled: Any) -> None:
     racing = fl.racing(NETWORK, labelled, [{"seed": s} for s in range(3)] + [{"dtype": "float64"}], **SETTINGS)
     jobs = [variant.job for variant in racing._variants]
-    assert jobs[0].train.x is jobs[1].train.x is jobs[2].train.x
-    assert jobs[0].train.y is jobs[1].train.y
-    assert jobs[3].train.x.dtype == np.float64
-    assert np.shares_memory(jobs[3].train.x, labelled[0])
+    assert jobs[0].train.data["x"] is jobs[1].train.data["x"] is jobs[2].train.data["x"]
+    assert jobs[0].train.data["y"] is jobs[1].train.data["y"]
+    assert jobs[3].train.data["x"].dtype == np.float64
+    assert np.shares_memory(jobs[3].train.data["x"], labelled[0])
 
 
 # The order of results

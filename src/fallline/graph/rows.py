@@ -30,15 +30,16 @@ class _Mixed(Exception):
     """Elements of several rows became one."""
 
 
-def rows_of(graph: Graph, source: Node, values: Sequence[Array]) -> Rows:
-    """The rows of one of the inputs, along its first axis, from which the nodes of a graph follow.
+def rows_of(graph: Graph, sources: Node | Sequence[Node], values: Sequence[Array]) -> Rows:
+    """The rows of one of the inputs, or of several of equal length, along the first axis, from which the nodes follow.
 
     values: of all inputs, asked for where elements are picked by numbers that follow from them.
     """
-    numbers = np.arange(1, source.shape[0] + 1, dtype=np.int32)
     work = _Work(graph, values)
-    shape = (-1,) + (1,) * (len(source.shape) - 1)
-    work.numbers[source] = np.broadcast_to(numbers.reshape(shape), source.shape)
+    for source in [sources] if isinstance(sources, Node) else sources:
+        numbers = np.arange(1, source.shape[0] + 1, dtype=np.int32)
+        shape = (-1,) + (1,) * (len(source.shape) - 1)
+        work.numbers[source] = np.broadcast_to(numbers.reshape(shape), source.shape)
     for node in graph.nodes():
         if any(x in work.numbers for x in node.inputs):
             try:

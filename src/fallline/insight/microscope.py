@@ -151,7 +151,7 @@ def look(model: Model, x: Array, y: Array) -> tuple[float, list[Array], list[Arr
 
     def both_passes(*nodes: Node) -> Tree:
         taps.append(alias(nodes[0]))
-        output = applied(network, tree.unflatten(model.params, list(nodes[1:])), taps[0], Context())
+        output = applied(network, tree.unflatten(model.params, list(nodes[1:])), taps[0], Context(dtype=model.dtype))
         loss = model.loss.function(output, y)
         if np.shape(loss) != () or not isinstance(loss, Node):
             raise ShapeError(f"the loss has to return one number made from the outputs, it returned {loss!r:.80}")
@@ -254,7 +254,7 @@ def follow(
 
     def of_weight(array: Any) -> Any:
         leaves = [array if p == inside else leaf for p, leaf in tree.items(params[place])]
-        return applied(network[place], tree.unflatten(params[place], leaves), before, Context())
+        return applied(network[place], tree.unflatten(params[place], leaves), before, Context(dtype=np.float64))
 
     slopes = along(of_weight, own, one_at(own.shape, index))
     dense = isinstance(network[place], Dense)
@@ -272,7 +272,7 @@ def follow(
     while spot is not None and place + 1 < len(layers):
         here, there = layers[place], layers[place + 1]
         layer, its = network[place + 1], params[place + 1]
-        output_of = partial(applied, layer, its, context=Context())
+        output_of = partial(applied, layer, its, context=Context(dtype=np.float64))
         slopes = along(output_of, here.output, one_at(here.output.shape, spot))
         value = float(here.delta[spot])
         name = f"delta{here.place}{at_text(spot)}"

@@ -1,17 +1,16 @@
 """A network predicts row by row: one in which rows meet is refused, with the layer and the line where they do."""
 
 from dataclasses import fields, is_dataclass
-from typing import Any
 
 import numpy as np
 
 from fallline import tree
 from fallline.errors import ArgumentError
 from fallline.graph.node import CONSTANT, Graph, Node, new_input
-from fallline.graph.op import Shape
 from fallline.graph.rows import NOBODY, Rows, rows_of
 from fallline.graph.trace import trace
 from fallline.nn.context import Context, applied
+from fallline.nn.forms import sizes, traced
 from fallline.nn.layer import Function, Layer
 from fallline.ranges import short
 from fallline.tree import Tree
@@ -19,22 +18,26 @@ from fallline.tree import Tree
 ROWS = 3  # any number of them shows which meet
 
 
-def check_rows_stay_apart(network: Layer, params: Tree, shape: Shape, dtype: Any) -> None:
+def check_rows_stay_apart(network: Layer, params: Tree, forms: Tree) -> None:
     """Raise if what a network gives for a row follows from other rows of the batch too.
 
-    params: its parameters. shape: of one row. Errors: ArgumentError with the layer, the line and what to do instead.
+    params: its parameters. forms: of a row of its inputs.
+    Errors: ArgumentError with the layer, the line and what to do instead.
     """
-    leaves = tree.leaves(params)
+    leaves, k = tree.leaves(params), len(sizes(forms))
+
+    def function(*nodes: Node) -> object:
+        its, x = tree.unflatten(params, list(nodes[k:])), tree.unflatten(forms, list(nodes[:k]))
+        return applied(network, its, x, Context())
 
     def of_rows(count: int) -> Graph:
-        inputs = [new_input((count, *shape), dtype), *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
-        function = lambda x, *leaves: applied(network, tree.unflatten(params, list(leaves)), x, Context())
+        inputs = [*traced(forms, count)[1], *(new_input(leaf.shape, leaf.dtype) for leaf in leaves)]
         return trace(function, inputs, kept=True)[0]
 
     graph = of_rows(ROWS)
-    x = graph.inputs[0]
+    sources = graph.inputs[:k]
     try:
-        found = rows_of(graph, x, [np.zeros(x.shape, x.dtype), *leaves])
+        found = rows_of(graph, sources, [*(np.zeros(x.shape, x.dtype) for x in sources), *leaves])
     except IndexError:
         return  # its numbers for rows of zeros are no positions
     moved = first_moved(found, graph.outputs[0])

@@ -46,11 +46,12 @@ class Context:
     Example: y = model.network.apply(params, x, nn.Context(training=True, key=step))
     """
 
-    __slots__ = ("_noise", "_records", "_training", "path")
+    __slots__ = ("_noise", "_records", "_training", "dtype", "path")
 
-    def __init__(self, training: bool = False, key: Any = 0, dtype: Any = np.float32) -> None:
+    def __init__(self, training: bool = False, key: Any = 0, dtype: Any = None) -> None:
         self._training, self.path, self._records = bool(training), "", _Records()
-        self._noise = Noise(key, dtype) if training else None
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self._noise = Noise(key, dtype or np.float32) if training else None
 
     def __repr__(self) -> str:
         return f"Context(training={self._training}{f', path={self.path!r}' if self.path else ''})"
@@ -138,6 +139,7 @@ class Context:
     def _child(self, path: str, noise: Noise | None) -> "Context":
         new = object.__new__(Context)
         new._training, new.path, new._records, new._noise = noise is not None, path, self._records, noise
+        new.dtype = self.dtype
         return new
 
     def freeze(self, params: Tree) -> None:
@@ -201,7 +203,17 @@ def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, wh
         if not hasattr(y, "shape"):
             seen, at = "None" if y is None else type(y).__name__, defined_at(layer.apply)
             raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
+        return y if context is None else _in_precision(y, x, context.dtype)
+
+
+def _in_precision(y: Any, x: Any, dtype: Any) -> Any:
+    """The output of a layer in the network's precision, where its input was not floats of that precision already.
+
+    NumPy makes float64 of int64 and float32; the layers that follow would compute in it.
+    """
+    if dtype is None or getattr(getattr(x, "dtype", None), "kind", "") == "f":
         return y
+    return y.astype(dtype) if y.dtype.kind == "f" and y.dtype != dtype else y
 
 
 NONE, OPTIONAL, NEEDED = "none", "optional", "needed"

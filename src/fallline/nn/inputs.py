@@ -1,7 +1,4 @@
-"""The inputs of a network: one array, or a dict or tuple of them, each with the form of a row. Knows no network.
-
-Floats reach a network in the precision of its theta. Whole numbers, of any size, and bool reach it as they are.
-"""
+"""From x as a caller gives it to the arrays of a network's inputs, or all that is wrong with it. Knows no network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,38 +7,15 @@ import numpy as np
 
 from fallline import tree
 from fallline.arguments import shown
-from fallline.errors import ArgumentError, nearest
-from fallline.graph.node import Node, new_input
+from fallline.errors import ArgumentError, ShapeError, nearest
 from fallline.graph.op import Array, Shape
-from fallline.nn.intake import Problems, as_numbers
-from fallline.source import Form, as_tree, named
+from fallline.nn.encoder import Columns
+from fallline.nn.forms import Dtypes, is_shape
+from fallline.nn.given import as_shape, row_hint
+from fallline.nn.intake import Problems, as_numbers, check_finite
+from fallline.nn.layer import with_batch
+from fallline.source import Form, named
 from fallline.tree import Tree
-
-# Of inputs that stay whole numbers or bool: their dtypes by name. All others are floats.
-Dtypes = Mapping[str, str]
-
-
-def is_shape(given: Any) -> bool:
-    """Whether this is the shape of one array: whole numbers, or none."""
-    return isinstance(given, tuple | list) and all(isinstance(n, int | np.integer) for n in given)
-
-
-def forms_of(shapes: Tree, dtypes: Dtypes, floats: Any, name: str = "x") -> Tree:
-    """The forms of a network's inputs: those of `shapes`, a shape or a dict or tuple of shapes."""
-    if is_shape(shapes):
-        return Form(tuple(shapes), np.dtype(dtypes.get(name, floats)))
-    parts = tree.children(shapes) or []
-    return tree.rebuild(shapes, [forms_of(part, dtypes, floats, f"{name}.{key}") for key, part in parts])
-
-
-def shapes_of(values: Tree) -> Tree:
-    """The shape of one row of each array, or of each form."""
-    return tree.map(lambda one: one.shape if isinstance(one, Form) else tuple(one.shape[1:]), values)
-
-
-def dtypes_of(values: Tree) -> Dtypes:
-    """The dtypes of the arrays that hold whole numbers or bool, by name."""
-    return {name: one.dtype.name for name, one in named(values).items() if one.dtype.kind in "iub"}
 
 
 def are_several(given: Any) -> bool:
@@ -131,6 +105,46 @@ def settled(array: Array, dtype: np.dtype[Any], what: str, problems: Problems) -
     return array.astype(dtype)
 
 
+def as_rows(x: Any, forms: Tree, encoder: Columns | None) -> Tree:
+    """x as a model's network reads it: rows of the right form, encoded where there is an encoder.
+
+    Errors: ShapeError for another shape; DataError for what is no array of numbers, and for NaN before an encoder.
+    """
+    problems, dtypes = Problems(), {name: form.dtype for name, form in named(forms).items()}
+    if encoder is not None:
+        array = _one(encoder.in_order(x), x, (len(encoder.columns),))
+        check_finite(array, "x", np.float64, problems)
+        problems.raise_if_any()
+        return encoder.encode(array)
+    if isinstance(forms, Form):
+        arrays: Tree = _one(x, x, forms.shape)
+    else:
+        arrays = as_arrays(x, "x", problems, forms)
+        problems.raise_if_any()
+        for (name, array), form in zip(named(arrays).items(), named(forms).values(), strict=True):
+            if array.shape[1:] != form.shape:
+                raise ShapeError(f"{name} has shape {array.shape}, and this model takes {with_batch(form.shape)}")
+    if all(dtype.kind == "f" for dtype in dtypes.values()):
+        return arrays
+    whole = [settled(array, dtypes[name], name, problems) for name, array in named(arrays).items()]
+    problems.raise_if_any()
+    return tree.unflatten(arrays, whole)
+
+
+def _one(x: Any, given: Any, row: Shape) -> Array:
+    """x of one input as an array of rows of the right shape, its numbers not looked at."""
+    problems = Problems()
+    array = as_numbers(x, "x", problems)
+    problems.raise_if_any()
+    assert array is not None  # what as_numbers cannot read is a problem, raised above
+    if array.size == 0 and array.shape[:1] == (0,):
+        return array.reshape(0, *row)
+    if array.shape[1:] != row:
+        told = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
+        raise ShapeError(told + row_hint(given, array, row))
+    return array
+
+
 def as_dtypes(given: Any, shapes: Tree) -> Dtypes:
     """`input_dtype` of a model's making: None, a dtype, or a dict or tuple of such, None where floats are meant."""
     found: dict[str, str] = {}
@@ -158,18 +172,29 @@ def as_dtypes(given: Any, shapes: Tree) -> Dtypes:
     return found
 
 
-def traced(forms: Tree, rows: int) -> tuple[Tree, list[Node]]:
-    """Inputs of a graph in these forms, for so many rows: as the tree that a network takes, and in a list."""
-    nodes = [new_input((rows, *form.shape), form.dtype, name) for name, form in named(forms).items()]
-    return tree.unflatten(forms, nodes), nodes
+def dtypes_to_tree(dtypes: Dtypes, shapes: Tree, name: str = "x") -> Any:
+    """Dtypes by name as a tree like that of the shapes, None for floats."""
+    if is_shape(shapes):
+        return dtypes.get(name)
+    parts = tree.children(shapes) or []
+    return tree.rebuild(shapes, [dtypes_to_tree(dtypes, part, f"{name}.{key}") for key, part in parts])
 
 
-def sizes(forms: Tree) -> list[Shape]:
-    """The shapes of the inputs' rows, in a list."""
-    return [form.shape for form in tree.leaves(forms)]
+def shapes_to_config(shapes: Tree) -> Any:
+    """Shapes as JSON; `forms_of` takes them back, with tuples as lists."""
+    if is_shape(shapes):
+        return [int(n) for n in shapes]
+    parts = [shapes_to_config(part) for _, part in tree.children(shapes) or []]
+    return dict(zip(sorted(shapes), parts)) if isinstance(shapes, dict) else parts
 
 
-__all__ = [
-    "Dtypes", "Form", "are_several", "as_arrays", "as_dtypes", "as_tree", "dtypes_of", "forms_of", "is_shape", "named",
-    "settled", "shapes_of", "sizes", "traced",
-]  # fmt: skip
+def as_shapes(given: Any) -> Tree:
+    """`input_shape` as it is kept: a shape as a tuple, or a dict or tuple of shapes; a whole number D is (D,).
+
+    Errors: ArgumentError for anything else.
+    """
+    if isinstance(given, Mapping) and given and all(isinstance(key, str) for key in given):
+        return {key: as_shapes(part) for key, part in given.items()}
+    if isinstance(given, tuple | list) and given and not any(isinstance(part, int | np.integer) for part in given):
+        return tuple(as_shapes(part) for part in given)
+    return as_shape(given)

@@ -7,6 +7,7 @@ here leave the batch axis out; arrays have it first.
 import itertools
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,14 +16,14 @@ from fallline import ranges, tree
 from fallline.arguments import record, shown
 from fallline.arrays import plain
 from fallline.config import saved
-from fallline.errors import ArgumentTypeError, NotCalled, ShapeError
+from fallline.errors import ArgumentTypeError, FalllineError, NotCalled, ShapeError
 from fallline.graph.inside import Inside
-from fallline.graph.node import new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.graph.where import defined_at
 from fallline.nn import initial
 from fallline.nn.context import Context
+from fallline.nn.forms import forms_of, is_shape, sizes, traced
 from fallline.ops.view import reshape
 from fallline.ranges import option, required, short
 from fallline.tree import Tree
@@ -105,6 +106,11 @@ class Dense(NotCalled):
             initial.get(self.initializer)
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
+        if not is_shape(shape):
+            raise ShapeError(
+                f"{short(self)} takes rows of features, (N, D), and meets several inputs, {with_batch(shape)}\n"
+                "  try: a layer before it that joins them: lambda x: np.concatenate([x['a'], x['b']], axis=1)"
+            )
         if len(shape) != 1:
             raise ShapeError(
                 f"{short(self)} takes rows of features, (N, D), and meets an input of shape {with_batch(shape)}\n"
@@ -127,7 +133,9 @@ class Dense(NotCalled):
         return params, (k,)
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
-        y = x @ params["weight"]
+        weight = params["weight"]
+        # NumPy would make float64 of int64 and float32: whole numbers are taken in the precision of the weights.
+        y = (x if x.dtype.kind == "f" else x.astype(weight.dtype)) @ weight
         return y + params["bias"] if self.bias else y
 
 
@@ -160,10 +168,7 @@ class Function(NotCalled):
             raise ArgumentTypeError(f"Function takes a function of a batch, got {self.function!r}")
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
-        n = rows_to_probe(shape)
-        x = new_input((n, *shape), dtype)
-        with Inside(lambda: short(self), {"its input": x}, "its input", of=self.function):
-            _, y = trace(self.function, [x], kept=True)
+        y, n = self._traced(shape, dtype)
         if not y.shape or y.shape[0] != n:
             raise ShapeError(
                 f"{short(self)} turns a batch of shape {with_batch(shape)}, tried with N = {n}, into {tuple(y.shape)}\n"
@@ -173,13 +178,40 @@ class Function(NotCalled):
         return {}, tuple(y.shape[1:])
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
-        y = self.function(x)
+        y, dtype = self.function(x), getattr(x, "dtype", None)
+        if dtype is None or dtype.kind != "f":
+            return y
         # An array of constants inside the function is float64 unless it says otherwise.
-        return y if getattr(y, "dtype", x.dtype) == x.dtype else y.astype(x.dtype)
+        return y if getattr(y, "dtype", dtype) == dtype else y.astype(dtype)
+
+    def _traced(self, shape: Shape, dtype: Any) -> tuple[Any, int]:
+        """The output for a number of rows, and that number. Inputs that are positions only exist as whole numbers."""
+        refused: Exception | None = None
+        for kind in (dtype, np.dtype(np.int64)):
+            forms = forms_of(shape, {}, kind)
+            n = rows_to_probe(*sizes(forms))
+            x, nodes = traced(forms, n)
+            function = self.function if is_shape(shape) else partial(_of_several, self.function, forms)
+            try:
+                with Inside(lambda: short(self), {"its input": x}, "its input", of=self.function):
+                    _, y = trace(function, nodes, kept=True)
+                return y, n
+            except FalllineError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
 
 
-def with_batch(shape: Shape) -> str:
-    """A sample's shape as the shape of a batch, in text: (N, 28, 28)."""
+def _of_several(function: Callable[[Any], Any], forms: Tree, *values: Any) -> Any:
+    return function(tree.unflatten(forms, list(values)))
+
+
+def with_batch(shape: Any) -> str:
+    """A sample's shape as the shape of a batch, in text: (N, 28, 28); of several inputs, {age: (N, 1), ...}."""
+    if isinstance(shape, dict):
+        return f"{{{', '.join(f'{name}: {with_batch(part)}' for name, part in shape.items())}}}"
+    if any(isinstance(part, tuple | dict) for part in shape):
+        return f"({', '.join(map(with_batch, shape))})"
     return f"(N, {', '.join(map(str, shape))})" if shape else "(N,)"
 
 

@@ -90,6 +90,12 @@ class Loss(Attributes):
         return self.function(output, y)
 
 
+def check_weighs(given: Loss) -> None:
+    """Raise ArgumentError for a loss that is defined for a whole batch alone, so that its rows have no weights."""
+    if type(given).each is Loss.each:
+        given.each(None, None)
+
+
 def in_words(given: Loss) -> str:
     """The loss and what it was told: `cross_entropy, label smoothing 0.1`."""
     options = ((name, value) for name, value in vars(given).items() if isinstance(value, int | float) and value)

@@ -3,7 +3,8 @@
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -19,7 +20,9 @@ from fallline.nn import metric, summary
 from fallline.nn.apart import check_rows_stay_apart, is_known
 from fallline.nn.context import Context, applied
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
-from fallline.nn.given import as_float, as_network, as_shape, classes_of_config, decoder_of, row_hint, without_link
+from fallline.nn.forms import forms_of, sizes
+from fallline.nn.given import as_float, as_network, classes_of_config, decoder_of, without_link
+from fallline.nn.inputs import as_dtypes, as_rows, as_shapes, dtypes_to_tree, shapes_to_config
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.loss import Loss
@@ -31,7 +34,7 @@ from fallline.nn.scores import scores
 from fallline.nn.target import Targets
 from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly
 from fallline.ranges import short
-from fallline.source import Form
+from fallline.source import named
 from fallline.tree import Tree
 
 # What outputs z, (N, *output_shape), of a model mean; plain NumPy.
@@ -43,18 +46,21 @@ Meaning = Callable[[Any, Any], Any]
 class Model(NotCalled):
     """A network with its parameters, and what its outputs mean. Made by `Model.init`, or by training.
 
-    network: the layers. input_shape, output_shape: of one row. layout: where each named parameter lies in theta.
+    network: the layers. input_shape, output_shape: of one row; of several inputs, a dict or tuple of shapes. layout:
+    where each named parameter lies in theta.
     theta: all parameters, one vector. loss: says how outputs become predictions. classes: labels in the order of the
     outputs; None for numbers, and before any targets were met: a classifier then names them 0, 1, 2 ... flat:
     predictions of one number a row come as (N,), as the targets did; None before any targets were met.
     encoder: from the columns of a table to the network's inputs; with one, x is the raw rows everywhere. decoder: from
     its outputs to labels, or to a quantity in its unit; targets are given so too.
+    input_dtypes: of inputs that reach the network as whole numbers or bool, by name: {"x": "uint8"}, {"x.tokens":
+    "int64"}; all others are floats, in the precision of theta.
     """
 
     _instead_of_a_call = "model.predict(x), or model.outputs(x) for the raw outputs"
 
     network: Layer
-    input_shape: Shape
+    input_shape: Any  # a Shape, or a dict or tuple of shapes
     output_shape: Shape
     layout: Layout = field(repr=False)
     theta: Array = field(repr=False)
@@ -63,29 +69,35 @@ class Model(NotCalled):
     flat: bool | None = None
     encoder: Columns | None = field(default=None, repr=False)
     decoder: Decoder | None = field(default=None, repr=False)
+    input_dtypes: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @staticmethod
     @takes()
     def init(
         network: Any,
-        input_shape: Shape | int,
+        input_shape: Any,
         *,
         loss: Any = "squared_error",
         seed: int | np.random.Generator = 0,
         dtype: Any = "float32",
+        input_dtype: Any = None,
     ) -> "Model":
         """A model before training, its parameters drawn from the seed.
 
         network: a Sequential, another layer, or a list of layers. A last layer that is the loss's own link (Softmax
             before cross-entropy, Sigmoid before binary cross-entropy) is left to the loss, which is exact without it.
-        input_shape: of one row of x: (D,), or D, for D features.
+        input_shape: of one row of x: (D,), or D, for D features; a dict or tuple of shapes where x is one of arrays.
         loss: a name of LOSSES, a record such as Huber(1.0), or a function(output, y) -> scalar.
         seed: a whole number >= 0, or a NumPy Generator.
         dtype: "float32" or "float64"; both start from the same numbers.
+        input_dtype: of whole numbers or bool that reach the network as they are, such as "uint8"; for several inputs a
+            dict or tuple of dtypes, None for floats.
         Errors: ArgumentError, ArgumentTypeError; ShapeError when a layer cannot take what it is given.
         Example: Model.init(Sequential(Dense(64), ReLU(), Dense(10)), 784, loss="cross_entropy")
         """
-        chosen, precision, shape = losses.get(loss), as_float(dtype), as_shape(input_shape)
+        chosen, precision, shape = losses.get(loss), as_float(dtype), as_shapes(input_shape)
+        dtypes = as_dtypes(input_dtype, shape)
+        forms = forms_of(shape, dtypes, precision)
         layer = without_link(as_network(network), chosen)
         try:
             rng = np.random.default_rng(seed)
@@ -95,8 +107,9 @@ class Model(NotCalled):
         layout = Layout.of(params)
         if not layout.size:
             raise ArgumentError(f"{layer!r} has no parameters: there is nothing to train\n  try: nn.Dense(1)")
-        layout, traced = declared(layer, layout, shape, precision)
-        model = Model(layer, shape, tuple(out), layout, layout.join(params, precision), chosen)
+        layout, traced = declared(layer, layout, forms, precision)
+        theta = layout.join(params, precision)
+        model = Model(layer, shape, tuple(out), layout, theta, chosen, input_dtypes=dtypes)
         if traced != model.output_shape:
             raise ShapeError(
                 f"{layer!r}: init announces the shape {with_batch(out)}, apply returns {with_batch(traced)}"
@@ -107,7 +120,7 @@ class Model(NotCalled):
                 "  try: nn.Flatten() and nn.Dense(K) at its end"
             )
         if not is_known(layer):
-            check_rows_stay_apart(layer, model.params, shape, precision)
+            check_rows_stay_apart(layer, model.params, forms)
         return model
 
     @property
@@ -116,7 +129,12 @@ class Model(NotCalled):
         return self.layout.split(self.theta)
 
     @property
-    def row_shape(self) -> Shape:
+    def inputs(self) -> Tree:
+        """The form of one row of what the network reads: shape and dtype, in a dict or tuple of several inputs."""
+        return forms_of(self.input_shape, self.input_dtypes, self.dtype)
+
+    @property
+    def row_shape(self) -> Any:
         """Of one row of x: the network's, or one number for each column of the encoder."""
         return self.input_shape if self.encoder is None else (len(self.encoder.columns),)
 
@@ -148,8 +166,9 @@ class Model(NotCalled):
 
         theta: the vector, or its tree, `params`.
         """
-        is_tree = isinstance(theta, dict | list | tuple)
-        return applied(self.network, theta if is_tree else self.layout.split(theta), x, Context())
+        params = theta if isinstance(theta, dict | list | tuple) else self.layout.split(theta)
+        floats = next((leaf.dtype for leaf in tree.leaves(params)), None)
+        return applied(self.network, params, x, Context(dtype=floats))
 
     @asked
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
@@ -235,7 +254,7 @@ class Model(NotCalled):
 
     def _declared(self) -> Layout:
         """The layout as the network alone makes it."""
-        return declared(self.network, Layout.of(self.params), self.input_shape, self.dtype)[0]
+        return declared(self.network, Layout.of(self.params), self.inputs, self.dtype)[0]
 
     @takes(theta=of(np.ndarray, "an array"))
     def with_theta(self, theta: Array) -> "Model":
@@ -328,17 +347,18 @@ class Model(NotCalled):
         return self._through(probabilities, x, threads)
 
     @takes()
-    def rows(self, x: Any) -> Array:
+    def rows(self, x: Any) -> Any:
         """x as the rows that the network reads, encoded where there is an encoder; not copied where they are that."""
-        array, problems = self._inputs(x), Problems()
-        check_finite(array, "x", self.dtype, problems)
+        arrays, problems = as_rows(x, self.inputs, self.encoder), Problems()
+        for name, array in named(arrays).items():
+            check_finite(array, name, self.dtype, problems)
         problems.raise_if_any()
-        return array
+        return arrays
 
     @takes()
     def summary(self) -> str:
         """A text table: layers, the shapes that leave them, parameters."""
-        return summary.summary(self.network, self.layout, self.input_shape, self.dtype)
+        return summary.summary(self.network, self.layout, self.inputs, self.dtype)
 
     @takes()
     def to_config(self) -> dict[str, Any]:
@@ -350,7 +370,8 @@ class Model(NotCalled):
         changed = {} if is_plain else self.layout.differences(self._declared())
         return {
             "network": to_config(self.network, "network"),
-            "input_shape": list(self.input_shape),
+            "input_shape": shapes_to_config(self.input_shape),
+            **({"input_dtypes": dict(self.input_dtypes)} if self.input_dtypes else {}),
             "dtype": self.dtype.name,
             "loss": to_config(self.loss, "loss"),
             "classes": None
@@ -373,7 +394,10 @@ class Model(NotCalled):
             raise ArgumentError(f"not the config of a model: {config!r:.80}")
         network = from_config(config["network"], Layer, "network")  # type: ignore[type-abstract]
         loss = from_config(config["loss"], Loss, "loss")
-        model = Model.init(network, config["input_shape"], loss=loss, dtype=config["dtype"])
+        shapes, dtypes = as_shapes(config["input_shape"]), config.get("input_dtypes") or {}
+        model = Model.init(
+            network, shapes, loss=loss, dtype=config["dtype"], input_dtype=dtypes_to_tree(dtypes, shapes)
+        )
         flat = None if config.get("flat") is None else bool(config["flat"])
         layout = model.layout.with_differences(config.get("slots", {}))
         model = replace(model, layout=layout, classes=classes_of_config(config.get("classes")), flat=flat)
@@ -384,55 +408,31 @@ class Model(NotCalled):
         )
         return model if theta is None else model.with_theta(theta)
 
-    def _shaped(self, x: Any) -> Array:
-        """x as an array of rows of the right shape, its numbers not looked at."""
-        problems = Problems()
-        array = as_numbers(x if self.encoder is None else self.encoder.in_order(x), "x", problems)
-        problems.raise_if_any()
-        assert array is not None  # what as_numbers cannot read is a problem, raised above
-        row = self.row_shape
-        if array.size == 0 and array.shape[:1] == (0,):
-            return array.reshape(0, *row)
-        if array.shape[1:] != row:
-            told = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
-            raise ShapeError(told + row_hint(x, array, row))
-        return array
-
-    def _inputs(self, x: Any) -> Array:
-        """x as what the network reads: rows of the right shape, encoded where there is an encoder."""
-        array = self._shaped(x)
-        if self.encoder is None:
-            return array
-        problems = Problems()
-        check_finite(array, "x", np.float64, problems)
-        problems.raise_if_any()
-        return self.encoder.encode(array)
-
     def _through(self, meaning: Meaning, x: Any, threads: int | None) -> Array:
         """What the outputs for some rows mean."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
         plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
-        rows = x if plain and self.encoder is None else self._inputs(x)
-        if not len(rows):
+        rows = (x,) if plain and self.encoder is None else tree.leaves(as_rows(x, self.inputs, self.encoder))
+        if not len(rows[0]):
             return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))
         predictor = self.__dict__.get(meaning.__name__) or self._predictor(meaning)
-        y: Array = predictor((rows,), threads)
+        y: Array = predictor(rows, threads)
         return y
 
     def _predictor(self, meaning: Meaning) -> Predictor:
         """How rows become what their outputs mean; made once and kept beside the fields."""
         network, layout, dtype = self.network, self.layout, self.dtype
         # Without theta, so that the predictor holds on to nothing that holds the predictor.
-        form = replace(self, theta=np.empty(0, dtype))
+        form, inputs = replace(self, theta=np.empty(0, dtype)), self.inputs
 
-        def function(theta: Any, x: Any) -> Any:
-            z = applied(network, layout.split(theta), x, Context())
+        def function(theta: Any, *xs: Any) -> Any:
+            z = applied(network, layout.split(theta), tree.unflatten(inputs, [*xs]), Context(dtype=dtype))
             return meaning(form, z if z.dtype == dtype else z.astype(dtype))
 
-        steps = summary.steps(network, layout.slots, self.input_shape, dtype)
-        shapes = [self.input_shape, *(out for _, _, out in steps)]
-        widths = [int(np.prod(shape, dtype=np.int64)) for shape in shapes]
-        made = Predictor(function, self.theta, {"x": Form(self.input_shape, dtype)}, widths)
+        steps = summary.steps(network, layout.slots, inputs, dtype)
+        of_inputs = sum(math.prod(shape) for shape in sizes(inputs))
+        widths = [of_inputs, *(math.prod(out) for _, _, out in steps)]
+        made = Predictor(function, self.theta, named(inputs), widths)
         kept: Predictor = self.__dict__.setdefault(meaning.__name__, made)
         return kept
 

@@ -30,7 +30,7 @@ def part_of(model: Any, key: Any) -> Any:
         )
     count = len(network.layers)
     first, stop = _bounds(key, count)
-    steps = summary.steps(network, model.layout.slots, model.input_shape, model.dtype)
+    steps = summary.steps(network, model.layout.slots, model.inputs, model.dtype)
     shapes = [model.input_shape, *(out for _, _, out in steps)]
     slots = model.layout.slots[first:stop]
     inside = tree.leaves(slots)
@@ -43,6 +43,7 @@ def part_of(model: Any, key: Any) -> Any:
         layout=Layout.of(slots),
         theta=theta,
         encoder=None if first else model.encoder,
+        input_dtypes={} if first else model.input_dtypes,
     )
     return part if stop == count else replace(part, loss=SquaredError(), classes=None, flat=False, decoder=None)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline import tree
 from fallline.arguments import Form, takes
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, NotCalled
@@ -79,7 +80,7 @@ LONGEST_NAME = 20
 
 def _at(place: int, layer: Layer, x: Any) -> AbstractContextManager[None]:
     """While a layer is traced, its name: nodes remember what they belong to."""
-    if not isinstance(x, Node):
+    if not isinstance(x, Node) and not any(isinstance(leaf, Node) for leaf in tree.leaves(x)):
         return _NOTHING
     name = short(layer)
     return part(f"{place} {name if len(name) <= LONGEST_NAME else type(layer).__name__}")

@@ -7,21 +7,24 @@ from fallline.graph.node import Node, new_input
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.nn.context import Context, applied
+from fallline.nn.forms import sizes, traced
 from fallline.nn.layer import Layer, rows_to_probe, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.nn.theta import KINDS, Layout
 from fallline.ranges import short
+from fallline.source import named
 from fallline.tree import Tree
 
 
-def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[Layer, Tree, Shape]]:
+def steps(network: Layer, params: Tree, forms: Tree, dtype: Any) -> list[tuple[Layer, Tree, Shape]]:
     """(layer, its part of the parameters, shape that leaves it) in order; found by tracing, so nothing is computed."""
     parts = list(zip(network.layers, params, strict=True)) if isinstance(network, Sequential) else [(network, params)]
     found: list[tuple[Layer, Tree, Shape]] = []
 
-    def through(x: Node, *leaves: Node) -> Node:
+    def through(*nodes: Node) -> Any:
         found.clear()
-        rest, context = iter(leaves), Context()
+        leaves, x = nodes[len(rows) :], tree.unflatten(forms, list(nodes[: len(rows)]))
+        rest, context = iter(leaves), Context(dtype=dtype)
         for place, (layer, part) in enumerate(parts):
             is_whole = not isinstance(network, Sequential)
             its_context, what = (context, "") if is_whole else (context.within(place), f"layer {place}")
@@ -30,15 +33,17 @@ def steps(network: Layer, params: Tree, shape: Shape, dtype: Any) -> list[tuple[
         return x
 
     inputs = [new_input(leaf.shape, dtype) for _, part in parts for leaf in tree.leaves(part)]
-    n = rows_to_probe(shape, *(leaf.shape for leaf in inputs))
-    trace(through, [new_input((n, *shape), dtype), *inputs], kept=True)
+    _, rows = traced(forms, rows_to_probe(*sizes(forms), *(leaf.shape for leaf in inputs)))
+    trace(through, [*rows, *inputs], kept=True)
     return found
 
 
-def summary(network: Layer, layout: Layout, shape: Shape, dtype: Any) -> str:
+def summary(network: Layer, layout: Layout, forms: Tree, dtype: Any) -> str:
     """The table, with totals in its last line."""
-    rows = [("", "layer", "output", "parameters"), ("", "input", with_batch(shape), "")]
-    for place, (layer, part, out) in enumerate(steps(network, layout.slots, shape, dtype)):
+    rows = [("", "layer", "output", "parameters")]
+    for name, form in named(forms, "input").items():
+        rows.append(("", name, with_batch(form.shape) + (f" {form.dtype}" if form.dtype != dtype else ""), ""))
+    for place, (layer, part, out) in enumerate(steps(network, layout.slots, forms, dtype)):
         count = sum(slot.size for slot in tree.leaves(part))
         rows.append((str(place), short(layer), with_batch(out), f"{count:,}" if count else ""))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

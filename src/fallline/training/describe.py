@@ -13,7 +13,10 @@ import numpy as np
 from fallline.config import to_config
 from fallline.errors import ArgumentError
 from fallline.graph.op import Array
-from fallline.training.prepare import Job, Rows
+from fallline.nn.inputs import shapes_to_config
+from fallline.nn.model import Model
+from fallline.training.named import Rows
+from fallline.training.prepare import Job
 from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.training.stopping import NEVER, EarlyStopping
 
@@ -28,8 +31,8 @@ def described(job: Job) -> dict[str, Any]:
     settings, held = job.settings.given, job.validation
     validation: Any = job.settings.share or None
     if held is not None and not job.settings.share:
-        validation = data_of(held, job.cache)
-        if held.x is job.train.x:
+        validation = data_of(held, job.model, job.cache)
+        if held.data is job.train.data:
             validation["chosen"] = digest(held.index)
     return {
         "fallline": "run 1",
@@ -47,7 +50,7 @@ def described(job: Job) -> dict[str, Any]:
         "early_stopping": form(_requested_rule(job)),
         "checkpoints": form(settings.checkpoints),
         **({"metrics": [one.name for one in job.settings.metrics]} if job.settings.metrics else {}),
-        "data": data_of(job.train, job.cache),
+        "data": data_of(job.train, job.model, job.cache),
         "validation": validation,
         "extra": dict(settings.extra or {}),
         "versions": {name: sys.modules[name].__version__ for name in ("fallline", "numpy")}
@@ -71,9 +74,12 @@ def form(value: Any) -> Any:
         return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
 
 
-def data_of(rows: Rows, cache: SharedCache) -> dict[str, Any]:
-    x, y = (cache.once(("digest", ByIdentity(array)), partial(digest, array)) for array in (rows.x, rows.y))
-    return {"rows": len(rows.x), "input_shape": list(rows.x.shape[1:]), "x": x, "y": y}
+def data_of(rows: Rows, model: Model, cache: SharedCache) -> dict[str, Any]:
+    """The form of some rows, and a digest of each of their arrays."""
+    digests = {
+        name: cache.once(("digest", ByIdentity(array)), partial(digest, array)) for name, array in rows.data.items()
+    }
+    return {"rows": rows.count, "input_shape": shapes_to_config(model.input_shape), **digests}
 
 
 def digest(array: Array) -> str:

@@ -14,6 +14,7 @@ from fallline.graph.op import Array, Shape
 from fallline.nn.metric import values_of
 from fallline.nn.model import Model
 from fallline.program import loop
+from fallline.source import as_tree, named
 from fallline.training.measures import NOTHING, PREFIX, Measures
 from fallline.training.pace import Pace
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
@@ -29,7 +30,7 @@ READ_ROWS = 1 << 16
 def block_graphs(model: Model, inputs: Mapping[str, Array], measures: Measures) -> tuple[list[Graph], list[Shape]]:
     """The graph of a block of rows, and that of the rows left at the end where there are some; the sums' shapes.
 
-    inputs: "theta", "x", "y" and "order".
+    inputs: "theta", the named arrays, and "order".
     """
     rows, sums = len(inputs["order"]), [partial(add, model.loss) for add in added_up(measures)]
     size = min(BLOCK_ROWS, rows)
@@ -50,7 +51,7 @@ def targets(y: Array, rows: Array) -> Array:
 class Evaluation:
     """Measures theta, which it reads where it lies, on the given rows.
 
-    loss: the mean over the rows; values: the metrics by name; seconds: spent so far.
+    loss: the mean over the rows, weighted where they have weights; values: the metrics by name; seconds: spent so far.
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class Evaluation:
         cache: SharedCache = NOT_SHARED,
         measures: Measures = NOTHING,
     ) -> None:
-        """data: "x" and "y"; rows: which of them, int64, not empty. threads: lanes at most.
+        """data: named arrays; rows: which of them, int64, not empty. threads: lanes at most.
 
         measures: the metrics, and the kind of y. cache: holds the programs of trainings beside it.
         """
         self.rows, self.measures, y = rows, measures, data["y"]
+        self._is_weighted = "weight" in data
         inputs = {"theta": theta, **data, "order": rows}
         self._y = y
         if measures.metrics:
@@ -77,7 +79,8 @@ class Evaluation:
         sums = {one.name: one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums}
         self._place = {name: 1 + adds.index(add) for name, add in sums.items()}
         self._whole = [one for one in measures.metrics if one.name not in self._place]
-        self._model, self._x, self._threads = replace(model, encoder=None, theta=theta), data["x"], threads
+        self._model, self._threads = replace(model, encoder=None, theta=theta), threads
+        self._x = {name: data[name] for name in named(model.inputs)}
         key = "evaluation", model.network, model.loss, model.dtype, threads, *adds, *map(form, inputs.values())
         graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs, measures))
         self.full = len(rows) // min(BLOCK_ROWS, len(rows))
@@ -107,7 +110,7 @@ class Evaluation:
                 return False
         if self._last is not None and not self._last.run(1, stop_requested):
             return False
-        self.loss = float(self._sums[0]) / len(self.rows)
+        self.loss = float(self._sums[0]) / (float(self._sums[-1]) if self._is_weighted else len(self.rows))
         begun = time.perf_counter()
         found = values_of(self._whole, self._model, self._outputs(), self._y) if self._whole else {}
         for one in self.measures.metrics:
@@ -120,9 +123,8 @@ class Evaluation:
 
     def _outputs(self) -> Array:
         """The outputs for all rows, read a part at a time where they are not all rows there are."""
-        parts = (
-            [self._x]
-            if len(self.rows) == len(self._x)
-            else (self._x[self.rows[start : start + READ_ROWS]] for start in range(0, len(self.rows), READ_ROWS))
-        )
+        every = len(self.rows) == len(next(iter(self._x.values())))
+        step = len(self.rows) if every else READ_ROWS
+        places = [slice(None) if every else self.rows[i : i + step] for i in range(0, len(self.rows), step)]
+        parts = (as_tree({name: x[place] for name, x in self._x.items()}, self._model.inputs) for place in places)
         return np.concatenate([self._model.outputs(part, threads=self._threads) for part in parts])

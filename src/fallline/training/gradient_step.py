@@ -24,11 +24,12 @@ from fallline.training.step import Found, evaluated, updated
 LOSS = 1
 
 
-def found_at(model: Model) -> dict[str, Array]:
+def found_at(model: Model, weighted: bool = False) -> dict[str, Array]:
     """Arrays for what the first half of a step finds, which its graph writes over.
 
     "gradient": with respect to the trainable part of theta, as `layout.pack` lays it. "loss", and "value": the loss
     with the term of weight decay; float64. "kept", where there are such slots: their new values one after the other.
+    "mass", where rows have weights: the sum of the batch's.
     """
     kept = model.layout.count(KEPT)
     return {
@@ -36,6 +37,7 @@ def found_at(model: Model) -> dict[str, Array]:
         "loss": np.zeros((), np.float64),
         "value": np.zeros((), np.float64),
         **({"kept": np.zeros(kept, model.dtype)} if kept else {}),
+        **({"mass": np.zeros((), np.float64)} if weighted else {}),
     }
 
 
@@ -77,7 +79,8 @@ def gradient_graph(
         kept = [
             reshape(made.kept.get(slot.path, slot.of(of["theta"])), shape=(slot.size,)) for slot in kept_slots(layout)
         ]
-        return [g, loss, value, *([join(*kept, axis=0)] if kept else [])]
+        mass = [made.mass] if "mass" in found else []
+        return [g, loss, value, *([join(*kept, axis=0)] if kept else []), *mass]
 
     graph, _ = trace(evaluate, [input_like(a, name) for name, a in {**found, **given}.items()], kept=True)
     return graph
@@ -102,7 +105,7 @@ def update_graph(
         kept = kept_by_path(model.layout, of["kept"]) if "kept" in found else {}
         # The loss as a step has it, in the model's precision, and a value of its own: to be watched.
         loss = of["loss"].astype(model.dtype)
-        new = updated(model, optimizer, of, Found(loss, of["gradient"], kept), size)
+        new = updated(model, optimizer, of, Found(loss, of["gradient"], kept, of.get("mass")), size)
         return [*(new[name] for name in state), loss]
 
     graph, _ = trace(update, [input_like(a, name) for name, a in {**state, **found, **data}.items()], kept=True)

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from fallline import tree
 from fallline.arguments import record, takes
 from fallline.graph.node import Graph
+from fallline.nn.data_parts import PARTS, parts_of
+from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
@@ -130,8 +133,8 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
     for rows, given in pairs:
         if rows is None:
             continue
-        parts = (given.x, given.y) if hasattr(given, "x") else given if isinstance(given, tuple | list) else ()
-        for array in (rows.x, rows.y):
+        parts = tree.leaves(dict(zip(PARTS, parts_of(given, "data", Problems()))))
+        for array in rows.data.values():
             own = not any(isinstance(part, np.ndarray) and np.may_share_memory(array, part) for part in parts)
             found[id(array)] = min(found.get(id(array), array.nbytes), array.nbytes if own else 0)
     return sum(found.values())
@@ -140,7 +143,7 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
 def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     """What a training of this job will take."""
     model, feed = job.model, Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
-    state = first_state(model, job.optimizer)
+    state = first_state(model, job.optimizer, "weight" in feed.arrays)
     graphs = step_graphs(model, job.optimizer, state, feed, job.batch_size)
     step, *rest = memory_plans(graphs, len(state), job.settings.threads, len(state), job.gradient_checkpointing)
     theta = state["theta"].nbytes
@@ -203,7 +206,8 @@ def _validation(job: Job) -> int:
         return 0
     inputs = {"theta": job.model.theta, **held.data, "order": held.index}
     graphs, shapes = block_graphs(job.model, inputs, job.measures)
+    y = held.data["y"]
     sums = sum(8 * math.prod(shape) for shape in shapes)
     size = sum(made.size for made, _ in memory_plans(graphs, 1 + len(shapes), job.settings.threads))
-    own = targets(held.y, held.index).nbytes if job.measures.metrics and len(held.index) < len(held.y) else 0
+    own = targets(y, held.index).nbytes if job.measures.metrics and len(held.index) < len(y) else 0
     return size + sums + own + held.index.nbytes

@@ -2,50 +2,38 @@
 tells all that is wrong. Starts nothing and writes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from fallline.errors import ArgumentError, DataError, FalllineError
-from fallline.graph.op import Array, Shape
+from fallline.graph.op import Array
 from fallline.nn import loss as losses
+from fallline.nn.data_parts import parts_of
 from fallline.nn.encoder import Columns
-from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
+from fallline.nn.forms import dtypes_of, forms_of, shapes_of
+from fallline.nn.inputs import dtypes_to_tree
+from fallline.nn.intake import Problems
 from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.optim import Minimiser, Optimizer
 from fallline.ranges import short
+from fallline.source import named
 from fallline.split import all_but, chosen_rows, split_off
 from fallline.training.length import by_default
 from fallline.training.measures import NOTHING, Measures, measures
+from fallline.training.named import Rows, count, inputs_of, named_arrays, targets_of, weights_of
 from fallline.training.order import stream
-from fallline.training.pair import pair
 from fallline.training.settings import ResolvedSettings, Settings, resolve
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache
+from fallline.tree import Tree
 
-# Data of another float precision are converted once if they are smaller than this, else batch by batch.
-_CONVERT_BYTES = 1 << 28
 # Rows of a step where nothing else was asked for.
 BATCH = 32
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows to learn or to measure on: all of x and y, and which of them are meant."""
-
-    x: Array
-    y: Array
-    index: Array  # int64
-
-    @property
-    def data(self) -> dict[str, Array]:
-        return {"x": self.x, "y": self.y}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +74,28 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     problems = Problems()
     resolved = resolve(settings, problems.arguments)
     dtype = _dtype(given, resolved)
-    x, y = pair(data, "data", problems)
+    x, y, weight = parts_of(data, "data", problems)
     encoder = _encoder(given, settings, problems)
-    x = _rows(x, "x", given, encoder, dtype, problems, cache)
+    x = inputs_of(x, "x", given, encoder, dtype, problems, cache)
     model = _model(given, x, resolved, dtype, problems, cache)
-    targets = _targets(y, x, "y", model, resolved.loss, dtype, problems, cache)
+    targets = targets_of(y, x, "y", model, resolved.loss, dtype, problems, cache)
+    arrays = named_arrays(x, targets, weights_of(weight, x, "weight", model, dtype, problems, cache))
     validation = settings.validation
-    checked: Any = chosen_rows(validation, problems.data, None if x is None else len(x))
-    if _share_is_given_rows(validation):
-        xv, yv = pair(validation, "validation", problems)
-        xv = _rows(xv, "validation x", model or given, encoder, dtype, problems, cache)
-        if x is not None and xv is not None and x.shape[1:] != xv.shape[1:]:
-            problems.data.append(f"x has rows of shape {x.shape[1:]} and validation x of shape {xv.shape[1:]}")
+    checked: Any = chosen_rows(validation, problems.data, count(x))
+    if _are_given_rows(validation):
+        xv, yv, weight = parts_of(validation, "validation", problems)
+        xv = inputs_of(xv, "validation x", model or given, encoder, dtype, problems, cache)
         classes = model.for_targets(targets) if model is not None and targets is not None else None
         if classes is not None:
-            checked = xv, _targets(yv, xv, "validation y", classes, resolved.loss, dtype, problems, cache)
-    if resolved.share and x is not None and len(x) < 2:
-        problems.data.append(f"a share of {len(x)} row cannot be split off for validation\n  try: validation=None")
+            held = targets_of(yv, xv, "validation y", classes, resolved.loss, dtype, problems, cache)
+            weight = weights_of(weight, xv, "validation weight", classes, dtype, problems, cache)
+            checked = named_arrays(xv, held, weight)
+    if resolved.share and count(x) == 1:
+        problems.data.append("a share of 1 row cannot be split off for validation\n  try: validation=None")
     problems.raise_if_any()
-    assert model is not None and x is not None and targets is not None
+    assert model is not None and targets is not None
     assert resolved.optimizer is not None
-    return _job(model, x, targets, checked, resolved, cache)
+    return _job(model, targets, arrays, checked, resolved, cache)
 
 
 def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
@@ -118,7 +107,7 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     if len(sizes) < 2 or min(sizes) < 1:
         problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
         problems.raise_if_any()
-    if _share_is_given_rows(settings.validation):
+    if _are_given_rows(settings.validation):
         problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
     x = _formal(sizes, dtype)
     if isinstance(given, Model) and sizes[1:] != given.row_shape:
@@ -132,7 +121,7 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     assert model is not None and resolved.optimizer is not None
     codes = model.task == "classification"
     y = _formal(sizes[:1] if codes else (sizes[0], *model.output_shape), np.int64 if codes else dtype)
-    return _job(model, x, Targets(y), None, resolved)
+    return _job(model, Targets(y), {"x": x, "y": y}, None, resolved)
 
 
 def _formal(shape: tuple[int, ...], dtype: Any) -> Array:
@@ -140,20 +129,21 @@ def _formal(shape: tuple[int, ...], dtype: Any) -> Array:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _share_is_given_rows(validation: Any) -> bool:
-    return isinstance(validation, tuple | list) or (hasattr(validation, "x") and hasattr(validation, "y"))
+def _are_given_rows(validation: Any) -> bool:
+    return isinstance(validation, tuple | list | dict) or (hasattr(validation, "x") and hasattr(validation, "y"))
 
 
 def _job(
     model: Model,
-    x: Array,
     targets: Targets,
+    arrays: Mapping[str, Array],
     validation: Any,
     resolved: ResolvedSettings,
     cache: SharedCache = NOT_SHARED,
 ) -> Job:
-    """validation: rows of their own, (x, targets), or the numbers of some of these; None for a share or none."""
-    settings, n, y = resolved.given, len(x), targets.y
+    """validation: rows of their own, as named arrays, or the numbers of some of these; None for a share or none."""
+    settings, y = resolved.given, targets.y
+    n = len(y)
     model = model.for_targets(targets)
 
     def every(n: int) -> Array:
@@ -168,16 +158,17 @@ def _job(
             )
         return kept, out
 
-    train, held = Rows(x, y, every(n)), None
+    train, held = Rows(arrays, every(n)), None
     if resolved.share or isinstance(validation, np.ndarray):
         if resolved.share:
             kept, out = cache.once(("share", ByIdentity(y), resolved.share, int(settings.seed)), by_share)
         else:
             kept, out = cache.once(("rows", n, validation.tobytes()), lambda: (all_but(validation, n), validation))
-        train, held = Rows(x, y, kept), Rows(x, y, out)
+        train, held = Rows(arrays, kept), Rows(arrays, out)
     elif validation is not None:
-        xv, yv = validation
-        held = Rows(xv, yv.y, every(len(xv)))
+        held = Rows(validation, every(len(validation["y"])))
+    _check_weights(train, "training")
+    _check_weights(held, "validation")
     rows, notes = len(train.index), []
     requested = settings.batch_size
     assert resolved.optimizer is not None
@@ -197,9 +188,8 @@ def _job(
     optimizer = resolved.optimizer.resolve(epochs * -(-rows // size))
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and size < rows
-    told = measures(
-        resolved.metrics, resolved.early_stopping, model.task, model.loss, None if held is None else held.y, cache
-    )
+    held_y = None if held is None else held.data["y"]
+    told = measures(resolved.metrics, resolved.early_stopping, model.task, model.loss, held_y, cache)
     return Job(
         model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache, told
     )
@@ -247,84 +237,14 @@ def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | No
     return None
 
 
-def _once_with_problems(
-    cache: SharedCache, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]
-) -> T:
-    """What `make` returns, made once; the problems it found are reported every time."""
-
-    def made() -> tuple[T, Problems]:
-        found = Problems()
-        return make(found), found
-
-    result, found = cache.once(key, made)
-    problems.arguments += found.arguments
-    problems.data += found.data
-    return result
-
-
-def _rows(
-    given: Any,
-    what: str,
-    model: Any,
-    encoder: Columns | None,
-    dtype: np.dtype[Any],
-    problems: Problems,
-    cache: SharedCache,
-) -> Array | None:
-    """x ready for the step; None after telling what is wrong with it."""
-    wanted = model.input_shape if isinstance(model, Model) and encoder is None else None
-    key = "x", ByIdentity(given), what, wanted, dtype, ByIdentity(encoder)
-    return _once_with_problems(
-        cache, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found)
-    )
-
-
-def _checked_rows(
-    given: Any, what: str, wanted: Any, dtype: np.dtype[Any], encoder: Columns | None, problems: Problems
-) -> Array | None:
-    if given is None:
-        return None
-    try:
-        x = as_numbers(given if encoder is None else encoder.in_order(given, what), what, problems)
-    except FalllineError as error:
-        problems.data.append(str(error))
-        return None
-    if x is None:
-        return None
-    if not len(x):
-        problems.data.append(f"{what} is empty: its shape is {x.shape}")
-        return None
-    if x.size == 0:
-        problems.data.append(f"{what} has no features: its shape is {x.shape}")
-        return None
-    if wanted is not None and x.shape[1:] != wanted:
-        problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(wanted)}")
-        return None
-    if encoder is not None:
-        if x.shape[1:] != (len(encoder.columns),):
-            problems.data.append(f"{what} has shape {x.shape}, and the encoder takes (N, {len(encoder.columns)})")
-            return None
-        if not check_finite(x, what, np.float64, problems):
-            return None
-        x = encoder.encode(x, dtype)
-    if not check_finite(x, what, dtype, problems):
-        return x  # its shape still helps to find what else is wrong
-    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (_is_mapped(x) or x.nbytes > _CONVERT_BYTES):
-        return x  # the step converts each batch
-    return to_dtype(x, dtype)
-
-
-def _is_mapped(array: Any) -> bool:
-    while isinstance(array, np.ndarray):
-        if isinstance(array, np.memmap):
-            return True
-        array = array.base
-    return False
+def _check_weights(rows: Rows | None, what: str) -> None:
+    if rows is not None and "weight" in rows.data and not rows.data["weight"][rows.index].any():
+        raise DataError(f"the weights of all {len(rows.index)} {what} rows are 0, so their mean loss is not defined")
 
 
 def _model(
     given: Any,
-    x: Array | None,
+    x: Tree | None,
     resolved: ResolvedSettings,
     dtype: np.dtype[Any],
     problems: Problems,
@@ -334,6 +254,8 @@ def _model(
     loss = resolved.loss
     if isinstance(given, Model):
         model = given if given.dtype == dtype else replace(given, theta=given.theta.astype(dtype))
+        if x is not None and model.encoder is None and dtypes_of(x) != model.input_dtypes:
+            model = replace(model, input_dtypes=dtypes_of(x))
         return _between(model if loss is None else replace(model, loss=loss), resolved, problems)
     if resolved.given.loss is None:
         names = ", ".join(sorted(losses.LOSSES))
@@ -346,7 +268,7 @@ def _model(
     except (TypeError, ValueError, OverflowError):
         return None  # the seed has been reported above
     try:
-        model = _drawn(given, x.shape[1:], loss, rng, dtype, cache)
+        model = _drawn(given, x, loss, rng, dtype, cache)
     except FalllineError as error:
         problems.add(error)
         return None
@@ -366,62 +288,21 @@ def _between(model: Model, resolved: ResolvedSettings, problems: Problems) -> Mo
 
 
 def _drawn(
-    given: Any, shape: Shape, loss: Loss, rng: np.random.Generator, dtype: np.dtype[Any], cache: SharedCache
+    given: Any, x: Tree, loss: Loss, rng: np.random.Generator, dtype: np.dtype[Any], cache: SharedCache
 ) -> Model:
     """A new model. Of a network that was met before only the parameters are drawn, as `Model.init` draws them."""
     fresh: list[Model] = []
+    shape = shapes_of(x)
+    dtypes = dtypes_to_tree(dtypes_of(x), shape)
 
     def form() -> Model:
-        fresh.append(Model.init(given, shape, loss=loss, seed=rng, dtype=dtype))
+        made = Model.init(given, shape, loss=loss, seed=rng, dtype=dtype, input_dtype=dtypes)
+        fresh.append(made)
         return replace(fresh[0], theta=np.empty(0, dtype))
 
-    known = cache.once(("model", given if isinstance(given, Layer) else ByIdentity(given), shape, loss, dtype), form)
+    forms = tuple(named(forms_of(shape, dtypes_of(x), dtype)).items())
+    known = cache.once(("model", given if isinstance(given, Layer) else ByIdentity(given), forms, loss, dtype), form)
     if fresh:
         return fresh[0]
     params, _ = known.network.init(rng, shape, dtype)
     return known.with_theta(known.layout.join(params, dtype))
-
-
-def _targets(
-    y: Any,
-    x: Array | None,
-    what: str,
-    model: Model | None,
-    loss: Loss | None,
-    dtype: np.dtype[Any],
-    problems: Problems,
-    cache: SharedCache,
-) -> Targets | None:
-    """y as the loss takes it; None after telling what is wrong with it."""
-    form: Any = None
-    if model is not None:  # a decoder makes its classes anew for each model
-        meant = model.decoder or ByIdentity(model.classes)
-        form = model.loss, model.output_shape, model.dtype, meant
-    key = "y", ByIdentity(y), None if x is None else len(x), what, form, loss, dtype
-    return _once_with_problems(
-        cache, key, problems, lambda found: _checked_targets(y, x, what, model, loss, dtype, found)
-    )
-
-
-def _checked_targets(
-    y: Any, x: Array | None, what: str, model: Model | None, loss: Loss | None, dtype: np.dtype[Any], problems: Problems
-) -> Targets | None:
-    if y is None:
-        return None
-    try:
-        length = len(y)
-        if x is not None and length != len(x):
-            problems.data.append(f"{what.removesuffix('y')}x has {len(x)} rows and {what} has {length}")
-            return None
-        if length == 0:
-            problems.data.append(f"{what} is empty")
-            return None
-    except TypeError:
-        pass  # not an array at all: reported by the loss
-    try:
-        if model is not None:
-            return model.prepare(y)
-        return loss.prepare(y, dtype) if loss is not None else None
-    except FalllineError as error:
-        problems.data.append(str(error) if what == "y" else f"{what}: {error}")
-        return None

@@ -164,7 +164,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     if wrong:
         raise ArgumentError(f"seconds {wrong}")
     feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
-    state = first_state(job.model, job.optimizer)
+    state = first_state(job.model, job.optimizer, "weight" in feed.arrays)
     graph = next(step_graphs(job.model, job.optimizer, state, feed, job.batch_size))
     arrays = list(state.values()), list(step_inputs(job.optimizer, feed).values())
     start = feed.place(0, 0)

@@ -24,6 +24,8 @@ from fallline.ops.view import join, reshape
 from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
 from fallline.ranges import short
+from fallline.source import as_tree, named
+from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
 OPTIMIZER = "optimizer."
@@ -41,8 +43,10 @@ def training_step(
 ) -> Graph:
     """The graph of one update on a batch of `size` rows; its last output is the loss before the update.
 
-    state: "theta", "step", "cursor", "loss_sum", and the optimizer's arrays under OPTIMIZER + name.
-    data: "x", "y" and "order"; "seed", int64, of what layers draw while training; "learning_rate", float64, where it is
+    state: "theta", "step", "cursor", "loss_sum", "weight_sum" where rows have weights, and the optimizer's arrays under
+    OPTIMIZER + name.
+    data: named arrays, "x" (or "x.age", "x.image" ... of several inputs), "y", and "weight" where rows have them;
+    "order"; "seed", int64, of what layers draw while training; "learning_rate", float64, where it is
     one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
@@ -61,11 +65,15 @@ def training_step(
 @dataclass(frozen=True, slots=True)
 class Found:
     """The first half of a step: the loss of a batch, its gradient with respect to the trainable part of theta, and the
-    values that layers keep, by path."""
+    values that layers keep, by path.
+
+    mass: the sum of the batch's weights, float64, where rows have weights.
+    """
 
     loss: Any
     gradient: Any
     kept: Mapping[str, Any]
+    mass: Any = None
 
 
 def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
@@ -76,11 +84,11 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
     params = model.layout.split(of["theta"])
     context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
     with part("batch"):
-        xb, yb = batch(model, of, size)
+        xb, yb, weight = batch(model, of, size)
     output = applied(model.network, params, xb, context)
     with part("loss"):
-        loss = loss_of(model, output, yb)
-    return Found(loss, flat_gradient(loss, model.layout.trainable(params)), context.kept(params))
+        loss, mass = loss_of(model, output, yb, weight), mass_of(weight)
+    return Found(loss, flat_gradient(loss, model.layout.trainable(params)), context.kept(params), mass)
 
 
 def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
@@ -92,7 +100,7 @@ def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Fo
         after, moments = moved(optimizer, before, found.gradient, moments, of["step"], layout.trained, rate)
         theta = layout.unpack(of["theta"], after, found.kept)
     with part("counters"):
-        counts = counted(of, found.loss, size)
+        counts = counted(of, found, size)
     return {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
 
 
@@ -103,27 +111,44 @@ def moved(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *r
         return optimizer.moved(theta, g, dict(state), *rest)
 
 
-def counted(of: Mapping[str, Any], loss: Node, size: int) -> dict[str, Any]:
-    """What a step counts, this one included."""
-    total = of["loss_sum"] + loss.astype(np.float64) * float(size)
-    return {"step": of["step"] + 1, "cursor": of["cursor"] + size, "loss_sum": total}
+def counted(of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
+    """The counters after a step: losses are summed by their weights where rows have them."""
+    mass = float(size) if found.mass is None else found.mass
+    total = of["loss_sum"] + found.loss.astype(np.float64) * mass
+    counts = {"step": of["step"] + 1, "cursor": of["cursor"] + size, "loss_sum": total}
+    return counts if found.mass is None else {**counts, "weight_sum": of["weight_sum"] + mass}
 
 
-def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Node, Node]:
-    """The `size` rows that `order` names from the cursor on, or all, in the model's precision."""
-    xb, yb = of["x"], of["y"]
+def mass_of(weight: Node | None) -> Any:
+    """The sum of weights, in float64; None where there are none."""
+    return None if weight is None else np.sum(weight.astype(np.float64))
+
+
+def batch(model: Model, of: Mapping[str, Any], size: int | None) -> tuple[Tree, Node, Node | None]:
+    """The `size` rows that `order` names from the cursor on, or all: inputs, targets, and weights where rows have them.
+
+    Floats come in the model's precision, whole numbers and bool as they are.
+    """
+    inputs = [*named(model.inputs)]
+    values = {name: of[name] for name in (*inputs, "y", "weight") if name in of}
     if size is not None:
         rows = gather(of["order"], of["cursor"] + np.arange(size), axis=0)
-        xb, yb = gather(xb, rows, axis=0), gather(yb, rows, axis=0)
-    return xb.astype(model.dtype), yb
+        values = {name: gather(value, rows, axis=0) for name, value in values.items()}
+
+    def cast(value: Node) -> Node:
+        return value.astype(model.dtype) if value.dtype.kind == "f" else value
+
+    x = as_tree({name: cast(values[name]) for name in inputs}, model.inputs)
+    return x, values["y"], cast(values["weight"]) if "weight" in values else None
 
 
-def loss_of(model: Model, output: Any, y: Any) -> Node:
-    """The batch's loss as a node; a function of the user's may return anything."""
+def loss_of(model: Model, output: Any, y: Any, weight: Any = None) -> Node:
+    """The batch's loss as a node, weighted where there are weights; a function of the user's may return anything."""
     own = type(model.loss).__module__.startswith("fallline.")
     given = {"its outputs": output, "its targets": y}
     with Inside(lambda: f"the loss {short(model.loss)}", given, "its outputs", ours_pass=own):
-        loss = as_output(model.loss.function(output, y), model.loss.function)
+        value = model.loss.function(output, y) if weight is None else model.loss.weighted(output, y, weight)
+        loss = as_output(value, model.loss.function)
     if loss.shape != ():
         raise TraceError(
             f"a loss is one number, and {model.loss!r} returns an array of shape {tuple(loss.shape)}\n"
@@ -144,18 +169,21 @@ def flat_gradient(loss: Node, leaves: Sequence[Node]) -> Node:
 def evaluation_step(
     model: Model, data: Mapping[str, Array], size: int, sums: Sequence[Callable[[Any, Any], Any]]
 ) -> tuple[Graph, list[tuple[int, ...]]]:
-    """The graph that adds a block of `size` rows to running sums: the loss, then each of `sums` (outputs, y).
+    """The graph that adds a block of `size` rows to running sums: the loss, then each of `sums` (outputs, y), and last
+    the weights, where rows have them; the loss is summed by them.
 
-    Inputs: the cursor and the sums, which are its state, then "theta", "x", "y" and "order". Also returns the shapes
-    of the sums.
+    Inputs: the cursor and the sums, which are its state, then "theta", the named arrays and "order". Also returns the
+    shapes of the sums.
     """
     names, inputs = list(data), [input_like(array, name) for name, array in data.items()]
 
     def block(cursor: Any, *values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True)) | {"cursor": cursor}
-        xb, yb = batch(model, of, size)
+        xb, yb, weight = batch(model, of, size)
         output = model.apply(of["theta"], xb)
-        added = [loss_of(model, output, yb) * float(size), *(function(output, yb) for function in sums)]
+        loss, others = loss_of(model, output, yb, weight), [function(output, yb) for function in sums]
+        mass = mass_of(weight)
+        added = [loss * float(size), *others] if mass is None else [loss.astype(np.float64) * mass, *others, mass]
         return [value.astype(np.float64) for value in added]
 
     cursor = new_input((), np.int64, "cursor")

@@ -53,8 +53,11 @@ class _Copy:
     cost: float = 0.0
 
 
-def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
-    """The state before the first step: theta, copied; the optimizer's arrays; counters."""
+def first_state(model: Model, optimizer: Optimizer, weighted: bool = False) -> dict[str, Array]:
+    """The state before the first step: theta, copied; the optimizer's arrays; counters.
+
+    weighted: rows have weights, so the sum of those seen is a counter too.
+    """
     with Inside(lambda: short(optimizer)):
         made = optimizer.started(model.layout.pack(model.theta), model.layout.trained)
     return {
@@ -63,6 +66,7 @@ def first_state(model: Model, optimizer: Optimizer) -> dict[str, Array]:
         "step": np.zeros((), np.int64),
         "cursor": np.zeros((), np.int64),
         "loss_sum": np.zeros((), np.float64),
+        **({"weight_sum": np.zeros((), np.float64)} if weighted else {}),
     }
 
 
@@ -115,7 +119,8 @@ class BatchStepper:
         """
         self._stop_requested = stop_requested
         self.feed, self.batch_size = feed, batch_size
-        self.state = first_state(model, optimizer)
+        self.state = first_state(model, optimizer, "weight" in feed.arrays)
+        self._sums = [self.state[name] for name in ("loss_sum", "weight_sum") if name in self.state]
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
         arrays = list(self.state.values()), list(step_inputs(optimizer, feed).values())
 
@@ -192,7 +197,10 @@ class BatchStepper:
 
     @property
     def loss(self) -> float:
-        """Mean over the rows seen in this epoch; NaN before the first."""
+        """Mean over the rows seen in this epoch, weighted where they have weights; NaN before the first."""
+        if "weight_sum" in self.state:
+            mass = float(self.state["weight_sum"])
+            return float(self._loss_sum) / mass if mass else math.nan
         seen = self.epoch_step * self.batch_size
         seen = seen if self._rows is None else min(seen, self._rows)
         return float(self._loss_sum) / seen if seen else math.nan
@@ -216,7 +224,8 @@ class BatchStepper:
 
     def next_epoch(self) -> None:
         self._stand_at(self.epoch + 1, 0)
-        self._loss_sum[...] = 0
+        for total in self._sums:
+            total[...] = 0
 
     def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
         """Go on from a state that was kept, such as a checkpoint's."""
@@ -287,12 +296,14 @@ class BatchStepper:
             return None
         seen = self.epoch_step * self.batch_size
         size = self.batch_size if self._rows is None else min(self.batch_size, self._rows - seen)
-        so_far = self._loss_sum.copy()
-        self._loss_sum[...] = 0
+        so_far = [total.copy() for total in self._sums]
+        for total in self._sums:
+            total[...] = 0
         done = self._run(1)
-        its = float(self._loss_sum)
-        self._loss_sum += so_far  # the same sum, to the bit, as the step makes by itself
-        return its / size if done else None
+        its, *weights = map(float, self._sums)
+        for total, before in zip(self._sums, so_far, strict=True):
+            total += before  # the same sum, to the bit, as the step makes by itself
+        return its / (weights[0] or 1.0 if weights else size) if done else None
 
     def _one_then_keep(self) -> int:
         """One step and a copy of what it led to. Theta before it is kept too, in case the very next loss is bad."""

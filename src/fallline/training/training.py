@@ -292,7 +292,8 @@ class Training(Iterator[Event], Attributes):
         tries = [f"learning_rate={rate / 10:g}"]
         if self.job.optimizer.clip_norm is None:
             tries.append("clip_norm=1.0")
-        if float(np.abs(self.job.train.x[: 1 << 10]).max(initial=0)) > 100:
+        first = [x[: 1 << 10] for name, x in self.job.train.data.items() if name not in ("y", "weight")]
+        if any(float(np.abs(x).max(initial=0)) > 100 for x in first if x.dtype.kind == "f"):
             tries.append("columns of x scaled to a spread near 1")
         return "try: " + ", or ".join(tries)
 
