@@ -18,7 +18,7 @@ from fallline.graph.where import defined_at, here
 from fallline.ops.reduce import broadcast_to
 from fallline.passes.batch import batch, moved
 from fallline.program import call
-from fallline.transforms.compiled import named_arguments
+from fallline.transforms.compiled import is_traced, named_arguments
 from fallline.transforms.recording import Function, check_fit, check_function, misspelt, native, plain
 from fallline.tree import Tree
 
@@ -40,9 +40,9 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
 
     function: written with NumPy, for the arrays of one row. It is called once, with values of a row's shape.
     in_axes: which axis of an argument counts the rows: 0 by default, any other, -1 for the last; None for an argument
-        that is the same for every row, which may be anything. One for all arguments, or a tuple with one for each;
-        where an argument is nested, a dict, list or tuple of the same form may stand for its parts. Arguments given
-        by name count their rows along axis 0.
+        that is the same for every row, which may be anything; arrays among those are traced too. One for all
+        arguments, or a tuple with one for each; where an argument is nested, a dict, list or tuple of the same form
+        may stand for its parts. Arguments given by name count their rows along axis 0.
     out_axes: the axis along which the rows of what is returned lie; None for what is the same for every row. Nested as
         in_axes may be.
     Results agree with a loop over rows up to rounding, since a product of matrices may add its terms in another order.
@@ -71,34 +71,37 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         given = arguments(function, in_axes, args, kwargs)
         nested = in_progress()
         rows: dict[Node, Node] = {}  # a node for one row, and where all of them lie
-        inputs: list[Node] = []
+        inputs: list[tuple[Node, Any]] = []  # what is not of a trace outside, and its numbers
         leaves = list(given.leaves)
-        for i, axis in given.axes.items():
-            whole = as_node(leaves[i]) if nested else input_like(native(leaves[i]), given.paths[i])
-            row = new_input((*whole.shape[:axis], *whole.shape[axis + 1 :]), whole.dtype, given.paths[i])
-            rows[row] = moved(whole, axis, 0)
-            inputs.append(whole)
-            leaves[i] = row
+        for i, leaf in enumerate(leaves):
+            if i not in given.axes and not is_traced(leaf):
+                continue
+            whole = leaves[i] = as_node(leaf) if nested else input_like(native(leaf), given.paths[i])
+            inputs += [] if nested else [(whole, native(leaf))]
+            axis = given.axes.get(i)
+            if axis is not None:
+                row = leaves[i] = new_input((*whole.shape[:axis], *whole.shape[axis + 1 :]), whole.dtype)
+                rows[row] = moved(whole, axis, 0)
 
         def on_row(*_: Node) -> Any:
             positional, named = tree.unflatten((args, kwargs), leaves)
             return function(*positional, **named)
 
         on_row.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
+        sources = [*rows, *(node for node, _ in inputs)]
         watch = Watch(function, *_DRAWS)
         try:
             with misspelt("vmap", (args, kwargs)):
-                graph, outputs = trace(on_row, list(rows))
-                watch.check(graph, lambda: trace(on_row, list(rows))[0])
+                graph, outputs = trace(on_row, sources)
+                watch.check(graph, lambda: trace(on_row, sources)[0])
         except TypeError as error:
             check_fit(error, function, args, kwargs, "vmap")
             raise
         results = placed(batch(graph.outputs, rows, given.count), outputs, out_axes, given.count, function)
         if nested and any(node.op is INPUT for node in reachable(results)):
             return tree.unflatten(outputs, results)
-        values = [] if nested else [native(given.leaves[i]) for i in given.axes]
-        whole_graph = Graph(() if nested else tuple(inputs), tuple(results))
-        return tree.unflatten(outputs, plain(call.once(whole_graph, values)))
+        whole_graph = Graph(tuple(node for node, _ in inputs), tuple(results))
+        return tree.unflatten(outputs, plain(call.once(whole_graph, [array for _, array in inputs])))
 
     return evaluate
 
@@ -131,7 +134,7 @@ def arguments(function: Function, in_axes: Axes, args: tuple[Any, ...], kwargs: 
     if isinstance(in_axes, tuple | list):
         if len(in_axes) != len(args):
             raise ArgumentError(
-                f"vmap: in_axes has {len(in_axes)} entries, and there are {len(args)} positional arguments\n"
+                f"vmap: in_axes is for {len(in_axes)} positional arguments, and {len(args)} were given\n"
                 f"  function: {defined_at(function)}\n  at {here()}\n"
                 "  try: one entry for each, None for an argument that is the same for every row"
             )

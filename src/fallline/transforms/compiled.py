@@ -66,10 +66,15 @@ def refuse_arguments(given: Tree) -> None:
 
 def named_arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A path for every leaf of the arguments, starting with the parameter's name where the function tells it."""
+    names: list[str] = []
     try:
-        names = list(inspect.signature(function).bind(*args, **kwargs).arguments)[: len(args)]
-    except (TypeError, ValueError):
-        names = []
+        for name, parameter in inspect.signature(function).parameters.items():
+            left = len(args) - len(names)
+            several = parameter.kind is inspect.Parameter.VAR_POSITIONAL and left > 1
+            names += [f"{name}.{i}" for i in range(left)] if several else [name]
+    except (TypeError, ValueError):  # it does not tell
+        pass
+    names = names[: len(args)]
     names += [str(i) for i in range(len(names), len(args))]
     parts = [*zip(names, args, strict=True), *((key, kwargs[key]) for key in sorted(kwargs))]
     return [f"{name}.{path}" if path else name for name, part in parts for path, _ in tree.items(part)]
