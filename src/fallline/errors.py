@@ -87,6 +87,10 @@ class ReadingError(DataError):
     run: Any = None
 
 
+class LayerError(FalllineError, AssertionError):
+    """A layer that breaks a law which all layers keep."""
+
+
 class MissingFileError(FalllineError, FileNotFoundError):
     """A file or run folder that is not there."""
 

@@ -6,9 +6,7 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError
-from fallline.nn.apart import check_rows_stay_apart, is_known
-from fallline.nn.layer import started
-from fallline.source import Form
+from fallline.nn.apart import is_known
 
 RNG = np.random.default_rng(0)
 MEAN, TABLE = RNG.standard_normal(4), RNG.standard_normal((6, 4))
@@ -118,26 +116,6 @@ def test_a_fit_is_refused_before_it_trains():
     x, y = RNG.standard_normal((20, 4)), RNG.standard_normal(20)
     with pytest.raises(ArgumentError, match="mixes the rows of a batch"):
         fl.fit([lambda x: x - np.mean(x, axis=0), nn.Dense(1)], (x, y), loss="squared_error")
-
-
-OWN = [
-    *(kind() for kind in nn.ACTIVATIONS.values()),
-    nn.Dense(3),
-    nn.Flatten(),
-    nn.Identity(),
-    nn.Softmax(),
-    nn.Dropout(0.5),
-    nn.Residual(nn.Sequential(nn.Dense(4), nn.Tanh())),
-    nn.Ensemble((nn.Sequential(nn.Dense(3), nn.ReLU()), nn.Dense(3))),
-    nn.mlp((8,), 2),
-]
-
-
-@pytest.mark.parametrize("layer", OWN, ids=repr)
-def test_layers_of_our_own_keep_rows_apart_and_are_not_looked_at_again(layer):
-    params, _ = started(layer, np.random.default_rng(0), (4,), np.dtype("float64"))
-    check_rows_stay_apart(layer, params, Form((4,), np.dtype("float64")))
-    assert is_known(layer)
 
 
 def test_whatever_holds_code_of_a_users_is_looked_at():

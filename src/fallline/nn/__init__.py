@@ -41,6 +41,7 @@ from fallline.nn.model import Model
 from fallline.nn.normalization import BatchNorm
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
+from fallline.nn.table import LAYERS
 from fallline.ops import __all__ as _FUNCTIONS
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ELU",
     "GELU",
     "INITIALIZERS",
+    "LAYERS",
     "LOSSES",
     "METRICS",
     "SELU",

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import Form, takes
-from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.op import Shape
+from fallline.nn import table
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.context import Context, applied
-from fallline.nn.layer import Generator, Layer, check_no_model, with_batch
+from fallline.nn.layer import Dense, Generator, Layer, check_no_model, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
+from fallline.nn.sequential import mlp
 from fallline.nn.theta import Layout
 from fallline.ops.normalizing import log_softmax, logsumexp
 from fallline.ranges import check, option, short
@@ -54,7 +55,7 @@ AVERAGES: Mapping[str, Callable[[Any, int], Any]] = {
 _LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid: "sigmoid", Exp: "exp"}
 
 
-@saved
+@table.layer(lambda: [(Ensemble((Dense(3), mlp((2,), 3)), link="softmax"), (4,)), (Ensemble((Dense(2),)), (4,))])
 @dataclass(frozen=True, repr=False)
 class Ensemble(NotCalled):
     """Networks that read the same rows, as one network: what they predict is averaged.

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fallline import tree
-from fallline.config import saved
 from fallline.errors import NotCalled
 from fallline.graph.op import Shape
+from fallline.nn import table
 from fallline.nn.context import Context
-from fallline.nn.layer import Generator, Layer, as_layer, started
+from fallline.nn.layer import Dense, Generator, Layer, as_layer, started
+from fallline.nn.normalization import BatchNorm
 from fallline.ops.view import stop_gradient
 from fallline.ranges import short
 from fallline.tree import Tree
 
 
-@saved
+@table.layer(lambda: [(Frozen(Dense(3)), (4,)), (Frozen(BatchNorm()), (4,))])
 @dataclass(frozen=True, repr=False)
 class Frozen(NotCalled):
     """A layer whose parameters stay as they are drawn or loaded, bit for bit, whatever the optimizer.

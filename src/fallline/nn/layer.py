@@ -15,13 +15,12 @@ import numpy as np
 from fallline import ranges, tree
 from fallline.arguments import record, shown
 from fallline.arrays import plain
-from fallline.config import saved
 from fallline.errors import ArgumentTypeError, FalllineError, NotCalled, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.graph.where import defined_at
-from fallline.nn import initial
+from fallline.nn import initial, table
 from fallline.nn.context import Context
 from fallline.nn.forms import forms_of, is_shape, sizes, traced
 from fallline.ops.view import reshape
@@ -79,7 +78,7 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
     return made
 
 
-@saved
+@table.layer(lambda: [(Dense(3), (4,)), (Dense(2, bias=False, initializer="he_normal"), (5,))])
 @dataclass(frozen=True)
 class Dense(NotCalled):
     """A fully connected layer: every output sees every input.
@@ -139,7 +138,7 @@ class Dense(NotCalled):
         return y + params["bias"] if self.bias else y
 
 
-@saved
+@table.layer(lambda: [(Flatten(), (2, 3)), (Flatten(), (4,))])
 @dataclass(frozen=True)
 class Flatten(NotCalled):
     """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
@@ -151,6 +150,7 @@ class Flatten(NotCalled):
         return reshape(x, shape=(x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))))
 
 
+@table.layer(lambda: [(Function(np.sin), (4,))], in_files=False)
 @record
 @dataclass(frozen=True)
 class Function(NotCalled):

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
 from fallline.errors import NotCalled, ShapeError
 from fallline.graph.op import Shape
+from fallline.nn import table
 from fallline.nn.context import Context
 from fallline.nn.layer import Generator
 from fallline.ranges import option, short
 from fallline.tree import Tree
 
 
-@saved
+@table.layer(lambda: [(BatchNorm(), (4,)), (BatchNorm(0.5, eps=0.01), (3, 2))])
 @dataclass(frozen=True)
 class BatchNorm(NotCalled):
     """Each feature moved and scaled to mean 0 and variance 1 over the batch, then scaled and moved as learned.

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 
 from fallline import ranges
-from fallline.config import saved
 from fallline.errors import NotCalled, ShapeError
 from fallline.graph.op import Shape
+from fallline.nn import table
+from fallline.nn.activation import Tanh
 from fallline.nn.context import Context
-from fallline.nn.layer import Generator, with_batch
+from fallline.nn.layer import Dense, Generator, with_batch
 from fallline.nn.sequential import Sequential
 from fallline.ops.arithmetic import where
 from fallline.ranges import option, short
 from fallline.tree import Tree
 
 
-@saved
+@table.layer(lambda: [(Dropout(0.3), (4,)), (Dropout(), (2, 3))])
 @dataclass(frozen=True)
 class Dropout(NotCalled):
     """Sets a share of its inputs to 0 at every step of training, and scales the rest; passes all on otherwise.
@@ -44,7 +45,7 @@ class Dropout(NotCalled):
         return where(context.uniform(x.shape) < self.rate, zero, x * (1 / (1 - self.rate)))
 
 
-@saved
+@table.layer(lambda: [(Residual(Dense(4), Tanh()), (4,)), (Residual(Dropout(0.2)), (2, 3))])
 @dataclass(frozen=True, init=False)
 class Residual(NotCalled):
     """Layers with a connection past them: their input is added to their output.

@@ -10,12 +10,12 @@ import numpy as np
 
 from fallline import tree
 from fallline.arguments import Form, takes
-from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, NotCalled
 from fallline.graph.node import Node
 from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
+from fallline.nn import table
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.context import Context, applied
 from fallline.nn.layer import Dense, Layer, as_layer, started, with_batch
@@ -23,7 +23,7 @@ from fallline.ranges import short
 from fallline.tree import Tree
 
 
-@saved
+@table.layer(lambda: [(Sequential(Dense(3), "tanh", Dense(2)), (4,)), (Sequential(Dense(3), "sigmoid"), (4,))])
 @dataclass(frozen=True, init=False)
 class Sequential(NotCalled):
     """Layers one after the other; what one returns the next one takes. Nested ones are laid flat.
