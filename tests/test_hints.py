@@ -507,6 +507,7 @@ ELSEWHERE = {
     "training/measures.py": "tests/training/test_metric.py",
     "training/kept.py": "tests/training/test_folder.py",
     "nn/context.py": "tests/nn/test_context.py",
+    "testing/layers.py": "tests/nn/test_table.py",
     "nn/metric.py": "tests/nn/test_metric.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target.py": "tests/data/test_target.py",
