@@ -26,6 +26,7 @@ OURS = {
     "gradient_descent": "sgd gd steepest_descent",
     "momentum": "sgd_momentum heavy_ball",
     "nesterov": "nag nesterov_momentum",
+    "groups": "param_groups parameter_groups multi_transform partition",
     "adam": "nadam radam adamax amsgrad",
     # schedules
     "step": "step_lr multi_step_lr piecewise_constant_schedule piecewise_constant step_decay",

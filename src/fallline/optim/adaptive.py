@@ -15,9 +15,14 @@ from fallline.ranges import option
 class RMSProp(Optimizer):
     """Steps divided by a running root mean square of the gradient.
 
-        v = beta2 v + (1 - beta2) g^2
+        v = beta2 v + (1 - beta2) g^2        second moment, same shape as theta; 0 at first
         theta <- theta - learning_rate g / (sqrt(v) + eps)
 
+    learning_rate: > 0, a number or a schedule: about the size of a step in every parameter.
+    beta2: 0 <= beta2 < 1, the share of v kept. eps: > 0, keeps the quotient finite.
+    weight_decay, clip_norm, clip_value: as for every Optimizer.
+    Errors: ArgumentError outside the declared ranges.
+    Example: RMSProp(1e-3)
     Source: Hinton 2012, Neural networks for machine learning, lecture 6e; eps outside the root, as in PyTorch.
     """
 
@@ -51,6 +56,11 @@ class Adam(Optimizer):
         v_hat = v / (1 - beta2^t)
         theta <- theta - learning_rate m_hat / (sqrt(v_hat) + eps)
 
+    learning_rate: > 0, a number or a schedule: at most about the size of a step in every parameter.
+    beta1, beta2: 0 <= beta < 1, the shares of the moments kept. eps: > 0, keeps the quotient finite.
+    weight_decay, clip_norm, clip_value: as for every Optimizer.
+    Errors: ArgumentError outside the declared ranges.
+    Example: Adam(Cosine(1e-3), clip_norm=1.0)
     Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; weight decay is a term of the gradient.
     """
 
@@ -78,8 +88,12 @@ class Adam(Optimizer):
 @optimizer
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with weight decay beside the step: theta is also multiplied by 1 - learning_rate * weight_decay.
+    """Adam with weight decay apart from the gradient's step.
 
+        theta <- Adam's theta - learning_rate weight_decay theta        (weights only, with theta from before the step)
+
+    weight_decay: >= 0; everything else, and the errors, as for Adam.
+    Example: AdamW(1e-3, weight_decay=0.05)
     Source: Loshchilov & Hutter 2019, arXiv:1711.05101, Algorithm 2,
     with the schedule inside learning_rate, as in PyTorch.
     """

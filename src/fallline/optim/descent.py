@@ -11,7 +11,16 @@ from fallline.ranges import option
 @optimizer
 @dataclass(frozen=True)
 class GradientDescent(Optimizer):
-    """A step straight down: theta <- theta - learning_rate * g."""
+    """Gradient descent: a step straight down.
+
+        theta <- theta - learning_rate g
+
+    learning_rate: > 0, a number or a schedule; above 2 / (largest curvature) the loss grows from step to step.
+    weight_decay, clip_norm, clip_value: as for every Optimizer. It remembers nothing.
+    Errors: ArgumentError outside the declared ranges.
+    Example: GradientDescent(0.1)
+    Source: Cauchy 1847; for gradients of mini-batches, Robbins & Monro 1951.
+    """
 
     name = "gradient_descent"
     learning_rate: LearningRate = option(0.1, **RATE)
@@ -23,8 +32,16 @@ class GradientDescent(Optimizer):
 @optimizer
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """Descent with a heavy ball: v <- momentum v + g; theta <- theta - learning_rate v.
+    """Gradient descent with momentum, as of a heavy ball.
 
+        v <- momentum v + g                  the velocity, same shape as theta; 0 at first
+        theta <- theta - learning_rate v
+
+    learning_rate: > 0, a number or a schedule; along one slope, steps grow to learning_rate / (1 - momentum).
+    momentum: 0 <= momentum < 1, the share of the velocity kept.
+    weight_decay, clip_norm, clip_value: as for every Optimizer.
+    Errors: ArgumentError outside the declared ranges.
+    Example: Momentum(0.01, momentum=0.9)
     Source: Polyak 1964, Some methods of speeding up the convergence of iteration methods; in PyTorch's form.
     """
 
@@ -47,8 +64,13 @@ class Momentum(Optimizer):
 @optimizer
 @dataclass(frozen=True)
 class Nesterov(Momentum):
-    """Momentum that looks ahead: v <- momentum v + g; theta <- theta - learning_rate (g + momentum v).
+    """Momentum that looks ahead along the velocity.
 
+        v <- momentum v + g
+        theta <- theta - learning_rate (g + momentum v)
+
+    Arguments and errors: as for Momentum.
+    Example: Nesterov(0.01, momentum=0.9)
     Source: Sutskever, Martens, Dahl, Hinton 2013, eq. 3 and 4, in PyTorch's form.
     """
 

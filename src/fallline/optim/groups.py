@@ -17,7 +17,7 @@ from fallline.ranges import STEPS, short
 
 
 @saved
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Groups(Optimizer):
     """Several optimizers, each for the parameters whose names fit its pattern; itself an optimizer.
 

@@ -25,7 +25,13 @@ Shares = Mapping[str, float]
 @record
 @dataclass(frozen=True)
 class Schedule(Attributes):
-    """A learning rate that changes with the step."""
+    """A learning rate that changes with the step: in the place of an optimizer's learning_rate.
+
+    A subclass gives `__call__(step)`, and in `shares` the part of a training that a length left at None takes.
+    learning_rate: > 0, the highest rate.
+    Errors: ArgumentError outside the declared ranges, and from a call where a length is still open.
+    Example: Adam(Cosine(1e-3)); Cosine(1e-3, steps=100)(50) is 5e-4
+    """
 
     name: ClassVar[str]
     shares: ClassVar[Shares] = {}  # a length that is None -> its share of all steps
@@ -88,7 +94,10 @@ def get(name: str, **fields: Any) -> Schedule:
 @schedule
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same learning rate throughout."""
+    """The same learning rate throughout.
+
+    Example: Constant(0.1)
+    """
 
     name = "constant"
 
@@ -99,7 +108,11 @@ class Constant(Schedule):
 @schedule
 @dataclass(frozen=True)
 class Step(Schedule):
-    """A fall at regular intervals: learning_rate * factor^floor(step / every)."""
+    """A fall at regular intervals: learning_rate * factor^floor(step / every).
+
+    every: steps between falls, >= 1; None: a third of the training. factor: 0 < factor <= 1.
+    Example: Step(0.1, every=1000, factor=0.5)
+    """
 
     name = "step"
     shares: ClassVar[Shares] = {"every": 1 / 3}
@@ -114,7 +127,11 @@ class Step(Schedule):
 @schedule
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """The same fall in proportion at every step: learning_rate * final^(step / steps), constant after `steps`."""
+    """The same fall in proportion at every step: learning_rate * final^(step / steps), constant after `steps`.
+
+    final: 0 < final <= 1, the share of the rate that is left at the end. steps: >= 1; None: the whole training.
+    Example: Exponential(0.1, final=0.01)
+    """
 
     name = "exponential"
     shares: ClassVar[Shares] = {"steps": 1.0}
@@ -133,6 +150,8 @@ class Cosine(Schedule):
 
         learning_rate (final + (1 - final) (1 + cos(pi step / steps)) / 2)
 
+    final: 0 <= final <= 1, the share of the rate that is left at the end. steps: >= 1; None: the whole training.
+    Example: Cosine(1e-3)
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
 
@@ -154,7 +173,9 @@ class WarmUp(Schedule):
 
         then(0) (step + 1) / warm_steps   while step < warm_steps;   then(step - warm_steps) afterwards
 
+    warm_steps: of the rise, >= 1; None: a twentieth of the training.
     then: a schedule, or a function of the step, with a rate of its own; None stays at learning_rate.
+    Example: WarmUp(warm_steps=100, then=Cosine(1e-3))
     Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2.
     """
 
@@ -190,6 +211,8 @@ class OneCycle(Schedule):
 
         from learning_rate / start, over the share `rise` of the steps, then down to learning_rate / (start end)
 
+    rise: 0 < rise < 1. start, end: >= 1. steps: >= 1; None: the whole training.
+    Example: OneCycle(0.01)
     Source: Smith & Topin 2018, arXiv:1708.07120; shape and defaults are those of PyTorch's OneCycleLR.
     """
 
