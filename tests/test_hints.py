@@ -330,7 +330,7 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(nn.Sequential(Unsaved(), nn.Dense(1)))),
     (lambda: model().apply(5, X), "model.theta; params is its tree",
      lambda: (model().apply(model().theta, X), model().apply(model().params, X))),
-    (lambda: model().evaluate(5), "model.evaluate((x, y))", lambda: model().evaluate((X, Y))),
+    (lambda: model().evaluate(X), "(x, y), x an array of rows and y their targets", lambda: model().evaluate((X, Y))),
     (lambda: model().with_params({}), "a tree like model.params", lambda: model().with_params(model().params)),
     (lambda: nn.Model.init(nn.Residual(nn.Dense(3)), 3)[:1],
      "nn.Model.init(layer, shape).with_params(model.params[name])",

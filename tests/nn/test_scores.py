@@ -11,7 +11,7 @@ from sklearn import metrics as theirs
 
 import fallline as fl
 from fallline import nn
-from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
+from fallline.errors import ArgumentError, DataError, ShapeError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(1100, 3))
@@ -38,6 +38,19 @@ def test_it_is_what_validation_tells(outputs: int, loss: Any, y: Any) -> None:
     assert [*found] == [*told]
     for name, value in told.items():
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
+
+
+def test_weights_are_those_of_validation() -> None:
+    weight = RNG.uniform(size=1100)
+    part = [array[600:] for array in (X, NAMES, weight)]
+    settings: Any = {"loss": "cross_entropy", "epochs": 1, "early_stopping": False}
+    run = fl.fit(nn.mlp((8,), 3), (X[:600], NAMES[:600], weight[:600]), validation=tuple(part), **settings)
+    found = run.model.evaluate(part)
+    assert found["loss"] == pytest.approx(run.history["validation_loss"][-1], rel=1e-5)
+    assert found["loss"] == pytest.approx(
+        theirs.log_loss(part[1], run.model.predict_proba(part[0]), sample_weight=part[2]), rel=1e-4
+    )
+    assert run.model.evaluate({"x": X, "y": NAMES})["accuracy"] == run.model.evaluate((X, NAMES))["accuracy"]
 
 
 def test_metrics_are_scikit_learns() -> None:
@@ -68,7 +81,9 @@ def test_a_loss_of_ones_own_and_data_as_attributes() -> None:
 def test_slips_are_told() -> None:
     model = nn.Model.init(nn.mlp((4,), 1), 3)
     for call, kind, told in (
-        (lambda: model.evaluate(X), ArgumentTypeError, r"a pair \(x, y\)"),
+        (lambda: model.evaluate(X), DataError, r"a pair \(x, y\)"),
+        (lambda: model.evaluate((X, Y, Y)), DataError, "1100 finite numbers >= 0"),
+        (lambda: model.evaluate((X, Y, np.ones(3))), DataError, "1100 finite numbers >= 0"),
         (lambda: model.evaluate((X[:5], Y)), ShapeError, "x has 5 rows and y has 1100"),
         (lambda: model.evaluate((X[:, :2], Y)), ShapeError, "this model takes"),
         (lambda: model.evaluate((X, Y), metrics="accuracy"), ArgumentError, "measures classes or two classes"),

@@ -27,7 +27,7 @@ from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import as_they_are, decided, probabilities
-from fallline.nn.part import part_of
+from fallline.nn.part import part_of, theta_of
 from fallline.nn.prediction import Predictor
 from fallline.nn.probe import declared
 from fallline.nn.scores import scores
@@ -271,14 +271,7 @@ class Model(NotCalled):
         Errors: ArgumentError for another form; ArgumentTypeError for what are no arrays of real numbers.
         Example: model.with_params(params).predict(x), after a loop of one's own
         """
-        given = [(path, arrays.real(leaf, f"the parameter {path!r}")) for path, leaf in tree.items(params)]
-        wants = [(path, slot.shape) for path, slot in self.layout.items()]
-        if [(path, np.shape(leaf)) for path, leaf in given] != wants:
-            raise ArgumentError(
-                f"params has another form than the model's: {[(path, np.shape(leaf)) for path, leaf in given]!s:.300}, "
-                f"and the model has {wants!s:.300}\n  try: a tree like model.params"
-            )
-        return replace(self, theta=self.layout.join(params, self.dtype))
+        return replace(self, theta=theta_of(self.layout, params, self.dtype))
 
     def __getitem__(self, key: Any) -> "Model":
         """Some layers of a Sequential as a model over the same theta: model[:2], model[-1].
@@ -295,7 +288,8 @@ class Model(NotCalled):
     def evaluate(self, data: Any, *, metrics: Any = None, threads: int | None = None) -> dict[str, float]:
         """The loss and the metrics on some rows: {"loss": 0.31, "accuracy": 0.9}.
 
-        data: (x, y), or anything with attributes x and y, given as for training. The loss is the mean over the rows.
+        data: (x, y) or (x, y, weight), given as for training. The loss is the mean over the rows, weighted where they
+            have weights; metrics count every row once.
         metrics: more than the usual ones: names of nn.METRICS, functions(y_true, y_pred), or a dict of them by name.
         threads: as for `outputs`.
         Errors: DataError, ShapeError for rows and targets that do not fit the model; ArgumentError for metrics.

@@ -1,4 +1,4 @@
-"""A part of a model as a model: some of its layers, with their parameters where they lie."""
+"""A part of a model as a model: some of its layers, with their parameters where they lie; theta from a tree."""
 
 import operator
 from dataclasses import replace
@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from fallline import tree
+from fallline import arrays, tree
 from fallline.arguments import shown
 from fallline.errors import ArgumentError, ArgumentTypeError, OutOfRangeError
+from fallline.graph.op import Array
 from fallline.nn import summary
 from fallline.nn.loss import SquaredError
 from fallline.nn.sequential import Sequential
 from fallline.nn.theta import Layout
 from fallline.ranges import short
+from fallline.tree import Tree
 
 
 def part_of(model: Any, key: Any) -> Any:
@@ -46,6 +48,16 @@ def part_of(model: Any, key: Any) -> Any:
         input_dtypes={} if first else model.input_dtypes,
     )
     return part if stop == count else replace(part, loss=SquaredError(), classes=None, flat=False, decoder=None)
+
+
+def theta_of(layout: Layout, params: Tree, dtype: Any) -> Array:
+    """The vector of a tree of parameters, compared with the layout first."""
+    given = [(path, np.shape(arrays.real(leaf, f"the parameter {path!r}"))) for path, leaf in tree.items(params)]
+    wants = [(path, slot.shape) for path, slot in layout.items()]
+    if given != wants:
+        raise ArgumentError(f"params has another form than the model's: {given!s:.300}, and the model has "
+                            f"{wants!s:.300}\n  try: a tree like model.params")  # fmt: skip
+    return layout.join(params, dtype)
 
 
 def _bounds(key: Any, count: int) -> tuple[int, int]:

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from fallline import arrays
 from fallline.arguments import shown
-from fallline.errors import ArgumentTypeError, ShapeError
+from fallline.errors import DataError, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.op import Array
+from fallline.nn.data_parts import parts_of
+from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.metric import Metric, kind_of, measured_by, values_of
 from fallline.ranges import short
@@ -19,19 +22,15 @@ _BLOCK = 512
 
 
 def scores(model: Any, data: Any, asked: Sequence[Metric], threads: int | None) -> dict[str, float]:
-    """{"loss": the mean over the rows, and each metric by its name}.
+    """{"loss": the mean over the rows, by their weights where they have some, and each metric by its name}.
 
-    model: a Model, which this file must not import. data: (x, y), as they are given to `fit`.
-    Errors: ArgumentTypeError for data in another form; ShapeError where x and y have different lengths; those of
-        `prepare` and `outputs`.
+    model: a Model, which this file must not import. data: (x, y) or (x, y, weight), as they are given to `fit`.
+    Errors: DataError for data in another form; ShapeError where x and y have different lengths; those of `prepare` and
+        `outputs`.
     """
-    if hasattr(data, "x") and hasattr(data, "y"):
-        x, y = data.x, data.y
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        x, y = data
-    else:
-        raise ArgumentTypeError(f"evaluate: data has to be a pair (x, y), got {shown(data)}\n"
-                                "  try: model.evaluate((x, y))")  # fmt: skip
+    problems = Problems()
+    x, y, weight = parts_of(data, "data", problems)
+    problems.raise_if_any()
     if model.classes is None and model.labels is not None:
         model = replace(model, classes=model.labels)  # else labels would be numbered by those that occur in y
     targets = model.prepare(y)
@@ -40,15 +39,30 @@ def scores(model: Any, data: Any, asked: Sequence[Metric], threads: int | None) 
     if len(z) != len(targets.y) or not len(z):
         raise ShapeError(f"evaluate: x has {len(z)} rows and y has {len(targets.y)}; both need as many, one at least")
     metrics = measured_by(asked, kind_of(model.task, targets.y), model.loss)
-    return {"loss": mean_loss(model.loss, z, targets.y), **values_of(metrics, model, z, targets.y)}
+    weights = None if weight is None else checked_weights(weight, len(z), z.dtype)
+    return {"loss": mean_loss(model.loss, z, targets.y, weights), **values_of(metrics, model, z, targets.y)}
 
 
-def mean_loss(loss: Loss, z: Array, y: Array) -> float:
-    """The mean of the loss over rows of outputs."""
+def checked_weights(weight: Any, count: int, dtype: Any) -> Array:
+    """The weights of rows as an array. Errors: DataError for other than `count` numbers >= 0, one of them above."""
+    weights = arrays.real(weight, "weight")
+    if np.shape(weights) != (count,) or not (np.isfinite(weights).all() and np.min(weights) >= 0 and np.any(weights)):
+        raise DataError(f"weight has to hold {count} finite numbers >= 0 that are not all 0, one for each row, got "
+                        f"{shown(weight)}")  # fmt: skip
+    return np.asarray(weights, dtype)
+
+
+def mean_loss(loss: Loss, z: Array, y: Array, weights: Array | None = None) -> float:
+    """The mean of the loss over rows of outputs, by their weights where they have some."""
     own = type(loss).__module__.startswith("fallline.")
-    total = 0.0
+    total = mass = 0.0
     for start in range(0, len(z), _BLOCK):
         rows = slice(start, start + _BLOCK)
         with Inside(lambda: f"the loss {short(loss)}", ours_pass=own), np.errstate(all="ignore"):
-            total += float(loss.function(z[rows], y[rows])) * len(z[rows])
-    return total / len(z)
+            if weights is None:
+                share, value = float(len(z[rows])), loss.function(z[rows], y[rows])
+            else:
+                share = float(np.sum(weights[rows], dtype=np.float64))
+                value = loss.weighted(z[rows], y[rows], weights[rows])
+            total, mass = total + float(value) * share, mass + share
+    return total / mass
