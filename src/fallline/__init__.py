@@ -32,6 +32,7 @@ _PUBLIC = {
     "jvp": "fallline.transforms:jvp",
     "load_model": "fallline.training:load_model",
     "load_run": "fallline.training:load_run",
+    "measure": "fallline.training.measure",
     "nn": "fallline.nn",
     "ops": "fallline.ops",
     "optim": "fallline.optim",

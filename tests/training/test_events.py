@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fallline.errors import ArgumentError, DataError
@@ -17,6 +18,7 @@ from fallline.training.events import (
     Diverged,
     EpochEnded,
     Event,
+    Measured,
     Progress,
     RaceEnded,
     RaceResult,
@@ -39,6 +41,7 @@ ALL: list[Event] = [
     Progress(0, 3, 3, 0.5, 1e-3, 0.2, 100.0),
     EpochEnded(0, 12, 0.1, None, {}, 1e-3, 0.01, 9.0, True),
     EpochEnded(1, 24, 0.1 + 0.2, 1 / 3, {"validation_accuracy": 0.9}, 1e-3, 0.01, 9.0, False),
+    Measured(1, 20, {"norm": {"0.weight": np.array([0.1, math.nan, 1 / 3])}, "all": {"1": np.ones((3, 2))}}),
     CheckpointSaved(1, 24, "a/b"),
     Diverged(1, 25, 3.5, 0.1, "try"),
     TrainingEnded("diverged", 1, 25, 0.3, 1, 1 / 3, True, 0.5, 50.0),
@@ -108,6 +111,8 @@ def test_what_stays_of_a_run_that_is_resumed() -> None:
         "race_started", "race_results", "variant_ended", "race_ended",
     ]  # fmt: skip
     assert [one.epoch for one in before(ALL, 1) if isinstance(one, EpochEnded)] == [0]
+    # Measured values of steps before a checkpoint inside their epoch are not measured again.
+    assert [any(isinstance(one, Measured) for one in before(ALL, 1, step)) for step in (22, 23)] == [False, True]
 
 
 def test_numbers_that_are_not_finite_are_null_in_json_and_nan_again_after() -> None:

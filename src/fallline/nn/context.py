@@ -30,6 +30,7 @@ class _Records:
     kept: dict[int, tuple[Any, Any, Where]] = field(default_factory=dict)
     frozen: dict[int, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
 
 
 class Context:
@@ -156,6 +157,12 @@ class Context:
         """The values that layers have named in this pass."""
         return dict(self._records.notes)
 
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The outputs of the layers in this pass, by their path; of layers on one path, that of the last to end."""
+        found = self._records.outputs
+        return {path: y for path, y in found.items() if path or len(found) == 1}
+
     def kept(self, params: Tree) -> dict[str, Any]:
         """The new values that layers have written in this pass, by the path of the parameter in this tree.
 
@@ -203,7 +210,10 @@ def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, wh
         if not hasattr(y, "shape"):
             seen, at = "None" if y is None else type(y).__name__, defined_at(layer.apply)
             raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
-        return y if context is None else _in_precision(y, x, context.dtype)
+        if context is None:
+            return y
+        y = context._records.outputs[context.path] = _in_precision(y, x, context.dtype)
+        return y
 
 
 def _in_precision(y: Any, x: Any, dtype: Any) -> Any:

@@ -228,3 +228,11 @@ def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], 
     return Instruction(
         "scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where
     )
+
+
+def record(ring: Ref, count: Ref, row: Ref, where: Where = NOWHERE) -> Instruction:
+    """A row into the next place of a ring, which counts what it was given."""
+    source = wrap.source_of("move", "record", (str(ring.dtype), "int64", str(row.dtype)), 2)
+    rows, n = ring.shape
+    # What it writes is read too: it must never be somebody else's memory.
+    return Instruction("record", source, (ring, count, row), 2, (rows, n), False, where)

@@ -6,7 +6,7 @@ same graph and values, same result.
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,9 +16,11 @@ from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.passes.checkpointing import keep_less
 from fallline.passes.in_place import subtract_in_place, update_by_parts
-from fallline.program import reference
+from fallline.passes.tap import apart
+from fallline.program import emit, reference
 from fallline.program.instructions import Lowered
 from fallline.program.lanes import checked
+from fallline.program.layout import Ref, row_major
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 from fallline.program.state import donate
@@ -97,6 +99,7 @@ class ReferenceLoop:
     threads: int = 1  # allowed; it runs on one lane whatever is asked
     gradient_checkpointing: bool = False  # allowed; it keeps everything
     outputs: list[Array] = field(default_factory=list)
+    records: bool = False
     lanes: int = 1
     nanoseconds: float = 0.0
     gave_up: bool = False
@@ -113,12 +116,16 @@ class ReferenceLoop:
             fresh = [np.array(result) for result in results]
             for array, value in zip(self.state, fresh, strict=False):
                 array[...] = value
+            if self.records:
+                ring, count = self.state[-2:]
+                ring[int(count) % len(ring)] = fresh[-1]
+                count += 1
             self.outputs = fresh
         return steps
 
     def clone(self, state: Sequence[Array], data: Sequence[Array]) -> "ReferenceLoop":
         check(self.graph, state, data, self.watch)
-        return ReferenceLoop(self.graph, list(state), list(data), self.watch)
+        return ReferenceLoop(self.graph, list(state), list(data), self.watch, records=self.records)
 
 
 def multiply_adds(graph: Graph) -> int:
@@ -132,11 +139,17 @@ def multiply_adds(graph: Graph) -> int:
     return total
 
 
-def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpointing: bool = False) -> Lowered:
+def lowered(
+    graph: Graph,
+    count: int,
+    watch: int | None = None,
+    gradient_checkpointing: bool = False,
+    records: bool = False,
+) -> Lowered:
     """A step's graph as instructions; its first `count` outputs are written over as many inputs, the state.
 
     gradient_checkpointing: values that only the backward pass from the watched output reads again are recomputed
-    instead of stored.
+    instead of stored. records: as for `build`.
     """
     graph = prepared(graph)
     # An in-place update of theta cannot be given up half-way, so a long step does it at its end.
@@ -146,14 +159,26 @@ def lowered(graph: Graph, count: int, watch: int | None = None, gradient_checkpo
         if not gradient_checkpointing:
             graph, parts = update_by_parts(graph, count)
     loss = None if watch is None else graph.outputs[watch]
-    made = lower(graph, loss, parts)
+    made = lower(graph, loss, {**apart(graph), **parts} if records else parts)
     again = keep_less(graph, loss, count) if gradient_checkpointing and loss is not None else None
     if again is not None:
         # The same chains, and the same of their values written: fused chains round less often, so each bit depends
         # on it.
         stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
-        made = lower(again.graph, loss, again.stretch, stored)
-    return donate(made, count)
+        groups = {**apart(again.graph), **again.stretch} if records else again.stretch
+        made = lower(again.graph, loss, groups, stored)
+    made = donate(made, count)
+    return recorded(made, graph, count) if records else made
+
+
+def recorded(made: Lowered, graph: Graph, count: int) -> Lowered:
+    """The same step, which ends by writing its last output into the ring among its state."""
+    ring, number = (
+        Ref(place + 1, 0, node.shape, row_major(node.shape), node.dtype)  # buffers of inputs are numbered from 1 on
+        for place, node in enumerate(graph.inputs[:count])
+        if place >= count - 2
+    )
+    return replace(made, instructions=(*made.instructions, emit.record(ring, number, made.outputs[-1])))
 
 
 class MachineLoop:
@@ -167,9 +192,10 @@ class MachineLoop:
         watch: int | None,
         threads: int,
         gradient_checkpointing: bool,
+        records: bool = False,
     ) -> None:
         self.state = state
-        step = lowered(graph, len(state), watch, gradient_checkpointing)
+        step = lowered(graph, len(state), watch, gradient_checkpointing, records)
         self.program = Program(step, [*state, *data], writable=len(state), threads=threads)
 
     def run(self, steps: int, stop_requested: Array | None = None) -> int:
@@ -199,10 +225,7 @@ class MachineLoop:
         return [np.array(self.program.value(ref)) for ref in self.program.outputs]
 
 
-ENGINES: dict[str, Callable[[Graph, list[Array], list[Array], int | None, int, bool], Loop]] = {
-    "machine": MachineLoop,
-    "reference": ReferenceLoop,
-}
+ENGINES: dict[str, Callable[..., Loop]] = {"machine": MachineLoop, "reference": ReferenceLoop}
 
 
 def build(
@@ -214,6 +237,7 @@ def build(
     engine: str = "machine",
     threads: int | None = 1,
     gradient_checkpointing: bool = False,
+    records: bool = False,
 ) -> Loop:
     """A runnable loop over a step's graph.
 
@@ -224,8 +248,11 @@ def build(
     threads: lanes to use at most, >= 1; None means the cores this process may use. Results do not depend on it.
     gradient_checkpointing: recompute values that only the backward pass reads again instead of storing them,
         where that saves memory; with a watched output only. Results do not depend on it.
+    records: the last two arrays of state are a ring of rows and how many it was given, int64, which the graph leaves
+        as they are; its last output is a row, which every step that is made writes to the ring.
     """
     check(graph, state, data, watch)
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads), gradient_checkpointing)
+    options = {"gradient_checkpointing": gradient_checkpointing, "records": records}
+    return ENGINES[engine](graph, list(state), list(data), watch, checked(threads), **options)

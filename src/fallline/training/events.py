@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from fallline.errors import ArgumentError, DataError
+from fallline.graph.op import Array
 
 K = TypeVar("K", bound=type)
 
@@ -33,6 +36,11 @@ class Event:
     def stays(self, epoch: int) -> bool:
         """Whether it is still true of a run that is resumed at the start of this epoch, or inside it."""
         return True
+
+    @property
+    def until(self) -> int:
+        """It tells of steps below this one, and does not stay where a run goes on before it."""
+        return 0
 
 
 EVENTS: dict[str, type[Event]] = {}
@@ -101,6 +109,35 @@ class Progress(Event):
 
 
 @event
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured(Event):
+    """The measures of `train(measure=...)` for the steps since the last event of this kind.
+
+    values: by the name of the measure, then by the path of what was measured: an array with one entry for each step,
+    (steps,) or (steps, ...); entry i is that of step `step` + i. Of measures once a call, those of the last step.
+    """
+
+    epoch: int  # the one running, from 0
+    step: int  # the first step measured, from 0
+    values: Mapping[str, Mapping[str, Array]]
+
+    @property
+    def steps(self) -> int:
+        """How many steps were measured."""
+        return max((len(rows) for paths in self.values.values() for rows in paths.values()), default=0)
+
+    @property
+    def until(self) -> int:
+        return self.step + self.steps
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Measured) and to_record(self) == to_record(other)
+
+    def __hash__(self) -> int:
+        return hash((self.epoch, self.step))
+
+
+@event
 @dataclass(frozen=True, slots=True)
 class EpochEnded(Event):
     """One pass over the training rows is done, validation included."""
@@ -152,7 +189,8 @@ class Diverged(Event):
 @event
 @dataclass(frozen=True, slots=True)
 class TrainingEnded(Event):
-    """The last event. reason: "finished", "early_stopping", "diverged" or "interrupted"."""
+    """The last event. reason: "finished", "early_stopping", "diverged" or "interrupted"; of a minimiser also
+    "converged" or "stalled", as it sees it."""
 
     urgent = True
     reason: str
@@ -176,7 +214,9 @@ class TrainingEnded(Event):
 
 # How a variant stands: not begun, on its way, or how it ended. Those after "running" are the reasons of TrainingEnded,
 # and "failed" for one whose training raised an error.
-STATES = ("waiting", "running", "finished", "early_stopping", "interrupted", "diverged", "failed")
+STATES = (
+    "waiting", "running", "finished", "early_stopping", "converged", "stalled", "interrupted", "diverged", "failed"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +319,8 @@ def plain(value: Any) -> Any:
         return [plain(child) for child in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     return value
@@ -322,6 +364,8 @@ def _read(form: Any, value: Any) -> Any:
     if value is None:
         return math.nan if form is float else None
     origin, inside = get_origin(form), get_args(form)
+    if origin is np.ndarray:
+        return np.array(value, np.float64)  # None becomes NaN
     if origin in (Union, types.UnionType):
         return _read(next(one for one in inside if one is not type(None)), value)
     if isinstance(value, list):

@@ -99,7 +99,7 @@ class RunFolder:
                 if self.found is not None and "config" in self.found.values:
                     # config.json may have been edited, together with the settings of this call.
                     self._check_same(self.found.values["config"], self.path / CHECKPOINTS)
-                self.events = [] if self.found is None else before(read_events(self.path), self.found.values["epoch"])
+                self.events = [] if self.found is None else self._before(self.found)
             else:
                 self._clear()
             write_json(self.path / CONFIG, self.config)
@@ -109,6 +109,10 @@ class RunFolder:
                     yield
                 finally:
                     self._file = None
+
+    def _before(self, found: Checkpoint) -> list[Event]:
+        """The events of the run until a checkpoint."""
+        return before(read_events(self.path), found.values["epoch"], int(found.arrays["step"]))
 
     def _clear(self) -> None:
         # In this order what is left is a run at every moment, to be resumed or overwritten.
@@ -200,11 +204,11 @@ def read_events(path: Path) -> list[Event]:
             except (json.JSONDecodeError, UnicodeDecodeError, DataError, TypeError, AttributeError) as error:
                 raise DataError(f"{file}, line {number}: {error}") from None
             if isinstance(event, TrainingStarted):
-                events = before(events, event.first_epoch)
+                events = before(events, event.first_epoch, event.first_step)
             events.append(event)
     return events
 
 
-def before(events: Iterable[Event], epoch: int) -> list[Event]:
-    """The events that are still true of a run that goes on from this epoch."""
-    return [event for event in events if event.stays(epoch)]
+def before(events: Iterable[Event], epoch: int, step: int = 0) -> list[Event]:
+    """The events that are still true of a run that goes on in this epoch, after so many steps in all."""
+    return [event for event in events if event.stays(epoch) and event.until <= step]

@@ -15,10 +15,11 @@ from fallline.graph.trace import input_like, trace
 from fallline.graph.where import part
 from fallline.nn.model import Model
 from fallline.nn.theta import KEPT, Layout, Slot
-from fallline.ops.view import join, reshape
+from fallline.ops.view import alias, join, reshape
 from fallline.optim import Optimizer
 from fallline.optim.optimizer import decay
-from fallline.training.step import Found, evaluated, updated
+from fallline.training.measure import Column, Measure
+from fallline.training.step import Found, evaluated, measured, updated
 
 # The place of the loss among the outputs of a gradient graph.
 LOSS = 1
@@ -64,7 +65,19 @@ def gradient_graph(
     weight_decay: the value is the loss plus weight_decay / 2 times the sum of the squared weights; the gradient is that
     of the value.
     """
-    names, layout = [*found, *given], model.layout
+    return measured_gradient_graph(model, found, given, size, weight_decay, {})[0]
+
+
+def measured_gradient_graph(
+    model: Model,
+    found: Mapping[str, Array],
+    given: Mapping[str, Array],
+    size: int | None,
+    weight_decay: float,
+    measures: Mapping[str, Measure],
+) -> tuple[Graph, list[Column]]:
+    """The same; where there are measures, with the loss once more and the measured values as further outputs."""
+    names, layout, columns = [*found, *given], model.layout, list[Column]()
 
     def evaluate(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
@@ -80,10 +93,14 @@ def gradient_graph(
             reshape(made.kept.get(slot.path, slot.of(of["theta"])), shape=(slot.size,)) for slot in kept_slots(layout)
         ]
         mass = [made.mass] if "mass" in found else []
-        return [g, loss, value, *([join(*kept, axis=0)] if kept else []), *mass]
+        made_of = [g, loss, value, *([join(*kept, axis=0)] if kept else []), *mass]
+        if not measures:
+            return made_of
+        taken, columns[:] = measured(measures, made.values)
+        return [*made_of, alias(loss), *taken]
 
     graph, _ = trace(evaluate, [input_like(a, name) for name, a in {**found, **given}.items()], kept=True)
-    return graph
+    return graph, columns
 
 
 def update_graph(

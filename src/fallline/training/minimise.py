@@ -20,8 +20,9 @@ from fallline.optim.minimiser import Minimiser, Point
 from fallline.program import loop
 from fallline.ranges import short
 from fallline.training.feed import Feed
-from fallline.training.gradient_step import LOSS, found_at, gradient_graph, kept_by_path
+from fallline.training.gradient_step import LOSS, found_at, gradient_graph, kept_by_path, measured_gradient_graph
 from fallline.training.prepare import Job
+from fallline.training.recorder import Recorder, Values
 from fallline.training.step import OPTIMIZER
 from fallline.training.stepper import Setback, first_state
 
@@ -85,6 +86,26 @@ class MinimiserStepper:
         model = job.model
         key = "value", model.network, model.loss, decay, size, job.settings.threads, job.gradient_checkpointing
         (self._loop,) = job.cache.loops(key, *arrays, build)
+        self.measured: tuple[int, Values] | None = None
+        self._recorder: Recorder | None = None
+        measures = job.settings.measures
+        if measures:
+            wrong = next((name for name, one in measures.items() if one.of == "update"), None)
+            if wrong is not None:
+                raise ArgumentError(
+                    f"the measure {wrong!r} is of the update, which {short(job.optimizer)} makes outside of the step's "
+                    'program\n  try: fl.measure.value("parameter"), whose differences are the updates'
+                )
+            made = measured_gradient_graph(job.model, self._found, given, size, decay, measures)
+            self._recorder = Recorder(made[0], len(self._found), made[1])
+            self._measuring = loop.build(
+                self._recorder.graph,
+                [*self._found.values(), *self._recorder.state],
+                arrays[1],
+                watch=len(self._found) + 2,
+                threads=job.settings.threads,
+                records=True,
+            )
         self._met = math.nan  # the loss that the last step began with
         self.epoch = self.epoch_step = 0
         self.seconds = self.rate = 0.0
@@ -143,7 +164,7 @@ class MinimiserStepper:
 
         A step that was given up because training was asked to stop is none, and has changed nothing.
         """
-        begun = time.perf_counter()
+        begun, self.measured = time.perf_counter(), None
         try:
             if math.isnan(float(self.state["value"])):
                 start = self._evaluate(self._layout.pack(self.theta))
@@ -153,7 +174,7 @@ class MinimiserStepper:
             self._one()
             self.rate = 1 / max(time.perf_counter() - begun, 1e-9)
         except _GivenUp:
-            pass
+            self.measured = None
         finally:
             self.seconds += time.perf_counter() - begun
         return None
@@ -162,8 +183,17 @@ class MinimiserStepper:
         """The setback of a step that cannot be made; theta is where it was."""
         return Setback(self.step, float(self.state["loss"]))
 
+    def _measure(self, recorder: Recorder) -> None:
+        """Measure the step that is about to be made."""
+        self._trial[...] = self.theta
+        recorder.begin()
+        if self._measuring.run(1, self._stop_requested):
+            self.measured = self.step, recorder.taken()
+
     def _one(self) -> None:
         state = self._moments()
+        if self._recorder is not None:
+            self._measure(self._recorder)
         with Inside(lambda: f"step of {short(self._minimiser)}", {"its state": state}):
             point, after = self._checked(self._minimiser.step(self._here(), state, self._evaluate), state)
         self._met = float(self.state["loss"])

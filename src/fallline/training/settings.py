@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from fallline.optim import MINIMISERS, OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
 from fallline.split import chosen_rows
+from fallline.training.measure import Measure, named
 from fallline.training.stopping import EarlyStopping
 
 SEED_LIMIT = 2**63
@@ -36,6 +37,9 @@ class Settings:
     validation: Any = None
     early_stopping: Any = None
     metrics: Any = None
+    measure: Any = None
+    measure_every: str = option("step", "what is measured: every step, or the last of a call", number=False,
+                                words=("step", "call"))  # fmt: skip
     shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
@@ -65,6 +69,7 @@ class ResolvedSettings:
     resume: bool
     threads: int  # lanes at most
     must_exist: bool  # the folder to resume was named as such
+    measures: Mapping[str, Measure] = field(default_factory=dict)
 
 
 def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
@@ -102,6 +107,7 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         resume=bool(resume),
         threads=_looked_up(lanes.checked, settings.threads, problems) or 1,
         must_exist=must_exist,
+        measures=_looked_up(named, settings.measure, problems) or {},
     )
 
 

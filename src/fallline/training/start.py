@@ -1,7 +1,7 @@
 """`train` and `fit`: one training, as a stream of events or as its result. All else is told by Settings."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from fallline.errors import unknown
 from fallline.nn.encoder import Columns, Decoder
 from fallline.nn.loss import Loss
 from fallline.optim import Optimizer
+from fallline.training.measure import Measure
 from fallline.training.prepare import prepare
 from fallline.training.run import Run
 from fallline.training.settings import Settings
@@ -31,6 +32,8 @@ def train(
     validation: Any = None,
     early_stopping: EarlyStopping | int | bool | None = None,
     metrics: Any = None,
+    measure: Measure | Sequence[Measure] | Mapping[str, Measure] | None = None,
+    measure_every: str = "step",
     shuffle: bool = True,
     seed: int = 0,
     dtype: Any = None,
@@ -71,6 +74,10 @@ def train(
     metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
         of nn.METRICS, functions f(y_true, y_pred) such as scikit-learn's, nn.Metric, or a dict of these by name. A
         function gets all validation rows at once, in the form of `Model.predict`.
+    measure: what is told of the inside of steps, by events Measured: measures of fl.measure, or a dict of them by name,
+        such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
+        without them a step is the same program as ever.
+    measure_every: "step" tells of all steps; "call" of the last step of each machine call, twenty a second or so.
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
     dtype: "float32" (the default) or "float64".

@@ -5,11 +5,12 @@ single loss, layer or optimizer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from fallline import tree
 from fallline.errors import TraceError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph, Node, new_input
@@ -25,6 +26,7 @@ from fallline.optim import Optimizer
 from fallline.passes.backprop import backprop
 from fallline.ranges import short
 from fallline.source import as_tree, named
+from fallline.training.measure import Column, Measure
 from fallline.tree import Tree
 
 # What the optimizer's arrays are called within a state.
@@ -50,16 +52,52 @@ def training_step(
     one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
-    names = [*state, *data]
+    return measured_step(model, optimizer, state, data, size, whole, {})[0]
+
+
+def measured_step(
+    model: Model,
+    optimizer: Optimizer,
+    state: Mapping[str, Array],
+    data: Mapping[str, Array],
+    size: int,
+    whole: bool,
+    measures: Mapping[str, Measure],
+) -> tuple[Graph, list[Column]]:
+    """The same with one more output for each measured value, and what each of these is."""
+    names, columns, wanted = [*state, *data], list[Column](), {one.of for one in measures.values()}
 
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
         found = evaluated(model, of, None if whole else size)
+        # What a measure looks at is there before the update, and need not be kept until after it.
+        before, of_before = measured({n: one for n, one in measures.items() if one.of != "update"}, found.values)
         new = updated(model, optimizer, of, found, size)
-        return [*(new[name] for name in state), found.loss]
+        changes = {"update": updates(model, of["theta"], new["theta"])} if "update" in wanted else {}
+        after, of_after = measured({n: one for n, one in measures.items() if one.of == "update"}, changes)
+        columns[:] = [*of_before, *of_after]
+        return [*(new[name] for name in state), found.loss, *before, *after]
 
     graph, _ = trace(step, [input_like(array, name) for name, array in {**state, **data}.items()], kept=True)
-    return graph
+    return graph, columns
+
+
+def measured(
+    measures: Mapping[str, Measure], values: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Node], list[Column]]:
+    """The measures of these values, and what each is."""
+    nodes, columns = [], []
+    with part("measures"):
+        for name, one in measures.items():
+            for path, node in one.found(values[one.of]).items():
+                nodes.append(node)
+                columns.append(Column(name, path, node.shape))
+    return nodes, columns
+
+
+def updates(model: Model, before: Any, after: Any) -> dict[str, Any]:
+    """The change of each parameter, by path."""
+    return {path: slot.of(after) - slot.of(before) for path, slot in model.layout.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +106,14 @@ class Found:
     values that layers keep, by path.
 
     mass: the sum of the batch's weights, float64, where rows have weights.
+    values: that can be measured, by source and path.
     """
 
     loss: Any
     gradient: Any
     kept: Mapping[str, Any]
     mass: Any = None
+    values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
@@ -88,7 +128,15 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
     output = applied(model.network, params, xb, context)
     with part("loss"):
         loss, mass = loss_of(model, output, yb, weight), mass_of(weight)
-    return Found(loss, flat_gradient(loss, model.layout.trainable(params)), context.kept(params), mass)
+    leaves = model.layout.trainable(params)
+    grads = backprop([loss], leaves)
+    values = {
+        "gradient": dict(zip((path for path, _ in model.layout.trained.items()), grads, strict=True)),
+        "parameter": dict(tree.items(params)),
+        "activation": context.outputs,
+        "note": context.notes,
+    }
+    return Found(loss, flat(grads), context.kept(params), mass, values)
 
 
 def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
@@ -157,9 +205,8 @@ def loss_of(model: Model, output: Any, y: Any, weight: Any = None) -> Node:
     return loss
 
 
-def flat_gradient(loss: Node, leaves: Sequence[Node]) -> Node:
-    """d loss / d theta: the gradients with respect to its trainable parts, one after the other as they lie in theta."""
-    grads = backprop([loss], leaves)
+def flat(grads: Sequence[Node]) -> Node:
+    """The gradients with respect to the trainable parts of theta, one after the other as they lie there."""
     with part(GRADIENT):
         parts = [reshape(g, shape=(g.size,)) for g in grads]
         result: Node = parts[0] if len(parts) == 1 else join(*parts, axis=0)

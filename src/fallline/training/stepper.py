@@ -6,7 +6,7 @@ of its state are taken, never changes a result. Knows nothing of validation, eve
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +21,11 @@ from fallline.program import loop
 from fallline.program.loop import Loop
 from fallline.ranges import short
 from fallline.training.feed import Feed
+from fallline.training.measure import Column, Measure
 from fallline.training.pace import Pace
+from fallline.training.recorder import Recorder, Values
 from fallline.training.shared_cache import NOT_SHARED, SharedCache
-from fallline.training.step import OPTIMIZER, training_step
+from fallline.training.step import OPTIMIZER, measured_step
 
 # A call that takes longer is not waited for when training is asked to stop.
 _LONG_SECONDS = 0.1
@@ -80,10 +82,22 @@ def step_graphs(
     model: Model, optimizer: Optimizer, state: Mapping[str, Array], feed: Feed, batch_size: int
 ) -> Iterator[Graph]:
     """The graph of a step on a batch, and that of a step on the rows left at an epoch's end where there are some."""
+    return (graph for graph, _ in measured_graphs(model, optimizer, state, feed, batch_size, {}))
+
+
+def measured_graphs(
+    model: Model,
+    optimizer: Optimizer,
+    state: Mapping[str, Array],
+    feed: Feed,
+    batch_size: int,
+    measures: Mapping[str, Measure],
+) -> Iterator[tuple[Graph, list[Column]]]:
+    """The same graphs with the measured values as further outputs, and what these are."""
     inputs, rows = step_inputs(optimizer, feed), feed.rows
     whole = rows == batch_size and feed.is_whole  # all rows in their own order need no gathering
     for size in filter(None, (batch_size, rows % batch_size if rows is not None else 0)):
-        yield training_step(model, optimizer, state, inputs, size, whole)
+        yield measured_step(model, optimizer, state, inputs, size, whole, measures)
 
 
 def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
@@ -109,6 +123,8 @@ class BatchStepper:
         cache: SharedCache = NOT_SHARED,
         gradient_checkpointing: bool = False,
         stop_requested: Array | None = None,
+        measures: Mapping[str, Measure] = {},
+        every_step: bool = True,
     ) -> None:
         """model: its theta is where to start; copied. feed: its rows. batch_size: at most those, if they are known.
 
@@ -116,6 +132,7 @@ class BatchStepper:
         either.
         cache: holds the programs of trainings beside it.
         stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
+        measures: by name; of every step, or of the last one of a call.
         """
         self._stop_requested = stop_requested
         self.feed, self.batch_size = feed, batch_size
@@ -126,16 +143,34 @@ class BatchStepper:
 
         # The stepper keeps what makes a loop, so that knows neither the stepper nor the parameters to start from.
         state, start = self.state, model.with_theta(self.theta)
+        self.measured: tuple[int, Values] | None = None
+        self._recorders = recorders = dict[int, Recorder]()  # by the identity of their loop
 
-        def built(graph: Graph) -> Loop:
+        def built(graph: Graph, columns: Sequence[Column]) -> Loop:
             watch, again = len(state), gradient_checkpointing
-            return loop.build(graph, *arrays, watch=watch, threads=threads, gradient_checkpointing=again)
+            if not columns:
+                return loop.build(graph, *arrays, watch=watch, threads=threads, gradient_checkpointing=again)
+            recorder = Recorder(graph, watch, columns, every_step)
+            more = [*arrays[0], *recorder.state]
+            made = loop.build(
+                recorder.graph,
+                more,
+                arrays[1],
+                watch=len(more),
+                threads=threads,
+                gradient_checkpointing=again,
+                records=True,
+            )
+            recorders[id(made)] = recorder
+            return made
 
         def of_size(size: int) -> Loop:
-            return built(training_step(start, optimizer, state, step_inputs(optimizer, feed), size))
+            inputs = step_inputs(optimizer, feed)
+            return built(*measured_step(start, optimizer, state, inputs, size, False, measures))
 
         def build() -> Iterator[Loop]:
-            return map(built, step_graphs(start, optimizer, state, feed, batch_size))
+            for graph, columns in measured_graphs(start, optimizer, state, feed, batch_size, measures):
+                yield built(graph, columns)
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
         rule = optimizer.at_rate(1.0) if optimizer.inputs else optimizer
@@ -151,7 +186,8 @@ class BatchStepper:
             threads,
             gradient_checkpointing,
         )
-        self._main, last = main_and_last(cache.loops(key, *arrays, build))
+        # Rings belong to one training.
+        self._main, last = main_and_last((NOT_SHARED if measures else cache).loops(key, *arrays, build))
         # Loops over the rows left at an epoch's end, by their number. Where only the end tells it, they are made then.
         self._lasts = {} if last is None or feed.rows is None else {feed.rows % batch_size: last}
         self._of_size, self._gave_up = of_size, False
@@ -247,7 +283,7 @@ class BatchStepper:
 
         A step that was given up because somebody asked is none, and nothing has changed.
         """
-        begun = time.perf_counter()
+        begun, self.measured = time.perf_counter(), None
         if not self._has_rows():
             self.seconds += time.perf_counter() - begun
             return None
@@ -279,9 +315,15 @@ class BatchStepper:
             own = min(own, full - self.epoch_step)
             if own == 0:
                 steps, own = self._last(tail), 1
-        done = steps.run(min(limit, own), self._stop_requested)
+        recorder, first, most = self._recorders.get(id(steps)), self.step, min(limit, own)
+        if recorder is not None:
+            recorder.begin()
+            most = most if recorder.most is None else min(most, recorder.most)
+        done = steps.run(most, self._stop_requested)
         self._gave_up = steps.gave_up
         self.epoch_step += done
+        if recorder is not None and done:
+            self.measured = first if recorder.most is not None else self.step - 1, recorder.taken()
         return done
 
     def _last(self, size: int) -> Loop:
@@ -344,5 +386,5 @@ class BatchStepper:
             self._before_loss = math.nan if loss is None else loss
             self.epoch, self.epoch_step = place
         self.theta[...] = self._before
-        self._stop_requested = stop_requested
+        self._stop_requested, self.measured = stop_requested, None
         return Setback(failed, self._before_loss)

@@ -12,6 +12,7 @@ from fallline.training.feed import Feed, Resident
 from fallline.training.minimise import MinimiserStepper
 from fallline.training.order import Order
 from fallline.training.prepare import Job
+from fallline.training.recorder import Values
 from fallline.training.stepper import BatchStepper, Setback
 
 
@@ -33,6 +34,11 @@ class Stepper(Protocol):
     @property
     def steps_per_epoch(self) -> int | None:
         """Steps of this epoch; None while nobody knows where it ends."""
+        ...
+
+    @property
+    def measured(self) -> tuple[int, Values] | None:
+        """The first step of the last call, and what its steps measured; None where nothing was."""
         ...
 
     @property
@@ -103,4 +109,6 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
         job.cache,
         job.gradient_checkpointing,
         stop_requested,
+        job.settings.measures,
+        job.settings.given.measure_every == "step",
     )

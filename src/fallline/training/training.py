@@ -22,6 +22,7 @@ from fallline.training.events import (
     Diverged,
     EpochEnded,
     Event,
+    Measured,
     Progress,
     TrainingEnded,
     TrainingStarted,
@@ -222,6 +223,8 @@ class Training(Iterator[Event], Attributes):
             if setback is not None:
                 yield self._report(self._diverged(setback))
                 return "diverged"
+            if stepper.measured is not None:
+                yield self._report(Measured(stepper.epoch, *stepper.measured))
             if interrupts.stop_requested:
                 return "interrupted"
             if stepper.epoch_is_done:

@@ -66,3 +66,12 @@ def scatter_add(out, g, index, status, outer, size, inner, count, zero):
             p, q = (o * size + at) * inner, (o * count + k) * inner
             for j in range(inner):
                 out[p + j] += g[q + j]
+
+
+@njit(error_model="numpy", inline="always")
+def record(ring, count, row, rows, n, zero):
+    """A row of n elements into the next place of a ring of so many rows."""
+    at = (count[0] % rows) * n
+    count[0] += 1
+    for j in range(n):
+        ring[at + j] = row[j]
