@@ -6,10 +6,12 @@ Nothing of the package is imported here, so a broken tree still gets a full answ
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "src" / "fallline"
@@ -86,7 +88,10 @@ def imports_of(tree: ast.Module, module: str, is_package: bool) -> list[Import]:
         elif isinstance(node, ast.Call) and node.args:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             first = node.args[0]
+            if isinstance(first, ast.JoinedStr) and first.values:
+                first = first.values[0]  # of f"fallline.cli.{name}", the room
             if name in ("import_module", "__import__") and isinstance(first, ast.Constant):
+                # The file of a table's entry imports the table: that is no circle, so it is told apart by its end.
                 found.append(Import(str(first.value), "", node.lineno))
     return found
 
@@ -133,9 +138,12 @@ def problems(package: Path, rooms: tuple[tuple[str, ...], ...] = ROOMS) -> list[
                 wrong.append(f"{p}:{imp.line}: {top} is imported outside its room")
             if top != root:
                 continue
+            is_table = imp.target.endswith(".")  # f"fallline.cli.{name}"
             target = resolve(imp.target, modules)
             there = room_of(target, root)
-            if target != names[p]:
+            if imp.target.removeprefix(target).count(".") > 1:
+                wrong.append(f"{p}:{imp.line}: there is no {imp.target.rpartition('.')[0]}")
+            if target != names[p] and not is_table:
                 arrows[names[p]].add(target)
             if here not in rank or there not in rank:
                 continue  # a room that is not in the table has been told above
@@ -218,6 +226,18 @@ def test_a_well_built_tree_has_no_problem(tmp_path: Path) -> None:
             "import importlib\nimportlib.import_module('fallline.transforms')\n",
             "graph imports transforms",
         ),
+        (
+            "graph/node",
+            "import importlib\nimportlib.import_module(f'fallline.transforms.{1}')\n",
+            "graph imports trans",
+        ),
+        (
+            "graph/node",
+            "class A:\n    def f(self):\n        import fallline.transforms as t\n",
+            "graph imports transforms",
+        ),
+        ("graph/node", "if False:\n    from fallline.transforms import grad\n", "graph imports transforms"),
+        ("graph/node", "from fallline.graph.gone import thing\n", "node.py:1: there is no fallline.graph.gone"),
         ("graph/node", "from fallline import grad\n", "graph imports fallline"),
         ("graph/node", "from fallline.graph.trace import t\n", "circle: "),
         ("graph/node", "def f():\n    from . import trace\n", "circle: "),
@@ -252,3 +272,174 @@ def test_a_face_may_use_the_public_face(tmp_path: Path) -> None:
 def test_one_pass_may_not_import_another(tmp_path: Path) -> None:
     files = {**WELL_BUILT, "passes/fuse": "", "passes/tap": "from fallline.passes import fuse\n"}
     assert problems(tree_of(tmp_path, **files)) == ["passes/tap.py:1: one file of passes imports another"]
+
+
+# Circles that no import shows: a file that reads a record of a file above it through `Any`, or calls back a function of
+# the file that called it. What is found is what can be found in sources: an argument or field that is `Any`, of which
+# three attributes or more are read that only a record above this file has; and, in the faces, a function of a file's
+# own that it hands to a function of another file of its room.
+FACES = ("cli", "report", "sklearn", "studio")
+# Attributes that say nothing of whose they are.
+COMMON = {name for kind in (np.ndarray, str, list, dict, type, Exception) for name in dir(kind)}
+ENOUGH = 3
+# Files that hold the body of a method, and say so: the record above them is the one that they are for.
+METHODS_OF = {"fallline.graph.show": "fallline.graph.node", "fallline.nn.part": "fallline.nn.model"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file: its tree, the modules it imports, the members of its classes, the functions at its top."""
+
+    name: str
+    tree: ast.Module
+    imports: set[str]
+    binds: dict[str, str]
+    records: dict[str, set[str]]
+    functions: set[str]
+
+
+def sources(package: Path) -> dict[str, Source]:
+    files = {p: p.relative_to(package.parent).with_suffix("") for p in sorted(package.rglob("*.py"))}
+    names = {p: ".".join(parts.parts).removesuffix(".__init__") for p, parts in files.items()}
+    modules, found = set(names.values()), {}
+    for path, name in names.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        all_of = imports_of(tree, name, path.name == "__init__.py")
+        own = [one for one in all_of if one.target.split(".")[0] == package.name]
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        found[name] = Source(
+            name,
+            tree,
+            {resolve(one.target, modules) for one in own} - {name},
+            {one.binds: one.target for one in own},
+            {one.name: set(members(one)) for one in classes},
+            {node.name for node in tree.body if isinstance(node, ast.FunctionDef)},
+        )
+    return found
+
+
+def members(cls: ast.ClassDef) -> Iterator[str]:
+    for node in cls.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.FunctionDef):
+            yield node.name
+
+
+def reached(name: str, all_of: dict[str, Source]) -> set[str]:
+    """Every module that this one imports, directly or not."""
+    seen: set[str] = set()
+    left = [name]
+    while left:
+        new = (all_of[left.pop()].imports & all_of.keys()) - seen
+        seen |= new
+        left += new
+    return seen
+
+
+def is_any(annotation: ast.expr | None) -> bool:
+    return isinstance(annotation, ast.Name) and annotation.id == "Any"
+
+
+def read_through_any(source: Source) -> dict[str, set[str]]:
+    """`argument of function` or `field of record` that is Any -> the attributes that are read of it."""
+    found: dict[str, set[str]] = {}
+    for function in ast.walk(source.tree):
+        if isinstance(function, ast.FunctionDef):
+            arguments = [*function.args.args, *function.args.kwonlyargs]
+            for name in (one.arg for one in arguments if is_any(one.annotation)):
+                inside = (node for node in ast.walk(function) if isinstance(node, ast.Attribute))
+                attributes = {n.attr for n in inside if isinstance(n.value, ast.Name) and n.value.id == name}
+                found[f"{name} of {function.name}"] = attributes - COMMON
+    for cls in source.tree.body:
+        for field in cls.body if isinstance(cls, ast.ClassDef) else ():
+            if isinstance(field, ast.AnnAssign) and is_any(field.annotation) and isinstance(field.target, ast.Name):
+                inside = (node for node in ast.walk(source.tree) if isinstance(node, ast.Attribute))
+                own = field.target.id
+                attributes = {n.attr for n in inside if isinstance(n.value, ast.Attribute) and n.value.attr == own}
+                found[f"{own} of {getattr(cls, 'name', '')}"] = attributes - COMMON
+    return {what: attributes for what, attributes in found.items() if len(attributes) >= ENOUGH}
+
+
+def called(call: ast.Call, source: Source) -> str:
+    """The dotted name of what is called, if it came by an import."""
+    function = call.func
+    if isinstance(function, ast.Name):
+        return source.binds.get(function.id, "")
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        base = source.binds.get(function.value.id)
+        return f"{base}.{function.attr}" if base else ""
+    return ""
+
+
+def hidden_circles(package: Path) -> list[str]:
+    all_of = sources(package)
+    below = {name: reached(name, all_of) for name in all_of}
+    wrong = []
+    for name, source in all_of.items():
+        for what, attributes in read_through_any(source).items():
+            owners = [
+                (other.name, record)
+                for other in all_of.values()
+                for record, has in other.records.items()
+                if attributes <= has
+            ]
+            if owners and all(name in below[owner] for owner, _ in owners):
+                owner, record = owners[0]
+                if METHODS_OF.get(name) == owner:
+                    continue
+                wrong.append(f"{name}: the {what} is Any and read as {owner}.{record}, which imports this file")
+    for name, source in all_of.items():
+        for call in (node for node in ast.walk(source.tree) if isinstance(node, ast.Call)):
+            target = called(call, source)
+            there, room = resolve(target, set(all_of)), room_of(name, package.name)
+            if there not in all_of or room not in FACES or room_of(there, package.name) != room:
+                continue
+            values = [*call.args, *(keyword.value for keyword in call.keywords)]
+            inside = {
+                n.id
+                for v in values
+                if isinstance(v, ast.Name | ast.Lambda)
+                for n in ast.walk(v)
+                if isinstance(n, ast.Name)
+            }
+            for own in sorted(inside & source.functions):
+                wrong.append(f"{name}: hands its {own} to {target}: a circle of two files")
+    return wrong
+
+
+def test_no_file_reads_or_calls_one_above_it_behind_any_or_a_callable() -> None:
+    assert hidden_circles(PACKAGE) == []
+
+
+LOWER = "from typing import Any\n\n\ndef plan(flags: Any) -> Any:\n    return flags.hidden, flags.batch, flags.epochs\n"
+UPPER = (
+    "from dataclasses import dataclass\nfrom fallline.cli import session\n\n\n@dataclass\nclass FLAGS:\n"
+    "    hidden: str\n    batch: str\n    epochs: int\n\n\ndef run(flags: FLAGS) -> None:\n    session.plan(flags)\n"
+)
+BACK = (
+    "from fallline.cli import session\n\n\ndef share_of(rows: int) -> float:\n    return 0.1\n\n\n"
+    "def run() -> None:\n    session.plan(share_of)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("train", "session", "told"),
+    [
+        (UPPER, LOWER, "the flags of plan is Any and read as fallline.cli.train.FLAGS, which imports this file"),
+        (BACK, "def plan(share_of):\n    return share_of(3)\n", "hands its share_of to fallline.cli.session.plan"),
+        (
+            BACK.replace("plan(share_of)", "plan(lambda n: share_of(n))"),
+            "def plan(share_of):\n    return share_of(3)\n",
+            "hands its share_of to fallline.cli.session.plan",
+        ),
+        (UPPER, LOWER.replace("flags.epochs", "3"), ""),  # two attributes may be anybody's
+        (UPPER, "class Mine:\n    hidden: str\n    batch: str\n    epochs: int\n" + LOWER, ""),
+        (BACK.replace("plan(share_of)", "plan(share_of(3))"), "def plan(share):\n    return share\n", ""),
+    ],
+    ids=str,
+)
+def test_a_hidden_circle_is_found_and_nothing_else(tmp_path: Path, train: str, session: str, told: str) -> None:
+    files = {"__init__": "", "cli/__init__": "", "cli/train": train, "cli/session": session}
+    found = hidden_circles(tree_of(tmp_path, **files))
+    assert (told in found[0]) if told else found == [], found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,17 +14,31 @@ from fallline.graph.op import Array
 from fallline.nn.data_parts import parts_of
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
+from fallline.nn.meaning import Answers
 from fallline.nn.metric import Metric, kind_of, measured_by, values_of
+from fallline.nn.target import Targets
 from fallline.ranges import short
 
 # Rows whose losses are summed in the model's precision; blocks of them in float64, as while training.
 _BLOCK = 512
 
 
-def scores(model: Any, data: Any, asked: Sequence[Metric], threads: int | None) -> dict[str, float]:
+class Evaluated(Answers, Protocol):
+    """A model, as far as it is needed to see how well it does."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def classes(self) -> Array | None: ...
+    def prepare(self, y: Any) -> Targets: ...
+    def for_targets(self, targets: Targets) -> "Evaluated": ...
+    def outputs(self, x: Any, *, threads: int | None = None) -> Array: ...
+
+
+def scores(model: Evaluated, data: Any, asked: Sequence[Metric], threads: int | None) -> dict[str, float]:
     """{"loss": the mean over the rows, by their weights where they have some, and each metric by its name}.
 
-    model: a Model, which this file must not import. data: (x, y) or (x, y, weight), as they are given to `fit`.
+    data: (x, y) or (x, y, weight), as they are given to `fit`.
     Errors: DataError for data in another form; ShapeError where x and y have different lengths; those of `prepare` and
         `outputs`.
     """
@@ -32,7 +46,8 @@ def scores(model: Any, data: Any, asked: Sequence[Metric], threads: int | None) 
     x, y, weight = parts_of(data, "data", problems)
     problems.raise_if_any()
     if model.classes is None and model.labels is not None:
-        model = replace(model, classes=model.labels)  # else labels would be numbered by those that occur in y
+        # Else labels would be numbered by those that occur in y.
+        model = replace(model, classes=model.labels)  # type: ignore[type-var]
     targets = model.prepare(y)
     model = model.for_targets(targets)
     z = model.outputs(x, threads=threads)
