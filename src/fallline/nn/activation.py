@@ -67,7 +67,11 @@ def get(given: Any) -> Activation:
 
 @activation
 class Identity(Activation):
-    """x itself."""
+    """x itself.
+
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(8), Identity())
+    """
 
     name = "identity"
 
@@ -79,6 +83,8 @@ class Identity(Activation):
 class ReLU(Activation):
     """max(x, 0), the rectified linear unit; the derivative at 0 is 0.
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), ReLU(), Dense(10))
     Source: Nair & Hinton 2010, Rectified linear units improve restricted Boltzmann machines.
     """
 
@@ -94,6 +100,9 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """x above 0, slope * x below, so that a silent unit still learns; the derivative at 0 is the slope.
 
+    x: of any shape; the result has the same.
+    Errors: ArgumentError unless 0 <= slope < 1.
+    Example: Sequential(Dense(64), LeakyReLU(0.2), Dense(10))
     Source: Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models, eq. 2.
     """
 
@@ -110,6 +119,9 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """x above 0, alpha (exp(x) - 1) below; the derivative at 0 is alpha.
 
+    x: of any shape; the result has the same.
+    Errors: ArgumentError unless alpha >= 0.
+    Example: Sequential(Dense(64), ELU(), Dense(10))
     Source: Clevert, Unterthiner, Hochreiter 2016, arXiv:1511.07289, eq. 15.
     """
 
@@ -129,6 +141,8 @@ class SELU(Activation):
 
         scale * (x above 0, alpha (exp(x) - 1) below)
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), SELU(), Dense(10))
     Source: Klambauer, Unterthiner, Mayr, Hochreiter 2017, arXiv:1706.02515, eq. 2; constants from its eq. 14.
     """
 
@@ -146,6 +160,8 @@ class SELU(Activation):
 class GELU(Activation):
     """x times the chance that a standard normal number is below x: x/2 (1 + erf(x / sqrt 2)).
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), GELU(), Dense(10))
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
     """
 
@@ -160,6 +176,8 @@ class GELU(Activation):
 class GELUTanh(Activation):
     """The cheaper form of GELU: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), within 5e-4 of it.
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), GELUTanh(), Dense(10))
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2. Written with sigmoid(2u) = (1 + tanh u) / 2.
     """
 
@@ -175,6 +193,8 @@ class GELUTanh(Activation):
 class SiLU(Activation):
     """x sigmoid(x), also called swish.
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), SiLU(), Dense(10))
     Source: Elfwing, Uchibe, Doya 2018, arXiv:1702.03118, eq. 4.
     """
 
@@ -189,6 +209,8 @@ class SiLU(Activation):
 class Mish(Activation):
     """x tanh(softplus(x)).
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), Mish(), Dense(10))
     Source: Misra 2020, arXiv:1908.08681, eq. 1.
     """
 
@@ -203,6 +225,8 @@ class Mish(Activation):
 class Softplus(Activation):
     """log(1 + exp(x)), a smooth ReLU.
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), Softplus(), Dense(10))
     Source: Dugas, Bengio, Belisle, Nadeau, Garcia 2001, Incorporating second-order functional knowledge, eq. 4.
     """
 
@@ -216,6 +240,8 @@ class Softplus(Activation):
 class Softsign(Activation):
     """x / (1 + |x|).
 
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(64), Softsign(), Dense(10))
     Source: Bergstra, Desjardins, Lamblin, Bengio 2009, Quadratic polynomials learn better image features.
     """
 
@@ -230,6 +256,9 @@ class Sigmoid(Activation):
     """1 / (1 + exp(-x)), the logistic function, in 0..1.
 
     As the last layer before binary cross-entropy it is that loss's own last step: the model applies it once.
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(16), Sigmoid(), Dense(1))
+    Source: Verhulst 1845, the logistic curve; as an activation Rumelhart, Hinton, Williams 1986, eq. 2.
     """
 
     name = "sigmoid"
@@ -240,7 +269,12 @@ class Sigmoid(Activation):
 
 @activation
 class Tanh(Activation):
-    """The hyperbolic tangent, in -1..1."""
+    """The hyperbolic tangent, in -1..1.
+
+    x: of any shape; the result has the same.
+    Example: Sequential(Dense(16), Tanh(), Dense(1))
+    Source: as an activation LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.4.
+    """
 
     name = "tanh"
 
@@ -253,6 +287,10 @@ class Softmax(Activation):
     """exp(x_k) / sum_j exp(x_j) over the last axis: K numbers turned into K probabilities, at the end of a network.
 
     As the last layer before cross-entropy it is that loss's own last step: the model applies it once.
+    x: (..., K); the result has the same shape.
+    Errors: ArgumentError from Sequential, where another layer follows it.
+    Example: Sequential(Dense(10), Softmax())
+    Source: Bridle 1990, Probabilistic interpretation of feedforward network outputs.
     """
 
     name = "softmax"

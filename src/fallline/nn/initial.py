@@ -31,6 +31,9 @@ class Scaled:
     gain: 2 for units that are silent half of the time (ReLU), 1 for those that are nearly linear around 0.
     fan: "in" keeps the variance of the forward pass, "average" compromises with that of the backward pass.
     draw: "normal", or "uniform" on +-sqrt(3 gain / fan), which has the same variance and no outliers.
+    Errors: ArgumentError for a gain that is not above 0, or an unknown word.
+    Example: Dense(64, initializer=Scaled(2.0, "in", "uniform"))
+    Source: He et al. 2015, arXiv:1502.01852, eq. 10; Glorot & Bengio 2010, eq. 12 and 16; LeCun et al. 1998, eq. 16.
     """
 
     gain: float = option(1.0, "variance of the signal to make up for", above=0)
@@ -54,7 +57,11 @@ class Scaled:
 @saved
 @dataclass(frozen=True)
 class Normal:
-    """Gaussian numbers of mean 0, whatever the fan."""
+    """Gaussian numbers of mean 0, whatever the fan.
+
+    Errors: ArgumentError for a negative deviation.
+    Example: Dense(64, initializer=Normal(0.01))
+    """
 
     deviation: float = option(0.05, "standard deviation", at_least=0)
 
@@ -68,7 +75,11 @@ class Normal:
 @saved
 @dataclass(frozen=True)
 class Uniform:
-    """Numbers spread evenly over -limit to limit, whatever the fan."""
+    """Numbers spread evenly over -limit to limit, whatever the fan.
+
+    Errors: ArgumentError for a negative limit.
+    Example: Dense(64, initializer=Uniform(0.1))
+    """
 
     limit: float = option(0.05, "largest absolute value", at_least=0)
 
@@ -82,7 +93,10 @@ class Uniform:
 @saved
 @dataclass(frozen=True)
 class Zeros:
-    """All zeros: right for biases; hidden units that all start at zero weights would stay copies of one another."""
+    """All zeros: right for biases; hidden units that all start at zero weights would stay copies of one another.
+
+    Example: Dense(1, initializer="zeros")
+    """
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return np.zeros(shape)

@@ -141,7 +141,11 @@ class Dense(NotCalled):
 @table.layer(lambda: [(Flatten(), (2, 3)), (Flatten(), (4,))])
 @dataclass(frozen=True)
 class Flatten(NotCalled):
-    """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W)."""
+    """Each sample laid out as one row, the last axis fastest: (N, H, W) becomes (N, H W).
+
+    Errors: none; rows of one axis stay as they are.
+    Example: Sequential(Flatten(), Dense(10))
+    """
 
     def init(self, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
         return {}, (int(np.prod(shape, dtype=np.int64)),)

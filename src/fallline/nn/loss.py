@@ -247,7 +247,13 @@ def get(given: Any) -> Loss:
 
 @loss
 class SquaredError(Loss):
-    """mean (o - y)^2 over all entries."""
+    """mean (o - y)^2 over all entries.
+
+    o, y: (N, M), numbers; one-dimensional targets are a column where the network has one output.
+    Errors: DataError for targets that are no numbers or of another shape than the outputs.
+    Example: fl.fit(model, (x, y), loss="squared_error")
+    Source: Gauss 1809, Theoria motus; Legendre 1805.
+    """
 
     name = "squared_error"
 
@@ -257,7 +263,13 @@ class SquaredError(Loss):
 
 @loss
 class AbsoluteError(Loss):
-    """mean |o - y| over all entries; the derivative at 0 is 0."""
+    """mean |o - y| over all entries; the derivative at 0 is 0.
+
+    o, y: (N, M), numbers; one-dimensional targets are a column where the network has one output.
+    Errors: DataError for targets that are no numbers or of another shape than the outputs.
+    Example: fl.fit(model, (x, y), loss="absolute_error")
+    Source: Laplace 1774; the minimum is the conditional median.
+    """
 
     name = "absolute_error"
 
@@ -272,6 +284,9 @@ class Huber(Loss):
 
         mean over all entries of  r^2 / 2 where |r| <= delta,  delta (|r| - delta / 2) elsewhere,   r = o - y
 
+    o, y: (N, M), numbers; one-dimensional targets are a column where the network has one output.
+    Errors: ArgumentError unless delta > 0; DataError as for SquaredError.
+    Example: fl.fit(model, (x, y), loss=nn.Huber(0.5))
     Source: Huber 1964, Robust estimation of a location parameter, section 4.
     """
 
@@ -293,6 +308,10 @@ class CrossEntropy(Loss):
         q = (1 - label_smoothing) onehot(y) + label_smoothing / K
 
     y: class labels, or rows of probabilities that sum to 1 (soft labels). Predictions: softmax(z).
+    z: (N, K) logits.
+    Errors: ArgumentError unless 0 <= label_smoothing < 1; DataError for labels that the model does not know, or rows
+        that do not sum to 1.
+    Example: fl.fit(nn.mlp((64,), 10), (x, labels), loss=nn.CrossEntropy(label_smoothing=0.1))
     Source: Bridle 1990, Probabilistic interpretation of feedforward network outputs; smoothing: Szegedy et al. 2016,
     arXiv:1512.00567, section 7.
     """
@@ -325,6 +344,10 @@ class BinaryCrossEntropy(Loss):
         mean over all entries of  log(1 + exp(z)) - y z
 
     y: labels of two classes, or numbers in 0..1. Predictions: sigmoid(z), the probability of the second class.
+    z, y: (N, M).
+    Errors: DataError for other than two classes, or numbers outside 0..1.
+    Example: fl.fit(nn.mlp((64,), 1), (x, labels), loss="binary_cross_entropy")
+    Source: Cox 1958, The regression analysis of binary sequences; Good 1952, Rational decisions.
     """
 
     name = "binary_cross_entropy"
@@ -341,6 +364,9 @@ class Hinge(Loss):
     """How far outputs are from the right side of a margin of 1: mean of max(0, 1 - y o).
 
     y: labels of two classes, turned into -1 and 1. Outputs are distances, not probabilities.
+    o, y: (N, 1).
+    Errors: DataError for other than two classes.
+    Example: fl.fit(nn.mlp((64,), 1), (x, labels), loss="hinge")
     Source: Cortes & Vapnik 1995, Support-vector networks.
     """
 
@@ -360,6 +386,9 @@ class Poisson(Loss):
         mean over all entries of  exp(o) - y o
 
     y: counts, >= 0. Predictions: exp(o).
+    o, y: (N, M).
+    Errors: DataError for negative targets.
+    Example: fl.fit(nn.mlp((64,), 1), (x, counts), loss="poisson")
     Source: Nelder & Wedderburn 1972, Generalized linear models, section 3.
     """
 

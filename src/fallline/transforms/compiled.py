@@ -110,8 +110,8 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
     call is better an array or NumPy scalar. What the function closes over is taken as it is at the first call.
     threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results do
     not depend on it.
-    Errors: TraceError for what cannot be traced; ArgumentTypeError for arguments that are neither arrays nor hashable;
-    ArgumentError for a senseless number of threads.
+    Errors: TraceError for code that cannot be traced; ArgumentTypeError for arguments that are neither arrays nor
+    hashable; ArgumentError for a senseless number of threads.
 
     >>> double = compile(lambda x: x + x)
     >>> double(np.array([1.0, 2.0]))

@@ -31,6 +31,9 @@ def vjp(function: Function, argnums: ArgNums = 0) -> Function:
     function: returns real numbers in any form. argnums: as in value_and_grad.
     The pullback takes a seed of the form of the value, and returns sum_i seed_i d value_i / d parameter in the form of
     the parameters. It is one backward pass; it computes the forward values it needs again.
+    Errors: TraceError for code that cannot be traced; ArgumentTypeError for parameters or results that are no real
+        numbers; from the pullback ShapeError, or ArgumentError, for a seed of another form than the value.
+    Source: Griewank & Walther 2008, Evaluating derivatives, chapter 3.
 
     >>> value, pullback = vjp(np.sin)(np.array([0.0, np.pi]))
     >>> pullback(np.array([1.0, 1.0]))
@@ -80,6 +83,8 @@ def jvp(function: Function, argnums: ArgNums = 0) -> Function:
     function: returns real numbers in any form. argnums: as in value_and_grad.
     It is called as `jvp(f)(params, direction, *rest)`: the direction stands right after the last parameter and has its
     form (for a tuple of argnums, a tuple of them). Returns (value, J v), both in the form of the value.
+    Errors: ArgumentError without a direction, or for one of another form; ShapeError for one of another shape;
+        TraceError and ArgumentTypeError as for vjp.
     Source: the transpose of the transpose, Christianson 1992, Automatic Hessians by reverse accumulation.
 
     >>> jvp(np.sin)(0.0, 2.0)
@@ -106,6 +111,7 @@ def hvp(function: Function, argnums: ArgNums = 0) -> Function:
 
     function: returns one real number. argnums: as in value_and_grad.
     It is called as `hvp(f)(params, direction, *rest)`, like jvp, and returns the form of the parameters.
+    Errors: as for jvp; ShapeError unless one number is returned.
     Source: Pearlmutter 1994, Fast exact multiplication by the Hessian; here as the gradient of <gradient, v>.
 
     >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))

@@ -19,7 +19,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
     argnums: which positional arguments are parameters, an int or a tuple; nested dicts, lists, tuples and named tuples
         of float32 or float64 arrays. The other arguments stay plain arrays.
     Returns (value, gradient); the gradient has the form of the argument, and is a tuple for a tuple of argnums.
-    Errors: TraceError for what cannot be traced, ShapeError unless one number is returned, ArgumentTypeError for
+    Errors: TraceError for code that cannot be traced, ShapeError unless one number is returned, ArgumentTypeError for
         parameters that are no real numbers.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
@@ -43,7 +43,12 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Function:
 
 @takes()
 def grad(function: Function, argnums: ArgNums = 0) -> Function:
-    """A function that returns the gradient of `function`; arguments, result and errors as in value_and_grad.
+    """A function that returns the gradient of `function`, the slope in every parameter.
+
+    function, argnums: as in value_and_grad. Returns the gradient alone, in the form of the parameters.
+    Errors: TraceError for code that cannot be traced, ShapeError unless one number is returned, ArgumentTypeError for
+        parameters that are no real numbers.
+    Source: Linnainmaa 1970; Griewank & Walther 2008, Evaluating derivatives, chapter 3.
 
     >>> grad(lambda x: x * x)(3.0)
     np.float64(6.0)

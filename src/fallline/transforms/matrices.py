@@ -73,6 +73,9 @@ def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
     outputs or parameters are nested, it is a tree of outputs whose leaves are trees of parameters.
     Costs one backward pass for each output element, or one forward derivative for each parameter element, whichever
     are fewer.
+    Errors: TraceError for code that cannot be traced; ArgumentTypeError for parameters or results that are no real
+        numbers.
+    Source: Griewank & Walther 2008, Evaluating derivatives, chapter 3.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 3.0]))
     array([[2., 0.],
@@ -103,6 +106,8 @@ def hessian(function: Function, argnums: ArgNums = 0) -> Function:
     function: returns one real number. argnums: as in value_and_grad.
     For a parameter of shape p the result has shape p + p, H[i, j] = d^2 f / d p_i d p_j; for nested parameters it is a
     tree of trees. Costs one Hessian-vector product for each parameter element.
+    Errors: as for jacobian; ShapeError unless one number is returned.
+    Source: Christianson 1992, Automatic Hessians by reverse accumulation.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
     array([[6., 2.],
