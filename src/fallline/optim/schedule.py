@@ -96,6 +96,7 @@ def get(name: str, **fields: Any) -> Schedule:
 class Constant(Schedule):
     """The same learning rate throughout.
 
+    Errors: ArgumentError outside the declared ranges.
     Example: Constant(0.1)
     """
 
@@ -111,6 +112,7 @@ class Step(Schedule):
     """A fall at regular intervals: learning_rate * factor^floor(step / every).
 
     every: steps between falls, >= 1; None: a third of the training. factor: 0 < factor <= 1.
+    Errors: ArgumentError outside the declared ranges.
     Example: Step(0.1, every=1000, factor=0.5)
     """
 
@@ -130,6 +132,7 @@ class Exponential(Schedule):
     """The same fall in proportion at every step: learning_rate * final^(step / steps), constant after `steps`.
 
     final: 0 < final <= 1, the share of the rate that is left at the end. steps: >= 1; None: the whole training.
+    Errors: ArgumentError outside the declared ranges.
     Example: Exponential(0.1, final=0.01)
     """
 
@@ -151,6 +154,7 @@ class Cosine(Schedule):
         learning_rate (final + (1 - final) (1 + cos(pi step / steps)) / 2)
 
     final: 0 <= final <= 1, the share of the rate that is left at the end. steps: >= 1; None: the whole training.
+    Errors: ArgumentError outside the declared ranges.
     Example: Cosine(1e-3)
     Source: Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
@@ -175,6 +179,8 @@ class WarmUp(Schedule):
 
     warm_steps: of the rise, >= 1; None: a twentieth of the training.
     then: a schedule, or a function of the step, with a rate of its own; None stays at learning_rate.
+    Errors: ArgumentError outside the declared ranges; ArgumentTypeError or TraceError for a `then` that is no function
+        of the step.
     Example: WarmUp(warm_steps=100, then=Cosine(1e-3))
     Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2.
     """
@@ -212,6 +218,7 @@ class OneCycle(Schedule):
         from learning_rate / start, over the share `rise` of the steps, then down to learning_rate / (start end)
 
     rise: 0 < rise < 1. start, end: >= 1. steps: >= 1; None: the whole training.
+    Errors: ArgumentError outside the declared ranges.
     Example: OneCycle(0.01)
     Source: Smith & Topin 2018, arXiv:1708.07120; shape and defaults are those of PyTorch's OneCycleLR.
     """
