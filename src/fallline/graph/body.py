@@ -7,11 +7,11 @@ of them lies. So a loop with several results needs no node with several values: 
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from fallline.graph.node import CONSTANT, INPUT, Graph, Node
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node, reachable
 from fallline.graph.op import Shape
 from fallline.graph.steps import Steps, steps_of
 
@@ -122,6 +122,16 @@ class Body:
         """The node of the graph that a segment is made of."""
         at = {"stacked": self.carries, "summed": self.carries + self.stacked}.get(segment.role, 0)
         return self.graph.outputs[at + segment.number]
+
+
+def substituted(outputs: Sequence[Node], new: Mapping[Node, Node]) -> list[Node]:
+    """The outputs computed from other nodes in the place of some."""
+    made = dict(new)
+    for node in reachable(outputs):
+        if node not in made:
+            inputs = tuple([made[x] for x in node.inputs])
+            made[node] = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.where) if inputs else node
+    return [made[output] for output in outputs]
 
 
 def content_of(graph: Graph) -> Any:

@@ -1,7 +1,8 @@
 """The loop: a graph that runs once for each row of some arrays, and hands values on from turn to turn.
 
 Its gradient is a loop too, which goes over the rows the other way: the derivative of one turn is taken once, whatever
-the number of turns. What a turn starts from is kept for it, and the rest of the turn is computed again.
+the number of turns. The carries that a turn starts from, and its matrix products, are kept for it; the rest of the turn
+is computed again.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.body import Body, Segment
+from fallline.graph.body import Body, Segment, substituted
 from fallline.graph.declare import cast_to, primitive
 from fallline.graph.node import Graph, Node, new_input, reachable
 from fallline.graph.op import Array, Kind
@@ -140,21 +141,25 @@ def gradient(
             new[i] = new[i] + own["track", i]
     rows, constants = [i for i in real if i >= k], [i for i in real if i < c]
     out = (*new.values(), *(grads[i] for i in rows), *(grads[i] for i in constants))
+    saved = {node: like(node) for node in worth_saving(graph, out)}
+    out = (*substituted(out, saved),)
     used = set(reachable(out))
     # Inputs of the new body, and for each the node outside: constants, then carries, then rows.
     first = [(node, inputs[i]) for i, node in enumerate(graph.inputs[:c]) if node in used]
     first += [(node, given[at]) for at, node in own.items() if at[0] == "summed"]
     turned = [(node, inputs[k + i]) for i, node in enumerate(graph.inputs[k:]) if node in used]
     kept = [i for i in range(body.carries) if graph.inputs[c + i] in used]
-    turned += [(graph.inputs[c + i], node) for i, node in zip(kept, started_from(body, inputs, kept), strict=True)]
+    begun, again = kept_of(body, inputs, kept, [*saved])
+    turned += [(graph.inputs[c + i], node) for i, node in zip(kept, begun, strict=True)]
+    turned += zip(saved.values(), again, strict=True)
     turned += [(node, given[at]) for at, node in own.items() if at[0] == "stacked"]
     low = body.before()
     turned += [(node, cut(given[at], 0, low, low + body.turns)) for at, node in own.items() if at[0] == "track"]
-    begun = [start_of(given, body, i) for i in floats]
+    ends = [start_of(given, body, i) for i in floats]
     nodes = (*(a for a, _ in first), *carried.values(), *(a for a, _ in turned))
     back = Body(Graph(nodes, out), len(first), len(floats), body.turns, not body.reverse, tuple(range(len(floats))),
                 (), len(rows))  # fmt: skip
-    made = outputs_of(back, [*(b for _, b in first), *begun, *(b for _, b in turned)])
+    made = outputs_of(back, [*(b for _, b in first), *ends, *(b for _, b in turned)])
     found: list[Node | None] = [None] * len(inputs)
     for n, i in enumerate(floats):
         found[c + i] = made["last", n]
@@ -165,15 +170,35 @@ def gradient(
     return tuple(found)
 
 
-def started_from(body: Body, inputs: Sequence[Node], which: Sequence[int]) -> list[Node]:
-    """The carries that each turn starts from, a row for each row of the loop."""
-    if not which:
-        return []
-    tracked = replace(body, graph=Graph(body.graph.inputs, body.graph.outputs[: body.carries]), last=(),
-                      track=tuple(which), stacked=0)  # fmt: skip
-    made = outputs_of(tracked, inputs)
+def worth_saving(graph: Graph, outputs: Sequence[Node]) -> list[Node]:
+    """Values of a turn that its backward pass reads rather than computing them again: products, since most of the time
+    of a turn goes into them; where all that becomes of a product is a sum, that sum."""
+    nodes = graph.nodes()
+    users: dict[Node, list[Node]] = {}
+    for node in nodes:
+        for x in node.inputs:
+            users.setdefault(x, []).append(node)
+    found: dict[Node, None] = {}
+    used = set(reachable(outputs))
+    for node in nodes:
+        if node.op.kind is Kind.CONTRACTION and node in used:
+            while len(its := users.get(node, [])) == 1 and its[0].op.facts.get("sum") and its[0].shape == node.shape:
+                node = its[0]
+            found[node] = None
+    return [node for node in found if node in used]
+
+
+def kept_of(
+    body: Body, inputs: Sequence[Node], carries: Sequence[int], saved: Sequence[Node]
+) -> tuple[list[Node], list[Node]]:
+    """The carries that each turn starts from and the values saved in it, with a row for each row of the loop."""
+    if not carries and not saved:
+        return [], []
+    graph = Graph(body.graph.inputs, (*body.graph.outputs[: body.carries], *saved))
+    made = outputs_of(replace(body, graph=graph, last=(), track=tuple(carries), stacked=len(saved)), inputs)
     low = body.before()
-    return [cut(made["track", i], 0, low, low + body.turns) for i in which]
+    begun = [cut(made["track", i], 0, low, low + body.turns) for i in carries]
+    return begun, [made["stacked", i] for i in range(len(saved))]
 
 
 def start_of(given: dict[tuple[str, int], Node], body: Body, i: int) -> Node:

@@ -36,10 +36,14 @@ class Rows:
     fixups: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     own: list[int] = field(default_factory=list)
     within: list[int] = field(default_factory=list)
+    places: list[Where] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = [Where(number) for number in range(len(self.buffers))]
 
     def put(self, instruction: Instruction) -> int:
         """Write the row of an instruction; returns the word it begins with."""
-        return self._put(instruction, [Where(number) for number in range(len(self.buffers))])
+        return self._put(instruction, self.places)
 
     def _put(self, instruction: Instruction, places: Sequence[Where]) -> int:
         if instruction.turns is not None:

@@ -128,10 +128,23 @@ class Instruction:
 
     def slices(self, most: float) -> tuple["Instruction", ...]:
         """The same work as instructions one after the other, of about `most` nanoseconds each where it can be cut."""
+        if self.turns is not None:
+            return self._slices_of_turns(self.turns, min(self.turns.count, math.ceil(self.work / most)))
         count = 1 if self.split is None else min(self.split.size, math.ceil(self.work / most))
         if self.split is None or count < 2:
             return (self,)
         return tuple(self.part(low, high, 0) for low, high in pairwise(self.split.edges(count)) if low < high)
+
+    def _slices_of_turns(self, turns: Turns, count: int) -> tuple["Instruction", ...]:
+        """The turns of a loop as `count` loops one after the other."""
+        if count < 2:
+            return (self,)
+        parts = []
+        for low, high in pairwise([turns.count * i // count for i in range(count + 1)]):
+            windows = {i: replace(w, offset=w.offset + low * w.step) for i, w in turns.windows.items()}
+            part = replace(turns, count=high - low, windows=windows)
+            parts.append(replace(self, turns=part, work=self.work * (high - low) / turns.count))
+        return tuple(parts)
 
     def moved(self, buffers: dict[int, int]) -> "Instruction":
         """The same with some buffers replaced by others."""

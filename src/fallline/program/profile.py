@@ -36,6 +36,8 @@ def kind_of(instruction: Instruction) -> str:
 def flops_of(instruction: Instruction) -> int:
     """Operations on numbers: a multiply-add is two, any other, tanh as well as +, is one for each element."""
     kind, operands = kind_of(instruction), instruction.operands
+    if instruction.turns is not None:
+        return instruction.turns.count * sum(map(flops_of, instruction.turns.instructions))
     if kind == "product":
         return 2 * operands[0].size * operands[2].shape[-2]
     if kind == "elementwise":
