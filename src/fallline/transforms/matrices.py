@@ -2,16 +2,20 @@
 
 import functools
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from fallline import tree
 from fallline.arguments import takes
-from fallline.graph.node import Graph, Node, constant
+from fallline.graph.node import Graph, Node, constant, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import input_like
+from fallline.ops.reduce import broadcast_to
+from fallline.ops.view import cut, reshape
 from fallline.passes.backprop import backprop
+from fallline.passes.batch import batch, moved
 from fallline.program import call
 from fallline.transforms.directional import push
 from fallline.transforms.gradient import grad
@@ -31,21 +35,45 @@ def unit_vectors(nodes: Sequence[Node]) -> Iterator[list[Array]]:
             yield vectors
 
 
-def products(recording: Recording, outputs: list[Node], backward: bool) -> list[list[Any]]:
-    """e_i^T J for every output element (backward), or J e_j for every parameter element; arrays, or nested, nodes."""
+def transformed(recording: Recording, outputs: Sequence[Node], vectors: Sequence[Node], backward: bool) -> list[Node]:
+    """u^T J of one vector (backward), or J v."""
+    return (backprop if backward else push)(outputs, recording.wrt, vectors)
+
+
+def products(recording: Recording, outputs: list[Node], backward: bool) -> list[list[Array]]:
+    """e_i^T J for every output element (backward), or J e_j for every parameter element."""
     wrt = recording.wrt
-
-    def transform(vectors: list[Node]) -> list[Node]:
-        return backprop(outputs, wrt, vectors) if backward else push(outputs, wrt, vectors)
-
-    units = unit_vectors(outputs if backward else wrt)
-    if recording.nested:
-        return [transform([constant(one) for one in vector]) for vector in units]
     directions = [input_like(np.empty(node.shape, node.dtype)) for node in (outputs if backward else wrt)]
-    graph = Graph((*wrt, *directions), tuple(transform(directions)))
+    graph = Graph((*wrt, *directions), tuple(transformed(recording, outputs, directions, backward)))
     count = sum(node.size for node in directions)
     run = call.build(graph) if count > _MANY else functools.partial(call.once, graph)
-    return [run([*recording.values, *vector]) for vector in units]
+    return [run([*recording.values, *vector]) for vector in unit_vectors(outputs if backward else wrt)]
+
+
+def at_once(recording: Recording, outputs: list[Node], backward: bool) -> list[list[Node]]:
+    """The blocks of `assembled` as nodes: in a trace, all unit vectors are rows of one derivative, which is batched, so
+    that the graph does not grow with their number."""
+    wrt = recording.wrt
+    sources, found = (outputs, wrt) if backward else (wrt, outputs)
+    edges = list(accumulate((node.size for node in sources), initial=0))
+    rows = {}
+    for node, low in zip(sources, edges, strict=False):
+        units = np.eye(edges[-1], node.size, -low, node.dtype)
+        rows[new_input(node.shape, node.dtype)] = constant(units.reshape(edges[-1], *node.shape))
+    lines = [
+        line if has_rows else broadcast_to(line, shape=(edges[-1], *line.shape))
+        for line, has_rows in batch(transformed(recording, outputs, list(rows), backward), rows, edges[-1])
+    ]
+    assert len(lines) == len(found)
+
+    def block(i: int, j: int) -> Node:
+        mine, theirs = (i, j) if backward else (j, i)
+        part = cut(lines[theirs], 0, edges[mine], edges[mine + 1])
+        part = part if backward else moved(part, 0, len(part.shape) - 1)
+        result: Node = reshape(part, shape=(*outputs[i].shape, *wrt[j].shape))
+        return result
+
+    return [[block(i, j) for j in range(len(wrt))] for i in range(len(outputs))]
 
 
 def assembled(parts: list[list[Any]], outputs: list[Node], wrt: list[Node], backward: bool) -> list[list[Any]]:
@@ -88,13 +116,14 @@ def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
         recording = record(function, argnums, args, kwargs, "jacobian")
         outputs = real_outputs(recording, function, "jacobian")
         backward = sum(node.size for node in outputs) <= sum(node.size for node in recording.wrt)
-        blocks = assembled(products(recording, outputs, backward), outputs, recording.wrt, backward)
+        blocks: list[list[Any]] = (
+            at_once(recording, outputs, backward)
+            if recording.nested
+            else assembled(products(recording, outputs, backward), outputs, recording.wrt, backward)
+        )
         rows = [tree.unflatten(recording.params, row) for row in blocks]
         result = tree.unflatten(recording.outputs, rows)
-        if not recording.nested:
-            return result
-        nodes = tree.map(lambda leaf: leaf if isinstance(leaf, Node) else constant(leaf), result)
-        return recording.finish(result, tree.leaves(nodes))
+        return recording.finish(result, tree.leaves(result)) if recording.nested else result
 
     return evaluate
 
