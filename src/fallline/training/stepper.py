@@ -21,11 +21,12 @@ from fallline.program import loop
 from fallline.program.loop import Loop
 from fallline.ranges import short
 from fallline.training.feed import Feed
+from fallline.training.halves import Between, Halves
 from fallline.training.measure import Column, Measure
 from fallline.training.pace import Pace
 from fallline.training.recorder import Recorder, Values
 from fallline.training.shared_cache import NOT_SHARED, SharedCache
-from fallline.training.step import OPTIMIZER, measured_step
+from fallline.training.step import OPTIMIZER, measured_step, training_step
 
 # A call that takes longer is not waited for when training is asked to stop.
 _LONG_SECONDS = 0.1
@@ -82,22 +83,18 @@ def step_graphs(
     model: Model, optimizer: Optimizer, state: Mapping[str, Array], feed: Feed, batch_size: int
 ) -> Iterator[Graph]:
     """The graph of a step on a batch, and that of a step on the rows left at an epoch's end where there are some."""
-    return (graph for graph, _ in measured_graphs(model, optimizer, state, feed, batch_size, {}))
+    inputs = step_inputs(optimizer, feed)
+    for size, whole in sizes(feed, batch_size):
+        yield training_step(model, optimizer, state, inputs, size, whole)
 
 
-def measured_graphs(
-    model: Model,
-    optimizer: Optimizer,
-    state: Mapping[str, Array],
-    feed: Feed,
-    batch_size: int,
-    measures: Mapping[str, Measure],
-) -> Iterator[tuple[Graph, list[Column]]]:
-    """The same graphs with the measured values as further outputs, and what these are."""
-    inputs, rows = step_inputs(optimizer, feed), feed.rows
-    whole = rows == batch_size and feed.is_whole  # all rows in their own order need no gathering
+def sizes(feed: Feed, batch_size: int) -> Iterator[tuple[int, bool]]:
+    """Rows of a step, and whether they are all rows in their own order, which need no gathering; for batches, then for
+    the rows left at an epoch's end where there are some."""
+    rows = feed.rows
+    whole = rows == batch_size and feed.is_whole
     for size in filter(None, (batch_size, rows % batch_size if rows is not None else 0)):
-        yield measured_step(model, optimizer, state, inputs, size, whole, measures)
+        yield size, whole
 
 
 def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
@@ -125,6 +122,7 @@ class BatchStepper:
         stop_requested: Array | None = None,
         measures: Mapping[str, Measure] = {},
         every_step: bool = True,
+        between: Between | None = None,
     ) -> None:
         """model: its theta is where to start; copied. feed: its rows. batch_size: at most those, if they are known.
 
@@ -133,6 +131,8 @@ class BatchStepper:
         cache: holds the programs of trainings beside it.
         stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
         measures: by name; of every step, or of the last one of a call.
+        between: called in every step once its gradient is there, which it may write over; then the update is made.
+            Nothing is measured then.
         """
         self._stop_requested = stop_requested
         self.feed, self.batch_size = feed, batch_size
@@ -164,13 +164,14 @@ class BatchStepper:
             recorders[id(made)] = recorder
             return made
 
-        def of_size(size: int) -> Loop:
-            inputs = step_inputs(optimizer, feed)
-            return built(*measured_step(start, optimizer, state, inputs, size, False, measures))
+        def of_size(size: int, whole: bool = False) -> Loop:
+            inputs, again = step_inputs(optimizer, feed), gradient_checkpointing
+            if between is not None:
+                return Halves(start, optimizer, state, inputs, size, whole, between, threads, again)
+            return built(*measured_step(start, optimizer, state, inputs, size, whole, measures))
 
         def build() -> Iterator[Loop]:
-            for graph, columns in measured_graphs(start, optimizer, state, feed, batch_size, measures):
-                yield built(graph, columns)
+            return (of_size(size, whole) for size, whole in sizes(feed, batch_size))
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
         rule = optimizer.at_rate(1.0) if optimizer.inputs else optimizer
@@ -186,8 +187,9 @@ class BatchStepper:
             threads,
             gradient_checkpointing,
         )
-        # Rings belong to one training.
-        self._main, last = main_and_last((NOT_SHARED if measures else cache).loops(key, *arrays, build))
+        # A ring, or somebody between, belongs to one training.
+        cache = NOT_SHARED if measures or between is not None else cache
+        self._main, last = main_and_last(cache.loops(key, *arrays, build))
         # Loops over the rows left at an epoch's end, by their number. Where only the end tells it, they are made then.
         self._lasts = {} if last is None or feed.rows is None else {feed.rows % batch_size: last}
         self._of_size, self._gave_up = of_size, False
