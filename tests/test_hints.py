@@ -53,6 +53,18 @@ def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
 
 
+def diverged() -> fl.Run:
+    return fit(optimizer=fl.optim.GradientDescent(1e30), batch_size=2)
+
+
+def on_disk() -> fl.Run:
+    with tempfile.TemporaryDirectory() as folder:
+        fit(out=folder + "/run")
+        run = fl.load_run(folder + "/run")
+        assert run.state is not None
+        return replace(run, ended_with=run.state)
+
+
 def joined(x: Any) -> Any:
     return np.concatenate([x["age"], x["image"]], axis=1)
 
@@ -363,6 +375,16 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
     (lambda: fit(data=(X, Y, X, Y)), "data=(x, y), validation=(x_validation, y_validation)",
      lambda: fit(data=(X, Y), validation=(X, Y))),
+    (lambda: fit(init="folder"), "init=fl.load_run(folder), for one on disk", lambda: fit(init=on_disk())),
+    (lambda: fit(init=diverged()), "fl.fit(run.model, data), which begins anew from its last good parameters",
+     lambda: fit(diverged().model)),
+    (lambda: fit(init=fit(ensemble=2)), "fl.fit(run.model, data), which begins anew from its parameters",
+     lambda: fit(fit(ensemble=2).model)),
+    (lambda: fit(init=fit(), optimizer="momentum"), "leaving optimizer= out, which goes on with that of the run",
+     lambda: fit(init=fit())),
+    (lambda: fit(init=fit(nn.Dense(1, bias=False))), "None in its place, for the model of the run",
+     lambda: fl.fit(None, (X, Y), init=fit(), epochs=1)),
+    (lambda: fit(init=fit(), ensemble=2), "ensemble=None", lambda: fit(init=fit(), ensemble=None)),
     (lambda: fit(data={"x": X, "y": Y, "age": X}), "several inputs in a dict of their own",
      lambda: fit(nn.Sequential(joined, nn.Dense(1)), {"x": {"age": X, "image": X}, "y": Y})),
     (lambda: fit(data={"x": {"a": X, "b": X}, "y": Y}), "a layer before it that joins them",

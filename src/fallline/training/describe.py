@@ -19,6 +19,7 @@ from fallline.training.named import Rows
 from fallline.training.prepare import Job
 from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.training.stopping import NEVER, EarlyStopping
+from fallline.training.training_state import TrainingState
 
 # What may differ between a run and its continuation.
 FREE = ("epochs", "metrics", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
@@ -52,6 +53,7 @@ def described(job: Job) -> dict[str, Any]:
         **({"metrics": [one.name for one in job.settings.metrics]} if job.settings.metrics else {}),
         "data": data_of(job.train, job.model, job.cache),
         "validation": validation,
+        **({"init": start_of(job.settings.start)} if job.settings.start else {}),
         "extra": dict(settings.extra or {}),
         "versions": {name: sys.modules[name].__version__ for name in ("fallline", "numpy")}
         | {"python": platform.python_version()},
@@ -72,6 +74,12 @@ def form(value: Any) -> Any:
         return value.to_config() if hasattr(value, "to_config") else to_config(value)
     except ArgumentError:
         return {"not_saved": re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))}
+
+
+def start_of(start: TrainingState) -> dict[str, Any]:
+    """The training that this one goes on from: its counts, and a digest of the optimizer's arrays."""
+    arrays = {name: digest(array) for name, array in start.arrays.items() if name != "step"}
+    return {"epochs": start.epochs, "step": start.step, **arrays}
 
 
 def data_of(rows: Rows, model: Model, cache: SharedCache) -> dict[str, Any]:

@@ -39,6 +39,8 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         raise ArgumentError(f"ensemble {wrong}")
     if settings.get("resume"):
         raise ArgumentError("an ensemble keeps no checkpoints, so it cannot be resumed\n  try: overwrite=True")
+    if settings.get("init") is not None:
+        raise ArgumentError("an ensemble draws its members anew, so it goes on from no run\n  try: ensemble=None")
     told = {name: value for name, value in settings.items() if name not in ("out", "checkpoints", "overwrite")}
     threads = told.pop("threads", None)
     job = prepare(model, data, Settings(**settings))

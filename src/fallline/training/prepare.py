@@ -73,6 +73,7 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     """
     problems = Problems()
     resolved = resolve(settings, problems.arguments)
+    given = _going_on(given, resolved, problems)
     dtype = _dtype(given, resolved)
     x, y, weight = parts_of(data, "data", problems)
     encoder = _encoder(given, settings, problems)
@@ -96,6 +97,24 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     assert model is not None and targets is not None
     assert resolved.optimizer is not None
     return _job(model, targets, arrays, checked, resolved, cache)
+
+
+def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any:
+    """What to train: what was given, or the model of the run to go on from, with its last parameters."""
+    start = resolved.start
+    if start is None:
+        return given
+    if given is None:
+        return start.model
+    network = given.network if isinstance(given, Model) else given
+    if network != start.model.network:
+        problems.arguments.append(
+            f"init has the network {short(start.model.network):.80}, and the model is {short(network):.80}\n"
+            "  try: None in its place, for the model of the run"
+        )
+        return given
+    fits = isinstance(given, Model) and given.layout.size == start.model.layout.size
+    return given.with_theta(start.model.theta.astype(given.dtype)) if fits else start.model
 
 
 def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
@@ -185,7 +204,9 @@ def _job(
     else:
         epochs = int(settings.epochs)
     assert resolved.optimizer is not None
-    optimizer = resolved.optimizer.resolve(epochs * -(-rows // size))
+    first_step, first_epoch = (resolved.start.step, resolved.start.epochs) if resolved.start else (0, 0)
+    optimizer = resolved.optimizer.resolve(first_step + epochs * -(-rows // size))
+    epochs += first_epoch
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and size < rows
     held_y = None if held is None else held.data["y"]

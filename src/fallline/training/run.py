@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fallline.arguments import PATH, record, takes
+from fallline.config import from_config
 from fallline.errors import ArgumentError, MissingFileError, NotCalled
 from fallline.nn.model import Model
+from fallline.optim import Optimizer
 from fallline.ranges import FLAG, Range
-from fallline.training import folder, kept
+from fallline.training import checkpoint, folder, kept
 from fallline.training.disk import told
 from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.training.history import History
 from fallline.training.prepare import Job
+from fallline.training.training_state import TrainingState, is_kept
 
 if TYPE_CHECKING:
     from fallline.training.profiling import Profile
@@ -30,7 +33,7 @@ class Run(NotCalled):
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
         whose loss was finite. events: those that last, in order. folder: where it is saved, or None.
     config: everything needed to repeat it, as in config.json. job: model and data as they were trained, for `profile`;
-        None for a run that was read from a folder or pickled.
+        None for a run that was read from a folder or pickled. ended_with: the optimizer's state after the last step.
     """
 
     _instead_of_a_call = "run.model.predict(x)"
@@ -40,6 +43,7 @@ class Run(NotCalled):
     config: dict[str, Any] = field(repr=False)
     folder: Path | None = None
     job: Job | None = field(default=None, repr=False)
+    ended_with: TrainingState | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: all but the data."""
@@ -90,6 +94,14 @@ class Run(NotCalled):
         """The epoch with the lowest validation loss, or loss where there was no validation."""
         best = [event.epoch for event in self.epochs if event.is_best]
         return best[-1] if best else None
+
+    @property
+    def state(self) -> TrainingState | None:
+        """The state after the last step, which `fit(..., init=run)` goes on from; None where none was kept.
+
+        Of a run that was read from a folder, that of its newest checkpoint.
+        """
+        return self.ended_with if self.ended_with or self.folder is None else _state_in(self)
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -194,3 +206,19 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     events = tuple(event for event in folder.read_events(path) if event.lasts)
     # The first form of model files held no config of the run.
     return Run(found.model, events, found.config or folder.read_config(path), path)
+
+
+def _state_in(run: Run) -> TrainingState | None:
+    """The state in the newest checkpoint of a run's folder; None where there is none, or it is no longer the last."""
+    assert run.folder is not None
+    found, damaged = checkpoint.newest(run.folder / folder.CHECKPOINTS)
+    optimizer = run.config.get("optimizer", {})
+    if found is None or damaged or found.values.get("left") or "not_saved" in optimizer:
+        return None
+    arrays, values = found.arrays, found.values
+    return TrainingState(
+        run.model.with_theta(arrays["theta"]),
+        from_config(optimizer, Optimizer, "optimizer"),
+        {name: array for name, array in arrays.items() if is_kept(name)},
+        values["epoch"] + (values["epoch_step"] > 0),
+    )

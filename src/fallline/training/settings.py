@@ -21,6 +21,7 @@ from fallline.ranges import option, short
 from fallline.split import chosen_rows
 from fallline.training.measure import Measure, named
 from fallline.training.stopping import EarlyStopping
+from fallline.training.training_state import TrainingState, state_of
 
 SEED_LIMIT = 2**63
 
@@ -30,7 +31,7 @@ class Settings:
     """What `train` and `fit` take; see there. `understood` gives the form in which the rest of training reads it."""
 
     loss: Any = None
-    optimizer: Any = "adam"
+    optimizer: Any = None
     epochs: int | None = option(None, "passes over the training rows", at_least=1, whole=True, optional=True)
     batch_size: int | str | None = option("auto", "rows a step; the last batch may be smaller", at_least=1, whole=True,
                                           words=("auto", "full"), optional=True)  # fmt: skip
@@ -53,6 +54,7 @@ class Settings:
     extra: Mapping[str, Any] | None = None
     encoder: Any = None
     decoder: Any = None
+    init: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class ResolvedSettings:
     resume: bool
     threads: int  # lanes at most
     must_exist: bool  # the folder to resume was named as such
+    start: TrainingState | None = None  # of an earlier training that this one goes on from
     measures: Mapping[str, Measure] = field(default_factory=dict)
 
 
@@ -96,10 +99,12 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         folder = None
     if resume and settings.overwrite:
         problems.append("resume and overwrite exclude each other")
+    start = _looked_up(state_of, settings.init, problems)
+    optimizer = (start.optimizer if start else "adam") if settings.optimizer is None else settings.optimizer
     return ResolvedSettings(
         given=settings,
         loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
-        optimizer=_looked_up(looked_up_optimizer, settings.optimizer, problems),
+        optimizer=_looked_up(looked_up_optimizer, optimizer, problems),
         early_stopping=_looked_up(_early_stopping, settings.early_stopping, problems),
         metrics=_looked_up(metric.resolve, settings.metrics, problems) or (),
         share=_share(settings.validation, problems),
@@ -107,6 +112,7 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         resume=bool(resume),
         threads=_looked_up(lanes.checked, settings.threads, problems) or 1,
         must_exist=must_exist,
+        start=start,
         measures=_looked_up(named, settings.measure, problems) or {},
     )
 

@@ -4,7 +4,7 @@ Knows nothing of the values it keeps, but that loops over other arrays are clone
 itself shares nothing, and keeps nothing alive.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,11 +31,15 @@ class ByIdentity:
         return isinstance(other, ByIdentity) and self.it is other.it
 
 
+# First words of the keys under which programs are kept.
+PROGRAMS = ("loops", "evaluation")
+
+
 @dataclass(frozen=True, slots=True)
 class SharedCache:
     """What was made before, by key. kept: None for a training that shares nothing."""
 
-    kept: dict[Hashable, Any] | None
+    kept: dict[Any, Any] | None
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """What `make` returned for this key the first time."""
@@ -54,12 +58,16 @@ class SharedCache:
         key: all that the loops' graphs follow from, but for the forms of the arrays.
         """
         whole = ("loops", *key, *(form(array) for array in (*state, *data)))
-        fresh: list[Loop] = []
         if self.kept is None or not can_be_hashed(whole):
             return [*make()]
-        if whole not in self.kept:
-            self.kept[whole] = fresh = [*make()]
-        return fresh or [loop.clone(state, data) for loop in self.kept[whole]]
+        known = self.kept.get(whole)
+        made = [*make()] if known is None else [loop.clone(state, data) for loop in known]
+        self.kept[whole] = made  # the newest, so that nobody keeps the arrays of those before it
+        return made
+
+    def programs(self) -> "SharedCache":
+        """A cache with the programs of this one alone: nothing in it knows data, but those that it met last."""
+        return SharedCache({key: value for key, value in (self.kept or {}).items() if key[0] in PROGRAMS})
 
 
 NOT_SHARED = SharedCache(None)

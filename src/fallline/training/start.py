@@ -26,7 +26,7 @@ def train(
     data: Any,
     *,
     loss: str | Loss | Callable[[Any, Any], Any] | None = None,
-    optimizer: str | Optimizer = "adam",
+    optimizer: str | Optimizer | None = None,
     epochs: int | None = None,
     batch_size: int | str | None = "auto",
     validation: Any = None,
@@ -46,29 +46,33 @@ def train(
     extra: Mapping[str, Any] | None = None,
     encoder: Columns | None = None,
     decoder: Decoder | None = None,
+    init: Run | None = None,
 ) -> Training:
     """A training as a stream of events: theta <- theta - (what the optimizer makes of the gradient), step by step.
 
     model: a Sequential or another layer, whose parameters are drawn from the seed once the data are known; or a Model,
         whose parameters are where training starts (they are copied, never changed).
-    data: a pair (x, y), or anything with attributes x and y. x: (N, ...) real numbers. Contiguous native arrays of
-        float32 or float64 are read where they lie if that is the precision of training, if they are memory-mapped, or
-        if they are larger than 256 MiB (each batch is converted then); all others, a memory-mapped file of uint8 too,
-        are converted whole, once. y: as the loss wants it.
+    data: a pair (x, y), or (x, y, weight), a dict with these names, or anything with these attributes.
+        x: (N, ...) real numbers; or a dict or tuple of such arrays, for a network that takes several inputs. Floats
+        reach the network in the precision of training, whole numbers (uint8 too) and bool as they are. Contiguous
+        native arrays are read where they lie if they hold whole numbers, if their floats have that precision, if they
+        are memory-mapped, or if they are larger than 256 MiB (each batch is converted then); all others are converted
+        whole, once. y: as the loss wants it. weight: (N,), >= 0, of the rows: the loss of a batch is then
+        sum w_i l_i / sum w_i over its rows, and that of the validation rows likewise where they have weights.
     loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
         where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
         function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
         For a loss that changes, train on from run.model with another one (docs/noise.md).
-    optimizer: a name of optim.OPTIMIZERS or optim.MINIMISERS, or a record such as optim.Adam(1e-3). A minimiser, such
-        as optim.LBFGS(), uses all rows in every step, so that an epoch is a step, and ends by itself: with the reason
-        "converged" where the gradient is small, "stalled" where no step lowers the loss.
+    optimizer: a name of optim.OPTIMIZERS or optim.MINIMISERS, or a record such as optim.Adam(1e-3). None: Adam, or that
+        of `init`. A minimiser, such as optim.LBFGS(), uses all rows in every step, so that an epoch is a step, and ends
+        by itself: with the reason "converged" where the gradient is small, "stalled" where no step lowers the loss.
     epochs: passes over the rows, >= 1. None: as long as the validation loss falls, or the loss where there is no
         validation, up to a limit in steps; `run.summary()` tells when it was still falling. With validation, the best
         parameters are kept. The rule is EarlyStopping's, unless early_stopping gives another or is False.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
         their own order; so does a number above that of the rows. "auto": 32, or all for a minimiser such as LBFGS.
     validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
-        rows, (x, y); or None.
+        rows, (x, y) or (x, y, weight); or None.
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
         validation loss, or the loss where there is no validation; EarlyStopping(watch="f1") a metric.
     metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
@@ -95,6 +99,10 @@ def train(
     encoder: nn.Columns, such as nn.standardise(x): becomes part of the model, which then takes rows as they are in x,
         in training and whenever it predicts. decoder: nn.Labels or nn.Quantity, likewise: y is given, and predicted,
         as labels or in the units of the target.
+    init: a run to go on from, instead of beginning anew: its parameters after the last step, the optimizer's arrays,
+        and its counts of steps and epochs, so that schedules go on. model may then be None; epochs says how many more.
+        data and settings may be others. With the same data and settings, and rates that do not follow from the length
+        of the training, k epochs and then n - k more come to the same bits as n epochs.
 
     Returns an iterator over the events, with the result so far as its `run`. The last event is TrainingEnded; a loss
     that stops being finite ends the training with Diverged before it, and keeps the last parameters whose loss was

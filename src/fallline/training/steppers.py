@@ -14,6 +14,7 @@ from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.recorder import Values
 from fallline.training.stepper import BatchStepper, Setback
+from fallline.training.training_state import put_into
 
 
 class Stepper(Protocol):
@@ -98,17 +99,23 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
     stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
     """
     feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
+    stepper: Stepper
     if isinstance(job.optimizer, Minimiser):
-        return MinimiserStepper(job, feed, stop_requested)
-    return BatchStepper(
-        job.model,
-        job.optimizer,
-        feed,
-        job.batch_size,
-        job.settings.threads,
-        job.cache,
-        job.gradient_checkpointing,
-        stop_requested,
-        job.settings.measures,
-        job.settings.given.measure_every == "step",
-    )
+        stepper = MinimiserStepper(job, feed, stop_requested)
+    else:
+        stepper = BatchStepper(
+            job.model,
+            job.optimizer,
+            feed,
+            job.batch_size,
+            job.settings.threads,
+            job.cache,
+            job.gradient_checkpointing,
+            stop_requested,
+            job.settings.measures,
+            job.settings.given.measure_every == "step",
+        )
+    start = job.settings.start
+    if start is not None:
+        stepper.restore(put_into(stepper.state, start, job.optimizer), start.epochs, 0)
+    return stepper

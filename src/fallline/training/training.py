@@ -7,12 +7,15 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from fallline.errors import Attributes, FalllineError, SavingError
+from fallline.errors import Attributes, FalllineError, SavingError, unknown
+from fallline.graph.op import Array
+from fallline.nn.model import Model
 from fallline.program import lanes
 from fallline.training.checkpoint import Checkpoint
 from fallline.training.describe import described
@@ -31,12 +34,14 @@ from fallline.training.folder import RunFolder
 from fallline.training.frozen import Frozen
 from fallline.training.interrupt import Interrupts
 from fallline.training.kept import BEST
-from fallline.training.prepare import Job
+from fallline.training.prepare import Job, prepare
 from fallline.training.run import Run
+from fallline.training.settings import Settings
 from fallline.training.shared_cache import NOT_SHARED
 from fallline.training.stepper import Setback
 from fallline.training.steppers import stepper_for
 from fallline.training.stopping import NEVER, Best
+from fallline.training.training_state import TrainingState, is_kept
 
 PROGRESS_SECONDS = 0.1
 
@@ -75,7 +80,8 @@ class Training(Iterator[Event], Attributes):
         self._best = Best(resolved.early_stopping, self._stepper.theta, job.measures.higher_is_better)
         self._history: list[Event] = []
         self._loss = math.nan  # of the last whole epoch
-        self._steps_before = 0  # made by the run that this one continues
+        self._steps_before = self._stepper.step  # made by the run that this one continues
+        self._last_theta: Array | None = None  # of the last step, where the best parameters took its place
         self._shown = 0.0
         self._events = self._stream()
 
@@ -121,7 +127,32 @@ class Training(Iterator[Event], Attributes):
         folder = self._folder.path if self._folder is not None else None
         model = self.job.model.with_theta(self._stepper.theta.copy())
         job = replace(self.job, model=model, cache=NOT_SHARED)
-        return Run(model, tuple(self._history), self.config, folder, job)
+        return Run(model, tuple(self._history), self.config, folder, job, self._state(model))
+
+    def _state(self, model: Model) -> TrainingState | None:
+        stepper, optimizer = self._stepper, self.job.settings.optimizer
+        if (self._history and isinstance(self._history[-1], Diverged)) or optimizer is None:
+            return None
+        if self._last_theta is not None:
+            model = model.with_theta(self._last_theta)
+        arrays = {name: array.copy() for name, array in stepper.state.items() if is_kept(name)}
+        return TrainingState(model, optimizer, arrays, stepper.epoch + (stepper.epoch_step > 0))
+
+    def more(self, data: Any, **settings: Any) -> "Training":
+        """A training on other data, or the same, that goes on from the state of this one.
+
+        Parameters, the optimizer's arrays and the counts of steps and epochs go on, so schedules do too. data: as for
+            `train`. settings: those of `train` that are to be others; all else is as for this one, but that nothing is
+            saved unless `out` says so. epochs: how many more.
+        Errors: as for `train`; ArgumentError after a divergence.
+        Example: training = training.more((x_new, y_new), epochs=1)
+        """
+        before = {one.name: getattr(self.job.settings.given, one.name) for one in fields(Settings)}
+        for name in settings:
+            if name not in before:
+                raise unknown("setting", name, before)
+        given = {**before, "out": None, "resume": False, "overwrite": False, "init": self.run, **settings}
+        return Training(prepare(None, data, Settings(**given), self.job.cache.programs()))
 
     @property
     def is_slow(self) -> bool:
@@ -337,6 +368,7 @@ class Training(Iterator[Event], Attributes):
             folder.leave_checkpoints()
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
+            self._last_theta = stepper.theta.copy()
             stepper.theta[...] = best.theta
         if folder is not None and "not_saved" not in self.config["model"]:
             folder.save_model(self.job.model.with_theta(stepper.theta))
