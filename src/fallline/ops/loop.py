@@ -19,7 +19,7 @@ from fallline.graph.node import Graph, Node, new_input, reachable
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import here
 from fallline.ops.reduce import broadcast_to
-from fallline.ops.view import cut, join, place, reshape
+from fallline.ops.view import cut, reshape
 
 Derive = Callable[..., list[Node]]  # passes/backprop.py: outputs, what with respect to, seeds
 
@@ -224,25 +224,22 @@ def stretch_of(g: Node, low: int, high: int) -> Node | None:
     """g[low:high] of a vector, found behind joins and sums; None where it is made of nothing but zeros."""
     if low == high or is_zero(g):
         return None
-    if low == 0 and high == g.shape[0] and g.op not in (join, place):
+    if low == 0 and high == g.shape[0] and g.op.kind is not Kind.JOIN:
         return g
     if g.op.facts.get("sum") and all(x.shape == g.shape for x in g.inputs):
         parts = [part for x in g.inputs if (part := stretch_of(x, low, high)) is not None]
         return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else None
-    if g.op is join:
-        start = 0
-        for x in g.inputs:
-            stop = start + x.shape[0]
+    if g.op.kind is Kind.JOIN:
+        for x, (along,) in zip(g.inputs, g.op.facts["windows"](*g.inputs, **g.attrs), strict=True):
+            if along.step not in (None, 1):
+                break
+            start, stop = along.start, along.start + x.shape[0]
             if start <= low and high <= stop:
                 return stretch_of(x, low - start, high - start)
-            start = stop
-    elif g.op is place and g.attrs["steps"] == (1,):
-        start = g.attrs["starts"][0]
-        stop = start + g.inputs[0].shape[0]
-        if high <= start or stop <= low:
+            if start < high and low < stop:  # a part of it
+                break
+        else:  # nothing lies there
             return None
-        if start <= low and high <= stop:
-            return stretch_of(g.inputs[0], low - start, high - start)
     return g if (low, high) == (0, g.shape[0]) else cut(g, 0, low, high)
 
 
