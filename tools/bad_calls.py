@@ -25,6 +25,7 @@ import fallline as fl
 from fallline.arguments import OWN
 from fallline.errors import FalllineError
 from fallline.graph.op import NUMPY
+from fallline.nn.table import examples
 
 X = np.linspace(-1.0, 1.0, 24).reshape(8, 3).astype(np.float32)
 Y = X[:, :1] * 2
@@ -104,7 +105,7 @@ def target(name: str, call: Callable[..., Any], **facts: Any) -> Target | None:
 
 TRANSFORMS = ("grad", "value_and_grad", "jacobian", "hessian", "jvp", "vjp", "hvp", "compile")
 METHODS = ("outputs", "predict", "predict_proba", "rows", "prepare", "with_theta", "for_targets", "summary", "apply",
-           "objective", "to_config")  # fmt: skip
+           "objective", "to_config", "marked")  # fmt: skip
 
 
 HOT = ("model.outputs", "model.predict", "model.predict_proba")
@@ -120,6 +121,9 @@ def surface() -> list[Target]:
                 found.append(target(f"{prefix}.{name}", one))
     found += [target(f"fl.{name}(f)", getattr(fl, name)(square)) for name in TRANSFORMS]
     found.append(target("fl.testing.check_grads", fl.testing.check_grads))
+    found.append(target("fl.testing.check_layer", fl.testing.check_layer))
+    for name in ("uniform", "normal", "integers", "keep", "note", "apply", "within", "freeze", "kept"):
+        found.append(target(f"Context().{name}", getattr(fl.nn.Context(training=True), name)))
     found += [target(f"model.{name}", getattr(model(), name)) for name in METHODS]
     found += [target("Model.init", fl.nn.Model.init), target("Model.from_config", fl.nn.Model.from_config)]
     found += [target(f"run.{name}", getattr(run(), name)) for name in ("save", "profile", "summary")]
@@ -129,9 +133,9 @@ def surface() -> list[Target]:
             for name in ("resolve", "__call__", "update", "init", "rule", "rate_at", "clipped"):
                 if hasattr(one, name):
                     found.append(target(f"{prefix}.{cls.__name__}().{name}", getattr(one, name)))
-    layers = [fl.nn.Dense(2), fl.nn.Flatten(), fl.nn.Dropout(0.5), fl.nn.Residual(fl.nn.Tanh()), NETWORK, fl.nn.ReLU()]
+    layers = [examples(name)[0][0] for name in fl.nn.LAYERS if name != "Function"]
     for layer in (*layers, *fl.nn.LOSSES.values(), *fl.nn.INITIALIZERS.values()):
-        for name in ("init", "apply", "apply_noisily", "function", "__call__"):
+        for name in ("init", "apply", "function", "__call__"):
             if hasattr(layer, name):
                 found.append(target(f"{type(layer).__name__}().{name}", getattr(layer, name)))
     for original, stand_in in NUMPY.items():

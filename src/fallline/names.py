@@ -132,7 +132,7 @@ OURS = {
     "with_params": "set_weights load_state_dict set_params",
     "evaluate": "score test_step",
     "apply": "forward call",
-    "marked": "freeze requires_grad requires_grad_ trainable set_trainable",
+    "marked": "freeze requires_grad trainable set_trainable",
     "predict": "predict_classes predict_step transform decision",
     "predict_proba": "probabilities predict_probabilities proba predict_log_proba",
     "history": "loss_curve_ losses metrics logs best_loss_ loss_ validation_scores_",

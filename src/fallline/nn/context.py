@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.arguments import shown
+from fallline.arguments import NAME, Form, record, shown, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.where import Where, defined_at, here
@@ -20,6 +20,34 @@ from fallline.nn.theta import FROZEN, KEPT, Layout, exactly
 from fallline.ops.random import Noise
 from fallline.ranges import short
 from fallline.tree import Tree
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def _is_key(value: Any) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("i", "u") and getattr(value, "shape", None) == ()
+
+
+_SIZES = Form("a shape, a tuple of whole numbers", lambda given: isinstance(given, tuple) and all(map(_is_size, given)))
+_KEY = Form("a whole number", _is_key)
+_WHOLE = Form("a whole number", lambda given: isinstance(given, int | np.integer))
+_LAYER = Form("a layer", lambda given: callable(getattr(given, "apply", None)) and not isinstance(given, type))
+_TREE = Form("a tree of arrays", lambda given: all(hasattr(leaf, "dtype") for leaf in tree.leaves(given)))
+_ARRAY = Form("an array", lambda given: hasattr(given, "dtype") and hasattr(given, "shape"))
+
+
+def _precision(dtype: Any) -> Any:
+    try:
+        found = np.dtype(dtype)
+    except Exception:  # NumPy raises errors of several kinds
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        raise ArgumentError(f'dtype is "float32" or "float64", got {shown(dtype)}')
+    return found
 
 
 @dataclass(slots=True)
@@ -33,6 +61,7 @@ class _Records:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
+@record
 class Context:
     """The third argument of a layer's `apply`: how the network is used in this pass.
 
@@ -50,9 +79,14 @@ class Context:
     __slots__ = ("_noise", "_records", "_training", "dtype", "path")
 
     def __init__(self, training: bool = False, key: Any = 0, dtype: Any = None) -> None:
+        is_flag = isinstance(training, bool | np.bool_)
+        wrong = [] if is_flag else [f"training has to be True or False, got {shown(training)}"]
+        wrong += [f"key {problem}" for problem in (_KEY.problem(key),) if problem]
+        if wrong:
+            raise ArgumentTypeError("Context: " + "\n  and ".join(wrong))
         self._training, self.path, self._records = bool(training), "", _Records()
-        self.dtype = None if dtype is None else np.dtype(dtype)
-        self._noise = Noise(key, dtype or np.float32) if training else None
+        self.dtype = None if dtype is None else _precision(dtype)
+        self._noise = Noise(key, self.dtype or np.dtype(np.float32)) if training else None
 
     def __repr__(self) -> str:
         return f"Context(training={self._training}{f', path={self.path!r}' if self.path else ''})"
@@ -63,6 +97,7 @@ class Context:
         self._records.mode_was_read = True
         return self._training
 
+    @takes(shape=_SIZES)
     def uniform(self, shape: Any) -> Any:
         """Random numbers spread evenly over 0..1, one for each place of an array of this shape.
 
@@ -71,10 +106,12 @@ class Context:
         """
         return self._draw("uniform")(shape)
 
+    @takes(shape=_SIZES)
     def normal(self, shape: Any) -> Any:
         """Random numbers of the standard normal law, otherwise as `uniform`."""
         return self._draw("normal").normal(shape)
 
+    @takes(shape=_SIZES, low=_WHOLE, high=_WHOLE)
     def integers(self, shape: Any, low: int, high: int) -> Any:
         """Random whole numbers in low..high - 1, otherwise as `uniform`."""
         return self._draw("integers").integers(shape, low, high)
@@ -87,6 +124,7 @@ class Context:
             )
         return self._noise
 
+    @takes()
     def keep(self, leaf: Any, new: Any) -> None:
         """Let a parameter have a new value after this training step, written by its layer instead of the optimizer.
 
@@ -102,6 +140,8 @@ class Context:
             )
         if not hasattr(leaf, "dtype"):
             raise ArgumentTypeError(f"context.keep takes a parameter, an array in params, got {shown(leaf)}")
+        if not hasattr(new, "dtype") and not isinstance(new, int | float):
+            raise ArgumentTypeError(f"context.keep: the new value is an array, got {shown(new)}")
         if tuple(np.shape(new)) != tuple(leaf.shape):
             raise ShapeError(f"context.keep: the parameter has shape {tuple(leaf.shape)}, the new value "
                              f"{tuple(np.shape(new))}\n  at {here()}")  # fmt: skip
@@ -111,6 +151,7 @@ class Context:
         value = new if new.dtype == leaf.dtype else new.astype(leaf.dtype)
         self._records.kept[id(leaf)] = leaf, value, here()
 
+    @takes(name=NAME, value=_ARRAY)
     def note(self, name: str, value: Any) -> None:
         """Give a value inside a layer a name, under which gauges and taps find it; it changes nothing else.
 
@@ -124,11 +165,13 @@ class Context:
             full = f"{taken}.{count}"
         self._records.notes[full] = value
 
+    @takes(layer=_LAYER)
     def apply(self, layer: Any, params: Tree, x: Any) -> Any:
         """The output of a layer inside this one: `layer.apply(params, x, context)`, or `(params, x)` where it takes no
         context. Errors inside name the layer."""
         return applied(layer, params, x, self)
 
+    @takes()
     def within(self, place: Any) -> "Context":
         """The context for a layer inside a container, at this place of it: "0" for the first."""
         return self._child(f"{self.path}.{place}" if self.path else str(place), self._noise)
@@ -143,6 +186,7 @@ class Context:
         new.dtype = self.dtype
         return new
 
+    @takes(params=_TREE)
     def freeze(self, params: Tree) -> None:
         """Mark parameters as frozen: no training step changes them."""
         self._records.frozen.update((id(leaf), leaf) for leaf in tree.leaves(params))
@@ -163,6 +207,7 @@ class Context:
         found = self._records.outputs
         return {path: y for path, y in found.items() if path or len(found) == 1}
 
+    @takes(params=_TREE)
     def kept(self, params: Tree) -> dict[str, Any]:
         """The new values that layers have written in this pass, by the path of the parameter in this tree.
 
