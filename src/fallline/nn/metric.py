@@ -77,8 +77,12 @@ class Metric:
         if not callable(self.function):
             raise ArgumentTypeError(f"a metric is a function(y_true, y_pred), got {shown(self.function)}")
         for what, value, known in (("better", self.better, (*BETTER, None)), ("reads", self.reads, READS)):
-            if value not in known:
+            if not isinstance(value, str | None) or value not in known:
                 raise ArgumentError(f"Metric: {what} is one of {', '.join(map(repr, known))}, got {shown(value)}")
+        if not isinstance(self.name, str):
+            raise ArgumentTypeError(f"Metric: name is a text, got {shown(self.name)}")
+        if not isinstance(self.kinds, tuple | list) or not all(isinstance(kind, str) for kind in self.kinds):
+            raise ArgumentTypeError(f"Metric: kinds are texts in a tuple, got {shown(self.kinds)}")
         object.__setattr__(self, "kinds", tuple(self.kinds))
         object.__setattr__(self, "name", self.name or getattr(self.function, "__name__", "metric"))
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fallline.arguments import record
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, FalllineError
 from fallline.graph.op import Array
@@ -20,6 +21,7 @@ from fallline.ranges import short
 _BLOCK = 4096
 
 
+@record
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
     """A place that was evaluated.
@@ -39,6 +41,7 @@ class Point:
 Evaluate = Callable[[Array], Point]
 
 
+@record
 @dataclass(frozen=True, kw_only=True)
 class Minimiser(Optimizer):
     """An optimizer that chooses where to evaluate: a step may take one evaluation of all rows or many.
