@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallline import nn, transforms
+from fallline import nn, transforms, tree
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.insight.curvature import Flat, dense_hessian, hessian_ends, lanczos, verdict
 
@@ -164,3 +164,24 @@ def test_the_product_is_the_hessian_times_the_vector() -> None:
     flat = Flat.of(lambda p: np.sum(p["a"] ** 3) * p["b"], {"a": np.array([1.0, 2.0]), "b": 2.0}, ())
     expected = transforms.hessian(flat)(flat.theta) @ np.array([1.0, -1.0, 0.5])
     np.testing.assert_allclose(flat.product()(np.array([1.0, -1.0, 0.5])), expected)
+
+
+def test_only_trainable_parameters_are_moved() -> None:
+    rng = np.random.default_rng(0)
+    network = nn.Sequential(nn.Frozen(nn.Dense(3)), nn.BatchNorm(), nn.Tanh(), nn.Dense(2))
+    model = nn.Model.init(network, 4, dtype="float64")
+    x, y = rng.standard_normal((20, 4)), rng.standard_normal((20, 2))
+    moved = model.layout.pack(np.arange(model.theta.size))
+    whole = dense_hessian(Flat.of(model.objective, model.theta, (x, y)))
+    for params in (model.theta, model.params):
+        function = lambda params, x, y: model.loss.function(model.apply(params, x), y)
+        found = verdict(function, params, x, y, layout=model.layout)
+        np.testing.assert_allclose(found.eigenvalues, np.linalg.eigvalsh(whole[np.ix_(moved, moved)]), atol=1e-9)
+        direction = np.concatenate([np.ravel(leaf) for leaf in tree.leaves(found.direction)])
+        assert not np.delete(direction, moved).any() and direction[moved].any()
+    ends = hessian_ends(model.objective, model.theta, x, y, layout=model.layout, tolerance=1e-9)
+    assert [ends.lowest, ends.highest] == pytest.approx(found.eigenvalues[[0, -1]].tolist(), rel=1e-6)
+    with pytest.raises(ArgumentError, match="no trainable parameters"):
+        verdict(model.objective, model.theta, x, y, layout=model.marked("*", kind="frozen").layout)
+    with pytest.raises(ArgumentError, match="the layout is of"):
+        verdict(lambda a: a @ a, np.zeros(3), layout=model.layout)

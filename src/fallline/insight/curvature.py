@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms, tree
-from fallline.arguments import FUNCTION, takes
+from fallline.arguments import FUNCTION, Form, takes
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
@@ -94,15 +94,20 @@ def _tridiagonal(alphas: Array, betas: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """A function of a tree of parameters as a function of one vector, in float64; its derivatives are traced once."""
+    """A function of a tree of parameters as a function of one vector, in float64; its derivatives are traced once.
+
+    theta: the trainable parameters, one after the other. whole: all of them. own: the layout of the tree that the
+    function takes; layout: with the kinds of its parts.
+    """
 
     function: Callable[..., Any]
+    own: Layout
     layout: Layout
-    theta: Array
+    whole: Array
     args: tuple[Any, ...]
 
     @staticmethod
-    def of(function: Callable[..., Any], params: Tree, args: tuple[Any, ...]) -> "Flat":
+    def of(function: Callable[..., Any], params: Tree, args: tuple[Any, ...], layout: Layout | None = None) -> "Flat":
         leaves = [as_array(leaf, f"parameter {path}".rstrip()) for path, leaf in tree.items(params)]
         if not leaves or any(leaf.dtype.kind not in "fiu" for leaf in leaves):
             raise ArgumentTypeError(f"a verdict needs parameters that are arrays of real numbers, got {params!r:.80}")
@@ -110,10 +115,24 @@ class Flat:
         theta = np.concatenate([leaf.ravel() for leaf in tree.leaves(arrays)])
         if not np.isfinite(theta).all():
             raise DataError(f"{(~np.isfinite(theta)).sum()} of {theta.size} parameters are not finite")
-        return Flat(function, Layout.of(arrays), theta, args)
+        own = Layout.of(arrays)
+        if layout is not None and own.size != layout.size:
+            raise ArgumentError(f"the layout is of {layout.size} parameters, and these are {own.size}")
+        if layout is not None and not layout.count():
+            raise ArgumentError("the layout has no trainable parameters, so there is no direction to look along")
+        return Flat(function, own, layout or own, theta, args)
+
+    @property
+    def theta(self) -> Array:
+        packed: Array = self.layout.pack(self.whole)
+        return packed
 
     def __call__(self, theta: Any) -> Any:
-        return self.function(self.layout.split(theta), *self.args)
+        return self.function(self.own.split(self.layout.unpack(self.whole, theta)), *self.args)
+
+    def tree_of(self, direction: Array) -> Tree:
+        """A direction in the trainable parameters as a tree of all: 0 in the others."""
+        return self.own.split(np.ascontiguousarray(self.layout.unpack(np.zeros_like(self.whole), direction)))
 
     def value_and_gradient(self) -> tuple[float, Array]:
         value, gradient = transforms.value_and_grad(self)(self.theta)
@@ -127,16 +146,18 @@ class Flat:
         return lambda vector: np.asarray(compiled(self.theta, vector))
 
 
-def hessian_ends(function: Callable[..., Any], params: Tree, *args: Any, **options: Any) -> Extremes:
+def hessian_ends(
+    function: Callable[..., Any], params: Tree, *args: Any, layout: Layout | None = None, **options: Any
+) -> Extremes:
     """The lowest and highest eigenvalue of a function's Hessian at `params`, by Lanczos.
 
-    function: (params, *args) -> one real number, written with NumPy. options: of `lanczos`.
+    function: (params, *args) -> one real number, written with NumPy. layout: as for `verdict`. options: of `lanczos`.
     The highest says how large a step gradient descent bears: learning_rate < 2 / highest.
 
     >>> hessian_ends(lambda x: x @ np.diag([1.0, 5.0]) @ x, np.zeros(2)).highest
     10.0
     """
-    flat = Flat.of(function, params, args)
+    flat = Flat.of(function, params, args, layout)
     return lanczos(flat.product(), flat.theta.size, **options)
 
 
@@ -178,9 +199,17 @@ class Verdict:
         ])  # fmt: skip
 
 
-@takes(function=FUNCTION, tolerance=Range(above=0, below=1), dense=Range(at_least=0, whole=True))
+LAYOUT = Form("a layout, model.layout", lambda given: isinstance(given, Layout), optional=True)
+
+
+@takes(function=FUNCTION, tolerance=Range(above=0, below=1), dense=Range(at_least=0, whole=True), layout=LAYOUT)
 def verdict(
-    function: Callable[..., Any], params: Tree, *args: Any, tolerance: float = 1e-5, dense: int = DENSE
+    function: Callable[..., Any],
+    params: Tree,
+    *args: Any,
+    tolerance: float = 1e-5,
+    dense: int = DENSE,
+    layout: Layout | None = None,
 ) -> Verdict:
     """Where descent stopped, by the gradient and the Hessian's eigenvalues.
 
@@ -191,12 +220,13 @@ def verdict(
 
     function: (params, *args) -> one real number, written with NumPy. params: nested arrays; computed in float64.
     dense: up to how many parameters the whole Hessian is computed; beyond, its ends by Lanczos.
+    layout: of a model's parameters, model.layout: only the trainable ones are moved; the direction is 0 in the others.
     Errors: DataError where value, gradient or Hessian are not finite.
 
     >>> verdict(lambda x: x[0] ** 2 - x[1] ** 2, np.zeros(2)).kind
     'saddle'
     """
-    flat = Flat.of(function, params, args)
+    flat = Flat.of(function, params, args, layout)
     value, gradient = flat.value_and_gradient()
     complete = flat.theta.size <= dense
     if complete:
@@ -220,7 +250,7 @@ def verdict(
         direction = -gradient / norm
     elif values[0] < 0 and kind != "minimum":
         direction, curvature = lowest_vector, float(values[0])
-    tree_form = None if direction is None else _like(params, flat.layout.split(np.ascontiguousarray(direction)))
+    tree_form = None if direction is None else _like(params, flat.tree_of(direction))
     return Verdict(kind, value, norm, values, complete, tree_form, curvature)
 
 
