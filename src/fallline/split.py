@@ -71,7 +71,7 @@ def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
 
     Rows are dealt by the seed, those of each class in turn, so that every fold has its share of each.
 
-    data: a pair (x, y), or anything with attributes x and y; only y is looked at.
+    data: (x, y), (x, y, weight), or a dict or anything with these names; only y is looked at.
     k: parts, 2 or more, at most one for each row. seed: a whole number >= 0.
     Errors: ArgumentError, DataError.
     Example:
@@ -79,8 +79,9 @@ def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
         race.columns["validation_loss"].mean()
     Source: Stone 1974, Cross-validatory choice and assessment of statistical predictions; stratified as in Kohavi 1995.
     """
-    pair = (data.x, data.y) if hasattr(data, "x") and hasattr(data, "y") else data
-    y = pair[1] if isinstance(pair, tuple | list) and len(pair) == 2 else None
+    y = data.get("y") if isinstance(data, dict) else getattr(data, "y", None) if hasattr(data, "x") else None
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
+        y = data[1]
     if y is None or isinstance(y, dict | set) or not np.ndim(y := as_array(y, "y")):
         raise DataError(f"folds are cut from a pair (x, y), got {shown(data)}")
     if k > len(y):

@@ -50,3 +50,9 @@ def traced(forms: Tree, rows: int) -> tuple[Tree, list[Node]]:
 def sizes(forms: Tree) -> list[Shape]:
     """The shapes of the inputs' rows, in a list."""
     return [form.shape for form in tree.leaves(forms)]
+
+
+def shapes_in(shapes: Tree) -> list[Any]:
+    """The shapes in a shape, or in a dict or tuple of shapes."""
+    parts = None if is_shape(shapes) else tree.children(shapes)
+    return [shapes] if parts is None else [one for _, part in parts for one in shapes_in(part)]

@@ -15,6 +15,7 @@ from fallline import tree
 from fallline.arguments import record, takes
 from fallline.graph.node import Graph
 from fallline.nn.data_parts import PARTS, parts_of
+from fallline.nn.forms import forms_of
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
@@ -104,8 +105,9 @@ def plan(
     """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
 
     model, and all that is not named here: as for `train`.
-    data: (x, y), or the shape that x would have, (N, ...); then validation is a share of the rows or None. A Model
-        knows the shape of its rows, so plan(model, batch_size=128) and plan(model, 128) say enough: one batch of rows.
+    data: (x, y), or the shape that x would have, (N, ...), in a dict where it has several inputs; then validation is a
+        share of the rows or None. A Model knows the shape of its rows, so plan(model, batch_size=128) and
+        plan(model, 128) say enough: one batch of rows.
     Memory of the interpreter, of libraries, and of the data as they are given is not counted.
     Errors: as for `train`. ArgumentError for the shape of data for a function of your own as the loss.
     Example: print(fl.plan(nn.mlp((512, 512), 10), (60_000, 784), loss="cross_entropy", batch_size=128))
@@ -113,8 +115,9 @@ def plan(
     if isinstance(model, Model) and (data is None or isinstance(data, int | np.integer)):
         rows = batch_size if data is None else data
         if isinstance(rows, int | np.integer) and rows > 0:
-            data, batch_size = (int(rows), *model.row_shape), int(rows)
-    given = {name: value for name, value in locals().items() if name != "rows"}
+            forms = forms_of(model.row_shape, {}, model.dtype)
+            data, batch_size = tree.map(lambda form: (int(rows), *form.shape), forms), int(rows)
+    given = {name: value for name, value in locals().items() if name not in ("rows", "forms")}
     settings = Settings(**{name: value for name, value in given.items() if name not in ("model", "data")})
     if _is_shape(data):
         return plan_of(from_shape(model, data, settings))
@@ -123,6 +126,8 @@ def plan(
 
 
 def _is_shape(data: Any) -> bool:
+    if isinstance(data, dict):
+        return bool(data) and all(isinstance(one, tuple | dict) and _is_shape(one) for one in data.values())
     sizes = data if isinstance(data, tuple | list) else (data,)
     return bool(sizes) and all(isinstance(n, int | np.integer) for n in sizes)
 

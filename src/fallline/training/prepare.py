@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fallline import tree
 from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.graph.op import Array
 from fallline.nn import loss as losses
 from fallline.nn.data_parts import parts_of
 from fallline.nn.encoder import Columns
-from fallline.nn.forms import dtypes_of, forms_of, shapes_of
+from fallline.nn.forms import dtypes_of, forms_of, shapes_in, shapes_of
 from fallline.nn.inputs import dtypes_to_tree
 from fallline.nn.intake import Problems
 from fallline.nn.layer import Layer, with_batch
@@ -118,29 +119,32 @@ def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any
 
 
 def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
-    """The job for data of this shape, (N, ...), without the data: x and y have forms and no memory."""
+    """The job for data of this shape, (N, ...), or a dict of shapes, without the data: x and y have no memory."""
     problems = Problems()
     resolved = resolve(settings, problems.arguments)
     dtype = _dtype(given, resolved)
-    sizes = tuple(int(n) for n in shape) if isinstance(shape, tuple | list) else (int(shape),)
-    if len(sizes) < 2 or min(sizes) < 1:
+    sizes = [tuple(one) if isinstance(one, tuple | list) else (one,) for one in shapes_in(shape)]
+    if any(len(one) < 2 or min(one) < 1 or one[0] != sizes[0][0] for one in sizes):
         problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
         problems.raise_if_any()
     if _are_given_rows(settings.validation):
         problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
-    x = _formal(sizes, dtype)
-    if isinstance(given, Model) and sizes[1:] != given.row_shape:
-        problems.arguments.append(f"x has shape {sizes}, and the model was made for {with_batch(given.row_shape)}")
-    elif isinstance(given, Model):
-        x = _formal((sizes[0], *given.input_shape), dtype)
+    n, rows = int(sizes[0][0]), [tuple(map(int, one[1:])) for one in sizes]
+    if isinstance(given, Model):
+        if rows != shapes_in(given.row_shape):
+            problems.arguments.append(f"x has shape {shape}, and the model was made for {with_batch(given.row_shape)}")
+        x = tree.map(lambda form: _formal((n, *form.shape), form.dtype), given.inputs)
+    else:
+        places = forms_of(shape if isinstance(shape, tuple | list | dict) else (shape,), {}, dtype)
+        x = tree.unflatten(places, [_formal((n, *row), dtype) for row in rows])
     model = None if problems.arguments else _model(given, x, resolved, dtype, problems)
     if model is not None and model.task == "custom":
         problems.arguments.append(f"what targets {model.loss!r} takes cannot be told\n  try: data=(x, y)")
     problems.raise_if_any()
     assert model is not None and resolved.optimizer is not None
     codes = model.task == "classification"
-    y = _formal(sizes[:1] if codes else (sizes[0], *model.output_shape), np.int64 if codes else dtype)
-    return _job(model, Targets(y), {"x": x, "y": y}, None, resolved)
+    y = _formal((n,) if codes else (n, *model.output_shape), np.int64 if codes else dtype)
+    return _job(model, Targets(y), {**named(x), "y": y}, None, resolved)
 
 
 def _formal(shape: tuple[int, ...], dtype: Any) -> Array:

@@ -41,7 +41,7 @@ from fallline.training.shared_cache import NOT_SHARED
 from fallline.training.stepper import Setback
 from fallline.training.steppers import stepper_for
 from fallline.training.stopping import NEVER, Best
-from fallline.training.training_state import TrainingState, is_kept
+from fallline.training.training_state import TrainingState, is_kept, swap
 
 PROGRESS_SECONDS = 0.1
 
@@ -135,7 +135,9 @@ class Training(Iterator[Event], Attributes):
             return None
         if self._last_theta is not None:
             model = model.with_theta(self._last_theta)
-        arrays = {name: array.copy() for name, array in stepper.state.items() if is_kept(name)}
+        arrays = {name: array for name, array in stepper.state.items() if is_kept(name)}
+        if not (self._history and isinstance(self._history[-1], TrainingEnded)):
+            arrays = {name: array.copy() for name, array in arrays.items()}
         return TrainingState(model, optimizer, arrays, stepper.epoch + (stepper.epoch_step > 0))
 
     def more(self, data: Any, **settings: Any) -> "Training":
@@ -368,8 +370,8 @@ class Training(Iterator[Event], Attributes):
             folder.leave_checkpoints()
         restored = best.theta is not None and best.epoch is not None
         if best.theta is not None and restored:
-            self._last_theta = stepper.theta.copy()
-            stepper.theta[...] = best.theta
+            swap(stepper.theta, best.theta)
+            self._last_theta = best.theta
         if folder is not None and "not_saved" not in self.config["model"]:
             folder.save_model(self.job.model.with_theta(stepper.theta))
         took = stepper.seconds

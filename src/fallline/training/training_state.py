@@ -40,6 +40,13 @@ def is_kept(name: str) -> bool:
     return name == "step" or name.startswith(OPTIMIZER)
 
 
+def swap(a: Array, b: Array, block: int = 1 << 12) -> None:
+    """Exchange the numbers of two vectors, without room for one of them."""
+    for start in range(0, len(a), block):
+        rows = slice(start, start + block)
+        a[rows], b[rows] = b[rows].copy(), a[rows].copy()
+
+
 def state_of(init: Any) -> TrainingState | None:
     """The state of `init=`: a run, a training, or None.
 
