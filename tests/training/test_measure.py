@@ -33,7 +33,7 @@ def measured(run: fl.Run) -> list[Measured]:
 
 
 def column(run: fl.Run, name: str, path: str) -> np.ndarray:
-    return np.concatenate([event.values[name][path] for event in measured(run)])
+    return run.measured[name][path]
 
 
 def test_every_step_s_numbers_are_those_of_a_plain_loop(labelled: Any) -> None:
@@ -170,6 +170,18 @@ def test_a_step_that_fails_is_not_told_and_those_before_are(labelled: Any) -> No
 def test_what_cannot_be_measured_is_told(labelled: Any, measure: Any, told: str) -> None:
     with pytest.raises((ArgumentError, ArgumentTypeError), match=told):
         fit(labelled, measure=measure)
+
+
+def test_a_run_gathers_what_its_events_told(labelled: Any) -> None:
+    run = fit(labelled, measure=EVERYTHING)
+    assert fit(labelled).measured == {}
+    assert {*run.measured} == {*EVERYTHING}
+    for name, paths in run.measured.items():
+        for path, rows in paths.items():
+            told = [event.values[name][path] for event in measured(run)]
+            np.testing.assert_array_equal(rows, np.concatenate(told))
+    whole = fit(labelled, measure=fl.measure.value("activation", "4")).measured["activation"]["4"]
+    assert whole.shape == (4 * 6, 8, 3)  # batches of 8; the rest of an epoch, of 5, is another shape
 
 
 def test_a_source_that_is_none_is_told_with_the_nearest() -> None:

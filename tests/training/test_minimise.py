@@ -142,6 +142,16 @@ def test_a_loss_that_is_not_finite_at_the_start_is_told_and_theta_stays(numbers:
     assert np.isfinite(run.model.theta).all()
 
 
+def test_plans_and_profiles_are_those_of_an_evaluation(labelled: Any) -> None:
+    plan = fl.plan(NETWORK, labelled, loss="cross_entropy", optimizer=LBFGS(memory=7))
+    run = fl.fit(NETWORK, labelled, **SETTINGS)
+    assert plan.batch_size == plan.rows == 53
+    assert plan.bytes["moments"] >= 2 * 7 * plan.bytes["parameters"]
+    profile = run.profile(seconds=0.02)
+    assert "optimizer" not in {share.name for share in profile.layers}
+    assert {"loss", "0 Dense(6)"} <= {share.name for share in profile.layers}
+
+
 @dataclass(frozen=True)
 class Halving(Minimiser):
     """Gradient descent whose step is halved until the value falls: what somebody may write for themselves."""

@@ -23,6 +23,8 @@ FALLS_FAR = 30
 HOW = {
     "finished": "all epochs done",
     "early_stopping": "early: no better loss for a while",
+    "converged": "the gradient is as good as 0",
+    "stalled": "no step lowers the loss any more",
     "interrupted": "interrupted; the same command with --out and --resume goes on from here",
     "diverged": "diverged; the last good parameters are kept",
 }

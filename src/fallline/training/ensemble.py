@@ -118,6 +118,10 @@ def mean_epochs(runs: Sequence[Run], started: TrainingStarted | None = None) -> 
     return found
 
 
+# An ensemble ended as one of its members did: the first of these that one did.
+REASONS = ("interrupted", "early_stopping", "finished", "converged", "stalled", "diverged")
+
+
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
@@ -126,7 +130,7 @@ def _end(
     ended: Sequence[TrainingEnded], epochs: Sequence[EpochEnded], done: Race, started: TrainingStarted | None
 ) -> TrainingEnded:
     reasons = [event.reason for event in ended]
-    reason = next((r for r in ("interrupted", "early_stopping", "finished", "diverged") if r in reasons), reasons[0])
+    reason = next((r for r in REASONS if r in reasons), reasons[0])
     best = next((event for event in reversed(epochs) if event.is_best), None)
     steps = sum(event.step for event in ended)
     best_loss = math.nan if best is None else best.loss if best.validation_loss is None else best.validation_loss

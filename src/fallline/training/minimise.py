@@ -6,7 +6,7 @@ its own. Knows nothing of validation, events or files.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from fallline.arguments import shown
 from fallline.errors import ArgumentError, ArgumentTypeError
 from fallline.graph.inside import Inside
+from fallline.graph.node import Graph
 from fallline.graph.op import Array
 from fallline.optim.minimiser import Minimiser, Point
 from fallline.program import loop
@@ -42,6 +43,36 @@ class _GivenUp(BaseException):
     """Training is asked to stop, so the step is given up; no minimiser is meant to catch this."""
 
 
+def evaluation(
+    job: Job, feed: Feed, found: Mapping[str, Array], theta: Array
+) -> tuple[Callable[[], Graph], dict[str, Array]]:
+    """What makes the graph of an evaluation at `theta`, and what it reads, by name.
+
+    Errors, from the first: ArgumentError for a network that draws random numbers.
+    """
+    inputs = {
+        "theta": theta,
+        "step": np.zeros((), np.int64),
+        "cursor": np.zeros((), np.int64),
+        **feed.arrays,
+        "order": feed.order,
+        "seed": np.array(feed.seed, np.int64),
+    }
+
+    def graph() -> Graph:
+        size = None if feed.is_whole else feed.rows
+        made = gradient_graph(job.model, found, inputs, size, job.optimizer.weight_decay)
+        if made.inputs[-1] in {*made.nodes()}:  # the seed
+            raise ArgumentError(
+                f"the network draws random numbers, so its loss is another one at every evaluation, and "
+                f"{short(job.optimizer)} compares losses\n"
+                '  try: optimizer="adam"; or the network without layers such as Dropout'
+            )
+        return made
+
+    return graph, inputs
+
+
 class MinimiserStepper:
     """The state of a run whose steps a minimiser makes, one an epoch.
 
@@ -60,32 +91,16 @@ class MinimiserStepper:
         self.state = {"theta": first["theta"], **point, **moments, "step": first["step"]}
         self.theta = self.state["theta"]
         self._trial = self.theta.copy()
-        given = {
-            "theta": self._trial,
-            "step": np.zeros((), np.int64),
-            "cursor": np.zeros((), np.int64),
-            **feed.arrays,
-            "order": feed.order,
-            "seed": np.array(feed.seed, np.int64),
-        }
-        size, decay = None if feed.is_whole else feed.rows, job.optimizer.weight_decay
-        arrays = list(self._found.values()), list(given.values())
+        graph, inputs = evaluation(job, feed, self._found, self._trial)
+        arrays, threads = (list(self._found.values()), list(inputs.values())), job.settings.threads
 
         def build() -> list[loop.Loop]:
-            graph = gradient_graph(job.model, self._found, given, size, decay)
-            if graph.inputs[-1] in {*graph.nodes()}:  # the seed
-                raise ArgumentError(
-                    f"the network draws random numbers, so its loss is another one at every evaluation, and "
-                    f"{short(job.optimizer)} compares losses\n"
-                    '  try: optimizer="adam"; or the network without layers such as Dropout'
-                )
             less = job.gradient_checkpointing
-            threads = job.settings.threads
-            return [loop.build(graph, *arrays, watch=LOSS, threads=threads, gradient_checkpointing=less)]
+            return [loop.build(graph(), *arrays, watch=LOSS, threads=threads, gradient_checkpointing=less)]
 
-        model = job.model
-        key = "value", model.network, model.loss, decay, size, job.settings.threads, job.gradient_checkpointing
-        (self._loop,) = job.cache.loops(key, *arrays, build)
+        model, decay = job.model, job.optimizer.weight_decay
+        key = "value", model.network, model.layout.kinds, model.loss, decay, feed.is_whole, threads
+        (self._loop,) = job.cache.loops((*key, job.gradient_checkpointing), *arrays, build)
         self.measured: tuple[int, Values] | None = None
         self._recorder: Recorder | None = None
         measures = job.settings.measures
@@ -96,7 +111,8 @@ class MinimiserStepper:
                     f"the measure {wrong!r} is of the update, which {short(job.optimizer)} makes outside of the step's "
                     'program\n  try: fl.measure.value("parameter"), whose differences are the updates'
                 )
-            made = measured_gradient_graph(job.model, self._found, given, size, decay, measures)
+            size = None if feed.is_whole else feed.rows
+            made = measured_gradient_graph(job.model, self._found, inputs, size, decay, measures)
             self._recorder = Recorder(made[0], len(self._found), made[1])
             self._measuring = loop.build(
                 self._recorder.graph,

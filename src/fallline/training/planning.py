@@ -19,12 +19,14 @@ from fallline.nn.forms import forms_of
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
-from fallline.optim import Optimizer
+from fallline.optim import Minimiser, Optimizer
 from fallline.program.instructions import Lowered
 from fallline.program.loop import lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.training.evaluate import block_graphs, targets
 from fallline.training.feed import Resident
+from fallline.training.gradient_step import LOSS, found_at
+from fallline.training.minimise import evaluation
 from fallline.training.order import Order
 from fallline.training.prepare import Job, from_shape, prepare
 from fallline.training.settings import Settings
@@ -149,8 +151,14 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     """What a training of this job will take."""
     model, feed = job.model, Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
     state = first_state(model, job.optimizer, "weight" in feed.arrays)
-    graphs = step_graphs(model, job.optimizer, state, feed, job.batch_size)
-    step, *rest = memory_plans(graphs, len(state), job.settings.threads, len(state), job.gradient_checkpointing)
+    if isinstance(job.optimizer, Minimiser):
+        found = found_at(model, "weight" in feed.arrays)
+        graphs: Iterable[Graph] = [evaluation(job, feed, found, state["theta"])[0]()]
+        count, watch = len(found), LOSS
+    else:
+        graphs = step_graphs(model, job.optimizer, state, feed, job.batch_size)
+        count, watch = len(state), len(state)
+    step, *rest = memory_plans(graphs, count, job.settings.threads, watch, job.gradient_checkpointing)
     theta = state["theta"].nbytes
     bytes_of = by_purpose(*step) | {
         "parameters": theta,

@@ -13,12 +13,14 @@ import numpy as np
 from fallline.config import from_config
 from fallline.errors import ArgumentError
 from fallline.nn.model import Model
-from fallline.optim import Optimizer
+from fallline.optim import Minimiser, Optimizer
 from fallline.program import lanes, loop
 from fallline.program.loop import Loop, MachineLoop
 from fallline.program.profile import Peak, Timed, measure_peak, timed
 from fallline.ranges import Range
 from fallline.training.feed import Resident
+from fallline.training.gradient_step import LOSS, found_at
+from fallline.training.minimise import evaluation
 from fallline.training.order import Order
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings
@@ -165,15 +167,20 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
         raise ArgumentError(f"seconds {wrong}")
     feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
     state = first_state(job.model, job.optimizer, "weight" in feed.arrays)
-    graph = next(step_graphs(job.model, job.optimizer, state, feed, job.batch_size))
-    arrays = list(state.values()), list(step_inputs(job.optimizer, feed).values())
+    if isinstance(job.optimizer, Minimiser):  # an evaluation, of which a step makes one or more
+        found = found_at(job.model, "weight" in feed.arrays)
+        make, inputs = evaluation(job, feed, found, state["theta"])
+        graph, watch, arrays = make(), LOSS, (list(found.values()), list(inputs.values()))
+    else:
+        graph, watch = next(step_graphs(job.model, job.optimizer, state, feed, job.batch_size)), len(state)
+        arrays = list(state.values()), list(step_inputs(job.optimizer, feed).values())
     start = feed.place(0, 0)
     steps = feed.ready // job.batch_size
 
     def rewind() -> None:
         state["cursor"][...] = start
 
-    options: dict[str, Any] = {"watch": len(state), "gradient_checkpointing": job.gradient_checkpointing}
+    options: dict[str, Any] = {"watch": watch, "gradient_checkpointing": job.gradient_checkpointing}
     alone = loop.build(graph, *arrays, threads=1, **options)
     assert isinstance(alone, MachineLoop)
     as_trained = loop.build(graph, *arrays, threads=job.settings.threads, **options)

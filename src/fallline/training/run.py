@@ -11,12 +11,13 @@ import numpy as np
 from fallline.arguments import PATH, record, takes
 from fallline.config import from_config
 from fallline.errors import ArgumentError, MissingFileError, NotCalled
+from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.ranges import FLAG, Range
 from fallline.training import checkpoint, folder, kept
 from fallline.training.disk import told
-from fallline.training.events import Diverged, EpochEnded, Event, TrainingEnded, TrainingStarted
+from fallline.training.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
 from fallline.training.history import History
 from fallline.training.prepare import Job
 from fallline.training.training_state import TrainingState, is_kept
@@ -73,6 +74,21 @@ class Run(NotCalled):
         return History({name: np.array(values) for name, values in columns.items()})
 
     @property
+    def measured(self) -> dict[str, dict[str, Array]]:
+        """The measures of all steps: measured["gradient norm"]["0.weight"][i] is that of the i-th step measured.
+
+        Empty unless the training was told what to measure. Of values whose shape follows from the size of a batch, only
+        those of the shape that came first.
+        """
+        found: dict[str, dict[str, list[Array]]] = {}
+        for event in self.events:
+            for name, paths in event.values.items() if isinstance(event, Measured) else ():
+                for path, rows in paths.items():
+                    parts = found.setdefault(name, {}).setdefault(path, [])
+                    parts += [rows] if not parts or parts[0].shape[1:] == rows.shape[1:] else []
+        return {name: {path: np.concatenate(rows) for path, rows in paths.items()} for name, paths in found.items()}
+
+    @property
     def started(self) -> TrainingStarted | None:
         return next((e for e in reversed(self.events) if isinstance(e, TrainingStarted)), None)
 
@@ -86,7 +102,7 @@ class Run(NotCalled):
 
     @property
     def stop_reason(self) -> str | None:
-        """ "finished", "early_stopping", "diverged" or "interrupted"; None while it has not ended, or was killed."""
+        """That of TrainingEnded, such as "finished"; None while it has not ended, or was killed."""
         return self.ended.reason if self.ended is not None else None
 
     @property
