@@ -27,7 +27,7 @@ fuzz: .venv/dev.stamp              ## a minute of random wrong calls: each has t
 	$(BIN)/python tools/bad_calls.py --calls 4000 --seed 1
 
 bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
-	$(BIN)/python -m fallline.bench --write docs/benchmarks.md --readme README.md
+	$(BIN)/python -m benchmarks --write docs/benchmarks.md --readme README.md
 
 peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JAX, and JAX 0.4.31 where it installs (large)
 	$(BIN)/pip install -q -e '.[bench]'
@@ -48,7 +48,7 @@ format: .venv/dev.stamp            ## put the sources in order
 
 clean:                             ## remove everything that can be made again; saved runs stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Fallline needs Python 3.11 or later; try: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the benchmarks stand beside the package
 DOCS = ROOT / "docs"
 # The last measurements of `make bench`; the page of benchmarks and the README's table are made of it.
 MEASURED = DOCS / "benchmarks.json"
@@ -41,14 +42,14 @@ def ops_page() -> str:
 
 def benchmarks_page() -> str:
     """The page of benchmarks as they were last measured."""
-    from fallline.bench import report, results
+    from benchmarks import report, results
 
     return report.page(results.read(MEASURED))
 
 
 def readme(text: str) -> str:
     """The README with the benchmarks as they were last measured, or as it is where none were."""
-    from fallline.bench import report, results
+    from benchmarks import report, results
 
     return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 

@@ -1,11 +1,9 @@
-"""What a run found: ratios, the best of several, floors, and the same from JSON."""
+"""The results of a race: ratios, the best of several, floors."""
 
 from __future__ import annotations
 
-import pytest
-
 from fallline.bench.cases import BEST, CASES
-from fallline.bench.results import Finding, Outcome, Rate, Rates, Results, Timing
+from fallline.bench.results import Outcome, Timing
 
 CASE = CASES[1]  # floors on two threads: PyTorch 20, the best of the others 1.7
 
@@ -44,23 +42,3 @@ def test_the_best_of_the_others_is_who_has_the_shortest_step() -> None:
 def test_floors_nobody_was_measured_for_are_not_judged() -> None:
     raced = outcome(2, ours=[10.0])
     assert raced.best_other is None and list(raced.verdicts) == []
-
-
-def everything() -> Results:
-    rates = Rates(2, Rate("a step", 1e11, 2e11), (Rate("a", 2e11, 3e11), Rate("b", 1e11, 4e11)), 2e10, 1 << 25)
-    finding = Finding("Starts", "about", ("", "median"), (("one", "1 s"),), ("too slow",), "picture")
-    raced = outcome(2, ours=[10.0], torch=[75.0])
-    raced.left_out, raced.foreign = {"JAX scan": "not installed"}, 0.25
-    return Results("a command", "a machine", "versions", 12.5, [raced, outcome(ours=[10.0])], [finding], rates)
-
-
-def test_results_come_back_from_json() -> None:
-    kept = everything()
-    back = Results.from_json(kept.to_json())
-    assert back == kept and back.threads == [2, 1] and back.rates is not None and back.rates.best.what == "a"
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", '{"outcomes": [{"case": "no such", "timings": {}}], "findings": []}'])
-def test_other_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no results of this benchmark"):
-        Results.from_json(text)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from fallline.bench import report
+from benchmarks import report
 from fallline.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from statistics import median
 
+from benchmarks.measure import Found, Measure
 from fallline.bench.cases import named
 from fallline.bench.field import Process
-from fallline.bench.measure import Found, Measure
 from fallline.bench.results import OURS
 from fallline.bench.text import seconds, times
 

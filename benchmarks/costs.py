@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from statistics import median
 
-from fallline.bench import probes
-from fallline.bench.apart import apart
+from benchmarks import probes
+from benchmarks.apart import apart
+from benchmarks.measure import Found, Measure, missed, verdict
 from fallline.bench.cases import CASES
-from fallline.bench.measure import Found, Measure, missed, verdict
 from fallline.bench.text import seconds
 
 GRADIENT_RATIO = 3.2

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from fallline.bench.apart import apart
+from benchmarks.apart import apart
+from benchmarks.measure import timed
+from benchmarks.results import Rate, Rates, Results
 from fallline.bench.cases import CASES, Case, problem
-from fallline.bench.measure import timed
-from fallline.bench.results import OURS, Rate, Rates, Results
+from fallline.bench.results import OURS
 from fallline.bench.worker import settle
 
 # Rows of a, columns of a, columns of b: the product of the largest step, and two that are all product.

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import timed
 from fallline.bench.cases import Array, Case, named, problem
-from fallline.bench.measure import timed
 
 # Three layers of equal width, so that parameters grow with the square of the width: about 10^3, 10^4 ... 10^7.
 WIDTHS = (18, 57, 182, 577, 1825)

@@ -11,9 +11,9 @@ from statistics import median
 
 import numpy as np
 
-from fallline.bench.apart import apart
+from benchmarks.apart import apart
+from benchmarks.measure import Found, Measure, timed
 from fallline.bench.cases import Case, problem
-from fallline.bench.measure import Found, Measure, timed
 from fallline.bench.text import on, seconds
 
 TURN_SECONDS, FIRST_STEPS, ROUNDS = 0.03, 8, 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from statistics import median
 
-from fallline.bench.apart import apart
+from benchmarks.apart import apart
+from benchmarks.measure import Found, Measure, timed
 from fallline.bench.cases import named, problem
-from fallline.bench.measure import Found, Measure, timed
 from fallline.bench.text import on, seconds, times
 
 NETWORK = "30-64-64-2 batch 32"

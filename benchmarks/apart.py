@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from fallline.bench.field import environment
+
+ROOT = Path(__file__).resolve().parents[1]  # the folder that this package is imported from
 
 
 def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tuple[Any, float]:
@@ -23,8 +27,12 @@ def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tu
     """
     asked = [function.__module__, function.__name__, json.dumps(arguments)]
     start = time.perf_counter()
+    where = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *asked], env=environment(threads), capture_output=True, encoding="utf-8"
+        [sys.executable, "-m", __name__, *asked],
+        env={**environment(threads), **where},
+        capture_output=True,
+        encoding="utf-8",
     )
     seconds = time.perf_counter() - start
     if done.returncode:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fallline.bench.results import Finding
+from benchmarks.results import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.measure import Found, Measure
 from fallline.bench.field import POOLS
-from fallline.bench.measure import Found, Measure
 from fallline.bench.results import OURS
 from fallline.bench.text import seconds, times
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fallline.bench import fresh, growth, limits, many
+from benchmarks import fresh, growth, limits, many
+from benchmarks.command import MEASURES
 from fallline.bench.cases import Case
-from fallline.bench.command import MEASURES
 from fallline.bench.results import OURS
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fallline.bench import report
+from benchmarks import report
+from benchmarks.limits import least, peak
+from benchmarks.results import Finding, Rate, Rates, Results
 from fallline.bench.cases import CASES, Case
-from fallline.bench.limits import least, peak
-from fallline.bench.results import Finding, Outcome, Rate, Rates, Results, Timing
+from fallline.bench.results import Outcome, Timing
+from fallline.bench.tables import race_table
 
 README = "before\n<!-- benchmarks: made by a command -->\nold\n<!-- /benchmarks -->\nafter\n"
 
@@ -20,7 +22,7 @@ def results(ours: float = 10.0, torch: float = 75.0, threads: int = 1, rates: Ra
 
 
 def test_a_race_shows_the_fastest_first_with_ratio_and_verdict() -> None:
-    text = report.race_table(results(torch=70.0).outcomes[0])
+    text = race_table(results(torch=70.0).outcomes[0])
     ours, theirs = text.splitlines()[2:4]
     assert ours.startswith("| Fallline") and theirs.startswith("| PyTorch")
     assert "14.00" in theirs and "SHORT" in theirs and "SHORT" not in ours
@@ -30,7 +32,7 @@ def test_a_race_shows_the_fastest_first_with_ratio_and_verdict() -> None:
 def test_races_on_a_machine_that_was_not_quiet_are_marked() -> None:
     found = results()
     found.outcomes[0].foreign = 0.31
-    assert "Something else took 31% of the processors" in report.race_table(found.outcomes[0])
+    assert "Something else took 31% of the processors" in race_table(found.outcomes[0])
     assert "31%" in report.reading(found)
 
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from fallline.bench.apart import apart
-from fallline.bench.measure import missed, verdict
-from fallline.bench.probes import gradient, prediction, resident
+from benchmarks.apart import apart
+from benchmarks.measure import missed, verdict
+from benchmarks.probes import gradient, prediction, resident
 
 
 def test_more_than_the_ceiling_is_short_and_told() -> None:
