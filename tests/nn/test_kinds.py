@@ -131,6 +131,14 @@ def test_runs_have_the_same_bits_over_threads_resume_checkpointing_and_races(net
     assert race.runs["a"].model.theta.tobytes() == whole
 
 
+def test_a_run_goes_on_with_the_kinds_it_began_with(tmp_path: Path) -> None:
+    model = Model.init(nn.Sequential(np.tanh, nn.Dense(3), nn.Dense(1)), 4)  # no file can hold a function
+    fit(model, out=tmp_path / "run", epochs=1)
+    with pytest.raises(ArgumentError, match=r"kinds.*frozen"):
+        fit(model.marked("1.*", kind="frozen"), resume=tmp_path / "run", epochs=2)
+    fit(model, resume=tmp_path / "run", epochs=2)
+
+
 def test_trainings_of_one_network_share_no_program_where_kinds_differ() -> None:
     model = Model.init(nn.mlp((4,), 1), 4, loss="squared_error")
     frozen = model.marked("0.*", kind="frozen")

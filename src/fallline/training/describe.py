@@ -15,6 +15,7 @@ from fallline.errors import ArgumentError
 from fallline.graph.op import Array
 from fallline.nn.inputs import shapes_to_config
 from fallline.nn.model import Model
+from fallline.nn.theta import Layout
 from fallline.training.named import Rows
 from fallline.training.prepare import Job
 from fallline.training.shared_cache import ByIdentity, SharedCache
@@ -30,6 +31,7 @@ _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 def described(job: Job) -> dict[str, Any]:
     """The run's config.json."""
     settings, held = job.settings.given, job.validation
+    kinds = job.model.layout.differences(Layout.of(job.model.params))
     validation: Any = job.settings.share or None
     if held is not None and not job.settings.share:
         validation = data_of(held, job.model, job.cache)
@@ -39,6 +41,7 @@ def described(job: Job) -> dict[str, Any]:
         "fallline": "run 1",
         "model": form(job.model),
         "theta": digest(job.model.theta),
+        **({"kinds": kinds} if kinds else {}),
         "loss": form(job.model.loss),
         "optimizer": form(job.optimizer),
         "epochs": job.epochs,
