@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fallline.arguments import OWN
@@ -47,6 +47,12 @@ def here() -> Where:
 @functools.lru_cache(maxsize=4096)
 def _where(file: str, line: int, part: str) -> Where:
     return Where(file, line, part)
+
+
+@functools.lru_cache(maxsize=4096)
+def going_back(where: Where) -> Where:
+    """The same place, for nodes of the backward pass."""
+    return replace(where, backward=True)
 
 
 @functools.cache

@@ -6,12 +6,11 @@ another branch was chosen stay zero (ops/mask.py). Knows no single op.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fallline.errors import GraphError
 from fallline.graph.node import Node, constant, reachable
 from fallline.graph.op import Kind
-from fallline.graph.where import made_at
+from fallline.graph.where import going_back, made_at
 from fallline.ops.mask import Share, behind, cleaned, gathered, passed
 from fallline.ops.reduce import broadcast_to
 
@@ -43,19 +42,13 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
     for node in reversed(nodes):
         if node not in active or node not in grads or not node.inputs:
             continue
-        # What was asked for is kept, and is also passed through when it is computed from another of `wrt`.
-        with made_at(replace(node.where, backward=True)):
-            g = gathered(grads[node], total)
-            if node in kept:
+        with made_at(going_back(node.where)):
+            g = gathered(grads.pop(node), total)
+            if node in kept:  # asked for, and also passed on where it is computed from another of `wrt`
                 g = cleaned(g)
-        if node in kept:
-            grads[node] = [g]
-        else:
-            del grads[node]
-        if not any(input_ in active for input_ in node.inputs):
-            continue
-        with made_at(replace(node.where, backward=True)):
-            hand_on(node, g, grads, active)
+                grads[node] = [g]
+            if any(input_ in active for input_ in node.inputs):
+                hand_on(node, g, grads, active)
     return [cleaned(gathered(grads[node], total)).value if node in grads else zeros_like(node) for node in wrt]
 
 

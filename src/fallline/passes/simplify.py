@@ -18,17 +18,17 @@ Numbers are those of the original, to the sign of a zero: x - 0 is x and so is x
 import math
 from bisect import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fallline.graph.body import Body
-from fallline.graph.node import CONSTANT, INPUT, Graph, Node, constant
+from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import TABLE, Array, Kind, Op, Shape
 from fallline.graph.verify import is_pass
-from fallline.graph.where import Where, made_at
+from fallline.graph.where import Where
 from fallline.ops.reduce import broadcast_to
 from fallline.ops.view import join, reshape
 
@@ -39,11 +39,13 @@ _SMALL = 256
 @is_pass
 def simplify(graph: Graph) -> Graph:
     """A graph with the same inputs and the same results, and as few nodes as these rules leave."""
-    graph = pieces_joined(graph)
-    work = _Simplifier()
+    work, nodes = _Simplifier(), graph.nodes()
+    sums = sums_of_pieces(nodes, graph.outputs)
     new: dict[Node, Node] = {node: node for node in graph.inputs}
-    for node in graph.nodes():
-        if node not in new:
+    for node in nodes:
+        if node in sums:
+            new[node] = work.side_by_side(node, *sums[node], new)
+        elif node not in new:
             inputs = tuple([new[input_] for input_ in node.inputs])
             new[node] = work.make(node.op, inputs, node.attrs, node.shape, node.dtype, node.where)
     return Graph(graph.inputs, tuple(new[output] for output in graph.outputs))
@@ -58,22 +60,21 @@ def pieces_joined(graph: Graph) -> Graph:
     """The same graph with joins instead of sums of arrays that each fill another stretch of one axis, zeros elsewhere.
 
     A function that cuts its parameters out of one vector has such a sum as its gradient, with one term a cut; adding
-    them up would take a pass over the whole vector for each.
+    them up would take a pass over the whole vector for each. This is the one rule of `simplify` that is worth its time
+    where a graph is run a single time.
     """
     nodes = graph.nodes()
     sums = sums_of_pieces(nodes, graph.outputs)
     if not sums:
-        return graph
-    new = {node: node for node in nodes if node.op is INPUT}
-    for node in nodes:  # made anew, constants too, so that nodes keep their order
+        return Graph(graph.inputs, graph.outputs, nodes)
+    work, new = _Simplifier(), dict[Node, Node]()
+    for node in nodes:
         if node in sums:
-            axis, pieces = sums[node]
-            with made_at(node.where):
-                new[node] = side_by_side(node, axis, [(low, high, new[part]) for low, high, part in pieces])
-        elif node not in new:
-            inputs = tuple([new[x] for x in node.inputs])
+            new[node] = work.side_by_side(node, *sums[node], new)
+        elif any(x in new for x in node.inputs):
+            inputs = tuple([new.get(x, x) for x in node.inputs])
             new[node] = Node(node.op, inputs, node.attrs, node.shape, node.dtype, node.where)
-    return Graph(graph.inputs, tuple([new[output] for output in graph.outputs]))
+    return Graph(graph.inputs, tuple([new.get(output, output) for output in graph.outputs]))
 
 
 def sums_of_pieces(nodes: Sequence[Node], outputs: Sequence[Node]) -> dict[Node, tuple[int, list[Piece]]]:
@@ -117,20 +118,6 @@ def piece_of(node: Node) -> tuple[int, list[Piece]] | None:
         return None
     low = window[axes[0]].start
     return axes[0], [(low, low + part.shape[axes[0]], part)]
-
-
-def side_by_side(node: Node, axis: int, pieces: Sequence[Piece]) -> Node:
-    """The pieces in the form of a node, with zeros between them."""
-    parts, end = [], 0
-    for low, high, part in [*pieces, (node.shape[axis], 0, None)]:
-        if low > end:
-            gap = (*node.shape[:axis], low - end, *node.shape[axis + 1 :])
-            parts.append(broadcast_to(constant(0, node.dtype), shape=gap))
-        if part is not None:
-            parts.append(part)
-            end = high
-    result: Node = join(*parts, axis=axis)
-    return result
 
 
 def simple(body: Body) -> Body:
@@ -256,6 +243,20 @@ class _Simplifier:
             if folded is not None:
                 return folded
         return self.once(op, inputs, attrs, shape, dtype, where)
+
+    def side_by_side(self, node: Node, axis: int, pieces: Sequence[Piece], new: Mapping[Node, Node]) -> Node:
+        """Pieces along an axis in the form of a node, with zeros between them."""
+        zero = self.once(CONSTANT, (), {"value": np.zeros((), node.dtype)}, (), node.dtype, node.where)
+        parts: list[Node] = []
+        end = 0
+        for low, high, part in [*pieces, (node.shape[axis], 0, None)]:
+            if low > end:
+                gap = (*node.shape[:axis], low - end, *node.shape[axis + 1 :])
+                parts.append(self.once(broadcast_to, (zero,), {"shape": gap}, gap, node.dtype, node.where))
+            if part is not None:
+                parts.append(new.get(part, part))
+                end = high
+        return self.make(join, tuple(parts), {"axis": axis}, node.shape, node.dtype, node.where)
 
     def scalar(self, node: Node) -> Node:
         """A constant of one element as a number without axes, which broadcasts to anything."""

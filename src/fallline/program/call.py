@@ -4,6 +4,7 @@ Both promise arrays of their own: never the caller's, never a constant's, and no
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ from fallline.program.machine import Program
 
 def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     """The outputs for these inputs, through the reference: right for a graph that is made anew at every call."""
-    graph = pieces_joined(fewer_loops(graph))
-    constants = [node.attrs["value"] for node in graph.nodes() if node.op is CONSTANT]
-    return owned(reference.run(graph, values), [*values, *constants])
+    graph = pieces_joined(fewer_loops(replace(graph, known=graph.nodes())))
+    nodes = graph.nodes()
+    constants = [node.attrs["value"] for node in nodes if node.op is CONSTANT]
+    return owned(reference.run(replace(graph, known=nodes), values), [*values, *constants])
 
 
 def owned(results: Sequence[Array], others: Sequence[Array]) -> list[Array]:
