@@ -60,11 +60,17 @@ def test_every_step_s_numbers_are_those_of_a_plain_loop(labelled: Any) -> None:
             np.testing.assert_allclose(column(run, "u", path)[step], 0.5 * np.linalg.norm(grads[path]), rtol=1e-9)
 
 
-@pytest.mark.parametrize("every", ["step", "call"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", ["adam", "gradient_descent", "momentum"])
+@pytest.mark.parametrize(("optimizer", "dtype", "every"), [
+    ("adam", "float32", "step"), ("adam", "float64", "call"), ("gradient_descent", "float32", "call"),
+    ("gradient_descent", "float64", "step"), ("momentum", "float32", "step"),
+])  # fmt: skip
 def test_what_is_measured_changes_no_bit(labelled: Any, optimizer: str, dtype: str, every: str) -> None:
-    settings = {"optimizer": optimizer, "dtype": dtype, "validation": 0.2, "gradient_checkpointing": every == "call"}
+    settings = {
+        "optimizer": optimizer,
+        "dtype": dtype,
+        "validation": 0.2,
+        "gradient_checkpointing": optimizer == "adam",
+    }
     plain = fit(labelled, **settings)
     looked_at = fit(labelled, measure=EVERYTHING, measure_every=every, **settings)
     assert looked_at.model.theta.tobytes() == plain.model.theta.tobytes()

@@ -152,6 +152,21 @@ def test_plans_and_profiles_are_those_of_an_evaluation(labelled: Any) -> None:
     assert {"loss", "0 Dense(6)"} <= {share.name for share in profile.layers}
 
 
+def test_going_on_with_the_same_data_is_one_run_and_with_others_it_moves_again(numbers: Any) -> None:
+    x, y = numbers
+    network = fl.nn.mlp((6,), 1, "tanh")
+    settings = {"loss": "squared_error", "optimizer": "lbfgs", "dtype": "float64"}
+    whole = fl.fit(network, numbers, epochs=24, **settings)
+    part = fl.fit(network, numbers, epochs=9, **settings)
+    more = fl.fit(None, numbers, init=part, epochs=15, dtype="float64")
+    assert more.model.theta.tobytes() == whole.model.theta.tobytes()
+    ended = fl.fit(network, numbers, epochs=5000, **{**settings, "dtype": "float32", "optimizer": LBFGS(tolerance=0)})
+    assert ended.stop_reason == "stalled"
+    other = fl.fit(None, (x, y + 1), init=ended, epochs=3)
+    assert other.stop_reason == "finished"
+    assert other.history["loss"][-1] < other.history["loss"][0]
+
+
 @dataclass(frozen=True)
 class Halving(Minimiser):
     """Gradient descent whose step is halved until the value falls: what somebody may write for themselves."""
@@ -197,7 +212,7 @@ def test_a_step_that_is_wrong_is_told(labelled: Any, how: str, told: str) -> Non
 def test_scikit_learn_s_network_by_the_same_method_comes_no_lower(numbers: Any) -> None:
     neural = pytest.importorskip("sklearn.neural_network")
     ours, theirs = [], []
-    for seed in range(4):
+    for seed in range(2):
         made = neural.MLPRegressor(hidden_layer_sizes=(8,), activation="tanh", solver="lbfgs", alpha=0,
                                    max_iter=60, tol=0, max_fun=10**6, random_state=seed)  # fmt: skip
         with pytest.warns(match="lbfgs failed to converge"):

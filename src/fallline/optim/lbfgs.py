@@ -50,7 +50,7 @@ class LBFGS(Minimiser):
             "y": many.copy(),
             "sy": np.zeros(self.memory),  # s'y of each pair
             "pairs": np.zeros((), np.int64),  # made since the memory was last empty; pair i lies in row i mod memory
-            "stalled": np.zeros((), np.int64),
+            "stalled": np.full((), np.nan),  # the value from which no step led down; on other data it is another
             # Factors of the learning rate scale the first H of a step, and with it what the first step goes along.
             **({} if rates is None else {"rates": rates}),
         }
@@ -66,7 +66,7 @@ class LBFGS(Minimiser):
             pairs, norm = 0, np.sqrt(inner(p, p))
             found = self._search(here, p, self.learning_rate * min(1.0, 1.0 / norm if norm else 1.0), evaluate)
         if found is None:
-            state["stalled"][...] = 1
+            state["stalled"][...] = here.value
             return here, state
         s, y = found.theta - here.theta, found.gradient - here.gradient
         sy, eps = inner(s, y), np.finfo(here.theta.dtype).eps
@@ -75,7 +75,7 @@ class LBFGS(Minimiser):
             state["s"][row], state["y"][row], state["sy"][row] = s, y, sy
             pairs += 1
         state["pairs"][...] = pairs
-        state["stalled"][...] = here.value - found.value <= eps * abs(here.value)
+        state["stalled"][...] = found.value if here.value - found.value <= eps * abs(here.value) else np.nan
         return found, state
 
     def _search(self, here: Point, p: Array, length: float, evaluate: Evaluate) -> Point | None:
@@ -111,4 +111,4 @@ class LBFGS(Minimiser):
     def reason(self, here: Point, state: State) -> str | None:
         if np.abs(here.gradient).max(initial=0) <= self.tolerance:
             return "converged"
-        return "stalled" if state["stalled"] else None
+        return "stalled" if state["stalled"] == here.value else None
