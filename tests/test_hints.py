@@ -149,6 +149,12 @@ def older():
     return type("Older", (fl.optim.Adam,), {"init": lambda self, theta: super(type(self), self).init(theta)})
 
 
+def keep_a_mean():
+    """A step in which a layer writes its parameter."""
+    made, one = fl.optim.Adam(), nn.Model.init(nn.Sequential(nn.BatchNorm(), nn.Dense(1)), 3)
+    return made.update(one.params, made.init(one.params, one.layout), one.params, one.layout, {"0.mean": np.ones(3)})
+
+
 class Unstarted(Unsaved):
     """One whose init returns nothing."""
 
@@ -360,6 +366,10 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (older, "start(self, theta, layout), and super().start(theta, layout)", lambda: Newer().init(W)),
     (lambda: fl.optim.Groups({"*": "adam"}), 'optim.Groups({"*": optim.Adam(1e-3)})',
      lambda: fl.optim.Groups({"*": fl.optim.Adam(1e-3)}).init(W)),
+    (lambda: fl.optim.Groups({"*": fl.optim.LBFGS()}), "optimizer=LBFGS()", lambda: fit(optimizer=fl.optim.LBFGS())),
+    (lambda: fl.optim.Adam().update(W, fl.optim.Adam().init(W), W, kept={"mean": W}),
+     "optimizer.update(grads, state, params, model.layout, kept)",
+     lambda: keep_a_mean()),
     (lambda: fl.optim.Groups({"w": fl.optim.Adam()}).init([W]), 'a last pattern "*"',
      lambda: fl.optim.Groups({"w": fl.optim.Adam(), "*": fl.optim.Adam()}).init({"w": W, "b": W})),
     (lambda: fl.optim.Groups({"*": fl.optim.Adam(), "w": fl.optim.Adam()}).init({"w": W}), "'w' before it",

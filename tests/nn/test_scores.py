@@ -40,6 +40,17 @@ def test_it_is_what_validation_tells(outputs: int, loss: Any, y: Any) -> None:
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-7), name
 
 
+def test_encoders_and_decoders_are_those_of_validation() -> None:
+    raw, price = X * 10 + 3, 100 * Y + 50
+    coders: Any = {"encoder": nn.standardise(raw), "decoder": nn.Quantity("price", 50.0, 100.0)}
+    given: Any = {"loss": "squared_error", "epochs": 1, "early_stopping": False, **coders}
+    run = fl.fit(nn.mlp((8,), 1), (raw, price), validation=(raw, price), **given)
+    found = run.model.evaluate((raw, price))
+    for name, value in found.items():
+        assert value == pytest.approx(run.history[f"validation_{name}"][-1], rel=1e-5)
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((run.model.predict(raw) - price) ** 2)), rel=1e-5)
+
+
 def test_weights_are_those_of_validation() -> None:
     weight = RNG.uniform(size=1100)
     part = [array[600:] for array in (X, NAMES, weight)]

@@ -107,6 +107,28 @@ def test_factors_of_slots_scale_rate_and_decay() -> None:
     np.testing.assert_allclose(after["b"], 3.9)
 
 
+def test_a_loop_of_ones_own_keeps_what_layers_write_as_a_training_does() -> None:
+    network = fl.nn.Sequential(fl.nn.BatchNorm(), fl.nn.Dense(4), fl.nn.Tanh(), fl.nn.Dropout(0.2), fl.nn.Dense(1))
+    model, optimizer = fl.nn.Model.init(network, 3), Adam(optim.Cosine(0.05, steps=STEPS))
+
+    @fl.compile
+    def step(params: Any, state: Any, x: Any, y: Any) -> Any:
+        def forward(params: Any) -> Any:
+            context = fl.nn.Context(training=True, key=fl.ops.random_bits(state["step"], 0))
+            return network.apply(params, x, context), context
+
+        grads = fl.grad(lambda params: model.loss.function(forward(params)[0], y))(params)
+        return optimizer.update(grads, state, params, model.layout, forward(params)[1].kept(params))
+
+    params = model.params
+    state = optimizer.init(params, model.layout)
+    for _ in range(STEPS):
+        params, state = step(params, state, X, Y)
+    run = fl.fit(model, (X, Y), loss="squared_error", optimizer=optimizer, epochs=STEPS, batch_size="full")
+    assert model.with_params(params).theta.tobytes() == run.model.theta.tobytes()
+    assert not np.array_equal(params[0]["mean"], model.params[0]["mean"])
+
+
 P = {"w": np.ones((2, 3)), "b": np.ones(3)}
 
 
@@ -122,6 +144,7 @@ P = {"w": np.ones((2, 3)), "b": np.ones(3)}
         (lambda: Adam().init({}), ArgumentError, "params hold no arrays"),
         (lambda: Adam().update(P, GradientDescent().init(P), P), FalllineError, "KeyError: 'm'"),
         (lambda: Adam().update(P, Adam().init(P["w"]), P), FalllineError, "shape"),
+        (lambda: Adam().update(P, Adam().init(P), P, kept={"w": 1}), ArgumentError, "no such parameter that a layer"),
         (lambda: Adam().init(P, MODEL.layout), ArgumentError, "the layout is of other parameters"),
         (lambda: Adam(optim.Cosine(0.1)).update(P, Adam().init(P), P), ArgumentError, "does not know how many steps"),
     ],

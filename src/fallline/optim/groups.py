@@ -12,6 +12,7 @@ from fallline.errors import ArgumentError, ArgumentTypeError
 from fallline.graph.op import Array
 from fallline.nn.theta import FROZEN, Layout
 from fallline.ops.view import cut, join
+from fallline.optim.minimiser import Minimiser
 from fallline.optim.optimizer import LearningRate, Optimizer, State
 from fallline.ranges import STEPS, short
 
@@ -52,6 +53,9 @@ class Groups(Optimizer):
                     f"Groups takes a dict of pattern -> optimizer, got {shown(pattern)}: {shown(made)}\n"
                     '  try: optim.Groups({"*": optim.Adam(1e-3)})'
                 )
+            if isinstance(made, Minimiser):
+                raise ArgumentError(f"{short(made)} searches its steps along all parameters at once, so it has no group"
+                                    f"\n  try: optimizer={short(made)}")  # fmt: skip
         patterns = [pattern for pattern, _ in pairs]
         twice = next((pattern for pattern in patterns if patterns.count(pattern) > 1), None)
         if twice is not None:

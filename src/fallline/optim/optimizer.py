@@ -125,6 +125,7 @@ class Optimizer(Attributes):
                 f"update: state has to be a dict that `init` or `update` returned, got {shown(state)}\n"
                 "  try: params, state = optimizer.update(grads, state, params)"
             )
+        trees.check_kept(kept, layout)
         layout, theta = trees.joined(params, layout, "update")
         g = trees.like(params, grads, layout, theta)
         before = {name: array for name, array in state.items() if name != "step"}

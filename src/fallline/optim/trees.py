@@ -1,5 +1,6 @@
 """Trees of parameters as one vector and back, for optimizers in a loop of one's own. Knows no optimizer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from fallline import arrays, tree
 from fallline.arguments import shown
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.node import Node
-from fallline.nn.theta import Layout
+from fallline.nn.theta import KEPT, Layout
 from fallline.ops.view import join, reshape
 
 
@@ -47,6 +48,17 @@ def like(params: Any, grads: Any, layout: Layout, theta: Any) -> Any:
     leaves = [_array(leaf, "update", f"grads{path and ' at ' + path}") for path, leaf in tree.items(grads)]
     g = leaves[0] if _is_vector(grads, layout) else _one(leaves)
     return g if g.dtype == theta.dtype else g.astype(theta.dtype)
+
+
+def check_kept(kept: Mapping[str, Any], layout: Layout | None) -> None:
+    """Raise for new values of parameters that are none of those that layers write."""
+    paths = [] if layout is None else [path for path, slot in layout.items() if slot.kind == KEPT]
+    wrong = [path for path in kept if path not in paths]
+    if wrong:
+        raise ArgumentError(
+            f"update: kept has {wrong[0]!r}, and the layout has no such parameter that a layer writes\n"
+            "  try: optimizer.update(grads, state, params, model.layout, kept)"
+        )
 
 
 def apart(params: Any, layout: Layout, theta: Any) -> Any:
