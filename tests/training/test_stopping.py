@@ -28,7 +28,7 @@ def test_the_best_epoch_is_the_first_with_the_lowest_loss(losses: list[float], p
         assert best.epoch is None
         return
     assert best.epoch == losses.index(min(known))
-    assert best.loss == min(known)
+    assert best.value == min(known)
     assert best.theta is not None
     assert best.theta[0] == best.epoch
 
