@@ -28,7 +28,7 @@ from fallline.training.feed import Resident
 from fallline.training.gradient_step import LOSS, found_at
 from fallline.training.minimise import evaluation
 from fallline.training.order import Order
-from fallline.training.prepare import Job, from_shape, prepare
+from fallline.training.prepare import BATCH, Job, from_shape, prepare
 from fallline.training.settings import Settings
 from fallline.training.step import GRADIENT, OPTIMIZER
 from fallline.training.stepper import first_state, step_graphs
@@ -115,7 +115,7 @@ def plan(
     Example: print(fl.plan(nn.mlp((512, 512), 10), (60_000, 784), loss="cross_entropy", batch_size=128))
     """
     if isinstance(model, Model) and (data is None or isinstance(data, int | np.integer)):
-        rows = batch_size if data is None else data
+        rows = (BATCH if batch_size == "auto" else batch_size) if data is None else data
         if isinstance(rows, int | np.integer) and rows > 0:
             forms = forms_of(model.row_shape, {}, model.dtype)
             data, batch_size = tree.map(lambda form: (int(rows), *form.shape), forms), int(rows)
