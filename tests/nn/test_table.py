@@ -252,3 +252,21 @@ def test_the_check_of_a_layer_sees_what_is_wrong(how: str, error: Any, says: str
         return
     with pytest.raises(error, match=says):
         fl.testing.check_layer(Wrong(how), 3)
+
+
+class Weighted:
+    """Rows of a table, picked by a whole number and scaled by a float."""
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        assert shape == {"code": (), "scale": (2,)}
+        return {"rows": rng.standard_normal((4, 2)).astype(dtype)}, (2,)
+
+    def apply(self, params: Any, x: Any) -> Any:
+        return fl.ops.gather(params["rows"], x["code"], axis=0) * x["scale"]
+
+
+def test_layers_of_several_inputs_and_of_whole_numbers_are_checked_with_rows() -> None:
+    rows = {"code": np.array([0, 3, 1, 1]), "scale": RNG.standard_normal((4, 2))}
+    fl.testing.check_layer(Weighted(), rows)
+    with pytest.raises(ValueError, match="with one number of rows"):
+        fl.testing.check_layer(Weighted(), {**rows, "scale": np.ones((3, 2))})

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 
 from fallline import arguments, tree
-from fallline.errors import LayerError
-from fallline.graph.op import Array, Shape
+from fallline.arrays import as_array
+from fallline.errors import ArgumentError, LayerError
+from fallline.graph.op import Array
 from fallline.nn.apart import check_rows_stay_apart
 from fallline.nn.context import Context, applied
+from fallline.nn.forms import is_shape
 from fallline.nn.given import as_shape
 from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.probe import declared
@@ -25,7 +27,7 @@ LAYER = arguments.Form("a layer, with init and apply", lambda given: hasattr(giv
 
 
 @arguments.takes(layer=LAYER, order=ORDER, seed=SEED)
-def check_layer(layer: Any, input_shape: Shape | int, *, order: int = 2, seed: int = 0) -> None:
+def check_layer(layer: Any, rows: Any, *, order: int = 2, seed: int = 0) -> None:
     """Raise unless a layer keeps the laws that every layer of a network keeps, both as it trains and as it predicts.
 
     - `apply` returns the shape that `init` announces, in the precision of its input
@@ -34,59 +36,80 @@ def check_layer(layer: Any, input_shape: Shape | int, *, order: int = 2, seed: i
     - its derivatives, with respect to parameters and input, agree with difference quotients; but for frozen ones
     - a row's output while predicting follows from that row alone
 
-    layer: with `init` and `apply`. input_shape: of one row of its input. order: the highest order of derivative that is
-    checked. seed: of its parameters and of the rows, which are standard normal: a kink at some number is not met.
+    layer: with `init` and `apply`. rows: the shape of one row of its input, such as (4,) or 4, for five standard normal
+    ones; or rows, (N, ...): an array, or a dict or tuple of them, of whole numbers too. order: the highest order of
+    derivative that is checked. seed: of its parameters and of the rows. No kink may lie at one of the numbers.
     Errors: LayerError, an AssertionError; GradientError for a derivative; ArgumentError where rows meet; those of the
         layer.
     Example: fl.testing.check_layer(nn.Dense(3), 4)
     """
-    shape = as_shape(input_shape)
+    x = _rows(rows, seed)
+    outputs = {}
     for training in (False, True):
-        outputs = [_computed(layer, shape, np.dtype(dtype), training, seed) for dtype in ("float32", "float64")]
-        _same(outputs[0], outputs[1], "float32", f"{_mode(layer, training)}: float32 and float64")
-    params, x = _drawn(layer, shape, np.dtype("float64"), seed)
-    slots = tree.leaves(declared(layer, Layout.of(params), Form(shape, x.dtype), x.dtype)[0].slots)
-    moved = [leaf for slot, leaf in zip(slots, tree.leaves(params), strict=True) if slot.kind != FROZEN]
+        for dtype in ("float32", "float64"):
+            outputs[dtype] = _computed(layer, x, np.dtype(dtype), training, seed)
+        _same(outputs["float32"], outputs["float64"], "float32", f"{_mode(layer, training)}: float32 and float64")
+    params, x = _drawn(layer, x, np.dtype("float64"), seed)
+    layout = declared(layer, Layout.of(params), _forms(x), np.dtype("float64"))[0]
+    leaves, is_fixed = tree.leaves(params), [slot.kind == FROZEN for slot in tree.leaves(layout.slots)]
+    moved = [leaf for leaf, fixed in zip(leaves, is_fixed, strict=True) if not fixed]
     for training in (False, True):
 
-        def output(x: Any, moved: list[Any], training: bool = training) -> Any:
+        def output(x: Tree, moved: list[Any], training: bool = training) -> Any:
             rest = iter(moved)
-            every = [
-                leaf if slot.kind == FROZEN else next(rest)
-                for slot, leaf in zip(slots, tree.leaves(params), strict=True)
-            ]
-            return applied(layer, tree.unflatten(params, every), x, Context(training, seed, x.dtype))
+            every = [leaf if fixed else next(rest) for leaf, fixed in zip(leaves, is_fixed, strict=True)]
+            return applied(layer, tree.unflatten(params, every), x, Context(training, seed, "float64"))
 
         check_grads(output, (x, moved), order=order, seed=seed)
-    check_rows_stay_apart(layer, params, Form(shape, x.dtype))
+    check_rows_stay_apart(layer, params, _forms(x))
 
 
 def _mode(layer: Layer, training: bool) -> str:
     return f"{short(layer)} while {'training' if training else 'predicting'}"
 
 
-def _drawn(layer: Layer, shape: Shape, dtype: Any, seed: int) -> tuple[Tree, Array]:
-    """Parameters as the layer draws them, moved off their start a little, and some rows."""
-    params, _ = started(layer, np.random.default_rng(seed), shape, dtype)
-    rng = np.random.default_rng([seed, 1])
+def _rows(given: Any, seed: int) -> Tree:
+    """The rows to check with."""
+    if is_shape(given) or not isinstance(given, np.ndarray | dict | tuple | list):
+        return np.random.default_rng([seed, 1]).standard_normal((ROWS, *as_shape(given)))
+    x = tree.map(lambda leaf: as_array(leaf, "rows"), given)
+    counts = {leaf.shape[:1] for leaf in tree.leaves(x)}
+    if len(counts) != 1 or counts == {()} or any(leaf.dtype.kind not in "fiub" for leaf in tree.leaves(x)):
+        raise ArgumentError("rows are a shape, or arrays of real numbers, (N, ...), with one number of rows")
+    return x
+
+
+def _forms(x: Tree) -> Tree:
+    return tree.map(lambda leaf: Form(leaf.shape[1:], leaf.dtype), x)
+
+
+def _drawn(layer: Layer, x: Tree, dtype: Any, seed: int) -> tuple[Tree, Tree]:
+    """Parameters as the layer draws them, moved off their start a little; and the rows in this precision."""
+    params, _ = started(layer, np.random.default_rng(seed), _shapes(x), dtype)
+    rng = np.random.default_rng([seed, 2])
     off = tree.map(lambda leaf: np.asarray(leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)), dtype), params)
-    return off, rng.standard_normal((ROWS, *shape)).astype(dtype)
+    return off, tree.map(lambda leaf: leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf, x)
 
 
-def _computed(layer: Layer, shape: Shape, dtype: Any, training: bool, seed: int) -> Array:
-    """The output for some rows by NumPy, after comparing it with what is announced, traced and compiled."""
-    params, x = _drawn(layer, shape, dtype, seed)
-    _, announced = started(layer, np.random.default_rng(seed), shape, dtype)
-    _, traced = declared(layer, Layout.of(params), Form(shape, dtype), dtype)
+def _shapes(x: Tree) -> Tree:
+    return tree.map(lambda leaf: leaf.shape[1:], x)
 
-    def output(params: Tree, x: Any) -> Any:
+
+def _computed(layer: Layer, x: Tree, dtype: Any, training: bool, seed: int) -> Array:
+    """The output for the rows by NumPy, after comparing it with the announced, the traced and the compiled one."""
+    params, x = _drawn(layer, x, dtype, seed)
+    _, announced = started(layer, np.random.default_rng(seed), _shapes(x), dtype)
+    _, traced = declared(layer, Layout.of(params), _forms(x), dtype)
+    n = len(tree.leaves(x)[0])
+
+    def output(params: Tree, x: Tree) -> Any:
         return applied(layer, params, x, Context(training, seed, dtype))
 
     y = np.asarray(output(params, x))
-    for how, seen in (("returns", tuple(y.shape)), ("when traced, returns", (ROWS, *traced))):
-        if seen != (ROWS, *announced):
+    for how, seen in (("returns", tuple(y.shape)), ("when traced, returns", (n, *traced))):
+        if seen != (n, *announced):
             raise LayerError(
-                f"{_mode(layer, training)} {how} the shape {seen} for {ROWS} rows, and init announces "
+                f"{_mode(layer, training)} {how} the shape {seen} for {n} rows, and init announces "
                 f"{with_batch(tuple(announced))}"
             )
     if y.dtype != dtype:
