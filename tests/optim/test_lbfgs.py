@@ -12,6 +12,7 @@ import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fallline as fl
 from fallline.errors import ArgumentError
 from fallline.optim import LBFGS, MINIMISERS, OPTIMIZERS, Minimiser, Point, get
 from fallline.optim.line_search import Trial, cubic, strong_wolfe
@@ -173,3 +174,44 @@ def test_minimisers_have_a_table_of_their_own_and_one_look_up() -> None:
 def test_fields_have_ranges(wrong: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         LBFGS(**wrong)
+
+
+def test_a_function_of_a_tree_of_parameters_is_minimised_as_scipy_does() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(50, 4)), rng.normal(size=50)
+
+    def loss(params: Any) -> Any:
+        w, v = params["w"], params["v"]
+        return np.mean((np.tanh(x @ w) @ v + params["b"] - y) ** 2) + 0.02 * (np.sum(w * w) + np.sum(v * v))
+
+    start = {"w": rng.normal(size=(4, 3)), "v": rng.normal(size=3), "b": np.zeros(())}
+    begun = {name: array.copy() for name, array in start.items()}
+    slope = fl.compile(fl.value_and_grad(loss))
+    found = LBFGS(tolerance=1e-6).minimise(slope, start)
+    for name, array in begun.items():
+        np.testing.assert_array_equal(start[name], array)
+
+    def flat(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, grads = slope({"w": theta[:12].reshape(4, 3), "v": theta[12:15], "b": theta[15]})
+        return float(value), np.concatenate([np.ravel(grads[name]) for name in ("w", "v", "b")])
+
+    theirs = scipys(flat, np.concatenate([np.ravel(start[name]) for name in ("w", "v", "b")]), gtol=1e-6)
+    assert (found.reason, found.params["b"].shape) == ("converged", ())
+    assert float(loss(found.params)) == pytest.approx(found.value, rel=1e-12)
+    assert found.value == pytest.approx(theirs.fun, rel=1e-6)
+    assert found.steps <= found.evaluations <= 2 * theirs.nfev
+
+
+def test_weight_decay_is_a_term_of_a_function_of_one_s_own() -> None:
+    a = np.array([[1.0, -2.0], [3.0, 0.5]])
+    found = LBFGS(weight_decay=0.5, tolerance=1e-9).minimise(fl.value_and_grad(lambda w: np.sum((w - a) ** 2)), a * 0)
+    np.testing.assert_allclose(found.params, a * 2 / 2.5, atol=1e-8)  # 2 (w - a) + 0.5 w = 0
+    assert found.value == pytest.approx(float(np.sum((found.params - a) ** 2) + 0.25 * np.sum(found.params**2)))
+
+
+def test_what_cannot_be_minimised_is_told() -> None:
+    with pytest.raises(ArgumentError, match="not finite"), np.errstate(all="ignore"):
+        LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(np.log(w))), -np.ones(2))
+    with pytest.raises(ArgumentError, match="steps"):
+        LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(w * w)), np.ones(2), steps=0)
+    assert LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(np.cos(w))), np.ones(2), steps=1).reason == "finished"

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fallline import ranges
 from fallline.arguments import record
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, FalllineError
 from fallline.graph.op import Array
-from fallline.optim.optimizer import MINIMISERS, Optimizer, State
+from fallline.optim import trees
+from fallline.optim.optimizer import MINIMISERS, Optimizer, State, decay
 from fallline.ranges import short
 
 # So many elements at a time: a BLAS takes longer vectors on several threads, and their number would reach the bits.
@@ -39,6 +41,21 @@ class Point:
 
 
 Evaluate = Callable[[Array], Point]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minimum:
+    """Where `minimise` ended.
+
+    params: in the form of those it began with. value: of the function there. reason: "converged" and the like, or
+    "finished" after the most steps allowed. steps, evaluations: how many there were.
+    """
+
+    params: Any
+    value: float
+    reason: str
+    steps: int
+    evaluations: int
 
 
 @record
@@ -77,10 +94,47 @@ class Minimiser(Optimizer):
         """Why no further step would help, as training then ends with it ("converged"); None while steps help."""
         return None
 
+    def minimise(self, value_and_grad: Callable[[Any], Any], params: Any, *, steps: int = 1000) -> "Minimum":
+        """The lowest point that steps from `params` lead to, for a function of one's own.
+
+        value_and_grad: from params to the value and the gradient, a tree like params, as fl.value_and_grad(f) gives
+            them; fl.compile around it makes it quick. params: a tree of float arrays, or one vector; left as it is.
+        steps: at most, >= 1. weight_decay is added to the function, as in training.
+        Errors: ArgumentError for steps out of range, and where the value is not finite at params; ShapeError for
+            gradients of another shape.
+        Example: LBFGS().minimise(fl.value_and_grad(lambda w: np.sum((w - 1) ** 4)), np.zeros(3)).params
+        """
+        wrong = ranges.COUNT.problem(steps)
+        if wrong:
+            raise ArgumentError(f"minimise: steps {wrong}")
+        layout, theta = trees.joined(params, None, "minimise")
+        mask, count = layout.decay_mask(theta.dtype), 0
+
+        def evaluate(place: Array) -> Point:
+            nonlocal count
+            count += 1
+            value, grads = value_and_grad(trees.apart(params, layout, place))
+            g = np.array(trees.like(params, grads, layout, theta))
+            value = float(value)
+            if self.weight_decay:
+                value += 0.5 * self.weight_decay * inner(place * mask, place)
+                g += decay(place, self.weight_decay, mask)
+            return Point(place, value, g)
+
+        here = evaluate(np.array(theta))
+        if not here.is_finite:
+            raise ArgumentError(f"minimise: the function or its gradient is not finite at params: {here.value}")
+        state, done = self.started(theta, layout), 0
+        while done < steps and self.reason(here, state) is None:
+            here, state = self.step(here, state, evaluate)
+            done += 1
+        reason = self.reason(here, state) or "finished"
+        return Minimum(trees.apart(params, layout, here.theta), here.value, reason, done, count)
+
     def rule(self, theta: Any, g: Any, state: State, *rest: Any) -> tuple[Any, State]:
         raise FalllineError(
             f"{short(self)} evaluates the loss several times a step, so no rule makes its step from one gradient\n"
-            "  try: fl.fit(model, data, optimizer=...), or its step(here, state, evaluate)"
+            "  try: fl.fit(model, data, optimizer=...), or its minimise(fl.value_and_grad(loss), params)"
         )
 
 
