@@ -100,7 +100,8 @@ def test_an_optimizer_or_schedule_of_another_library_finds_ours(name, ours):
 
 @pytest.mark.parametrize(("name", "ours"), [
     ("jit", "'compile'"), ("Dense", "'nn.Dense'"), ("Adam", "'optim.Adam'"), ("relu", "'ops.relu'"),
-    ("vmapp", "'vmap'"), ("jacrev", "'jacobian'"), ("make_jaxpr", "'graph_of'"), ("MLPClassifier", "'nn.mlp'"),
+    ("vectorize", "'vmap'"), ("jacrev", "'jacobian'"), ("make_jaxpr", "'graph_of'"),
+    ("MLPClassifier", "'nn.mlp'"),
     ("Sequential", "'nn.Sequential'"), ("optimizers", "'optim'"), ("layers", "'nn'"), ("lax", "NumPy itself"),
 ])  # fmt: skip
 def test_a_function_of_another_library_finds_ours(name, ours):

@@ -182,6 +182,7 @@ def test_networks_and_functions_of_scipy_are_batched_as_they_stand():
      "the rows cannot lie along axis 2 of what was returned, which has 2"),
     (lambda: fl.vmap(lambda x, y: x)(X), ArgumentTypeError, "vmap of <lambda>: needs y"),
     (lambda: fl.vmap(np.sum(X)), ArgumentTypeError, "takes a function"),
+    (lambda: fl.vmap(np.sum, in_dims=1), ArgumentTypeError, "no argument 'in_dims'; did you mean 'in_axes'"),
     (lambda: fl.vmap(lambda x: None)(X), TraceError, "has to return numbers, got None"),
     (lambda: fl.vmap(lambda x: x + np.arange(4))(X), ShapeError, r"shapes \[3\] and \[4\] do not broadcast"),
     (lambda: fl.vmap(lambda x: x if x[0] > 0 else -x)(X), TraceError, "branch on a traced value"),
