@@ -169,6 +169,22 @@ def test_networks_in_which_rows_of_any_input_meet_are_refused() -> None:
         fit(network, (TWO, Y))
 
 
+def test_several_inputs_are_explained() -> None:
+    run = fit(BOTH, (TWO, Y))
+    for x, y in ((TWO, Y), ({name: rows[3] for name, rows in TWO.items()}, Y[3])):
+        told = fl.explain(run, x, y)
+        assert told.relative_difference < 1e-6
+        one = fl.explain(fit(nn.mlp((6,), 1, "tanh"), (SIDE_BY_SIDE, Y)), np.concatenate([*(
+            np.asarray(part) for part in x.values())], axis=-1), y)  # fmt: skip
+        np.testing.assert_allclose(np.concatenate([*told.x_delta.values()], axis=1), one.x_delta, rtol=1e-6)
+        assert told.loss == pytest.approx(one.loss, rel=1e-9)
+        text = str(told)
+        assert "x.age" in text and "delta of x.rest" in text
+    codes = fit(nn.Sequential(Embedding(5, 4), nn.Dense(1)), (CODES, Y))
+    told = fl.explain(codes, CODES, Y)
+    assert told.x_delta is None and told.relative_difference < 1e-6 and "delta of x" not in str(told)
+
+
 # Whole numbers.
 
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from fallline import tree
 from fallline.graph.op import Array
 from fallline.insight.text import fit, number, table, words
 from fallline.nn.loss import in_words
 from fallline.nn.model import Model
+from fallline.source import named
+from fallline.tree import Tree
 
 Index = tuple[int, ...]
 # Rows of a batch that are written out; the sums run over all of them.
@@ -65,17 +68,18 @@ class Link:
 class Explanation:
     """A forward and a backward pass in numbers, and the chain rule for one weight.
 
-    x, y: the rows, and the targets as the loss takes them. layers: from first to last. x_delta: d loss / d x.
+    x, y: the rows (a dict or tuple of several inputs), and the targets as the loss takes them. layers: from first to
+    last. x_delta: d loss / d x, None for inputs that are whole numbers.
     gradient: path -> d loss / d parameter, the whole of it. weight, index: the chosen number; chain: where its
     derivative comes from, link by link up to the loss. difference: the central difference with its `step`.
     """
 
     model: Model
-    x: Array
+    x: Tree
     y: Array
     loss: float
     layers: tuple[LayerView, ...]
-    x_delta: Array
+    x_delta: Tree
     gradient: dict[str, Array]
     weight: str
     index: Index
@@ -105,7 +109,7 @@ class Explanation:
 
 def tell(e: Explanation, *, width: int, ascii_only: bool) -> str:
     """The whole explanation, from the input forward, back, and to the one weight."""
-    n = len(e.x)
+    n = len(e.y)
     count = "one row" if n == 1 else f"{n} rows"
     more = "" if n <= SHOWN_ROWS else f" (the first {SHOWN_ROWS} are written out)"
     layers = f"{len(e.layers)} layer{'' if len(e.layers) == 1 else 's'}"
@@ -127,7 +131,7 @@ def tell(e: Explanation, *, width: int, ascii_only: bool) -> str:
 
 
 def forward_rows(e: Explanation, width: int) -> list[list[str]]:
-    rows = by_row("x", "input", e.x, width)
+    rows = [row for name, x in named(e.x).items() for row in by_row(name, "input", x, width)]
     for layer in e.layers:
         rows += by_row(layer.name, layer.label, layer.output, width)
     return rows
@@ -137,7 +141,8 @@ def backward_rows(e: Explanation, width: int) -> list[list[str]]:
     rows = []
     for layer in reversed(e.layers):
         rows += by_row(f"delta{layer.place}", f"{layer.name}, {layer.label}", layer.delta, width)
-    return rows + by_row("delta of x", "input", e.x_delta, width)
+    deltas = named(e.x_delta).items()
+    return rows + [row for name, delta in deltas for row in by_row(f"delta of {name}", "input", delta, width)]
 
 
 def by_row(name: str, label: str, values: Array, width: int) -> list[list[str]]:
@@ -178,7 +183,7 @@ def outcome(e: Explanation) -> list[str]:
     model, last = e.model, e.layers[-1].output if e.layers else e.x
     lines = [
         f"loss  {in_words(model.loss)} = {number(e.loss, 7)}"
-        + (f", the mean over {len(e.x)} rows" if len(e.x) > 1 else "")
+        + (f", the mean over {len(e.y)} rows" if len(e.y) > 1 else "")
     ]
     meaning = None if model.loss.link is None else np.asarray(model.loss.link(last))
     if last.ndim != 2 or model.task == "custom":
@@ -188,7 +193,7 @@ def outcome(e: Explanation) -> list[str]:
             said = f"predicts {several(last[i] if meaning is None else meaning[i])}; truth: {several(e.y[i])}"
         else:
             said = decision(e, i, last[i], None if meaning is None else meaning[i])
-        lines.append(f"      {f'row {i}: ' if len(e.x) > 1 else ''}the network {said}")
+        lines.append(f"      {f'row {i}: ' if len(e.y) > 1 else ''}the network {said}")
     return lines
 
 
@@ -260,14 +265,14 @@ def to_dict(e: Explanation) -> dict[str, Any]:
         "loss": plain(e.loss),
         "loss_name": e.model.loss.name,
         "parameters": int(e.model.theta.size),
-        "x": plain(e.x),
+        "x": tree.map(plain, e.x),
         "y": plain(e.y),
         "layers": [
             {"place": layer.place, "name": layer.name, "layer": layer.label, "output": plain(layer.output),
              "delta": plain(layer.delta)}
             for layer in e.layers
         ],
-        "x_delta": plain(e.x_delta),
+        "x_delta": tree.map(plain, e.x_delta),
         "weight": {
             "path": e.weight, "index": list(e.index), "value": plain(e.weight_value),
             "derivative": plain(e.derivative), "central_difference": plain(e.difference), "step": e.step,

@@ -24,7 +24,9 @@ from fallline.insight.explanation import Explanation, Index, LayerView, Link, Te
 from fallline.nn import loss as losses
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.context import Context, applied
+from fallline.nn.forms import dtypes_of, is_shape, shapes_of
 from fallline.nn.frozen import Frozen
+from fallline.nn.inputs import are_several, dtypes_to_tree
 from fallline.nn.layer import Dense, Function, Layer
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
@@ -32,6 +34,7 @@ from fallline.ops.view import alias
 from fallline.passes.backprop import backprop
 from fallline.program import call
 from fallline.ranges import COUNT, SEED
+from fallline.source import as_tree, named
 from fallline.tree import Tree
 
 # Relative step of the central difference: its own error and that of rounding are then both near 1e-10.
@@ -49,7 +52,8 @@ def explain(
 
     model: a Model, trained or not; a Run (its model is used); or a network such as Sequential(...), which is
         initialised from `seed`.
-    x, y: one row (D,) with its target, or a batch (N, D) with N targets, as for training.
+    x, y: one row (D,) with its target, or a batch (N, D) with N targets, as for training; of several inputs, one row
+        has a target that is a single number or label.
     weight: which number to follow: "0.weight[3,4]", ("0.weight", 3, 4), or "0.weight" for the one with the largest
         derivative in it; None takes that of the first layer, whose chain runs through the whole network.
     loss: a name, a record or a function(output, y); None takes the model's, for a bare network "cross_entropy" for
@@ -59,7 +63,7 @@ def explain(
 
     >>> print(explain(nn.Sequential(nn.Dense(3), nn.Tanh(), nn.Dense(1)), [0.5, -1.0], 2.0))
     """
-    x, y = as_array(x, "x"), as_array(y, "y")
+    x, y = x if are_several(x) else as_array(x, "x"), as_array(y, "y")
     chosen = as_model(model, x, y, loss, seed)
     rows, targets = as_batch(chosen, x, y)
     value, inner, deltas, grads = look(chosen, rows, targets)
@@ -85,29 +89,42 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
         if not isinstance(model, Layer) or isinstance(model, type):
             raise ArgumentTypeError(f"explain takes a model, a run, or a network, got {given!r:.80}")
         labels = np.asarray(y).dtype.kind in "iubUS"
-        one_row = np.ndim(x) == 1 or np.ndim(y) == 0
-        shape = np.shape(x) if one_row else np.shape(x)[1:]
+        one_row = np.ndim(y) == 0 or (not are_several(x) and np.ndim(x) == 1)
+        arrays = tree.map(np.asarray, x)
+        shape = tree.map(lambda one: np.zeros((1, *one.shape)), arrays) if one_row else arrays
         loss = ("cross_entropy" if labels else "squared_error") if loss is None else loss
-        model = Model.init(model, shape, loss=loss, seed=seed)
+        dtypes = dtypes_to_tree(dtypes_of(arrays), shapes_of(shape)) if are_several(x) else None
+        model = Model.init(model, shapes_of(shape), loss=loss, seed=seed, input_dtype=dtypes)
     elif loss is not None:
         model = replace(model, loss=losses.get(loss))
     return replace(model, theta=model.theta.astype(np.float64))
 
 
-def as_batch(model: Model, x: Any, y: Any) -> tuple[Array, Array]:
+def as_batch(model: Model, x: Any, y: Any) -> tuple[Tree, Array]:
     """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
-    x = np.asarray(x if model.encoder is None else model.encoder.in_order(x))
-    if x.shape == model.row_shape:
-        x, y = x[None], np.asarray(y)[None]
-    rows = model.rows(x).astype(np.float64)
-    if not len(rows):
+    if is_shape(model.row_shape):
+        x = np.asarray(x if model.encoder is None else model.encoder.in_order(x))
+        is_one = x.shape == model.row_shape
+    else:
+        is_one = np.ndim(y) == 0
+        x = tree.map(np.asarray, x)
+    if is_one:
+        x, y = tree.map(lambda one: one[None], x), np.asarray(y)[None]
+    forms, rows = named(model.inputs), model.rows(x)
+    whole = {name: form.dtype.kind != "f" and named(rows)[name].dtype.kind != "f" for name, form in forms.items()}
+    arrays = {name: one if whole[name] else one.astype(np.float64) for name, one in named(rows).items()}
+    rows = as_tree(arrays, rows)
+    count = len(next(iter(arrays.values())))
+    if not count:
         raise DataError("explain needs one row at least, x is empty")
-    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
-    if bad.size:
-        raise DataError(f"x has NaN or infinite values in {bad.size} of {len(rows)} rows, the first at row {bad[0]}")
+    for name, one in arrays.items():
+        bad = np.flatnonzero(~np.isfinite(one).reshape(count, -1).all(axis=1))
+        if bad.size:
+            told = f"{name} has NaN or infinite values in {bad.size} of {count} rows"
+            raise DataError(f"{told}, the first at row {bad[0]}")
     targets = prepared(model, y)
-    if len(targets) != len(rows):
-        raise ShapeError(f"x has {len(rows)} rows and y has {len(targets)} targets")
+    if len(targets) != count:
+        raise ShapeError(f"x has {count} rows and y has {len(targets)} targets")
     return rows, targets
 
 
@@ -142,26 +159,32 @@ def layers_of(network: Layer) -> tuple[Layer, ...]:
     return tuple(layer.layer if isinstance(layer, Frozen) else layer for layer in layers)
 
 
-def look(model: Model, x: Array, y: Array) -> tuple[float, list[Array], list[Array], dict[str, Array]]:
+def look(model: Model, x: Tree, y: Array) -> tuple[float, list[Any], list[Any], dict[str, Array]]:
     """One run of forward and backward: the loss; x and each layer's output; their deltas; the gradient by path."""
     paths, leaves = zip(*tree.items(model.params)) if model.theta.size else ((), ())
     taps: list[Node] = []
     watched = [Tapped(layer, taps) for layer in layers_of(model.network)]
     network = Sequential(*watched) if isinstance(model.network, Sequential) else watched[0]
+    inputs = tree.leaves(x)
+    floats = [one.dtype.kind == "f" for one in inputs]
 
     def both_passes(*nodes: Node) -> Tree:
-        taps.append(alias(nodes[0]))
-        output = applied(network, tree.unflatten(model.params, list(nodes[1:])), taps[0], Context(dtype=model.dtype))
+        xs, params = [alias(node) for node in nodes[: len(inputs)]], nodes[len(inputs) :]
+        context = Context(dtype=model.dtype)
+        output = applied(network, tree.unflatten(model.params, list(params)), tree.unflatten(x, xs), context)
         loss = model.loss.function(output, y)
         if np.shape(loss) != () or not isinstance(loss, Node):
             raise ShapeError(f"the loss has to return one number made from the outputs, it returned {loss!r:.80}")
-        return [loss, *taps, *backprop([loss], [*taps, *nodes[1:]])]
+        continuous = [one for one, is_float in zip(xs, floats) if is_float]
+        return [loss, *taps, *backprop([loss], [*continuous, *taps, *params])]
 
-    values = [x, *leaves]
+    values = [*inputs, *leaves]
     graph, _ = trace(both_passes, [input_like(value) for value in values])
     loss, *rest = call.once(graph, values)
-    n = len(taps)
-    return float(loss), rest[:n], rest[n : 2 * n], dict(zip(paths, rest[2 * n :], strict=True))
+    outputs, rest = rest[: len(taps)], rest[len(taps) :]
+    of_x, deltas, grads = iter(rest[: sum(floats)]), rest[sum(floats) : sum(floats) + len(taps)], rest[-len(leaves) :]
+    delta = tree.unflatten(x, [next(of_x) if is_float else None for is_float in floats])
+    return float(loss), [x, *outputs], [delta, *deltas], dict(zip(paths, grads if leaves else [], strict=True))
 
 
 def label(layer: Layer) -> str:
@@ -216,7 +239,7 @@ def largest(array: Array) -> Index:
     return tuple(int(i) for i in np.unravel_index(int(np.abs(array).argmax()), array.shape))
 
 
-def central_difference(model: Model, x: Array, y: Array, path: str, index: Index, step: float) -> float:
+def central_difference(model: Model, x: Tree, y: Array, path: str, index: Index, step: float) -> float:
     """(loss(w + h) - loss(w - h)) / 2h: two forward passes, no derivative rule."""
     losses_ = []
     for sign in (1, -1):
@@ -235,7 +258,7 @@ def along(function: Callable[[Any], Any], at: Array, direction: Array) -> Array:
 
 def follow(
     model: Model,
-    x: Array,
+    x: Tree,
     y: Array,
     layers: Sequence[LayerView],
     path: str,
