@@ -49,6 +49,31 @@ def on(function: Callable[..., Any], *arrays: Any) -> Any:
     return results[0] if len(results) == 1 else results
 
 
+def batches() -> Any:
+    yield X[:7], Y[:7]
+    yield X[7:], Y[7:]
+
+
+class Counted:
+    """Batches of as many rows as it says."""
+
+    rows = 12
+
+    def __iter__(self) -> Any:
+        return batches()
+
+
+class Elsewhere:
+    """Rows that are read when they are needed."""
+
+    rows = 12
+    form = types.MappingProxyType({"x": fl.Form((3,), X.dtype), "y": fl.Form((), CODES.dtype)})
+
+    def read(self, rows: Any, into: Any) -> None:
+        for name, array in into.items():
+            array[...] = {"x": X, "y": CODES}[name][rows]
+
+
 def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
 
@@ -507,6 +532,26 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fit(optimizer="lbfgs", measure=fl.measure.norm("update")), 'fl.measure.value("parameter")',
      lambda: fit(optimizer="lbfgs", measure=fl.measure.value("parameter"))),
     (lambda: fit(optimizer=StepsOnly()), "return point, state", lambda: fit(optimizer=fl.optim.LBFGS())),
+    (lambda: fl.fit(nn.Dense(1), batches, loss="squared_error"), "epochs=10",
+     lambda: fl.fit(nn.Dense(1), batches, loss="squared_error", epochs=10)),
+    (lambda: fit(data=batches, optimizer=fl.optim.Adam(fl.optim.Cosine(0.1))),
+     "a schedule that is given its number of steps, or an iterable with an attribute `rows`",
+     lambda: (fit(data=batches, optimizer=fl.optim.Adam(fl.optim.Cosine(0.1, steps=3))),
+              fit(data=Counted(), optimizer=fl.optim.Adam(fl.optim.Cosine(0.1))))),
+    (lambda: fit(data=batches, batch_size="full"), "batch_size=32", lambda: fit(data=batches, batch_size=32)),
+    (lambda: fit(data=batches, optimizer=fl.optim.LBFGS()), 'arrays; or optimizer="adam", for steps from mini-batches',
+     lambda: (fit(optimizer=fl.optim.LBFGS()), fit(data=batches, optimizer="adam"))),
+    (lambda: fit(nn.Dense(3), lambda: iter([(X, NAMES)]), "cross_entropy"),
+     "whole numbers from 0 on, or decoder=nn.Labels(...), which tells the classes",
+     lambda: (fit(nn.Dense(3), lambda: iter([(X, CODES)]), "cross_entropy"),
+              fit(nn.Dense(3), lambda: iter([(X, NAMES)]), "cross_entropy", decoder=nn.Labels("y", ("a", "b", "c"))))),
+    (lambda: fl.plan(nn.Dense(1), batches(), loss="squared_error"), "a function that makes it",
+     lambda: fl.plan(nn.Dense(1), lambda: batches(), loss="squared_error")),
+    (lambda: fit(nn.Dense(3), Elsewhere(), "cross_entropy", validation=0.25),
+     "y[:] in memory, or validation=(x, y), or row numbers",
+     lambda: (fit(nn.Dense(3), (X, CODES), "cross_entropy", validation=0.25),
+              fit(nn.Dense(3), Elsewhere(), "cross_entropy", validation=(X, CODES)),
+              fit(nn.Dense(3), Elsewhere(), "cross_entropy", validation=np.arange(3)))),
     (lambda: fl.optim.Cosine(0.1)(3), ".resolve(total_steps)", lambda: fl.optim.Cosine(0.1).resolve(10)(3)),
     (lambda: model().marked("*", kind="kept"), "context.keep(params", lambda: fit([nn.BatchNorm(), nn.Dense(1)])),
     (lambda: fit([Noisy(), nn.Dense(1)]), "apply(self, params, x, context), with context.training",
@@ -549,6 +594,7 @@ ELSEWHERE = {
     "nn/context.py": "tests/nn/test_context.py",
     "testing/layers.py": "tests/nn/test_table.py",
     "nn/metric.py": "tests/nn/test_metric.py",
+    "data/parquet.py": "tests/data/test_parquet.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target.py": "tests/data/test_target.py",
     "data/table.py": "tests/data/test_table.py",
@@ -557,7 +603,8 @@ ELSEWHERE = {
     "training/model_file.py": "tests/training/test_folder.py",
     "training/training.py": "tests/training/test_divergence.py and test_disk.py",
     "training/variants.py": "tests/training/test_race.py",
-    "training/stream.py": "tests/training/test_window.py",
+    "training/stream.py": "tests/training/test_window.py and test_unread.py",
+    "training/streamed.py": "tests/training/test_unread.py",
     "training/history.py": "tests/training/test_run_history.py",
     "training/run.py": "tests/training/test_length.py, and run.profile((x, y)) above",
     "training/frozen.py": "docs/noise.md, which the tests run",

@@ -16,9 +16,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "EarlyStopping": "fallline.training:EarlyStopping",
     "Fold": "fallline.split:Fold",
+    "Form": "fallline.source:Form",
     "Plan": "fallline.training:Plan",
     "Race": "fallline.training.race:Race",
     "Run": "fallline.training:Run",
+    "Source": "fallline.source:Source",
     "compile": "fallline.transforms:compile",
     "events": "fallline.training.events",
     "explain": "fallline.insight.microscope:explain",

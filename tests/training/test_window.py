@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fallline.errors import DataError, ReadingError
 from fallline.source import Arrays, Form
+from fallline.stored import read_rows
 from fallline.training import window
 from fallline.training.order import Order
-from fallline.training.stored import read_rows
 from fallline.training.stream import Batches, Stream, is_stream
 from fallline.training.supply import Ordered
 from fallline.training.window import Window, half_rows

@@ -5,13 +5,14 @@ Nothing is raised before all problems of a call are known. Knows nothing of loss
 
 import numbers
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.graph.op import Array
+from fallline.stored import Stored
 
 # Looked at in blocks, so that a memory-mapped file larger than memory can be checked.
 _BLOCK_BYTES = 1 << 24
@@ -45,6 +46,8 @@ def as_numbers(given: Any, what: str, problems: Problems) -> Array | None:
 
     what: the name used in messages, such as "x".
     """
+    if isinstance(given, Stored):
+        return cast(Array, given)  # it has the shape and the dtype of one, and is looked at where it is read
     columns = getattr(given, "columns", None)
     try:
         array = as_array(given, what)
@@ -89,15 +92,18 @@ def _from_objects(array: Array, what: str, columns: Any, problems: Problems) -> 
         return None
 
 
-def check_finite(array: Array, what: str, dtype: Any, problems: Problems) -> bool:
-    """Add a problem if numbers are NaN, infinite, or too large for `dtype`: how many, and where the first is."""
+def check_finite(array: Array, what: str, dtype: Any, problems: Problems, rows: Array | None = None) -> bool:
+    """Add a problem if numbers are NaN, infinite, or too large for `dtype`: how many, and where the first is.
+
+    rows: their numbers among all rows, where these are some of them.
+    """
     if array.dtype.kind != "f":
         return True
-    rows = max(1, _BLOCK_BYTES // max(1, array.nbytes // max(1, len(array))))
+    at_a_time = max(1, _BLOCK_BYTES // max(1, array.nbytes // max(1, len(array))))
     limit = min(float(np.finfo(dtype).max), float(np.finfo(array.dtype).max))
     count, first = 0, None
-    for start in range(0, len(array), rows):
-        block = array[start : start + rows]
+    for start in range(0, len(array), at_a_time):
+        block = array[start : start + at_a_time]
         # A NaN wins every maximum and fails every comparison, so one number tells of the whole block.
         with np.errstate(all="ignore"):
             largest = np.abs(block).max(initial=0)
@@ -111,7 +117,8 @@ def check_finite(array: Array, what: str, dtype: Any, problems: Problems) -> boo
     if first is None:
         return True
     value = array[first]
-    where = f"row {first[0]}" + (f", column {', '.join(map(str, first[1:]))}" if len(first) > 1 else "")
+    row = first[0] if rows is None else rows[first[0]]
+    where = f"row {row}" + (f", column {', '.join(map(str, first[1:]))}" if len(first) > 1 else "")
     if np.isfinite(value):
         text = f"{what} holds numbers too large for {np.dtype(dtype)}: {count} of {array.size}, the first {value}"
         problems.data.append(f'{text} in {where}\n  try: dtype="float64", or smaller units')

@@ -16,10 +16,12 @@ from fallline.graph.op import Array
 from fallline.nn.inputs import shapes_to_config
 from fallline.nn.model import Model
 from fallline.nn.theta import Layout
+from fallline.stored import Stored
 from fallline.training.named import Rows
 from fallline.training.prepare import Job
 from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.training.stopping import NEVER, EarlyStopping
+from fallline.training.streamed import Streamed
 from fallline.training.training_state import TrainingState
 
 # What may differ between a run and its continuation.
@@ -35,7 +37,7 @@ def described(job: Job) -> dict[str, Any]:
     validation: Any = job.settings.share or None
     if held is not None and not job.settings.share:
         validation = data_of(held, job.model, job.cache)
-        if held.data is job.train.data:
+        if isinstance(job.train, Rows) and held.data is job.train.data:
             validation["chosen"] = digest(held.index)
     return {
         "fallline": "run 1",
@@ -85,17 +87,22 @@ def start_of(start: TrainingState) -> dict[str, Any]:
     return {"epochs": start.epochs, "step": start.step, **arrays}
 
 
-def data_of(rows: Rows, model: Model, cache: SharedCache) -> dict[str, Any]:
+def data_of(rows: Rows | Streamed, model: Model, cache: SharedCache) -> dict[str, Any]:
     """The form of some rows, and a digest of each of their arrays."""
+    if isinstance(rows, Streamed):
+        told = {name: f"{form.dtype}{list(form.shape)}" for name, form in rows.form.items()}
+        return {"rows": rows.meant, "input_shape": shapes_to_config(model.input_shape), "batches": told}
     digests = {
         name: cache.once(("digest", ByIdentity(array)), partial(digest, array)) for name, array in rows.data.items()
     }
     return {"rows": rows.count, "input_shape": shapes_to_config(model.input_shape), **digests}
 
 
-def digest(array: Array) -> str:
-    """A short name for an array's values and form; of a large one, evenly spaced pieces count."""
+def digest(array: Array | Stored) -> str:
+    """A short name for an array's values and form; of a large one, evenly spaced pieces count, of a stored one rows."""
     found = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=8)
+    if isinstance(array, Stored):
+        array = array.raw(np.unique(np.linspace(0, len(array) - 1, _PIECES).astype(np.int64)))
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     if flat.size <= _WHOLE_BYTES:
         found.update(flat.data)

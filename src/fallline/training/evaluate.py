@@ -15,7 +15,10 @@ from fallline.nn.metric import values_of
 from fallline.nn.model import Model
 from fallline.program import loop
 from fallline.source import as_tree, named
+from fallline.stored import Stored
+from fallline.training.feed import Feed, feed_of
 from fallline.training.measures import NOTHING, PREFIX, Measures
+from fallline.training.named import Rows, targets_of_rows
 from fallline.training.pace import Pace
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
 from fallline.training.step import evaluation_step
@@ -27,13 +30,14 @@ BLOCK_ROWS = 512
 READ_ROWS = 1 << 16
 
 
-def block_graphs(model: Model, inputs: Mapping[str, Array], measures: Measures) -> tuple[list[Graph], list[Shape]]:
+def block_graphs(
+    model: Model, inputs: Mapping[str, Array], rows: int, measures: Measures
+) -> tuple[list[Graph], list[Shape]]:
     """The graph of a block of rows, and that of the rows left at the end where there are some; the sums' shapes.
 
-    inputs: "theta", the named arrays, and "order".
+    inputs: "theta", the named arrays, and "order". rows: in all.
     """
-    rows, sums = len(inputs["order"]), [partial(add, model.loss) for add in added_up(measures)]
-    size = min(BLOCK_ROWS, rows)
+    sums, size = [partial(add, model.loss) for add in added_up(measures)], min(BLOCK_ROWS, rows)
     made = [evaluation_step(model, inputs, n, sums) for n in (size, rows % size) if n]
     return [graph for graph, _ in made], made[0][1]
 
@@ -43,9 +47,9 @@ def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
     return list(dict.fromkeys(one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums))
 
 
-def targets(y: Array, rows: Array) -> Array:
-    """The targets of these ascending rows; not copied where all are meant."""
-    return y if len(rows) == len(y) else y[rows]
+def validation_feed(held: Rows) -> Feed:
+    """The feed of a validation pass, a pass being its one epoch."""
+    return feed_of(held, min(BLOCK_ROWS, len(held.index)), epochs=1, seed=0)
 
 
 class Evaluation:
@@ -58,32 +62,31 @@ class Evaluation:
         self,
         model: Model,
         theta: Array,
-        data: Mapping[str, Array],
-        rows: Array,
+        held: Rows,
         threads: int | None = 1,
         cache: SharedCache = NOT_SHARED,
         measures: Measures = NOTHING,
     ) -> None:
-        """data: named arrays; rows: which of them, int64, not empty. threads: lanes at most.
+        """held: the rows, not none. threads: lanes at most.
 
         measures: the metrics, and the kind of y. cache: holds the programs of trainings beside it.
         """
-        self.rows, self.measures, y = rows, measures, data["y"]
-        self._is_weighted = "weight" in data
-        inputs = {"theta": theta, **data, "order": rows}
+        self.rows, self.measures, self.feed, y = held.index, measures, validation_feed(held), held.data["y"]
+        self._is_weighted, rows = "weight" in held.data, len(self.rows)
+        inputs = {"theta": theta, **self.feed.arrays, "order": self.feed.order}
         self._y = y
         if measures.metrics:
-            self._y = cache.once(("targets", ByIdentity(y), ByIdentity(rows)), lambda: targets(y, rows))
+            self._y = cache.once(("targets", ByIdentity(y), ByIdentity(self.rows)), lambda: targets_of_rows(held))
         adds = added_up(measures)
         # The metrics that are no sums look at all outputs: of the network alone, whose rows are encoded already.
         sums = {one.name: one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums}
         self._place = {name: 1 + adds.index(add) for name, add in sums.items()}
         self._whole = [one for one in measures.metrics if one.name not in self._place]
         self._model, self._threads = replace(model, encoder=None, theta=theta), threads
-        self._x = {name: data[name] for name in named(model.inputs)}
-        key = "evaluation", model.network, model.loss, model.dtype, threads, *adds, *map(form, inputs.values())
-        graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs, measures))
-        self.full = len(rows) // min(BLOCK_ROWS, len(rows))
+        self._x = {name: held.data[name] for name in named(model.inputs)}
+        key = "evaluation", model.network, model.loss, model.dtype, threads, *adds, rows, *map(form, inputs.values())
+        graphs, shapes = cache.once(key, lambda: block_graphs(model, inputs, rows, measures))
+        self._size = min(BLOCK_ROWS, rows)
         self._cursor = np.zeros((), np.int64)
         self._sums = [np.zeros(shape) for shape in shapes]
         arrays = [self._cursor, *self._sums], list(inputs.values())
@@ -98,15 +101,16 @@ class Evaluation:
         """Fill in `loss` and `values`; False if it was given up: the word in `stop_requested` is not 0."""
         for array in (self._cursor, *self._sums):
             array[...] = 0
-        left = self.full
-        while left:
+        seen = 0
+        while seen < len(self.rows):
             begun = time.perf_counter()
-            done = self._main.run(min(left, self._pace.steps), stop_requested)
-            took = time.perf_counter() - begun
-            self.seconds += took
-            self._pace.note(done, took)
-            left -= done
-            if stop_requested is not None and stop_requested[0]:
+            cursor = self.feed.place(0, seen, stop_requested)
+            self.seconds += time.perf_counter() - begun
+            if cursor is None:
+                return False
+            self._cursor[...] = cursor
+            seen += self.feed.ready
+            if not self._add(self.feed.ready // self._size, stop_requested):
                 return False
         if self._last is not None and not self._last.run(1, stop_requested):
             return False
@@ -121,10 +125,25 @@ class Evaluation:
         self.seconds += time.perf_counter() - begun
         return True
 
+    def _add(self, left: int, stop_requested: Array | None) -> bool:
+        """Add so many whole blocks to the sums; whether that came to its end."""
+        while left:
+            begun = time.perf_counter()
+            done = self._main.run(min(left, self._pace.steps), stop_requested)
+            took = time.perf_counter() - begun
+            self.seconds += took
+            self._pace.note(done, took)
+            left -= done
+            if stop_requested is not None and stop_requested[0]:
+                return False
+        return True
+
     def _outputs(self) -> Array:
-        """The outputs for all rows, read a part at a time where they are not all rows there are."""
-        every = len(self.rows) == len(next(iter(self._x.values())))
-        step = len(self.rows) if every else READ_ROWS
+        """The outputs for all rows, read a part at a time where they are not all rows there are, or not in memory."""
+        x = next(iter(self._x.values()))
+        is_stored = any(isinstance(one, Stored) for one in self._x.values())
+        every = len(self.rows) == len(x) and not is_stored
+        step = len(self.rows) if every else self.feed.arrays["y"].shape[0] if is_stored else READ_ROWS
         places = [slice(None) if every else self.rows[i : i + step] for i in range(0, len(self.rows), step)]
         parts = (as_tree({name: x[place] for name, x in self._x.items()}, self._model.inputs) for place in places)
         return np.concatenate([self._model.outputs(part, threads=self._threads) for part in parts])

@@ -3,11 +3,19 @@
 Arrays in memory are a window that holds everything and is never refilled; `window.Window` is the other kind.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
 from fallline.graph.op import Array
+from fallline.source import Form
+from fallline.stored import StoredRows
+from fallline.training.named import Rows
 from fallline.training.order import Order
+from fallline.training.stream import Stream
+from fallline.training.streamed import Streamed
+from fallline.training.supply import Ordered
+from fallline.training.window import Supply, Window, half_rows
 
 
 class Feed(Protocol):
@@ -21,12 +29,16 @@ class Feed(Protocol):
     nbytes: of its own memory, by purpose.
     """
 
-    arrays: Mapping[str, Array]
-    order: Array
     seed: int
     rows: int | None
     ready: int
     epoch_rows: int | None
+
+    @property
+    def arrays(self) -> Mapping[str, Array]: ...
+
+    @property
+    def order(self) -> Array: ...
 
     @property
     def is_whole(self) -> bool: ...
@@ -78,3 +90,19 @@ class Resident:
 
     def close(self) -> None:
         pass
+
+
+def feed_of(rows: Rows | Streamed, batch_size: int, epochs: int, seed: int, shuffle: bool = False) -> Feed:
+    """The feed of some rows: they themselves, or a window over those that are not read whole."""
+    if isinstance(rows, Streamed):
+        supply: Supply = Stream(rows.batches, rows.form, rows.ready, seed, rows.meant)
+    else:
+        order = Order(rows.index, seed, shuffle)
+        if rows.is_resident:
+            return Resident(rows.data, order)
+        supply = Ordered(StoredRows(rows.data), order)
+    return Window(supply, half_rows(row_bytes(supply.forms), batch_size, supply.rows), epochs)
+
+
+def row_bytes(forms: Mapping[str, Form]) -> int:
+    return sum(math.prod(form.shape) * form.dtype.itemsize for form in forms.values())

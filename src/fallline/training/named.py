@@ -4,8 +4,8 @@ Knows models and losses by what they say of their inputs and targets.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -13,13 +13,15 @@ from fallline import tree
 from fallline.errors import FalllineError
 from fallline.graph.op import Array
 from fallline.nn.encoder import Columns
-from fallline.nn.inputs import as_arrays, settled
+from fallline.nn.inputs import are_several, as_arrays, settled
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 from fallline.nn.layer import with_batch
 from fallline.nn.loss import Loss, check_weighs
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
-from fallline.source import Form, named
+from fallline.source import Form, Source, named
+from fallline.stored import Stored, is_mapped, parts_of_source, stored
+from fallline.training.block_targets import stored_targets
 from fallline.training.shared_cache import ByIdentity, SharedCache
 from fallline.tree import Tree
 
@@ -34,11 +36,21 @@ class Rows:
     """Rows to train or to measure on.
 
     data: named arrays of all rows, "x" (or "x.age", "x.image" ... of several inputs), "y", and "weight" where rows have
-    weights. index: which of them are meant, int64.
+    weights; Stored where they are not read whole. index: which of them are meant, int64.
     """
 
     data: Mapping[str, Array]
     index: Array
+
+    @property
+    def meant(self) -> int | None:
+        """How many are meant."""
+        return len(self.index)
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether all arrays are in memory, or mapped there."""
+        return not any(isinstance(array, Stored) for array in self.data.values())
 
     @property
     def count(self) -> int:
@@ -49,6 +61,23 @@ class Rows:
 def count(x: Tree | None) -> int | None:
     """How many rows the inputs have."""
     return None if x is None else len(tree.leaves(x)[0])
+
+
+def given_parts(data: Any) -> Any:
+    """Data of a caller, a Source of theirs as x, y and weight."""
+    return parts_of_source(data) if isinstance(data, Source) else data
+
+
+def read_whole(rows: Rows) -> Rows:
+    """The rows that are meant, in memory."""
+    arrays = {name: array[rows.index] for name, array in rows.data.items()}
+    return Rows(arrays, np.arange(len(rows.index)))
+
+
+def targets_of_rows(rows: Rows) -> Array:
+    """The targets of the rows that are meant; not copied where these are all and in memory."""
+    y = rows.data["y"]
+    return y if len(rows.index) == len(y) and isinstance(y, np.ndarray) else y[rows.index]
 
 
 def named_arrays(x: Tree | None, targets: Targets | None, weight: Array | None) -> dict[str, Array]:
@@ -87,7 +116,7 @@ def inputs_of(
     form = None if wanted is None else tuple(named(wanted).items())
     key = "x", ByIdentity(given), what, form, dtype, ByIdentity(encoder)
     return _once_with_problems(
-        cache, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found)
+        cache, key, problems, lambda found: _checked_rows(in_parts(given), what, wanted, dtype, encoder, found)
     )
 
 
@@ -118,17 +147,70 @@ def _checked(x: Array, what: str, form: Form | None, dtype: np.dtype[Any], probl
     """One input ready for the step: floats in the precision of training, whole numbers and bool as they are."""
     if not _has_numbers(x, what, problems):
         return None
-    if form is not None and x.shape[1:] != form.shape:
-        problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(form.shape)}")
+    if isinstance(x, Stored):
+        return _checked_when_read(x, what, form, dtype, problems)
+    if not _has_shape(x, what, form, problems):
         return None
     if x.dtype.kind != "f" and (form is None or form.dtype.kind != "f"):
         whole = x if form is None else settled(x, form.dtype, what, problems)
         return None if whole is None else np.ascontiguousarray(whole)
     if not check_finite(x, what, dtype, problems):
         return x  # its shape still helps to find what else is wrong
-    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (_is_mapped(x) or x.nbytes > _CONVERT_BYTES):
+    if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (is_mapped(x) or x.nbytes > _CONVERT_BYTES):
         return x  # the step converts each batch
     return to_dtype(x, dtype)
+
+
+def _has_shape(x: Array, what: str, form: Form | None, problems: Problems) -> bool:
+    if form is None or x.shape[1:] == form.shape:
+        return True
+    problems.data.append(f"{what} has shape {x.shape}, and the model was made for {with_batch(form.shape)}")
+    return False
+
+
+def _checked_when_read(
+    x: Stored, what: str, form: Form | None, dtype: np.dtype[Any], problems: Problems
+) -> Array | None:
+    """An input that stays where it is stored: `_checked` looks at its rows as they are read."""
+    if not _has_shape(cast(Array, x), what, form, problems):
+        return None
+    if x.dtype.kind == "f":
+        read_as = x.dtype  # the step converts each batch
+    else:
+        read_as = x.dtype if form is None else dtype if form.dtype.kind == "f" else form.dtype
+
+    def ready(rows: Array, numbers: Array) -> Array:
+        found = Problems()
+        if rows.dtype.kind == "f":
+            check_finite(rows, what, dtype, found, numbers)
+        settled_rows = settled(rows, read_as, what, found)
+        found.raise_if_any()
+        assert settled_rows is not None
+        return settled_rows
+
+    return cast(Array, replace(x, dtype=read_as, ready=ready))
+
+
+def _encoded_when_read(x: Stored, what: str, dtype: np.dtype[Any], encoder: Columns) -> Array:
+    """Rows that stay where they are stored, encoded as they are read."""
+
+    def ready(rows: Array, numbers: Array) -> Array:
+        found = Problems()
+        encoded = encoder.encode(rows, dtype) if check_finite(rows, what, np.float64, found, numbers) else rows
+        check_finite(encoded, what, dtype, found, numbers)
+        found.raise_if_any()
+        return encoded
+
+    return cast(Array, replace(x, shape=(len(x), encoder.width), dtype=dtype, ready=ready))
+
+
+def in_parts(given: Any) -> Any:
+    """x with each array that is not to be read whole as Stored; everything else as it is."""
+    if isinstance(given, Mapping) and not hasattr(given, "dtype"):
+        return {key: in_parts(part) for key, part in given.items()}
+    if isinstance(given, tuple) and are_several(given):
+        return tuple(in_parts(part) for part in given)
+    return stored(given)
 
 
 def _encoded_rows(given: Any, what: str, dtype: np.dtype[Any], encoder: Columns, problems: Problems) -> Array | None:
@@ -142,6 +224,8 @@ def _encoded_rows(given: Any, what: str, dtype: np.dtype[Any], encoder: Columns,
     if x.shape[1:] != (len(encoder.columns),):
         problems.data.append(f"{what} has shape {x.shape}, and the encoder takes (N, {len(encoder.columns)})")
         return None
+    if isinstance(x, Stored):
+        return _encoded_when_read(x, what, dtype, encoder)
     if not check_finite(x, what, np.float64, problems):
         return None
     x = encoder.encode(x, dtype)
@@ -181,14 +265,6 @@ def weights_of(
     return _once_with_problems(cache, ("weight", ByIdentity(given), n, what, dtype), problems, make)
 
 
-def _is_mapped(array: Any) -> bool:
-    while isinstance(array, np.ndarray):
-        if isinstance(array, np.memmap):
-            return True
-        array = array.base
-    return False
-
-
 def targets_of(
     y: Any,
     x: Tree | None,
@@ -216,6 +292,7 @@ def _checked_targets(
 ) -> Targets | None:
     if y is None:
         return None
+    y = stored(y)
     try:
         length = len(y)
         if n is not None and length != n:
@@ -227,6 +304,8 @@ def _checked_targets(
     except TypeError:
         pass  # not an array at all: reported by the loss
     try:
+        if isinstance(y, Stored):
+            return None if model is None else stored_targets(model, y)
         if model is not None:
             return model.prepare(y)
         return loss.prepare(y, dtype) if loss is not None else None

@@ -6,13 +6,14 @@ has to be made of the data.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fallline import tree
 from fallline.arguments import record, takes
+from fallline.errors import ArgumentError
 from fallline.graph.node import Graph
 from fallline.nn.data_parts import PARTS, parts_of
 from fallline.nn.forms import forms_of
@@ -23,16 +24,20 @@ from fallline.optim import Minimiser, Optimizer
 from fallline.program.instructions import Lowered
 from fallline.program.loop import lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
-from fallline.training.evaluate import block_graphs, targets
-from fallline.training.feed import Resident
+from fallline.stored import Stored
+from fallline.training.evaluate import block_graphs, validation_feed
+from fallline.training.extent import BATCH
+from fallline.training.feed import feed_of
 from fallline.training.gradient_step import LOSS, found_at
 from fallline.training.minimise import evaluation
-from fallline.training.order import Order
-from fallline.training.prepare import BATCH, Job, from_shape, prepare
+from fallline.training.named import targets_of_rows
+from fallline.training.prepare import Job, from_shape, prepare
 from fallline.training.settings import Settings
 from fallline.training.step import GRADIENT, OPTIMIZER
 from fallline.training.stepper import first_state, step_graphs
 from fallline.training.stopping import EarlyStopping
+from fallline.training.stream import is_stream
+from fallline.training.streamed import Streamed
 from fallline.training.text import in_bytes, in_seconds
 
 # What memory is for, in the order it is told. A byte that serves several purposes in turn counts for the first.
@@ -123,6 +128,11 @@ def plan(
     settings = Settings(**{name: value for name, value in given.items() if name not in ("model", "data")})
     if _is_shape(data):
         return plan_of(from_shape(model, data, settings))
+    if is_stream(data):  # how long an epoch of it is, no plan has to know
+        if hasattr(data, "__next__"):
+            raise ArgumentError("data can be gone through once, and a plan would use up its first batch\n"
+                                "  try: a function that makes it, such as data=lambda: batches()")  # fmt: skip
+        settings = replace(settings, epochs=1)
     job = prepare(model, data, settings)
     return plan_of(job, _made_of((job.train, data), (job.validation, validation)))
 
@@ -141,7 +151,9 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
         if rows is None:
             continue
         parts = tree.leaves(dict(zip(PARTS, parts_of(given, "data", Problems()))))
-        for array in rows.data.values():
+        for array in () if isinstance(rows, Streamed) else rows.data.values():
+            if isinstance(array, Stored):
+                continue
             own = not any(isinstance(part, np.ndarray) and np.may_share_memory(array, part) for part in parts)
             found[id(array)] = min(found.get(id(array), array.nbytes), array.nbytes if own else 0)
     return sum(found.values())
@@ -149,7 +161,7 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
 
 def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     """What a training of this job will take."""
-    model, feed = job.model, Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
+    model, feed = job.model, feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
     state = first_state(model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):
         found = found_at(model, "weight" in feed.arrays)
@@ -217,10 +229,11 @@ def _validation(job: Job) -> int:
     held = job.validation
     if held is None:
         return 0
-    inputs = {"theta": job.model.theta, **held.data, "order": held.index}
-    graphs, shapes = block_graphs(job.model, inputs, job.measures)
+    feed, rows = validation_feed(held), len(held.index)
+    inputs = {"theta": job.model.theta, **feed.arrays, "order": feed.order}
+    graphs, shapes = block_graphs(job.model, inputs, rows, job.measures)
     y = held.data["y"]
     sums = sum(8 * math.prod(shape) for shape in shapes)
     size = sum(made.size for made, _ in memory_plans(graphs, 1 + len(shapes), job.settings.threads))
-    own = targets(y, held.index).nbytes if job.measures.metrics and len(held.index) < len(y) else 0
-    return size + sums + own + held.index.nbytes
+    own = targets_of_rows(held).nbytes if job.measures.metrics and rows < len(y) else 0
+    return size + sums + own + held.index.nbytes + feed.nbytes.get("window", 0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.errors import ArgumentError, DataError, FalllineError
+from fallline.errors import DataError, FalllineError
 from fallline.graph.op import Array
 from fallline.nn import loss as losses
 from fallline.nn.data_parts import parts_of
@@ -21,20 +21,30 @@ from fallline.nn.layer import Layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
-from fallline.optim import Minimiser, Optimizer
+from fallline.optim import Optimizer
 from fallline.ranges import short
 from fallline.source import named
 from fallline.split import all_but, chosen_rows, split_off
-from fallline.training.length import by_default
+from fallline.stored import Stored
+from fallline.training.extent import extent_of
 from fallline.training.measures import NOTHING, Measures, measures
-from fallline.training.named import Rows, count, inputs_of, named_arrays, targets_of, weights_of
+from fallline.training.named import (
+    Rows,
+    count,
+    given_parts,
+    inputs_of,
+    named_arrays,
+    read_whole,
+    targets_of,
+    targets_of_rows,
+    weights_of,
+)
 from fallline.training.order import stream
-from fallline.training.settings import ResolvedSettings, Settings, resolve
+from fallline.training.settings import ResolvedSettings, Settings, are_rows, resolve
 from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache
+from fallline.training.stream import Batches
+from fallline.training.streamed import Streamed, collected, first_batch, of_batches, streamed
 from fallline.tree import Tree
-
-# Rows of a step where nothing else was asked for.
-BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Job:
 
     model: Model
     optimizer: Optimizer
-    train: Rows
+    train: Rows | Streamed
     validation: Rows | None
     batch_size: int
     shuffle: bool
@@ -63,8 +73,8 @@ class Job:
         return bool(self.settings.given.gradient_checkpointing)
 
     @property
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.train.index) // self.batch_size)
+    def steps_per_epoch(self) -> int | None:
+        return None if self.train.meant is None else -(-self.train.meant // self.batch_size)
 
 
 def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_SHARED) -> Job:
@@ -76,16 +86,19 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     resolved = resolve(settings, problems.arguments)
     given = _going_on(given, resolved, problems)
     dtype = _dtype(given, resolved)
-    x, y, weight = parts_of(data, "data", problems)
+    batches, data = first_batch(data)
+    x, y, weight = parts_of(given_parts(data), "data" if batches is None else "a batch of data", problems)
     encoder = _encoder(given, settings, problems)
     x = inputs_of(x, "x", given, encoder, dtype, problems, cache)
     model = _model(given, x, resolved, dtype, problems, cache)
+    if batches is not None:
+        model = of_batches(batches, y, model, resolved, cache is not NOT_SHARED, problems)
     targets = targets_of(y, x, "y", model, resolved.loss, dtype, problems, cache)
     arrays = named_arrays(x, targets, weights_of(weight, x, "weight", model, dtype, problems, cache))
     validation = settings.validation
     checked: Any = chosen_rows(validation, problems.data, count(x))
-    if _are_given_rows(validation):
-        xv, yv, weight = parts_of(validation, "validation", problems)
+    if are_rows(validation):
+        xv, yv, weight = parts_of(given_parts(collected(validation)), "validation", problems)
         xv = inputs_of(xv, "validation x", model or given, encoder, dtype, problems, cache)
         classes = model.for_targets(targets) if model is not None and targets is not None else None
         if classes is not None:
@@ -97,7 +110,7 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     problems.raise_if_any()
     assert model is not None and targets is not None
     assert resolved.optimizer is not None
-    return _job(model, targets, arrays, checked, resolved, cache)
+    return _job(model, targets, arrays, checked, resolved, cache, batches)
 
 
 def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any:
@@ -127,7 +140,7 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
     if any(len(one) < 2 or min(one) < 1 or one[0] != sizes[0][0] for one in sizes):
         problems.arguments.append(f"the shape of data is that of x, (N, D) for N rows of D features, got {shape!r}")
         problems.raise_if_any()
-    if _are_given_rows(settings.validation):
+    if are_rows(settings.validation):
         problems.arguments.append("validation is a share of the rows where data are a shape\n  try: validation=0.2")
     n, rows = int(sizes[0][0]), [tuple(map(int, one[1:])) for one in sizes]
     if isinstance(given, Model):
@@ -152,10 +165,6 @@ def _formal(shape: tuple[int, ...], dtype: Any) -> Array:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _are_given_rows(validation: Any) -> bool:
-    return isinstance(validation, tuple | list | dict) or (hasattr(validation, "x") and hasattr(validation, "y"))
-
-
 def _job(
     model: Model,
     targets: Targets,
@@ -163,8 +172,12 @@ def _job(
     validation: Any,
     resolved: ResolvedSettings,
     cache: SharedCache = NOT_SHARED,
+    batches: Batches | None = None,
 ) -> Job:
-    """validation: rows of their own, as named arrays, or the numbers of some of these; None for a share or none."""
+    """validation: rows of their own, as named arrays, or the numbers of some of these; None for a share or none.
+
+    batches: where data come from, if arrays are only the first of them.
+    """
     settings, y = resolved.given, targets.y
     n = len(y)
     model = model.for_targets(targets)
@@ -181,9 +194,13 @@ def _job(
             )
         return kept, out
 
-    train, held = Rows(arrays, every(n)), None
+    train: Rows | Streamed = Rows(arrays, every(n))
+    held = None
+    if batches is not None:
+        train = streamed(batches, arrays, model, model.encoder)
     if resolved.share or isinstance(validation, np.ndarray):
         if resolved.share:
+            _check_share(model, y)
             kept, out = cache.once(("share", ByIdentity(y), resolved.share, int(settings.seed)), by_share)
         else:
             kept, out = cache.once(("rows", n, validation.tobytes()), lambda: (all_but(validation, n), validation))
@@ -192,48 +209,17 @@ def _job(
         held = Rows(validation, every(len(validation["y"])))
     _check_weights(train, "training")
     _check_weights(held, "validation")
-    rows, notes = len(train.index), []
-    requested = settings.batch_size
-    assert resolved.optimizer is not None
-    size = batch_of(requested, resolved.optimizer, rows)
-    if size > rows:
-        notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
-    size = min(size, rows)
-    if settings.epochs is None:
-        requested_rule = False if settings.early_stopping is False else resolved.early_stopping
-        length = by_default(
-            model, resolved.optimizer, size, -(-rows // size), validated=held is not None, rule=requested_rule
-        )
-        epochs, resolved = length.epochs, replace(resolved, early_stopping=length.rule)
-    else:
-        epochs = int(settings.epochs)
-    assert resolved.optimizer is not None
-    first_step, first_epoch = (resolved.start.step, resolved.start.epochs) if resolved.start else (0, 0)
-    optimizer = resolved.optimizer.resolve(first_step + epochs * -(-rows // size))
-    epochs += first_epoch
+    ends = extent_of(resolved, model, train.meant, held is not None)
+    if isinstance(train, Rows) and not train.is_resident and ends.batch_size == train.meant:
+        train = read_whole(train)
     # All rows make one batch: their order would change nothing but the last bits of sums.
-    shuffle = bool(settings.shuffle) and size < rows
-    held_y = None if held is None else held.data["y"]
-    told = measures(resolved.metrics, resolved.early_stopping, model.task, model.loss, held_y, cache)
+    shuffle = bool(settings.shuffle) and batches is None and ends.batch_size != train.meant
+    held_y = None if held is None else targets_of_rows(held)
+    told = measures(resolved.metrics, ends.settings.early_stopping, model.task, model.loss, held_y, cache)
     return Job(
-        model, optimizer, train, held, size, shuffle, epochs, int(settings.seed), resolved, tuple(notes), cache, told
-    )
-
-
-def batch_of(requested: int | str | None, optimizer: Optimizer, rows: int) -> int:
-    """Rows of a step: as requested; "auto" is BATCH rows, or all where the optimizer needs them.
-
-    Errors: ArgumentError for a part of the rows where it needs all.
-    """
-    if requested == "auto":
-        return rows if isinstance(optimizer, Minimiser) else min(BATCH, rows)
-    size = rows if requested is None or isinstance(requested, str) else int(requested)
-    if isinstance(optimizer, Minimiser) and size < rows:
-        raise ArgumentError(
-            f"batch_size is {size} of {rows} rows, and {short(optimizer)} compares losses, which need the same rows\n"
-            '  try: batch_size="full"; or optimizer="adam", for steps from mini-batches'
-        )
-    return size
+        model, ends.optimizer, train, held, ends.batch_size, shuffle, ends.epochs, int(settings.seed), ends.settings,
+        ends.notes, cache, told,
+    )  # fmt: skip
 
 
 def _codes(model: Model, y: Array) -> Array | None:
@@ -262,8 +248,14 @@ def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | No
     return None
 
 
-def _check_weights(rows: Rows | None, what: str) -> None:
-    if rows is not None and "weight" in rows.data and not rows.data["weight"][rows.index].any():
+def _check_share(model: Model, y: Array) -> None:
+    if isinstance(y, Stored) and model.classes is not None:
+        raise DataError("y is not read whole, so that its classes cannot have a share of them alike\n"
+                        "  try: y[:] in memory, or validation=(x, y), or row numbers")  # fmt: skip
+
+
+def _check_weights(rows: Rows | Streamed | None, what: str) -> None:
+    if isinstance(rows, Rows) and "weight" in rows.data and not rows.data["weight"][rows.index].any():
         raise DataError(f"the weights of all {len(rows.index)} {what} rows are 0, so their mean loss is not defined")
 
 

@@ -18,10 +18,9 @@ from fallline.program import lanes, loop
 from fallline.program.loop import Loop, MachineLoop
 from fallline.program.profile import Peak, Timed, measure_peak, timed
 from fallline.ranges import Range
-from fallline.training.feed import Resident
+from fallline.training.feed import feed_of
 from fallline.training.gradient_step import LOSS, found_at
 from fallline.training.minimise import evaluation
-from fallline.training.order import Order
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings
 from fallline.training.stepper import first_state, step_graphs, step_inputs
@@ -165,7 +164,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     wrong = Range(above=0).problem(seconds)
     if wrong:
         raise ArgumentError(f"seconds {wrong}")
-    feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
+    feed = feed_of(job.train, job.batch_size, 1, job.seed, job.shuffle)
     state = first_state(job.model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):  # an evaluation, of which a step makes one or more
         found = found_at(job.model, "weight" in feed.arrays)
@@ -174,8 +173,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     else:
         graph, watch = next(step_graphs(job.model, job.optimizer, state, feed, job.batch_size)), len(state)
         arrays = list(state.values()), list(step_inputs(job.optimizer, feed).values())
-    start = feed.place(0, 0)
-    steps = feed.ready // job.batch_size
+    start, steps = feed.place(0, 0), max(1, feed.ready // job.batch_size)
 
     def rewind() -> None:
         state["cursor"][...] = start
@@ -194,6 +192,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
         if made.is_above_peak:
             made = replace(made, peak=made.peak.over(measure_peak(job.model.dtype, seconds / 3)))
     lanes.rest()
+    feed.close()
     return made
 
 

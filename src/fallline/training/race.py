@@ -260,7 +260,7 @@ class Racing(Iterator[Event]):
         return RaceStarted(
             names=tuple(runner.name for runner in self._runners),
             lanes=self.lanes,
-            rows=jobs[0].train.count,
+            rows=jobs[0].train.count or 0,
             validation_rows=len(jobs[0].validation.index) if jobs[0].validation is not None else 0,
             validated=any(job.validation is not None for job in jobs),
             metrics=tuple(metrics),

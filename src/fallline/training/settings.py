@@ -18,9 +18,11 @@ from fallline.nn.metric import Metric
 from fallline.optim import MINIMISERS, OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
+from fallline.source import Source
 from fallline.split import chosen_rows
 from fallline.training.measure import Measure, named
 from fallline.training.stopping import EarlyStopping
+from fallline.training.stream import is_stream
 from fallline.training.training_state import TrainingState, state_of
 
 SEED_LIMIT = 2**63
@@ -154,11 +156,18 @@ def _early_stopping(given: Any) -> EarlyStopping | None:
     return given if isinstance(given, EarlyStopping) else EarlyStopping(patience=given)
 
 
+def are_rows(validation: Any) -> bool:
+    """Whether validation is given as rows of their own."""
+    if isinstance(validation, tuple | list | dict | Source) or is_stream(validation):
+        return True
+    return hasattr(validation, "x") and hasattr(validation, "y")
+
+
 def _share(validation: Any, problems: list[str]) -> float:
     """The share of rows held out, 0 where validation data were given or none is wanted."""
-    if validation is None or validation is False or isinstance(validation, tuple | list):
+    if validation is None or validation is False or are_rows(validation):
         return 0.0
-    if (hasattr(validation, "x") and hasattr(validation, "y")) or chosen_rows(validation, [], None) is not None:
+    if chosen_rows(validation, [], None) is not None:
         return 0.0
     wrong = ranges.Range(at_least=0, below=1).problem(validation)
     if wrong:

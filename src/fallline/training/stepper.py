@@ -351,10 +351,14 @@ class BatchStepper:
 
     def _one_then_keep(self) -> int:
         """One step and a copy of what it led to. Theta before it is kept too, in case the very next loss is bad."""
-        self._before[...] = self.theta
+        is_copied = self.step == self._copy.step  # then theta before the last step is needed if this one fails
+        if not is_copied:
+            self._before[...] = self.theta
         loss = self._one()
         if loss is None:
             return 0
+        if is_copied:
+            self._before[...] = self._copy.arrays["theta"]
         self._before_loss = loss
         self._keep(time.perf_counter())
         return 1

@@ -8,9 +8,8 @@ from typing import Protocol
 
 from fallline.graph.op import Array
 from fallline.optim.minimiser import Minimiser
-from fallline.training.feed import Feed, Resident
+from fallline.training.feed import Feed, feed_of
 from fallline.training.minimise import MinimiserStepper
-from fallline.training.order import Order
 from fallline.training.prepare import Job
 from fallline.training.recorder import Values
 from fallline.training.stepper import BatchStepper, Setback
@@ -98,7 +97,7 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
 
     stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
     """
-    feed = Resident(job.train.data, Order(job.train.index, job.seed, job.shuffle))
+    feed = feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
     stepper: Stepper
     if isinstance(job.optimizer, Minimiser):
         stepper = MinimiserStepper(job, feed, stop_requested)

@@ -39,13 +39,15 @@ class Batches:
         self.is_iterator = hasattr(given, "__next__")
         self._takes_epoch = not hasattr(given, "__iter__") and not self.is_iterator and _takes_one(given)
         self._first: tuple[Iterator[Any], Any] | None = None
+        self._is_begun = False
 
     def begin(self, epoch: int) -> Iterator[Any]:
         """The batches of an epoch. Errors: DataError where there are none, or there is no second going through."""
         first, self._first = self._first, None
-        if first is not None and epoch == 0:
+        again, self._is_begun = self.is_iterator and self._is_begun, True
+        if first is not None and (epoch == 0 or self.is_iterator):
             return _after(*first)
-        if self.is_iterator and first is None:
+        if again:
             raise DataError(
                 f"data is {shown(self.given)}, which can be gone through once, and epoch {epoch} begins\n  {AGAIN}"
             )
@@ -54,11 +56,15 @@ class Batches:
     def peek(self) -> Any:
         """The first batch; the first epoch goes on from there, so nothing is read twice."""
         if self._first is None:
-            batches = self._fresh(0)
             try:
+                batches = self._fresh(0)
                 self._first = batches, next(batches)
             except StopIteration:
                 raise DataError(f"data is {shown(self.given)}, which has no batch") from None
+            except FalllineError:
+                raise
+            except Exception as error:
+                raise ReadingError(f"the first batch of data: {type(error).__name__}: {error}") from error
         return self._first[1]
 
     def _fresh(self, epoch: int) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import Attributes, FalllineError, SavingError, unknown
+from fallline.errors import Attributes, FalllineError, ReadingError, SavingError, unknown
 from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.program import lanes
@@ -72,9 +72,7 @@ class Training(Iterator[Event], Attributes):
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
-            self._evaluation = Evaluation(
-                job.model, theta, held.data, held.index, resolved.threads, cache, job.measures
-            )
+            self._evaluation = Evaluation(job.model, theta, held, resolved.threads, cache, job.measures)
         # The parameters to start from were copied; those that were drawn for this run need not be kept.
         self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
         self._best = Best(resolved.early_stopping, self._stepper.theta, job.measures.higher_is_better)
@@ -91,6 +89,8 @@ class Training(Iterator[Event], Attributes):
                 return next(self._events)
             except BaseException as error:
                 self.interrupts.is_over = True
+                if isinstance(error, ReadingError):
+                    error.run = self.run
                 if self._folder is None or isinstance(error, FalllineError) or not isinstance(error, OSError):
                     raise
                 raise self._unsaved(error, self._folder) from error
@@ -165,6 +165,8 @@ class Training(Iterator[Event], Attributes):
         with ExitStack() as stack:
             stack.callback(lanes.rest)
             stack.callback(self._stepper.feed.close)
+            if self._evaluation is not None:
+                stack.callback(self._evaluation.feed.close)
             if self._folder is not None:
                 stack.enter_context(self._folder.opened())
                 self._resume(self._folder)
@@ -196,7 +198,7 @@ class Training(Iterator[Event], Attributes):
     def _started(self) -> TrainingStarted:
         job, rule = self.job, self.job.settings.early_stopping
         return TrainingStarted(
-            rows=len(job.train.index),
+            rows=job.train.meant,
             validation_rows=len(job.validation.index) if job.validation is not None else 0,
             input_shape=job.model.input_shape,
             parameters=job.model.layout.size,
@@ -328,7 +330,8 @@ class Training(Iterator[Event], Attributes):
         tries = [f"learning_rate={rate / 10:g}"]
         if self.job.optimizer.clip_norm is None:
             tries.append("clip_norm=1.0")
-        first = [x[: 1 << 10] for name, x in self.job.train.data.items() if name not in ("y", "weight")]
+        # Of data that are not read whole the window has the rows of the steps just made.
+        first = [x[: 1 << 10] for name, x in self._stepper.feed.arrays.items() if name not in ("y", "weight")]
         if any(float(np.abs(x).max(initial=0)) > 100 for x in first if x.dtype.kind == "f"):
             tries.append("columns of x scaled to a spread near 1")
         return "try: " + ", or ".join(tries)

@@ -1,0 +1,231 @@
+"""Rows that stay where they are stored until they are needed: of a memory map, or of anything with shape, dtype and
+slices of rows, such as a data set of an HDF5 file.
+
+Reads in ascending order whatever order is asked for, and lets go of the pages of a memory map, so that what is resident
+stays small. Knows no models and no training.
+"""
+
+import mmap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline.arrays import Array
+from fallline.source import Form, Shape, Source
+
+# Larger memory maps, and larger arrays in files, are not read whole.
+WHOLE_BYTES = 1 << 28
+
+# Rows of a memory map that are read before its pages are let go of: the system may map 64 KiB for a single one.
+_ROWS_AT_A_TIME = 512
+# Bytes read by one slice, and bytes between two rows that are rather read along than asked for apart.
+_SLICE_BYTES, _GAP_BYTES = 1 << 24, 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Rows that are read when they are needed. It has the shape and dtype of the array that it stands for.
+
+    given: holds the rows. shape, dtype: of all rows as they are read. ready: from rows as they are given, and their
+    numbers, to rows as they are read; None where they are the same.
+    """
+
+    given: Any
+    shape: Shape
+    dtype: np.dtype[Any]
+    ready: Callable[[Array, Array], Array] | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.float64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, were they read at once."""
+        return self.size * self.dtype.itemsize
+
+    def read(self, rows: Array, into: Array) -> None:
+        """into[i] = row rows[i]. Errors: those of `ready`, and whatever the holder of the rows raises."""
+        if self.ready is None:
+            read_rows(self.given, rows, into)
+            return
+        into[...] = self.ready(self.raw(rows), rows)
+
+    def raw(self, rows: Array) -> Array:
+        """Some rows as they are stored."""
+        found = np.empty((len(rows), *self.given.shape[1:]), native(self.given.dtype))
+        read_rows(self.given, rows, found)
+        return found
+
+    def __getitem__(self, rows: Array) -> Array:
+        """The rows of these numbers as an array."""
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        self.read(rows, found)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The rows of one name of a Source."""
+
+    source: Source
+    name: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.source.form[self.name].dtype)
+
+    @property
+    def shape(self) -> Shape:
+        return int(self.source.rows), *self.source.form[self.name].shape
+
+
+def parts_of_source(source: Source) -> dict[str, Any]:
+    """A Source as the data that a training takes: {"x": ..., "y": ...}, each part Stored; x.NAME are several inputs."""
+    found: dict[str, Any] = {}
+    for path in source.form:
+        *folders, name = path.split(".")
+        place = found
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        column = Column(source, path)
+        place[name] = Stored(column, column.shape, native(column.dtype))
+    return found
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which numbers are read: of this machine's byte order, floats of 32 or 64 bits."""
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.dtype(np.float32 if dtype.itemsize == 2 else np.float64)
+    return dtype.newbyteorder("=")
+
+
+def stored(given: Any) -> Any:
+    """What was given, as Stored where it is large and can be read in parts; anything else as it is.
+
+    Memory maps can, and what has a shape, a dtype of NumPy's and slices of rows, but is no array in memory.
+    """
+    shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
+    if isinstance(given, Stored) or not isinstance(dtype, np.dtype) or dtype.kind not in "fiub":
+        return given
+    if not isinstance(shape, tuple) or not shape:
+        return given
+    if isinstance(given, np.ndarray):
+        if not is_mapped(given) or type(given) not in (np.ndarray, np.memmap):
+            return given
+    elif not hasattr(given, "__getitem__") or any(hasattr(given, name) for name in _IN_MEMORY):
+        return given
+    made = Stored(given, tuple(map(int, shape)), native(dtype))
+    return made if made.nbytes > WHOLE_BYTES else given
+
+
+# Arrays of other libraries that lie in memory have one of these; and tables, whose [] is not one of rows.
+_IN_MEMORY = ("__array_interface__", "__dlpack__", "iloc", "__dataframe__")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRows:
+    """The Source of named arrays of which some are Stored."""
+
+    arrays: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    @property
+    def form(self) -> Mapping[str, Form]:
+        return {name: Form(tuple(array.shape[1:]), array.dtype) for name, array in self.arrays.items()}
+
+    def read(self, rows: Array, into: Mapping[str, Array]) -> None:
+        for name, array in into.items():
+            held = self.arrays[name]
+            if isinstance(held, Stored):
+                held.read(rows, array)
+            else:
+                np.take(held, rows, axis=0, out=array, mode="clip")
+
+
+def read_rows(source: Any, rows: Array, into: Array) -> None:
+    """into[i] = source[rows[i]], one after the other in the order in which they lie in the source.
+
+    source: a NumPy array or memory map; or an object with a shape, a dtype, and source[a:b]. rows: int64, >= 0.
+    Errors: whatever the source raises.
+    """
+    if not len(rows):
+        return
+    if isinstance(source, Column):
+        source.source.read(rows, {source.name: into})
+        return
+    if bool(np.all(rows[1:] > rows[:-1])):
+        at: Any = slice(None)
+    else:
+        at = np.argsort(rows, kind="stable")
+        rows = rows[at]
+    if isinstance(source, np.ndarray):
+        _from_array(source, rows, at, into)
+    else:
+        _from_slices(source, rows, at, into)
+
+
+def _from_array(source: Array, rows: Array, at: Any, into: Array) -> None:
+    release = _pages_of(source)
+    is_run = bool(np.all(np.diff(rows) == 1))
+    row_bytes = max(1, source.nbytes // max(1, len(source)))
+    step = max(1, _SLICE_BYTES // row_bytes) if is_run else _ROWS_AT_A_TIME if release else len(rows)
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
+        place = slice(start, start + step) if isinstance(at, slice) else at[start : start + step]
+        into[place] = source[some[0] : some[-1] + 1] if is_run else source[some]
+        if release is not None:
+            release()
+
+
+def _from_slices(source: Any, rows: Array, at: Any, into: Array) -> None:
+    """By slices that read a gap between two wanted rows along where that is cheaper than another call."""
+    row_bytes = max(1, into.nbytes // max(1, len(into)))
+    gap, most = max(1, _GAP_BYTES // row_bytes), max(1, _SLICE_BYTES // row_bytes)
+    start = 0
+    while start < len(rows):
+        first, end = int(rows[start]), start + 1
+        while end < len(rows) and rows[end] - rows[end - 1] <= gap and rows[end] - first < most:
+            end += 1
+        block = np.asarray(source[first : int(rows[end - 1]) + 1])
+        place = slice(start, end) if isinstance(at, slice) else at[start:end]
+        into[place] = block if len(block) == end - start else block[rows[start:end] - first]
+        start = end
+
+
+def is_mapped(array: Any) -> bool:
+    """Whether an array's numbers lie in a memory-mapped file."""
+    return _map_of(array) is not None
+
+
+def _map_of(array: Any) -> np.memmap[Any, Any] | None:
+    found = None
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            found = array
+        array = array.base
+    return found
+
+
+def _pages_of(array: Array) -> Callable[[], None] | None:
+    """Lets go of the pages of a memory map that are resident; None for an array in memory.
+
+    Not for a private copy of a file ("c"), whose changes would be lost with its pages.
+    """
+    whole = _map_of(array)
+    base = None if whole is None else whole.base
+    if whole is None or not isinstance(base, mmap.mmap) or whole.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+        return None
+    return lambda: base.madvise(mmap.MADV_DONTNEED)

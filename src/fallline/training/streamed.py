@@ -1,0 +1,132 @@
+"""Data that come in batches, as a training takes them: the first batch tells their form, and each is made ready."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.arguments import shown
+from fallline.errors import DataError, FalllineError
+from fallline.graph.op import Array
+from fallline.nn.data_parts import parts_of
+from fallline.nn.encoder import Columns
+from fallline.nn.intake import Problems
+from fallline.nn.model import Model
+from fallline.source import Form, Source
+from fallline.training.block_targets import with_classes
+from fallline.training.named import inputs_of, named_arrays, targets_of, weights_of
+from fallline.training.settings import ResolvedSettings, are_rows
+from fallline.training.shared_cache import NOT_SHARED
+from fallline.training.stream import AGAIN, Batches, is_stream
+
+# Validation batches are read once and kept, up to so many bytes.
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Rows to train on that come in batches.
+
+    form: of a row, by name. ready: a batch as named arrays. meant: rows of every epoch, where the caller knows.
+    """
+
+    batches: Batches
+    form: Mapping[str, Form]
+    ready: Callable[[Any], Mapping[str, Array]]
+    meant: int | None
+
+    @property
+    def count(self) -> int | None:
+        return self.meant
+
+
+def streamed(batches: Batches, first: Mapping[str, Array], model: Model, encoder: Columns | None) -> Streamed:
+    """Rows in the form of the first batch, for a model that knows its classes."""
+    form = {name: Form(tuple(array.shape[1:]), array.dtype) for name, array in first.items()}
+
+    def ready(batch: Any) -> Mapping[str, Array]:
+        arrays = batch_arrays(batch, "a batch", model, encoder)
+        for name in {**form, **arrays}:
+            if name not in arrays or name not in form:
+                raise DataError(f"{name!r} is in {'the first batch' if name in form else 'this batch'} alone")
+            shape, dtype = arrays[name].shape[1:], arrays[name].dtype
+            if shape != form[name].shape or not np.can_cast(dtype, form[name].dtype, "same_kind"):
+                told = f"{name} has rows of {dtype}{list(shape)}, and the first batch has"
+                raise DataError(f"{told} {form[name].dtype}{list(form[name].shape)}")
+        return arrays
+
+    rows = getattr(batches.given, "rows", None)
+    return Streamed(batches, form, ready, int(rows) if isinstance(rows, int | np.integer) else None)
+
+
+def batch_arrays(batch: Any, what: str, model: Model, encoder: Columns | None) -> dict[str, Array]:
+    """A batch as named arrays; none where it has no rows. Errors: DataError."""
+    problems = Problems()
+    x, y, weight = parts_of(batch, what, problems)
+    if hasattr(y, "__len__") and len(y) == 0:
+        return {}
+    x = inputs_of(x, "x", model, encoder, model.dtype, problems, NOT_SHARED)
+    targets = targets_of(y, x, "y", model, model.loss, model.dtype, problems, NOT_SHARED)
+    weight = weights_of(weight, x, "weight", model, model.dtype, problems, NOT_SHARED)
+    problems.raise_if_any()
+    return named_arrays(x, targets, weight)
+
+
+def first_batch(data: Any) -> tuple[Batches | None, Any]:
+    """Where batches come from and the first of them, for an iterable; else None, and data as they are.
+
+    Errors: DataError where there is none, ReadingError where it cannot be read.
+    """
+    if isinstance(data, Source) or not is_stream(data):
+        return None, data
+    batches = Batches(data)
+    return batches, batches.peek()
+
+
+def of_batches(
+    batches: Batches, y: Any, model: Model | None, resolved: ResolvedSettings, is_shared: bool, problems: Problems
+) -> Model | None:
+    """The model with the classes that are known without reading all batches; what cannot be goes to `problems`."""
+    validation, epochs = resolved.given.validation, resolved.given.epochs
+    if is_shared:
+        problems.arguments.append("data are an iterable, and several trainings cannot go through it at their own pace\n"
+                                  "  try: arrays, or memory maps of files")  # fmt: skip
+    if resolved.share or (validation is not None and validation is not False and not are_rows(validation)):
+        problems.arguments.append("validation rows cannot be split off from an iterable\n"
+                                  "  try: validation=(x, y), or another iterable")  # fmt: skip
+    if batches.is_iterator and epochs != 1:
+        problems.arguments.append(
+            f"data is {shown(batches.given)}, which can be gone through once, and epochs is {epochs}\n  {AGAIN}, "
+            "or epochs=1"
+        )
+    try:
+        return None if model is None or y is None else with_classes(model, y)
+    except FalllineError as error:
+        problems.data.append(str(error))
+        return None
+
+
+def collected(given: Any) -> Any:
+    """The rows of all batches, where validation is an iterable of them; else what was given.
+
+    Errors: DataError; whatever the iterable raises.
+    """
+    if isinstance(given, Source) or not is_stream(given):
+        return given
+    what, problems, parts, size = "validation", Problems(), [], 0
+    for number, batch in enumerate(Batches(given).begin(0)):
+        x, y, weight = parts_of(batch, f"batch {number} of {what}", problems)
+        problems.raise_if_any()
+        part = {"x": x, "y": y, **({} if weight is None else {"weight": weight})}
+        part = tree.map(np.asarray, part)
+        size += sum(array.nbytes for array in tree.leaves(part))
+        if size > MOST_BYTES:
+            raise DataError(f"{what} is kept while training, and has more than {MOST_BYTES:,} bytes\n"
+                            "  try: fewer rows, or arrays in files, such as np.load(path, mmap_mode='r')")  # fmt: skip
+        parts.append(part)
+    if not parts:
+        raise DataError(f"{what} gave no batch")
+    leaves = [np.concatenate(some) for some in zip(*map(tree.leaves, parts), strict=True)]
+    return tree.unflatten(parts[0], leaves)
