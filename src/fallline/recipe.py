@@ -113,7 +113,7 @@ class Recipe:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What `fl.train`, `fl.fit` and `fl.race` are told besides the network and the rows."""
+        """The settings of `fl.train`, `fl.fit` and `fl.race`: all that they take besides the network and the rows."""
         watched = [name for name in (self.choices.watch,) if name in METRICS and name not in self.choices.metrics]
         return {
             "loss": self.loss,
@@ -131,7 +131,7 @@ class Recipe:
 
     @property
     def variant(self) -> dict[str, Any]:
-        """What this recipe may differ in from others of one race."""
+        """The settings in which this recipe may differ from others of one race."""
         own = ("optimizer", "batch_size", "epochs", "seed")
         return {"model": self.network, **{name: self.settings[name] for name in own}}
 
@@ -167,7 +167,7 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
         data=data,
         train=rows,
         encoder=encoder,
-        # What a network with another link gives is not spread around zero.
+        # The outputs of a network with another link are not spread around zero.
         decoder=decoder_of(data, rows, standard=isinstance(loss.link, Identity)),
         network=mlp(choices.hidden, outputs_for(loss, data), choices.activation),
         loss=loss,

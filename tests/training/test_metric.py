@@ -1,4 +1,4 @@
-"""What validation measures: beside scikit-learn's scores, for every kind of targets, through training itself."""
+"""Metrics of validation rows against scikit-learn's scores, for every kind of targets, through training itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of commands: one line each here, one file each beside this one. Reading it loads none of them."""
+"""The table of commands: one line each here, one file each in this folder. Reading it loads none of them."""
 
 import importlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class CommandModule(Protocol):
-    """What a command's file holds: FLAGS, a dataclass of `flags.flag` fields; EXAMPLES, lines to type; `run`.
+    """The contents of a command's file: FLAGS, a dataclass of `flags.flag` fields; EXAMPLES, lines to type; `run`.
 
     One that reads its own arguments holds `main(arguments) -> exit code` alone.
     """

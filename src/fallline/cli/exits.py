@@ -1,4 +1,4 @@
-"""What the exit codes mean, and the error for a command line that cannot be understood."""
+"""The meanings of the exit codes, and the error for a command line that cannot be understood."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def stopped_by(signal: int | None) -> int:
 
 
 def let_output_go() -> None:
-    """What is left in the output's buffer goes nowhere: it must not be tried again, and fail again, at exit."""
+    """Throw away the rest of the output's buffer: it must not be tried again, and fail again, at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

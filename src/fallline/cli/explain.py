@@ -87,7 +87,7 @@ def meaning(y: Any) -> str:
 
 
 def prediction(model: Model, x: NDArray[Any]) -> str:
-    """What the network answers, and how sure it is."""
+    """The answer of the network, and how sure it is."""
     text = meaning(model.predict(x[None])[0])
     if model.classes is not None and model.loss.link is not None:
         text += f", with probability {float(model.predict_proba(x[None]).max()):.4g}"

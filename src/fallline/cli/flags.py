@@ -90,7 +90,7 @@ _NO_COMMAND = re.compile(r"No such command '([^']+)'")
 
 
 def understood(error: Any, words: Sequence[str], flags: type[Any] | None, commands: Sequence[str]) -> str:
-    """What Typer says of a command line that it cannot read, with the names that are meant here and our own ranges."""
+    """Typer's message about a command line that it cannot read, with the names that are meant and our own ranges."""
     text = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
     fields = {field.name: field for field in dataclasses.fields(flags)} if flags is not None else {}
     if option := _NO_OPTION.match(text):
@@ -109,7 +109,7 @@ def understood(error: Any, words: Sequence[str], flags: type[Any] | None, comman
 
 
 def _typed_for(name: str, words: Sequence[str]) -> str | None:
-    """What was typed as the value of an option."""
+    """The text that was typed as the value of an option."""
     for word, after in zip(words, [*words[1:], None], strict=True):
         if word == switch(name):
             return after

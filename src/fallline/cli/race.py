@@ -53,7 +53,7 @@ def _field(field: Any) -> tuple[str, Any, Any]:
     separator, _ = RACED[field.name]
     default = None if field.default is None else str(field.default)
     metavar = f"{about.metavar}{separator}.."
-    # What is allowed is checked for each value, by the flags of the single training it is for.
+    # Each value is checked by the flags of the single training it is for.
     return field.name, str | None, flag(default, about.help(field.default), metavar=metavar)
 
 

@@ -108,7 +108,7 @@ def alone(one: FLAGS) -> str:
 
 
 def header(plan: Plan, event: RaceStarted, named: dict[str, FLAGS], varied: Sequence[str]) -> None:
-    """What is about to be raced, and on what."""
+    """Show the variants that are about to be raced, and their data."""
     data = plan.recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     learnt = event.rows - event.validation_rows

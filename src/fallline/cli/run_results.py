@@ -1,4 +1,4 @@
-"""What came out of a training run, on screen: the loss curve, the test rows, the speed, where it was saved."""
+"""The results of a training run on screen: the loss curve, the test rows, the speed, where it was saved."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""What standard output can show: how wide it is, whether someone watches it, which characters it has."""
+"""The abilities of standard output: how wide it is, whether someone watches it, which characters it has."""
 
 import shutil
 import sys

@@ -41,14 +41,14 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What training is told besides the network, its rows and a folder."""
+        """The settings of the training: all that it takes besides the network, its rows and a folder."""
         kept = {"overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": {"source": self.source}}
         return {**self.recipe.settings, **kept}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a run: how it ended, its model, its events."""
+    """The outcome of a run: how it ended, its model, its events."""
 
     reason: str
     model: Model
@@ -145,7 +145,7 @@ def training_of(plan: Plan, folder: Path) -> Training:
 
 
 def header(plan: Plan, event: TrainingStarted) -> None:
-    """What is about to be trained, on what, and how."""
+    """Show the network that is about to be trained, its data, and how."""
     recipe, data = plan.recipe, plan.recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")

@@ -1,4 +1,4 @@
-"""What DATA on the command line stands for: a named data set, or a CSV file with a target."""
+"""The data set that DATA on the command line names: a named data set, or a CSV file with a target."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def named(choice: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class FLAGS:
-    """What `fallline train` takes; None leaves a choice to the library or to the data."""
+    """The flags of `fallline train`; None leaves a choice to the library or to the data."""
 
     data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a CSV file", "DATA")
     target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
@@ -89,7 +89,7 @@ class FLAGS:
 
 
 def choices_of(flags: FLAGS) -> Choices:
-    """What the flags choose. Errors: UsageProblem for widths, rows of a batch or names that are none."""
+    """The choices that the flags make. Errors: UsageProblem for widths, rows of a batch or names that are none."""
     same = {name: getattr(flags, name) for name in CHOICES if name != "batch_size"}
     metrics = tuple(part.strip() for part in (flags.metrics or "").split(",") if part.strip())
     typed = {"hidden": widths(flags.hidden), "batch_size": batch(flags.batch_size), "metrics": metrics}

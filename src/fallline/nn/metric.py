@@ -229,7 +229,7 @@ def values_of(metrics: Sequence[Metric], model: Answers, outputs: Array, y: Arra
 
 
 def _read(metric: Metric, model: Answers, outputs: Array) -> Array:
-    """What a metric compares with the truth."""
+    """The values that a metric compares with the truth."""
     if metric.reads == "outputs":
         return outputs
     with np.errstate(all="ignore"):

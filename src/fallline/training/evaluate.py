@@ -43,7 +43,7 @@ def block_graphs(
 
 
 def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
-    """What is added up over blocks besides the loss; several metrics may need the same sum."""
+    """The sums over blocks of rows besides the loss; several metrics may need the same one."""
     return list(dict.fromkeys(one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums))
 
 

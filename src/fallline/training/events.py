@@ -22,7 +22,7 @@ K = TypeVar("K", bound=type)
 
 
 class Event:
-    """What all events have. kind: its name in JSON, epoch_ended for EpochEnded.
+    """The base of all events. kind: its name in JSON, epoch_ended for EpochEnded.
 
     lasts: belongs to the history of a run; one that does not is a sign of life, and a log takes one a second at most.
     urgent: a log writes it to disk at once.
@@ -212,7 +212,7 @@ class TrainingEnded(Event):
 
 # Of a race: many trainings side by side.
 
-# How a variant stands: not begun, on its way, or how it ended. Those after "running" are the reasons of TrainingEnded,
+# The states of a variant: not begun, running, or how it ended. Those after "running" are the reasons of TrainingEnded,
 # and "failed" for one whose training raised an error.
 STATES = (
     "waiting", "running", "finished", "early_stopping", "converged", "stalled", "interrupted", "diverged", "failed"
@@ -243,7 +243,8 @@ class RaceResult:
 
     @property
     def score(self) -> float:
-        """What results are sorted by: what all variants watch; else the validation loss, or the loss without any.
+        """The number that results are sorted by: the metric that all variants watch; else the validation loss, or the
+        loss where there is none.
 
         The lowest is the best: where higher is better, it is the negative.
         """
@@ -293,7 +294,7 @@ class RaceResults(Event):
 @event
 @dataclass(frozen=True, slots=True)
 class VariantEnded(Event):
-    """A variant's training is over, whatever way; the others go on."""
+    """A variant's training has ended, for whatever reason; the others go on."""
 
     result: RaceResult
 

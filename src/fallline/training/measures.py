@@ -1,4 +1,4 @@
-"""What a training measures on its validation rows after each epoch, and which of it tells the best epoch."""
+"""The metrics of a training, measured on validation rows after each epoch, and the number that tells the best one."""
 
 from dataclasses import dataclass
 
