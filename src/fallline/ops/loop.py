@@ -15,7 +15,7 @@ import numpy as np
 from fallline.errors import ShapeError
 from fallline.graph.body import Body, Segment, substituted
 from fallline.graph.declare import cast_to, primitive
-from fallline.graph.node import Graph, Node, new_input, reachable
+from fallline.graph.node import Graph, Node, as_node, new_input, reachable
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import here
 from fallline.ops.reduce import broadcast_to
@@ -102,6 +102,11 @@ def outputs_of(body: Body, inputs: Sequence[Any]) -> dict[tuple[str, int], Any]:
     return found
 
 
+def nodes_of(body: Body, inputs: Sequence[Node]) -> dict[tuple[str, int], Node]:
+    """The same as nodes, for a loop without inputs too, whose outputs are constants."""
+    return {at: as_node(value) for at, value in outputs_of(body, inputs).items()}
+
+
 def segment_of(vector: Any, s: Segment) -> Any:
     """One output, cut out of the vector of all."""
     part = vector if (s.start, s.stop) == (0, vector.shape[0]) else cut(vector, 0, s.start, s.stop)
@@ -159,7 +164,7 @@ def gradient(
     nodes = (*(a for a, _ in first), *carried.values(), *(a for a, _ in turned))
     back = Body(Graph(nodes, out), len(first), len(floats), body.turns, not body.reverse, tuple(range(len(floats))),
                 (), len(rows))  # fmt: skip
-    made = outputs_of(back, [*(b for _, b in first), *ends, *(b for _, b in turned)])
+    made = nodes_of(back, [*(b for _, b in first), *ends, *(b for _, b in turned)])
     found: list[Node | None] = [None] * len(inputs)
     for n, i in enumerate(floats):
         found[c + i] = made["last", n]
@@ -195,7 +200,7 @@ def kept_of(
     if not carries and not saved:
         return [], []
     graph = Graph(body.graph.inputs, (*body.graph.outputs[: body.carries], *saved))
-    made = outputs_of(replace(body, graph=graph, last=(), track=tuple(carries), stacked=len(saved)), inputs)
+    made = nodes_of(replace(body, graph=graph, last=(), track=tuple(carries), stacked=len(saved)), inputs)
     low = body.before()
     begun = [cut(made["track", i], 0, low, low + body.turns) for i in carries]
     return begun, [made["stacked", i] for i in range(len(saved))]
@@ -252,4 +257,4 @@ def is_zero(node: Node) -> bool:
     return value is not None and math.prod(value.shape) <= 1 and not np.any(value)
 
 
-__all__ = ["gradient", "loop", "outputs_of", "segment_of"]
+__all__ = ["gradient", "loop", "nodes_of", "outputs_of", "segment_of"]

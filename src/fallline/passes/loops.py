@@ -13,7 +13,7 @@ from fallline.graph.op import Kind
 from fallline.graph.verify import is_pass
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract
-from fallline.ops.loop import outputs_of
+from fallline.ops.loop import nodes_of
 from fallline.ops.view import cut, join, reshape, slice_, transpose
 
 # A sum of products is taken over all turns at once where so many times what is stacked for it is at most its size.
@@ -137,7 +137,7 @@ class _Group:
         last = tuple(self.carried[i] for i in sorted(self.last - self.track))
         track = tuple(self.carried[i] for i in sorted(self.track))
         new = Body(graph, len(constants), len(carries), body.turns, body.reverse, last, track, len(self.stacked))
-        made = outputs_of(new, [given[x] for x in graph.inputs])
+        made = nodes_of(new, [given[x] for x in graph.inputs])
         self.made = {at: value for at, value in made.items() if at[0] != "summed"}
         for i, node in enumerate(summed):
             self.made["summed", self.summed[node]] = made["summed", i]
