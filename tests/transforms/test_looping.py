@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.op import Kind
 from fallline.tree import leaves
 
@@ -162,6 +162,7 @@ def test_no_rows_leave_the_carry_as_it_is(run):
 
 
 REFUSED = [
+    (lambda: fl.scan(lambda c, x: (c + np.random.normal(), x), 0.0, np.ones(3)), TraceError, "drew a number"),
     (lambda: fl.scan(lambda c, x: c, 0.0, np.ones(3)), ArgumentTypeError, "return two things.*float"),
     (lambda: fl.scan(lambda c, x: ((c, c), x), 0.0, np.ones(3)), ArgumentTypeError, "begins as .* and comes back as"),
     (lambda: fl.scan(lambda c, x: (c + x, x), 0.0, np.ones((3, 2))), ShapeError, r"\[\] and comes back with \[2\]"),

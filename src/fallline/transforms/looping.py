@@ -10,7 +10,7 @@ from fallline import tree
 from fallline.arguments import takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.body import Body
-from fallline.graph.node import CONSTANT, Graph, Node, new_input
+from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.trace import in_progress, trace
 from fallline.graph.where import defined_at, here
 from fallline.ops.loop import outputs_of
@@ -31,13 +31,14 @@ def scan(
 
     f: takes a carry and a row, and returns the next carry, of the same form, shapes and dtypes, and a result in any
         form or None. It is traced once, so the graph, and the time to make it, do not grow with the number of rows.
-        What it closes over is the same in every turn, and gets its gradient if it is traced.
+        What it closes over is the same in every turn, and gets its gradient if it is traced; numbers drawn inside would
+        be the same too, and are refused.
     init: nested dicts, lists and tuples of arrays. A plain Python number takes the dtype that the first turn gives it.
     xs: nested arrays with a first axis of the same length T, whose rows f gets one after the other; None for none.
     length: T, needed where there are no xs. reverse: from the last row to the first; results keep the order of rows.
     Returns the last carry in the form of init, and the results with a new first axis of length T.
     Errors: ArgumentTypeError and ShapeError where the carry changes its form, dtype or shape, or xs have no rows in
-        common; ArgumentError for a senseless length.
+        common; ArgumentError for a senseless length; TraceError where numbers are drawn in a turn.
     Source: the scan of JAX (jax.lax.scan), whose arguments these are.
 
     >>> scan(lambda total, x: (total + x, total), 0.0, np.array([1.0, 2.0, 3.0]))
@@ -46,9 +47,12 @@ def scan(
     check_function(f, "scan")
     turns = turns_of(xs, length)
     rows = [x if isinstance(x, Node) else native(x) for x in tree.leaves(xs)]
-    each = [new_input(x.shape[1:], x.dtype) for x in rows]
+    each = [
+        new_input(x.shape[1:], x.dtype, named("row", path)) for (path, _), x in zip(tree.items(xs), rows, strict=True)
+    ]
     begun = begin(f, init, xs, each)
-    carries = [new_input(x.shape, x.dtype) for x in begun]
+    parts = zip(tree.items(init), begun, strict=True)
+    carries = [new_input(x.shape, x.dtype, named("carry", path)) for (path, _), x in parts]
     graph, after, results = turn(f, init, xs, [*carries, *each])
     check_carry(f, init, begun, after)
     constants, graph = closed(graph)
@@ -66,6 +70,10 @@ def scan(
     return given
 
 
+def named(what: str, path: str) -> str:
+    return f"{what}.{path}" if path else what
+
+
 def turns_of(xs: Tree, length: int | None) -> int:
     """How many rows there are."""
     if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 0):
@@ -73,7 +81,7 @@ def turns_of(xs: Tree, length: int | None) -> int:
     sizes = {}
     for path, leaf in tree.items(xs):
         shape = leaf.shape if isinstance(leaf, Node) else native(leaf).shape
-        name = f"xs{path and '.' + path}"
+        name = named("xs", path)
         if not shape:
             raise ShapeError(
                 f"scan: {name} is a single number, which has no rows to go over\n  at {here()}\n"
@@ -109,7 +117,8 @@ def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any]) -> tuple[Grap
         returned.append(made)
         return tree.leaves(made)
 
-    graph, leaves = trace(step, [x for x in inputs if isinstance(x, Node)])
+    # The graph stands for all turns, so nothing may be drawn while it is made.
+    graph, leaves = trace(step, [x for x in inputs if isinstance(x, Node)], kept=True)
     after, results = tree.unflatten(returned[-1], leaves)
     return graph, after, results
 
@@ -146,7 +155,7 @@ def check_carry(f: Function, init: Tree, begun: Sequence[Any], after: Tree) -> N
             f"  function: {defined_at(f)}\n  at {here()}\n  try: return (carry, y), the carry in the form of init"
         )
     for (path, node), start in zip(tree.items(after), begun, strict=True):
-        name = f"carry{path and '.' + path}"
+        name = named("carry", path)
         if node.shape != start.shape:
             raise ShapeError(
                 f"scan: {name} begins with shape {list(start.shape)} and comes back with {list(node.shape)}\n"
@@ -176,7 +185,7 @@ def closed(graph: Graph) -> tuple[dict[Node, Node], Graph]:
         if x not in new and x.op is CONSTANT:
             new[x] = x
         elif x not in new:
-            new[x] = new_input(x.shape, x.dtype)
+            new[x] = new_input(x.shape, x.dtype, x.attrs["name"] if x.op is INPUT else "")
             constants[new[x]] = x
         return new[x]
 
