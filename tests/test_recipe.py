@@ -142,3 +142,12 @@ def test_every_choice_but_the_widths_has_a_range_that_takes_its_default() -> Non
     ranged = {name for name, _, _ in options(Choices)}
     assert ranged == {field.name for field in fields(Choices)} - {"hidden", "metrics", "watch"}
     assert all(limits.problem(default) is None and limits.doc for _, default, limits in options(Choices))
+
+
+def test_a_minimiser_takes_all_rows_unless_others_are_asked_for() -> None:
+    recipe = recipe_of(table(200), Choices(hidden=(4,), epochs=5, optimizer="lbfgs"))
+    run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+    assert run.started is not None and run.started.batch_size == run.started.rows
+    other = recipe_of(table(200), Choices(optimizer="lbfgs", batch_size=32))
+    with pytest.raises(ArgumentError, match="compares losses"):
+        fl.fit(other.network, other.rows, **other.settings)

@@ -15,7 +15,7 @@ from fallline.data.preprocess import decoder_of, encoder_of, targets_of
 from fallline.errors import ArgumentError, unknown
 from fallline.nn import ACTIVATIONS, LOSSES, METRICS, Columns, CrossEntropy, Identity, Loss, Sequential, mlp
 from fallline.nn.encoder import Decoder
-from fallline.optim import OPTIMIZERS, SCHEDULES, Optimizer
+from fallline.optim import MINIMISERS, OPTIMIZERS, SCHEDULES, Minimiser, Optimizer
 from fallline.ranges import option, range_of, ranged
 from fallline.training.settings import Settings
 from fallline.training.stopping import NEVER, EarlyStopping
@@ -53,7 +53,9 @@ class Choices:
         optional=True,
     )
     label_smoothing: float | None = ranged(None, range_of(CrossEntropy, "label_smoothing"), optional=True)
-    optimizer: str = option("adam", "how steps follow from gradients", number=False, words=named(OPTIMIZERS))
+    optimizer: str = option(
+        "adam", "how steps follow from gradients", number=False, words=named({*OPTIMIZERS, *MINIMISERS})
+    )
     learning_rate: float | None = ranged(None, range_of(Optimizer, "learning_rate"), optional=True)
     schedule: str | None = option(
         None, "how the learning rate changes over the steps", number=False, words=named(SCHEDULES), optional=True
@@ -162,6 +164,8 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
     share = validation_for(len(rows)) if choices.validation is None else choices.validation
     left = max(1, len(rows) - (max(1, round(share * len(rows))) if share else 0))
     size = choices.batch_size
+    if isinstance(optimizer, Minimiser) and size == BATCH_SIZE:
+        size = "full"  # which it needs, and nobody asked for another
     return Recipe(
         choices=choices,
         data=data,

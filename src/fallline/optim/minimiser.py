@@ -78,7 +78,7 @@ class Minimiser(Optimizer):
         if callable(self.learning_rate):
             raise ArgumentError(
                 f"{self.name} searches the length of every step, so learning_rate is a number, the length tried first\n"
-                "  try: learning_rate=1.0"
+                "  try: learning_rate=1.0, and no schedule"
             )
         Optimizer.__post_init__(self)
 
