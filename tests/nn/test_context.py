@@ -204,3 +204,12 @@ def test_a_context_given_to_a_layer_that_takes_none_is_told() -> None:
     network = [Container(Forgetful(nn.Dense(3)), lambda inner, params, x, context: inner.apply(params, x, context))]
     with pytest.raises(CodeTypeError, match=r"(?s)layer 0: Container.*Forgetful.apply\(\) takes 3 positional"):
         nn.Model.init(network, 3)
+
+
+def test_frozen_counts_more_than_kept() -> None:
+    def does(params: Any, x: Any, context: Any) -> Any:
+        context.freeze(params)
+        return counting(params, x, context)
+
+    model = trained(does).model
+    assert model.params[1]["count"] == 0 and model.layout.count("frozen") == 3 and not model.layout.count("kept")

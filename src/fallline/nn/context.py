@@ -225,12 +225,11 @@ class Context:
         return found
 
     def marked(self, layout: Layout, params: Tree) -> Layout:
-        """The layout with the kinds that layers have declared in this pass: kept and frozen."""
-        paths = [path for path, leaf in tree.items(params) if id(leaf) in self._records.frozen]
-        for path in paths:
-            layout = layout.marked(exactly(path), kind=FROZEN)
+        """The layout with the kinds that layers have declared in this pass: kept, and frozen, which counts more."""
         for path in self.kept(params):
             layout = layout.marked(exactly(path), kind=KEPT)
+        for path in [path for path, leaf in tree.items(params) if id(leaf) in self._records.frozen]:
+            layout = layout.marked(exactly(path), kind=FROZEN)
         return layout
 
 
