@@ -112,7 +112,10 @@ PARAMS = {"0": {"weight": np.ones((2, 3)), "bias": np.ones(3)}, "1": {"weight": 
     [
         ({"*.weight": Adam()}, r"no pattern fits the parameter '0\.bias' and 1 more; patterns: '\*\.weight'"),
         ({"0.*": Adam(), "1.w*": Adam()}, r"no pattern fits the parameter '1\.bias'; patterns"),
-        ({"*.wieght": Adam(), "*": Adam()}, r"pattern '\*\.wieght' fits no parameter\n  known: 0\.bias, 0\.weight"),
+        (
+            {"*.wieght": Adam(), "*": Adam()},
+            r"pattern '\*\.wieght' fits no trainable parameter\n  known: 0\.bias, 0\.weight",
+        ),
         ({"*": Adam(), "*.bias": Adam()}, r"all that '\*\.bias' fits belongs to '\*', which stands before it"),
     ],
 )

@@ -27,7 +27,7 @@ class Groups(Optimizer):
     Each group has its own learning rate, schedule, weight decay and clipping. clip_norm, clip_value: of the whole
     gradient, before it is divided among the groups.
     `learning_rate` and the events of a training tell the rate of the first group.
-    Errors: ArgumentError for a parameter that no pattern fits, for a pattern that fits no parameter, and for one whose
+    Errors: ArgumentError for a parameter that no pattern fits, for a pattern that fits none, and for one whose
         parameters an earlier pattern takes; ArgumentTypeError for what is no optimizer.
     Example: Groups({"*.weight": Muon(0.02), "*": Adam(1e-3)})
     Source: parameter groups, as PyTorch calls them; patterns instead of lists of parameters.
