@@ -237,3 +237,28 @@ def test_slots_that_are_frozen_or_kept_are_left_to_their_layers(labelled: Any, t
     fl.fit(network, labelled, out=tmp_path, **{**settings, "epochs": 13})
     more = fl.fit(network, labelled, resume=tmp_path, **settings)
     assert more.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+class Elsewhere:
+    """Rows that are read when they are asked for, as those of an array in a file."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        return self._rows[which]
+
+
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_rows_that_lie_elsewhere_are_read_once_and_come_to_the_same_bits(
+    numbers: Any, monkeypatch: pytest.MonkeyPatch, validation: float | None
+) -> None:
+    x, y = (array.astype(np.float32) for array in numbers)
+    settings = {"loss": "squared_error", "optimizer": "lbfgs", "epochs": 9, "validation": validation}
+    inside = fl.fit(fl.nn.Dense(1), (x, y), **settings)
+    monkeypatch.setattr("fallline.stored.WHOLE_BYTES", 0)
+    outside = fl.fit(fl.nn.Dense(1), (Elsewhere(x), y), **settings)
+    assert outside.model.theta.tobytes() == inside.model.theta.tobytes()

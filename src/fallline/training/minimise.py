@@ -122,6 +122,7 @@ class MinimiserStepper:
                 threads=job.settings.threads,
                 records=True,
             )
+        self._cursor, self._has_rows = inputs["cursor"], False
         self._met = math.nan  # the loss that the last step began with
         self.epoch = self.epoch_step = 0
         self.seconds = self.rate = 0.0
@@ -181,6 +182,8 @@ class MinimiserStepper:
         A step that was given up because training was asked to stop is none, and has changed nothing.
         """
         begun, self.measured = time.perf_counter(), None
+        if not self._placed():
+            return None
         try:
             if math.isnan(float(self.state["value"])):
                 start = self._evaluate(self._layout.pack(self.theta))
@@ -194,6 +197,14 @@ class MinimiserStepper:
         finally:
             self.seconds += time.perf_counter() - begun
         return None
+
+    def _placed(self) -> bool:
+        """Have all rows where the program reads them; False if that was not waited for."""
+        if not self._has_rows:
+            at = self.feed.place(0, 0, self._stop_requested)
+            if at is not None:
+                self._cursor[...], self._has_rows = at, True
+        return self._has_rows
 
     def fall_back(self) -> Setback:
         """The setback of a step that cannot be made; theta is where it was."""
