@@ -305,6 +305,35 @@ def test_mini_batches_by_hand(dtype: str) -> None:
     np.testing.assert_allclose(run.history["loss"], losses, rtol=tolerance)
 
 
+def test_scikit_learn_s_network_with_weights_takes_the_same_steps() -> None:
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    weight = RNG.uniform(0.1, 3, N)
+    theirs = neural_network.MLPRegressor(
+        hidden_layer_sizes=(5,),
+        activation="tanh",
+        solver="sgd",
+        momentum=0,
+        alpha=0,
+        learning_rate_init=0.05,
+        batch_size=15,
+        shuffle=False,
+        random_state=0,
+    )
+    theirs.partial_fit(REST[:15], Y[:15])
+    (w1, w2), (b1, b2) = theirs.coefs_, theirs.intercepts_
+    model = nn.Model.init(nn.mlp((5,), 1, "tanh"), 3, dtype="float64")
+    start = model.with_params(({"weight": w1.copy(), "bias": b1.copy()}, {}, {"weight": w2.copy(), "bias": b2.copy()}))
+    # Their loss is half the squared error.
+    given: Any = {"batch_size": 15, "shuffle": False, "optimizer": fl.optim.GradientDescent(0.025)}
+    run = fl.fit(start, (REST, Y, weight), epochs=1, **given)
+    theirs.partial_fit(REST, Y, sample_weight=weight)
+    np.testing.assert_allclose(run.model.predict(REST), theirs.predict(REST), rtol=1e-12)
+    for _ in range(3):
+        run = fl.fit(None, (REST, Y, weight), epochs=1, init=run, **{**given, "optimizer": None})
+        theirs.partial_fit(REST, Y, sample_weight=weight)
+    np.testing.assert_allclose(run.model.predict(REST), theirs.predict(REST), rtol=1e-12)
+
+
 def test_weights_of_one_change_nothing_but_the_last_bits() -> None:
     plain, ones = fit(nn.Dense(1), (REST, Y)), fit(nn.Dense(1), (REST, Y, np.ones(N)))
     np.testing.assert_allclose(plain.model.theta, ones.model.theta, rtol=1e-5)

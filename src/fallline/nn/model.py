@@ -300,8 +300,9 @@ class Model(NotCalled):
     def outputs(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.
 
-        x: (N, *input_shape), or (N, D) for an encoder of D columns; anything that holds numbers; no rows give no
-            outputs. Contiguous float32 and float64 arrays, memory-mapped ones too, are read where they lie.
+        x: (N, *input_shape), or (N, D) for an encoder of D columns; a dict or tuple of arrays where the network has
+            several inputs; anything that holds numbers; no rows give no outputs. Contiguous arrays of floats, or of the
+            whole numbers that the model was trained on, memory-mapped ones too, are read where they lie.
         threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results
             do not depend on it.
         Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.

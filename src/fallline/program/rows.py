@@ -65,6 +65,7 @@ class RowProgram:
         fixed = table, 0, program.addresses[STATUS], program.rows.ctypes.data, self._moves.ctypes.data, len(moves)
         self._arguments = np.array([*fixed, 0, *self._own], np.int64)
         self._at = self._arguments.ctypes.data
+        self._placed: Sequence[int] = self._own
 
     def result(self, n: int) -> Array:
         """Room for n rows of y."""
@@ -77,20 +78,19 @@ class RowProgram:
         Errors: ProgramError for arrays that do not hold such rows, and OutOfRangeError where a position computed from
         them is outside the array it is read from.
         """
-        ends, arrays = self._ends, (y, *xs)
-        if self._tiny and blocks == 1 and start == 0:
-            for array, end in zip(arrays, ends, strict=True):
-                if array.shape != end.shape or array.dtype != end.dtype:
-                    break
-            else:
-                for end, x in zip(ends[1:], xs):
-                    end[...] = x
-                done = self._call(self._own, 1, watch)
-                y[...] = ends[0]
-                return done
+        ends, x = self._ends, xs[0]
+        own_y, own_x = ends[0], ends[1]
+        same = x.shape == own_x.shape and y.shape == own_y.shape and x.dtype == own_x.dtype and y.dtype == own_y.dtype
+        if self._tiny and same and blocks == 1 and start == 0 and (len(xs) == 1 or all(map(_is_like, xs, ends[1:]))):
+            own_x[...] = x
+            for i in range(1, len(xs)):
+                ends[i + 1][...] = xs[i]
+            done = self._call(self._own, 1, watch)
+            y[...] = own_y
+            return done
         stop = start + blocks * self.rows
         places = []
-        for array, end in zip(arrays, ends, strict=True):
+        for array, end in zip((y, *xs), ends, strict=True):
             flags = array.flags
             fits = array.dtype == end.dtype and array.shape[1:] == end.shape[1:] and 0 <= start <= stop <= len(array)
             if not (fits and flags.c_contiguous and flags.aligned and (flags.writeable or end is not ends[0])):
@@ -106,9 +106,13 @@ class RowProgram:
         given = self._arguments
         # The watch is the last row.
         given[1], given[6] = self._length if watch else self._length - 1, blocks
-        for i, place in enumerate(places):
-            given[7 + i] = place
+        if places is not self._placed:
+            given[7:] = self._placed = places
         done = self._runner(self._at)
         if done < blocks and self._program.status[0] == OUT_OF_RANGE:
             raise self._program.out_of_range()
         return done == blocks
+
+
+def _is_like(array: Array, end: Array) -> bool:
+    return array.shape == end.shape and array.dtype == end.dtype
