@@ -10,7 +10,7 @@ import fallline as fl
 from fallline.errors import OutOfRangeError, ProgramError
 from fallline.passes.loops import fewer_loops
 from fallline.program import lanes, reference
-from fallline.program.loop import multiply_adds
+from fallline.program.loop import build, multiply_adds
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program, verify
 from fallline.program.profile import flops_of
@@ -139,3 +139,26 @@ def test_one_loop_forwards_and_one_back():
     assert len(loops(lower(prepared(GRAPH)).instructions)) == 2
     turns = [node for node in fewer_loops(prepared(GRAPH)).nodes() if node.op.name == "loop" and node.dtype == float]
     assert len(turns) == 2
+
+
+@pytest.mark.parametrize("settings", [{}, {"threads": 2}, {"gradient_checkpointing": True}], ids=str)
+def test_a_training_step_with_a_loop_in_it(settings):
+    def step(w, xs):
+        value, (gradient, _) = fl.value_and_grad(loss, (0, 1))(w, xs)
+        return w - 0.01 * gradient, value
+
+    graph = fl.graph_of(step, W, XS)
+    slow = build(graph, [W.copy()], [XS], watch=1, engine="reference")
+    fast = build(graph, [W.copy()], [XS], watch=1, **settings)
+    assert slow.run(5) == fast.run(5) == 5
+    np.testing.assert_allclose(fast.state[0], slow.state[0], rtol=1e-10)
+    np.testing.assert_allclose(fast.outputs[1], slow.outputs[1], rtol=1e-10)
+
+
+def test_the_plan_does_not_grow_with_the_turns():
+    def instructions(turns):
+        graph = fl.graph_of(fl.grad(loss), W, np.ones((turns, 2, 3)))
+        lowered = lower(prepared(graph))
+        return len(lowered.instructions) + sum(len(one.turns.instructions) for one in loops(lowered.instructions))
+
+    assert instructions(3) == instructions(300)
