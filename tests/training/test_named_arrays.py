@@ -185,6 +185,23 @@ def test_several_inputs_are_explained() -> None:
     assert told.x_delta is None and told.relative_difference < 1e-6 and "delta of x" not in str(told)
 
 
+def test_several_inputs_with_weights_come_in_batches_and_go_on() -> None:
+    weight = RNG.uniform(size=N)
+
+    def batches() -> Any:
+        for i in range(0, N, 25):
+            x = {name: rows[i : i + 25] for name, rows in TWO.items()}
+            yield {"x": x, "y": Y[i : i + 25], "weight": weight[i : i + 25]}
+
+    given: Any = {"batch_size": 16, "epochs": 2, "loss": "squared_error"}
+    stream, whole = fl.fit(BOTH, batches, **given), fl.fit(BOTH, (TWO, Y, weight), shuffle=False, **given)
+    assert stream.model.theta.tobytes() == whole.model.theta.tobytes()
+    assert "rows of a stream" in stream.summary()
+    stream, whole = (fl.fit(None, data, init=run, batch_size=16, epochs=1, shuffle=False)
+                     for data, run in ((batches, stream), ((TWO, Y, weight), whole)))  # fmt: skip
+    assert stream.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
 # Whole numbers.
 
 

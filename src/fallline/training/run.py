@@ -131,8 +131,9 @@ class Run(NotCalled):
         start, end, epochs = self.started, self.ended, self.epochs
         if start is not None:
             held = f", {start.validation_rows:,} for validation" if start.validation_rows else ""
+            rows = "rows of a stream" if start.rows is None else f"{start.rows:,} rows"
             lines.append(
-                f"{start.parameters:,} parameters, {start.rows:,} rows{held}; {start.loss}, {start.optimizer}, "
+                f"{start.parameters:,} parameters, {rows}{held}; {start.loss}, {start.optimizer}, "
                 f"batch {start.batch_size:,}"
             )
             lines += [f"note: {note}" for note in start.notes]
