@@ -226,3 +226,22 @@ def test_memory_of_a_gradient_does_not_hold_what_turns_can_compute_again():  # g
     from fallline.program.memory_plan import memory_plan
 
     assert memory_plan(lower(prepared(graph))).size < 10 * z.nbytes
+
+
+def test_dropout_of_a_context_has_one_mask_for_all_turns():
+    class Recurrent:
+        def init(self, rng, shape, dtype):
+            return {}, shape[1:]
+
+        def apply(self, params, x, context):
+            def turn(h, row):
+                kept = context.uniform(h.shape) > 0.5 if context.training else np.ones(h.shape, bool)
+                return h + np.where(kept, row, 0), None
+
+            return fl.scan(turn, np.zeros((len(x), x.shape[2]), x.dtype), np.moveaxis(x, 1, 0))[0]
+
+    x = RNG.normal(size=(16, 4, 3))
+    network = fl.nn.Sequential(Recurrent(), fl.nn.Dense(1))
+    one, two = (fl.fit(network, (x, x[:, 0, 0]), loss="squared_error", epochs=2, seed=3) for _ in range(2))
+    assert one.history["loss"].tolist() == two.history["loss"].tolist()
+    np.testing.assert_array_equal(one.model.predict(x[:3]), one.model.predict(x)[:3])

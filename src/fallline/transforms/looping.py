@@ -10,6 +10,7 @@ from fallline import tree
 from fallline.arguments import takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.body import Body
+from fallline.graph.draws import Watch
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.trace import in_progress, trace
 from fallline.graph.where import defined_at, here
@@ -19,6 +20,12 @@ from fallline.transforms.recording import Function, check_function, native, plai
 from fallline.tree import Tree
 
 _PLAIN = (bool, int, float)
+# The error for a function that draws from a generator, and what to do in its place (graph/draws.py).
+_DRAWS = (
+    "scan: a function that is traced once for all turns drew a number, which would be the same in every turn",
+    "an array drawn before, with a first axis as long as xs, as one of xs; or fallline.ops.normal(shape, key), uniform "
+    "or integers, with a row's key",
+)
 
 
 @takes()
@@ -31,8 +38,9 @@ def scan(
 
     f: takes a carry and a row, and returns the next carry, of the same form, shapes and dtypes, and a result in any
         form or None. It is traced once, so the graph, and the time to make it, do not grow with the number of rows.
-        What it closes over is the same in every turn, and gets its gradient if it is traced; numbers drawn inside would
-        be the same too, and are refused.
+        What it closes over is the same in every turn, and gets its gradient if it is traced. Random
+        numbers of a context or a key are the same in every turn too, unless the key is a row's; those that it draws
+        from a generator are refused.
     init: nested dicts, lists and tuples of arrays. A plain Python number takes the dtype that the first turn gives it.
     xs: nested arrays with a first axis of the same length T, whose rows f gets one after the other; None for none.
     length: T, needed where there are no xs. reverse: from the last row to the first; results keep the order of rows.
@@ -117,8 +125,12 @@ def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any]) -> tuple[Grap
         returned.append(made)
         return tree.leaves(made)
 
-    # The graph stands for all turns, so nothing may be drawn while it is made.
-    graph, leaves = trace(step, [x for x in inputs if isinstance(x, Node)], kept=True)
+    nodes = [x for x in inputs if isinstance(x, Node)]
+    watch = Watch(f, *_DRAWS)
+    # Whatever is no generator is left to the trace around this one: a layer's context counts what is drawn from it.
+    watch.is_open = False
+    graph, leaves = trace(step, nodes)
+    watch.check(graph, lambda: trace(step, nodes)[0])
     after, results = tree.unflatten(returned[-1], leaves)
     return graph, after, results
 
