@@ -117,7 +117,7 @@ def surface() -> list[Target]:
     for room, prefix in ((fl, "fl"), (fl.nn, "fl.nn"), (fl.optim, "fl.optim"), (fl.ops, "fl.ops")):
         for name in room.__all__:
             one = getattr(room, name)
-            if callable(one) and one is not fl.nn.Layer:
+            if callable(one) and one not in (fl.nn.Layer, fl.Source):
                 found.append(target(f"{prefix}.{name}", one))
     found += [target(f"fl.{name}(f)", getattr(fl, name)(square)) for name in TRANSFORMS]
     found.append(target("fl.testing.check_grads", fl.testing.check_grads))
