@@ -317,8 +317,9 @@ class BatchStepper:
             own = min(own, full - self.epoch_step)
             if own == 0:
                 steps, own = self._last(tail), 1
-        recorder, first, most = self._recorders.get(id(steps)), self.step, min(limit, own)
+        recorder, first, most = self._recorders.get(id(steps)), 0, min(limit, own)
         if recorder is not None:
+            first = self.step
             recorder.begin()
             most = most if recorder.most is None else min(most, recorder.most)
         done = steps.run(most, self._stop_requested)

@@ -302,16 +302,17 @@ class Training(Iterator[Event], Attributes):
         stepper, measured = self._stepper, self._evaluation
         validation_loss, metrics = (None, {}) if measured is None else (measured.loss, measured.values)
         self._loss = stepper.loss
-        event = EpochEnded(
-            stepper.epoch, stepper.step, self._loss, validation_loss, metrics, self._rate_at(stepper.step - 1), seconds,
-            rate,
-        )  # fmt: skip
-        is_best = self._best.note(event.epoch, event.value(self.job.measures.watches), event.step)
-        return replace(event, is_best=is_best)
+        step, watches = stepper.step, self.job.measures.watches
+        watched = {"loss": self._loss, "validation_loss": validation_loss, **metrics}.get(watches)
+        is_best = self._best.note(stepper.epoch, math.nan if watched is None else watched, step)
+        return EpochEnded(
+            stepper.epoch, step, self._loss, validation_loss, metrics, self._rate_at(step - 1), seconds, rate, is_best
+        )
 
     def _rate_at(self, step: int) -> float:
         """The learning rate of a step."""
-        return float(self.job.optimizer.rate_at(np.int64(step)))
+        rate = self.job.optimizer.learning_rate
+        return float(self.job.optimizer.rate_at(np.int64(step)) if callable(rate) else rate)
 
     def _progress(self) -> Progress:
         stepper = self._stepper
