@@ -6,6 +6,7 @@ stays small. Knows no models and no training.
 """
 
 import mmap
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,10 @@ from fallline.source import Form, Shape, Source
 # Larger memory maps, and larger arrays in files, are not read whole.
 WHOLE_BYTES = 1 << 28
 
-# Rows of a memory map that are read before its pages are let go of: the system may map 64 KiB for a single one.
-_ROWS_AT_A_TIME = 512
+# Rows of a memory map that are read before its pages are let go of: for one of them the system may map a megabyte.
+_MAPPED_ROWS = 512
+# Rows from so many bytes on are read from the file of a memory map, each by a call, and no page is mapped for them.
+_CALL_BYTES = 256
 # Bytes read by one slice, and bytes between two rows that are rather read along than asked for apart.
 _SLICE_BYTES, _GAP_BYTES = 1 << 24, 1 << 17
 
@@ -178,16 +181,65 @@ def read_rows(source: Any, rows: Array, into: Array) -> None:
 
 
 def _from_array(source: Array, rows: Array, at: Any, into: Array) -> None:
+    if _from_file(source, rows, at, into):
+        return
     release = _pages_of(source)
     is_run = bool(np.all(np.diff(rows) == 1))
     row_bytes = max(1, source.nbytes // max(1, len(source)))
-    step = max(1, _SLICE_BYTES // row_bytes) if is_run else _ROWS_AT_A_TIME if release else len(rows)
+    step = max(1, _SLICE_BYTES // row_bytes) if is_run else _MAPPED_ROWS if release else len(rows)
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
         place = slice(start, start + step) if isinstance(at, slice) else at[start : start + step]
         into[place] = source[some[0] : some[-1] + 1] if is_run else source[some]
         if release is not None:
             release()
+
+
+def _from_file(source: Array, rows: Array, at: Any, into: Array) -> bool:
+    """Read by the file's own calls, where that is sure to give the same; whether it was done.
+
+    The file of that name may have been replaced since it was mapped, so a row is compared.
+    """
+    whole, row_bytes = _map_of(source), source.nbytes // max(1, len(source))
+    if whole is None or row_bytes < _CALL_BYTES or whole.mode == "c" or not hasattr(os, "preadv"):
+        return False
+    if not source.flags.c_contiguous or not into.flags.c_contiguous or source.dtype != into.dtype:
+        return False
+    try:
+        file = os.open(whole.filename or "", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        begin = whole.offset + source.ctypes.data - whole.ctypes.data
+        space = into.reshape(-1).view(np.uint8).data
+        if isinstance(at, slice):
+            places: Any = range(len(rows))
+        else:
+            places = at.tolist()
+        numbers = rows.tolist()
+        # Rows that lie side by side, in the file and in the arrays, are one call.
+        start = 0
+        while start < len(numbers):
+            end = start + 1
+            while end < len(numbers) and numbers[end] == numbers[end - 1] + 1 and places[end] == places[end - 1] + 1:
+                end += 1
+            part = space[places[start] * row_bytes : (places[start] + end - start) * row_bytes]
+            if not _filled(file, part, begin + numbers[start] * row_bytes):
+                return False
+            start = end
+        return bool(into[places[0]].tobytes() == source[numbers[0]].tobytes())
+    finally:
+        os.close(file)
+
+
+def _filled(file: int, part: memoryview, place: int) -> bool:
+    """Fill some memory from a place of a file on; False where the file ends before."""
+    while part:
+        count = os.preadv(file, [part], place)
+        if count == 0:
+            return False
+        part, place = part[count:], place + count
+    return True
 
 
 def _from_slices(source: Any, rows: Array, at: Any, into: Array) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,22 +206,47 @@ def test_a_forked_child_reads_by_itself() -> None:
     made.close()
 
 
+WIDE = np.arange(ROWS * 40.0).reshape(ROWS, 40)  # rows that are read by calls of the file
+
+
 @given(
-    rows=st.lists(st.integers(0, ROWS - 1), max_size=40), kind=st.sampled_from(["array", "map", "strided", "slices"])
+    rows=st.lists(st.integers(0, ROWS - 1), max_size=40),
+    kind=st.sampled_from(["array", "map", "strided", "part", "copy", "slices"]),
+    x=st.sampled_from([X, WIDE]),
+    ascending=st.booleans(),
 )
-def test_rows_are_read_as_indexing_reads_them(rows: list[int], kind: str, tmp_path_factory: Any) -> None:
-    source: Any = X
-    if kind in ("map", "strided"):
+def test_rows_are_read_as_indexing_reads_them(
+    rows: list[int], kind: str, x: Any, ascending: bool, tmp_path_factory: Any
+) -> None:
+    source, expected = x, x
+    if kind in ("map", "strided", "part", "copy"):
         path = tmp_path_factory.mktemp("map") / "x.npy"
-        np.save(path, X)
-        source = np.load(path, mmap_mode="r")
-        source = source[:, ::-1] if kind == "strided" else source
+        np.save(path, np.concatenate([x[:1], x]) if kind == "part" else x)
+        source = np.load(path, mmap_mode="c" if kind == "copy" else "r")
+        if kind == "copy":
+            source[3] = -1.0  # in memory alone
+            expected = np.array(source)
+        source = {"strided": source[:, ::-1], "part": source[1:]}.get(kind, source)
+        expected = expected[:, ::-1] if kind == "strided" else expected
     elif kind == "slices":
-        source = Slices(X)
-    expected = X[:, ::-1] if kind == "strided" else X
-    into = np.empty((len(rows), 2))
-    read_rows(source, np.array(rows, np.int64), into)
-    assert np.array_equal(into, expected[rows])
+        source = Slices(x)
+    numbers = np.array(sorted(set(rows)) if ascending else rows, np.int64)
+    into = np.empty((len(numbers), x.shape[1]))
+    read_rows(source, numbers, into)
+    assert np.array_equal(into, expected[numbers])
+
+
+def test_a_file_that_was_replaced_is_read_as_it_was_mapped(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", WIDE)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.save(tmp_path / "new.npy", WIDE + 1)
+    os.replace(tmp_path / "new.npy", tmp_path / "x.npy")
+    into = np.empty((3, 40))
+    read_rows(mapped, np.array([5, 2, 9]), into)
+    assert np.array_equal(into, WIDE[[5, 2, 9]])
+    (tmp_path / "x.npy").unlink()
+    read_rows(mapped, np.array([1, 2, 3]), into)
+    assert np.array_equal(into, WIDE[1:4])
 
 
 class Slices:

@@ -59,6 +59,12 @@ def train(
         are memory-mapped, or if they are larger than 256 MiB (each batch is converted then); all others are converted
         whole, once. y: as the loss wants it. weight: (N,), >= 0, of the rows: the loss of a batch is then
         sum w_i l_i / sum w_i over its rows, and that of the validation rows likewise where they have weights.
+        Data that do not fit in memory come in the same places, and give the bits of the same rows in memory. Memory
+        maps above 256 MiB, and objects with shape, dtype and slices of rows (an h5py data set), are read a window ahead
+        by a thread. So is a Source of one's own (fl.Source: rows, form, read). Batches (x, y) come from an iterable, or
+        from a function, of the epoch or of nothing, that makes a fresh iterator for each epoch; an iterator is good for
+        one. They may be of any sizes, and are visited in their own order. Where an iterable has no attribute `rows`,
+        only its end tells how many there are: `epochs` has to be given, and a schedule its number of steps.
     loss: a name of nn.LOSSES, a record such as nn.Huber(2.0), or a function(output, y) -> scalar written in NumPy;
         where the network has one output, it gets y as a column, (N, 1), like the outputs. A Model brings its own. The
         function is traced once: a variable that it reads keeps its first value, and a number that it draws is refused.
@@ -72,7 +78,7 @@ def train(
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
         their own order; so does a number above that of the rows. "auto": 32, or all for a minimiser such as LBFGS.
     validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
-        rows, (x, y) or (x, y, weight); or None.
+        rows, (x, y) or (x, y, weight); or None. An iterable of batches is read once and kept.
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
         validation loss, or the loss where there is no validation; EarlyStopping(watch="f1") a metric.
     metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
@@ -82,7 +88,8 @@ def train(
         such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
         without them a step is the same program as ever.
     measure_every: "step" tells of all steps; "call" of the last step of each machine call, twenty a second or so.
-    shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone.
+    shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone. Batches of an
+        iterable are visited as they come.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.
     dtype: "float32" (the default) or "float64".
     threads: cores to train on at most, >= 1; a step too small to gain from several runs on one. None means as many as
