@@ -1,4 +1,4 @@
-"""What is measured inside steps: the same numbers as by hand, for every step, and no bit of the training changed."""
+"""Measures of steps: the same numbers as by hand, for every step, and no bit of the training changed."""
 
 from __future__ import annotations
 

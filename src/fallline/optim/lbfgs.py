@@ -24,8 +24,8 @@ class LBFGS(Minimiser):
     A step is one iteration and uses all rows; on average it takes little more than one evaluation. For losses that are
     smooth and the same at every evaluation: dropout is refused. Right for small networks and tables; beside Adam on
     thousands of rows it takes fewer passes to a much lower training loss.
-    learning_rate: the length a that is tried first, as a multiple of the quasi-Newton step; 1 is what the theory asks
-        for. The first step of all, which knows no curvature, begins at learning_rate / |g| and no more than that of g.
+    learning_rate: the length a that is tried first, as a multiple of the quasi-Newton step; 1 suits nearly always.
+        The first step of all, which knows no curvature, begins at learning_rate min(1, 1 / |g|) times -g.
     memory: pairs kept, (2 memory) vectors like theta. tolerance: training has converged once no element of the
         gradient is larger than this. c1, c2: constants of the strong Wolfe conditions, 0 < c1 < c2 < 1.
     evaluations: of one line search at most.

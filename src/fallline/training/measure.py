@@ -1,4 +1,4 @@
-"""Measures of a training step: which inner values are wanted, and what number is made of each.
+"""Measures of a training step: inner values, and the numbers that are made of them.
 
     for event in fl.train(model, data, ..., measure={"gradient norm": fl.measure.norm("gradient", "*.weight")}):
         if isinstance(event, fl.events.Measured):
@@ -67,7 +67,7 @@ class Measure:
         return self.of if self.function is _value else f"{self.of} {of}"
 
     def found(self, values: Mapping[str, Any]) -> dict[str, Node]:
-        """What the function makes of the values whose path fits. Errors: ArgumentError where none does."""
+        """The function's results for the values whose path fits. Errors: ArgumentError where none does."""
         patterns = (self.at,) if isinstance(self.at, str) else self.at
         paths = [path for path in values if any(fnmatchcase(path, pattern) for pattern in patterns)]
         for pattern in patterns:

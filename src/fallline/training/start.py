@@ -84,7 +84,7 @@ def train(
     metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
         of nn.METRICS, functions f(y_true, y_pred) such as scikit-learn's, nn.Metric, or a dict of these by name. A
         function gets all validation rows at once, in the form of `Model.predict`; weights of rows do not count there.
-    measure: what is told of the inside of steps, by events Measured: measures of fl.measure, or a dict of them by name,
+    measure: inner values of steps to be told by events Measured: measures of fl.measure, or a dict of them by name,
         such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
         without them a step is the same program as ever.
     measure_every: "step" tells of all steps; "call" of the last step of each machine call, twenty a second or so.

@@ -70,7 +70,7 @@ def measured_step(
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
         found = evaluated(model, of, None if whole else size)
-        # What a measure looks at is there before the update, and need not be kept until after it.
+        # Measured before the update, so that the values need not be kept until after it.
         before, of_before = measured({n: one for n, one in measures.items() if one.of != "update"}, found.values)
         new = updated(model, optimizer, of, found, size)
         changes = {"update": updates(model, of["theta"], new["theta"])} if "update" in wanted else {}
