@@ -297,6 +297,16 @@ def test_an_error_of_the_data_keeps_the_run_and_its_cause(tmp_path: Path) -> Non
     assert error.value.run.model.predict(X).shape == (N,)
 
 
+class Rows:
+    """A collection of rows as loaders of other libraries take it."""
+
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, row: int) -> Any:
+        return X[row], CODES[row]
+
+
 BEFORE: dict[str, tuple[Callable[[], Any], dict[str, Any], str, str]] = {
     "a generator for several epochs": (
         lambda: in_batches((X, CODES), 5), {}, "gone through once, and epochs is 4", "a fresh iterator for each epoch"),
@@ -307,6 +317,11 @@ BEFORE: dict[str, tuple[Callable[[], Any], dict[str, Any], str, str]] = {
         Loader, {"optimizer": fl.optim.Adam(fl.optim.Cosine(0.1))}, "how many steps", "steps"),
     "no batch": (lambda: lambda: iter([]), {}, "has no batch", ""),
     "text": (lambda: lambda: iter([(X, np.array(["a"] * N))]), {}, "its classes are not known", "nn.Labels"),
+    "dicts": (
+        lambda: lambda: iter([{"image": X, "label": CODES}]), {}, "a dict with the names image, label",
+        "data=lambda: ((b['image'], b['label']) for b in batches)"),
+    "single rows": (lambda: lambda: zip(X, CODES), {}, "data gives single rows", "several rows at a time"),
+    "a collection of rows": (Rows, {}, "asked for one by one", "DataLoader(data, batch_size=256)"),
     "a broken start": (lambda: failing(0, OSError("no such thing")), {}, "the first batch of data: OSError", ""),
 }  # fmt: skip
 

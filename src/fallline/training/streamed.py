@@ -80,9 +80,29 @@ def first_batch(data: Any) -> tuple[Batches | None, Any]:
     Errors: DataError where there is none, ReadingError where it cannot be read.
     """
     if isinstance(data, Source) or not is_stream(data):
+        if _gives_rows(data):
+            told = f"data is {shown(data)}, whose rows are asked for one by one"
+            raise DataError(f"{told}\n  try: batches of them, such as torch's DataLoader(data, batch_size=256)")
         return None, data
     batches = Batches(data)
-    return batches, batches.peek()
+    first = batches.peek()
+    if isinstance(first, Mapping) and not {"x", "y"} <= first.keys():
+        names = [str(name) for name in first]
+        pick = ", ".join(f"b[{name!r}]" for name in (*names, "x", "y")[:2])
+        raise DataError(f"a batch of data is a dict with the names {', '.join(names)}, not a pair (x, y)\n"
+                        f"  try: data=lambda: (({pick}) for b in batches)")  # fmt: skip
+    if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[1]) == 0 and first[1] is not None:
+        raise DataError("data gives single rows, and batches are trained on, (x, y) with x of shape (N, ...)\n"
+                        "  try: several rows at a time; batches of any sizes will do")  # fmt: skip
+    return batches, first
+
+
+def _gives_rows(data: Any) -> bool:
+    """Whether data are a collection that is asked for row i, and nothing that holds arrays."""
+    if isinstance(data, tuple | list | str | bytes | Mapping) or hasattr(data, "__array__") or hasattr(data, "shape"):
+        return False
+    is_data = isinstance(data, Source) or (hasattr(data, "x") and hasattr(data, "y"))
+    return not is_data and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
 def of_batches(
