@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.errors import ArgumentError
+from fallline.nn.theta import Layout
 from fallline.optim import LBFGS, MINIMISERS, OPTIMIZERS, Minimiser, Point, get
 from fallline.optim.line_search import Trial, cubic, strong_wolfe
 from fallline.optim.minimiser import inner
@@ -170,7 +171,8 @@ def test_minimisers_have_a_table_of_their_own_and_one_look_up() -> None:
     assert get("lbfgs", memory=3) == LBFGS(memory=3)
 
 
-@pytest.mark.parametrize("wrong", [{"memory": 0}, {"c1": 0.0}, {"c2": 1.0}, {"evaluations": 1}, {"tolerance": -1.0}])
+@pytest.mark.parametrize("wrong", [{"memory": 0}, {"c1": 0.0}, {"c2": 1.0}, {"evaluations": 1}, {"tolerance": -1.0},
+                                   {"c1": 0.5, "c2": 0.4}])  # fmt: skip
 def test_fields_have_ranges(wrong: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         LBFGS(**wrong)
@@ -215,3 +217,22 @@ def test_what_cannot_be_minimised_is_told() -> None:
     with pytest.raises(ArgumentError, match="steps"):
         LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(w * w)), np.ones(2), steps=0)
     assert LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(np.cos(w))), np.ones(2), steps=1).reason == "finished"
+
+
+def test_factors_of_the_learning_rate_scale_the_first_matrix_and_leave_the_minimum() -> None:
+    layout = Layout.of({"a": np.zeros(1), "b": np.zeros(1), "c": np.zeros(1)}).marked("a", rate=0.25)
+    layout = layout.marked("c", rate=0.0)
+    optimizer, target = LBFGS(tolerance=1e-9), np.array([3.0, -2.0, 0.0])
+
+    def evaluate(place: np.ndarray) -> Point:
+        return Point(place, float(np.sum((place - target) ** 4 + (place - target) ** 2)),
+                     4 * (place - target) ** 3 + 2 * (place - target))  # fmt: skip
+
+    here = evaluate(np.zeros(3))
+    state = optimizer.start(here.theta, layout)
+    first, _ = optimizer.step(here, state, evaluate)
+    assert first.theta[0] / here.gradient[0] == pytest.approx(0.25 * first.theta[1] / here.gradient[1])
+    assert first.theta[2] == 0
+    while optimizer.reason(here, state) is None:
+        here, state = optimizer.step(here, state, evaluate)
+    np.testing.assert_allclose(here.theta, target, atol=1e-6)
