@@ -47,7 +47,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(stored, "WHOLE_BYTES", 0)
     monkeypatch.setattr(window, "HALF_BYTES", 2 * 8 * (4 * D + 8))
     yield
-    gc.collect()
     assert not [one for one in threading.enumerate() if one.name.startswith("fallline-window")]
 
 
@@ -118,7 +117,6 @@ def test_targets_may_be_stored_too(tmp_path: Path) -> None:
 
 
 def test_several_inputs_and_weights(tmp_path: Path) -> None:
-    @fl.nn.saved if hasattr(fl.nn, "saved") else (lambda cls: cls)
     class Both:
         def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
             return nn.Dense(3).init(rng, (D + 1,), dtype)
@@ -130,11 +128,14 @@ def test_several_inputs_and_weights(tmp_path: Path) -> None:
     whole = fl.fit(Both(), {"x": {"a": X, "b": b}, "y": CODES, "weight": weight}, **SETTINGS, validation=0.3)
     parts = {"x": {"a": mapped(X, tmp_path), "b": b}, "y": CODES, "weight": weight}
     assert same(fl.fit(Both(), parts, **SETTINGS, validation=0.3), whole)
-    if True:
-        stream = lambda: ({"x": {"a": X[i : i + 9], "b": b[i : i + 9]}, "y": CODES[i : i + 9],
-                           "weight": weight[i : i + 9]} for i in range(0, N, 9))  # fmt: skip
-        in_order = fl.fit(Both(), {"x": {"a": X, "b": b}, "y": CODES, "weight": weight}, **SETTINGS, shuffle=False)
-        assert same(fl.fit(Both(), stream, **SETTINGS), in_order)
+
+    def stream() -> Iterator[Any]:
+        for i in range(0, N, 9):
+            some = slice(i, i + 9)
+            yield {"x": {"a": X[some], "b": b[some]}, "y": CODES[some], "weight": weight[some]}
+
+    in_order = fl.fit(Both(), {"x": {"a": X, "b": b}, "y": CODES, "weight": weight}, **SETTINGS, shuffle=False)
+    assert same(fl.fit(Both(), stream, **SETTINGS), in_order)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -220,6 +221,22 @@ def test_the_last_good_parameters_are_kept(kind: str, calls: list[int], copy: bo
     assert run.diverged is not None and whole.diverged is not None
     assert (run.diverged.step, run.diverged.last_loss) == (whole.diverged.step, whole.diverged.last_loss)
     assert same(run, whole)
+
+
+def test_a_training_goes_on_with_data_that_are_not_read_whole(tmp_path: Path) -> None:
+    told = {**SETTINGS, "shuffle": False}
+    first = fl.fit(NETWORK, (X, CODES), **told)
+    whole = fl.fit(NETWORK, (X, CODES), init=first, **told)
+    assert same(fl.fit(NETWORK, lambda: in_batches((X, CODES), 7), init=first, **told), whole)
+    assert same(fl.fit(NETWORK, (mapped(X, tmp_path), CODES), init=first, **told), whole)
+    training = fl.train(NETWORK, lambda: in_batches((X, CODES), 7), **told)
+    list(training)
+    for _ in range(2):
+        training = training.more(lambda: in_batches((X, CODES), 5), epochs=2)
+        list(training)
+    assert training.run.model.theta.tobytes() == whole.model.theta.tobytes()
+    once = fl.fit(NETWORK, (X, CODES), init=first, **{**told, "epochs": 1})
+    assert same(fl.fit(NETWORK, in_batches((X, CODES), 7), init=first, **{**told, "epochs": 1}), once)
 
 
 def numbered(epoch: int) -> Iterator[Any]:
@@ -372,6 +389,7 @@ def test_the_thread_ends_with_the_training(how: str, tmp_path: Path) -> None:
     elif how == "forgotten":
         next(training)
         del training
+        gc.collect()
     elif how == "error in the reader":
         with pytest.raises(ZeroDivisionError):
             for event in training:

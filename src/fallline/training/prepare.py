@@ -92,7 +92,7 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     x = inputs_of(x, "x", given, encoder, dtype, problems, cache)
     model = _model(given, x, resolved, dtype, problems, cache)
     if batches is not None:
-        model = of_batches(batches, y, model, resolved, cache is not NOT_SHARED, problems)
+        model = of_batches(batches, y, model, resolved, problems)
     targets = targets_of(y, x, "y", model, resolved.loss, dtype, problems, cache)
     arrays = named_arrays(x, targets, weights_of(weight, x, "weight", model, dtype, problems, cache))
     validation = settings.validation

@@ -106,13 +106,10 @@ def _gives_rows(data: Any) -> bool:
 
 
 def of_batches(
-    batches: Batches, y: Any, model: Model | None, resolved: ResolvedSettings, is_shared: bool, problems: Problems
+    batches: Batches, y: Any, model: Model | None, resolved: ResolvedSettings, problems: Problems
 ) -> Model | None:
     """The model with the classes that are known without reading all batches; what cannot be goes to `problems`."""
     validation, epochs = resolved.given.validation, resolved.given.epochs
-    if is_shared:
-        problems.arguments.append("data are an iterable, and several trainings cannot go through it at their own pace\n"
-                                  "  try: arrays, or memory maps of files")  # fmt: skip
     if resolved.share or (validation is not None and validation is not False and not are_rows(validation)):
         problems.arguments.append("validation rows cannot be split off from an iterable\n"
                                   "  try: validation=(x, y), or another iterable")  # fmt: skip

@@ -17,6 +17,7 @@ from fallline.split import Fold
 from fallline.training.prepare import Job, prepare
 from fallline.training.settings import Settings, looked_up_optimizer
 from fallline.training.shared_cache import SharedCache
+from fallline.training.stream import is_stream
 
 SETTINGS = tuple(field.name for field in fields(Settings))
 # What a variant may be given besides settings of its training.
@@ -43,6 +44,9 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
     if isinstance(given, Mapping | str) or not isinstance(given, Sequence) or not len(given):
         wrong.append(f"variants is a list of dicts, one for each variant, got {given!r:.60}")
         given = []
+    if is_stream(data):
+        wrong.append("data are an iterable, and several trainings cannot go through it at their own pace\n"
+                     "  try: arrays, or memory maps of files")  # fmt: skip
     for place, one in enumerate(given):
         wrong += _slips(place, one, [*OWN_KEYS, *known])
     if wrong:
