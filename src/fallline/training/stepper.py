@@ -106,7 +106,8 @@ def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
 class BatchStepper:
     """The state of a run and the loops that move it, by steps from mini-batches.
 
-    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0. seconds: spent on steps;
+    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0. steps_per_epoch: of this
+        epoch; None while nobody knows where it ends. seconds: spent on steps;
         rate: steps per second of the last call.
     """
 
@@ -201,6 +202,7 @@ class BatchStepper:
         self._copy.cost = self._copy.taken - begun
         self.seconds = self.rate = 0.0
         # An order that takes long to make is made when it is needed, where Ctrl-C is heard.
+        self._know(feed.rows)
         self._stand_at(0, 0)
 
     @property
@@ -224,14 +226,14 @@ class BatchStepper:
         return int(self.state["step"])
 
     @property
-    def steps_per_epoch(self) -> int | None:
-        """Steps of this epoch; None while nobody knows where it ends."""
-        return None if self._rows is None else -(-self._rows // self.batch_size)
-
-    @property
     def epoch_is_done(self) -> bool:
-        steps = self.steps_per_epoch
-        return steps is not None and self.epoch_step >= steps
+        return self.epoch_step == self.steps_per_epoch or (self._rows is not None and self.epoch_step > self._full)
+
+    def _know(self, rows: int | None) -> None:
+        """Take in how many rows this epoch has; None while nobody knows where it ends."""
+        self._rows = rows
+        self._full, self._tail = (0, 0) if rows is None else divmod(rows, self.batch_size)
+        self.steps_per_epoch = None if rows is None else self._full + (self._tail > 0)
 
     @property
     def loss(self) -> float:
@@ -245,7 +247,9 @@ class BatchStepper:
 
     def _stand_at(self, epoch: int, epoch_step: int) -> None:
         """Be at a step; theta and sums stay as they are. Its rows are looked for when they are needed."""
-        self.epoch, self.epoch_step, self._until, self._rows = epoch, epoch_step, epoch_step, self.feed.rows
+        self.epoch, self.epoch_step, self._until = epoch, epoch_step, epoch_step
+        if self._rows != self.feed.rows:
+            self._know(self.feed.rows)
 
     def _has_rows(self) -> bool:
         """Have the rows of the next step where the program reads them; False if that was not waited for."""
@@ -256,7 +260,8 @@ class BatchStepper:
         if cursor is None:
             return False
         self._cursor[...] = cursor
-        self._rows = self.feed.epoch_rows
+        if self._rows != self.feed.epoch_rows:
+            self._know(self.feed.epoch_rows)
         self._until = self.epoch_step - (-self.feed.ready // self.batch_size)
         return True
 
@@ -313,10 +318,9 @@ class BatchStepper:
             return 0
         steps, own = self._main, self._until - self.epoch_step
         if self._rows is not None:
-            full, tail = divmod(self._rows, self.batch_size)
-            own = min(own, full - self.epoch_step)
+            own = min(own, self._full - self.epoch_step)
             if own == 0:
-                steps, own = self._last(tail), 1
+                steps, own = self._last(self._tail), 1
         recorder, first, most = self._recorders.get(id(steps)), 0, min(limit, own)
         if recorder is not None:
             first = self.step
@@ -380,7 +384,7 @@ class BatchStepper:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]
             self._stand_at(self._copy.epoch, self._copy.epoch_step)
-            self._rows = self._copy.rows
+            self._know(self._copy.rows)
             while self.step < failed - 1:
                 if self.epoch_is_done:
                     self.next_epoch()
