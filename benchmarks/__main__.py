@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """The benchmarks; Ctrl-C ends them, also while they are imported, with a word."""
     try:
-        from benchmarks.command import main as measure
+        from benchmarks.options import main as measure
 
         return measure()
     except KeyboardInterrupt:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from statistics import median
 
 from benchmarks import probes
-from benchmarks.apart import apart
-from benchmarks.measure import Found, Measure, missed, verdict
+from benchmarks.measurement import Found, Measure, missed, verdict
+from benchmarks.processes import apart
 from fallline.bench.cases import CASES
-from fallline.bench.text import seconds
+from fallline.bench.columns import seconds
 
 GRADIENT_RATIO = 3.2
 FIRST_STEP_SECONDS = 1.2

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.measure import Found, Measure
+from benchmarks.measurement import Found, Measure
 from fallline.bench.cases import named
+from fallline.bench.columns import seconds, times
 from fallline.bench.field import Process
 from fallline.bench.results import OURS
-from fallline.bench.text import seconds, times
 
 NETWORK = "30-256-256-256-2 batch 256"
 STEPS, ROUNDS, CROWDS = 120, 5, (0, 1, 2, 4)

@@ -13,10 +13,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.measure import Found, Measure
+from benchmarks.measurement import Found, Measure
+from fallline.bench.columns import seconds, times
 from fallline.bench.field import POOLS
 from fallline.bench.results import OURS
-from fallline.bench.text import seconds, times
 
 READ = """
 import numpy as np

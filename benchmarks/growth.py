@@ -11,10 +11,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.apart import apart
-from benchmarks.measure import Found, Measure, timed
+from benchmarks.measurement import Found, Measure, timed
+from benchmarks.processes import apart
 from fallline.bench.cases import Case, problem
-from fallline.bench.text import on, seconds
+from fallline.bench.columns import on, seconds
 
 TURN_SECONDS, FIRST_STEPS, ROUNDS = 0.03, 8, 3
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.apart import apart
-from benchmarks.measure import timed
-from benchmarks.results import Rate, Rates, Results
+from benchmarks.measurement import timed
+from benchmarks.processes import apart
+from benchmarks.record import Rate, Rates, Results
 from fallline.bench.cases import CASES, Case, problem
 from fallline.bench.results import OURS
 from fallline.bench.worker import settle

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from statistics import median
 
-from benchmarks.apart import apart
-from benchmarks.measure import Found, Measure, timed
+from benchmarks.measurement import Found, Measure, timed
+from benchmarks.processes import apart
 from fallline.bench.cases import named, problem
-from fallline.bench.text import on, seconds, times
+from fallline.bench.columns import on, seconds, times
 
 NETWORK = "30-64-64-2 batch 32"
 NETWORKS, EPOCHS, ROUNDS = 100, 10, 3

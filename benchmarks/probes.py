@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import timed
+from benchmarks.measurement import timed
 from fallline.bench.cases import Array, Case, named, problem
 
 # Three layers of equal width, so that parameters grow with the square of the width: about 10^3, 10^4 ... 10^7.

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.limits import STEP_FLOOR, least, peak
-from benchmarks.results import Finding, Rates, Results
+from benchmarks.record import Finding, Rates, Results
 from fallline.bench.cases import BEST, OLDER, OTHERS, named
-from fallline.bench.race import TOLERANCE, WRONG
+from fallline.bench.columns import listed, on, seconds, table, times
 from fallline.bench.results import OURS, Outcome, Verdict
+from fallline.bench.rounds import TOLERANCE, WRONG
 from fallline.bench.tables import QUIET, race_table
-from fallline.bench.text import listed, on, seconds, table, times
 
 # Limits that allow this many times a floor say nothing about why it was missed.
 FAR = 2.0

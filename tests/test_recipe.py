@@ -15,9 +15,9 @@ from fallline import nn
 from fallline.data.dataset import Dataset
 from fallline.data.preprocess import targets_of
 from fallline.errors import ArgumentError
+from fallline.jobs.stopping import NEVER
 from fallline.ranges import options
 from fallline.recipe import FEWEST_VALIDATION_ROWS, SMOOTHING, VALIDATION, Choices, loss_for, recipe_of, validation_for
-from fallline.training.stopping import NEVER
 
 RNG = np.random.default_rng(0)
 

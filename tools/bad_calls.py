@@ -25,7 +25,7 @@ import fallline as fl
 from fallline.arguments import OWN
 from fallline.errors import FalllineError
 from fallline.graph.op import NUMPY
-from fallline.nn.table import examples
+from fallline.nn.layer_table import examples
 
 X = np.linspace(-1.0, 1.0, 24).reshape(8, 3).astype(np.float32)
 Y = X[:, :1] * 2

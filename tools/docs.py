@@ -42,14 +42,16 @@ def ops_page() -> str:
 
 def benchmarks_page() -> str:
     """The page of benchmarks as they were last measured."""
-    from benchmarks import report, results
+    from benchmarks import record as results
+    from benchmarks import report
 
     return report.page(results.read(MEASURED))
 
 
 def readme(text: str) -> str:
     """The README with the benchmarks as they were last measured, or as it is where none were."""
-    from benchmarks import report, results
+    from benchmarks import record as results
+    from benchmarks import report
 
     return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 

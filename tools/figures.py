@@ -21,8 +21,8 @@ from unittest.mock import patch
 import numpy as np
 
 import fallline as fl
-from fallline.bench.machine import machine
-from fallline.bench.text import seconds, table
+from fallline.bench.columns import seconds, table
+from fallline.bench.host import machine
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.passes.simplify import simplify
@@ -144,8 +144,8 @@ def compiling() -> Iterator[tuple[str, ...]]:
 def step() -> Iterator[tuple[str, ...]]:
     """One training step of 784-100-10, batch 10, as instructions: how many, and how many of them only move memory."""
     from fallline import nn, optim
-    from fallline.program.loop import build
-    from fallline.training.step import training_step
+    from fallline.program.step_loop import build
+    from fallline.steps.step import training_step
 
     rng = np.random.default_rng(0)
     model = nn.Model.init(nn.mlp((100,), 10), 784, loss="cross_entropy")

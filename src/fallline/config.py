@@ -28,7 +28,7 @@ T = TypeVar("T")
 _DEEPEST = 32
 _SCRIPT = "__main__"
 _OWN = __name__.partition(".")[0]
-_OWN_RECORDS = ("fallline.nn", "fallline.optim", "fallline.training.stopping")
+_OWN_RECORDS = ("fallline.nn", "fallline.optim", "fallline.jobs.stopping")
 
 
 def saved(cls: R) -> R:

@@ -13,12 +13,12 @@ from fallline import optim, ranges
 from fallline.data.dataset import Dataset, Rows
 from fallline.data.preprocess import decoder_of, encoder_of, targets_of
 from fallline.errors import ArgumentError, unknown
+from fallline.jobs.settings import Settings
+from fallline.jobs.stopping import NEVER, EarlyStopping
 from fallline.nn import ACTIVATIONS, LOSSES, METRICS, Columns, CrossEntropy, Identity, Loss, Sequential, mlp
 from fallline.nn.encoder import Decoder
 from fallline.optim import MINIMISERS, OPTIMIZERS, SCHEDULES, Minimiser, Optimizer
 from fallline.ranges import option, range_of, ranged
-from fallline.training.settings import Settings
-from fallline.training.stopping import NEVER, EarlyStopping
 
 # Chosen on other splits of digits, iris, wine and breast-cancer than the one that is shown: without the smoothing,
 # the mean over ten splits of digits is 98.2 % instead of 98.9 %.

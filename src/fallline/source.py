@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import record
 from fallline.arrays import Array
 from fallline.errors import DataError
 from fallline.tree import Tree
@@ -18,6 +19,7 @@ from fallline.tree import Tree
 Shape = tuple[int, ...]
 
 
+@record
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form of one row under one name. shape: () for one number."""

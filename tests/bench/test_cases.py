@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fallline.bench import reference
+from fallline.bench import numpy_steps as reference
 from fallline.bench.cases import BEST, CASES, OTHERS, Array, Case, Problem, named, problem, short
+from fallline.bench.numpy_steps import loss_curve
 from fallline.bench.peers import COMPETITORS
-from fallline.bench.reference import loss_curve
 
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from fallline.bench import machine
+from fallline.bench import host as machine
 
 
 def test_the_machine_is_told_with_date_and_cores() -> None:

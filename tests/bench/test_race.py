@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fallline.bench import race, reference
+from fallline.bench import numpy_steps as reference
+from fallline.bench import rounds as race
 from fallline.bench.cases import BETA1, CASES, Case, problem, short
 from fallline.bench.field import Field, WorkerFailed
 from fallline.bench.peers import COMPETITORS, Competitor, Entry, SklearnFit, SklearnPartialFit
-from fallline.bench.race import disagreement
 from fallline.bench.results import Outcome
+from fallline.bench.rounds import disagreement
 
 CASE = CASES[1]
 

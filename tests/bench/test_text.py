@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fallline.bench import text
+from fallline.bench import columns as text
 
 
 @pytest.mark.parametrize(

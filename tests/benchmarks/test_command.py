@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import command, limits
-from benchmarks.measure import Found, Measure
-from benchmarks.results import Rate, Rates, Results, read
+from benchmarks import limits
+from benchmarks import options as command
+from benchmarks.measurement import Found, Measure
+from benchmarks.record import Rate, Rates, Results, read
 from fallline.bench.cases import CASES
 from fallline.bench.results import Outcome, Timing
 

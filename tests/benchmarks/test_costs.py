@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from benchmarks.apart import apart
-from benchmarks.measure import missed, verdict
+from benchmarks.measurement import missed, verdict
 from benchmarks.probes import gradient, prediction, resident
+from benchmarks.processes import apart
 
 
 def test_more_than_the_ceiling_is_short_and_told() -> None:

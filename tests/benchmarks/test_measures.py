@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import fresh, growth, limits, many
-from benchmarks.command import MEASURES
+from benchmarks.options import MEASURES
 from fallline.bench.cases import Case
 from fallline.bench.results import OURS
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.limits import least, peak
-from benchmarks.results import Finding, Rate, Rates, Results
+from benchmarks.record import Finding, Rate, Rates, Results
 from fallline.bench.cases import CASES, Case
 from fallline.bench.results import Outcome, Timing
 from fallline.bench.tables import race_table

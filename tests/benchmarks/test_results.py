@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.results import Finding, Rate, Rates, Results
+from benchmarks.record import Finding, Rate, Rates, Results
 from fallline.bench.cases import CASES
 from fallline.bench.results import Outcome, Timing
 

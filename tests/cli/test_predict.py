@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.data.table import read_table
+from fallline.data.csv_table import read_table
 
 Shell = Callable[..., Any]  # see conftest
 

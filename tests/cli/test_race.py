@@ -125,7 +125,7 @@ def test_a_mistake_is_told_in_a_few_lines(shell: Shell, line: str, told: list[st
 
 def test_a_terminal_sees_results_that_change(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from fallline.cli import screen
-    from fallline.training import race
+    from fallline.experiments import contest as race
 
     monkeypatch.setattr(screen, "is_terminal", lambda: True)
     monkeypatch.setattr(race, "_FIRST_STANDINGS", 1e-3)

@@ -230,7 +230,7 @@ def test_a_profile_is_shown_when_asked_for(shell: Shell) -> None:
 
 
 def test_without_epochs_training_ends_where_the_loss_has_stopped_falling(shell: Shell, monkeypatch: Any) -> None:
-    from fallline.training import length, stopping
+    from fallline.jobs import length, stopping
 
     monkeypatch.setattr(stopping, "WAIT_STEPS", 200)
     done = shell("train wine")

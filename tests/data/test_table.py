@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fallline.data.csv_table import is_number, numbers, one_by_one, problem_of, read_table
 from fallline.data.records import Block, Reader, find_delimiter, open_records
-from fallline.data.table import is_number, numbers, one_by_one, problem_of, read_table
 from fallline.errors import DataError, FalllineError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)

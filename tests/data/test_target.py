@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fallline.data.target import read_dataset
+from fallline.data.target_column import read_dataset
 from fallline.errors import DataError, FalllineError
 
 

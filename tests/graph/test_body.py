@@ -9,8 +9,8 @@ import pytest
 import fallline as fl
 from fallline.errors import GraphError, TraceError
 from fallline.graph.body import Body
+from fallline.graph.mixing import rows_of
 from fallline.graph.node import Graph, new_input
-from fallline.graph.rows import rows_of
 from fallline.graph.show import as_json
 from fallline.graph.verify import faults, verify
 from fallline.transforms import derived

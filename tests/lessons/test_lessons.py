@@ -7,7 +7,7 @@ import pytest
 
 from fallline import lessons, transforms, tree
 from fallline.errors import ArgumentError
-from fallline.insight.text import cells
+from fallline.insight.typesetting import cells
 from fallline.lessons import chain_rule, gradient_cost
 from fallline.lessons.brute_force import many_losses, networks
 from fallline.lessons.step_size import arrival, height

@@ -6,7 +6,7 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError
-from fallline.nn.apart import is_known
+from fallline.nn.rows_apart import is_known
 
 RNG = np.random.default_rng(0)
 MEAN, TABLE = RNG.standard_normal(4), RNG.standard_normal((6, 4))

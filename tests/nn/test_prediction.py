@@ -109,7 +109,9 @@ def test_threads_do_not_change_a_bit(threads: int | None, monkeypatch: pytest.Mo
     model = small()
     x = np.tile(X, (40, 1))[:11_999]
     expected = model.outputs(x, threads=1)
-    monkeypatch.setattr("fallline.program.rows.TURN", 1.0)  # one block a turn, so that there is something to share
+    monkeypatch.setattr(
+        "fallline.program.row_blocks.TURN", 1.0
+    )  # one block a turn, so that there is something to share
     monkeypatch.setattr(prediction, "BLOCK", 512)
     again = model.with_theta(model.theta)
     assert predictor(again, "outputs").block < 200

@@ -10,15 +10,15 @@ import pytest
 import fallline as fl
 from fallline import nn, optim, tree
 from fallline.errors import GradientError, LayerError
-from fallline.nn.apart import is_known
 from fallline.nn.context import Context, applied
 from fallline.nn.layer import started
+from fallline.nn.layer_table import examples
 from fallline.nn.model import Model
-from fallline.nn.table import examples
+from fallline.nn.rows_apart import is_known
 from fallline.program import lanes
-from fallline.program.loop import build
+from fallline.program.step_loop import build
 from fallline.ranges import short
-from fallline.training.step import training_step
+from fallline.steps.step import training_step
 
 NAMES = sorted(nn.LAYERS)
 EXAMPLES = [(name, i) for name in NAMES for i in range(len(examples(name)))]

@@ -9,10 +9,10 @@ from fallline.nn import ACTIVATIONS, Dense, Dropout, Residual, Sequential
 from fallline.passes.checkpointing import Way, keep_less
 from fallline.passes.simplify import simplify
 from fallline.program import reference
-from fallline.program.loop import lowered
 from fallline.program.machine import Program
 from fallline.program.memory_plan import memory_plan
-from fallline.training.step import training_step
+from fallline.program.step_loop import lowered
+from fallline.steps.step import training_step
 
 BENDS = sorted(set(ACTIVATIONS) - {"softmax", "identity"})
 

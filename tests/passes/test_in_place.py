@@ -12,9 +12,9 @@ from fallline.passes import in_place
 from fallline.passes.in_place import subtract_in_place, update_by_parts
 from fallline.passes.simplify import simplify
 from fallline.program import reference
-from fallline.program.loop import build, lowered
 from fallline.program.memory_plan import memory_plan
-from fallline.training.step import training_step
+from fallline.program.step_loop import build, lowered
+from fallline.steps.step import training_step
 
 
 def step(widths, batch=4, optimizer=None, whole=False):

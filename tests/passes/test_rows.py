@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.graph.verify import verify
-from fallline.passes.rows import rows_into_products
+from fallline.passes.add_row import rows_into_products
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lower import lower, prepared

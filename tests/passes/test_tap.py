@@ -10,7 +10,7 @@ import pytest
 from fallline.graph.node import Graph
 from fallline.graph.trace import input_like, trace
 from fallline.passes.tap import APART, apart, tap
-from fallline.program import loop
+from fallline.program import step_loop as loop
 
 X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
 ENGINES = ["machine", "reference"]

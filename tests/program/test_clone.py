@@ -14,9 +14,9 @@ from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.passes.simplify import simplify
 from fallline.program import lanes
-from fallline.program.loop import Loop, build
 from fallline.program.lower import lower
 from fallline.program.machine import Program
+from fallline.program.step_loop import Loop, build
 
 MASK = np.arange(6.0)[:, None] % 2
 

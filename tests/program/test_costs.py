@@ -3,7 +3,8 @@
 import pytest
 
 from fallline.bench import command
-from fallline.program import calibrate, costs, lanes
+from fallline.program import calibrate, lanes
+from fallline.program import cost_model as costs
 from fallline.program.kernels import store
 
 

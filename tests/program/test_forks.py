@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.feeds.order import Order
 from fallline.program import forks
 from fallline.program.kernels import store
-from fallline.training.order import Order
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),

@@ -6,10 +6,11 @@ import pytest
 from fallline import nn, optim
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
-from fallline.program import lanes, loop
+from fallline.program import lanes
+from fallline.program import step_loop as loop
 from fallline.program.instructions import Instruction, Split
-from fallline.program.layout import Ref, row_major
-from fallline.training.step import training_step
+from fallline.program.strides import Ref, row_major
+from fallline.steps.step import training_step
 
 ROWS, WIDTHS = 23, (9, 17, 5)
 

@@ -9,7 +9,7 @@ from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program import governor, lanes
 from fallline.program.governor import FIRST_PAUSE, LONGEST_PAUSE, WINDOW, Governor, Outlook
-from fallline.program.loop import build
+from fallline.program.step_loop import build
 
 
 class Day:
@@ -102,7 +102,7 @@ def laned(threads=2):
         patch.setattr(lanes, "SMALL", 0.0)
         patch.setattr(lanes, "LONG", 0.0)
         patch.setattr(lanes, "best", lambda ins, n, end, span: lanes.schedule(ins, n, end, span) if n > 1 else None)
-        patch.setattr("fallline.program.loop.checked", lambda threads: threads)
+        patch.setattr("fallline.program.step_loop.checked", lambda threads: threads)
         return build(graph, state, data, threads=threads)
 
 

@@ -13,9 +13,9 @@ from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program import lanes
 from fallline.program.instructions import Instruction, Split
-from fallline.program.layout import Ref
-from fallline.program.loop import build
-from fallline.training.step import training_step
+from fallline.program.step_loop import build
+from fallline.program.strides import Ref
+from fallline.steps.step import training_step
 
 
 def always(patch):
@@ -26,7 +26,7 @@ def always(patch):
     patch.setattr(
         lanes, "best", lambda ins, most, end, span: lanes.schedule(ins, most, end, span) if most > 1 else None
     )
-    patch.setattr("fallline.program.loop.checked", lambda threads: threads)
+    patch.setattr("fallline.program.step_loop.checked", lambda threads: threads)
 
 
 def trained(sizes, batch, threads, dtype="float32", optimizer=None, steps=6):

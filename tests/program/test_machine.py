@@ -15,9 +15,9 @@ from fallline.graph.op import TABLE, Kind
 from fallline.graph.trace import trace
 from fallline.ops.gather_scatter import gather
 from fallline.program import reference
-from fallline.program.layout import Ref
 from fallline.program.lower import lower
 from fallline.program.machine import Program, verify
+from fallline.program.strides import Ref
 
 PRECISIONS = (np.float32, np.float64)
 TOLERANCE = {np.dtype(np.float32): 4e-6, np.dtype(np.float64): 1e-12}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fallline import nn, optim
-from fallline.program.loop import build
-from fallline.training.step import training_step
+from fallline.program.step_loop import build
+from fallline.steps.step import training_step
 
 PRECISIONS = ("float32", "float64")
 ROWS, FEATURES = 11, 3

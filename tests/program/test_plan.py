@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program.instructions import Buffer, Instruction, Place
-from fallline.program.layout import Ref, as_strided_view, collapse, row_major
-from fallline.program.loop import build
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 from fallline.program.memory_plan import memory_plan
 from fallline.program.plan import ALIGNMENT, plan
+from fallline.program.step_loop import build
+from fallline.program.strides import Ref, as_strided_view, collapse, row_major
 from fallline.transforms.gradient import value_and_grad
 
 

@@ -7,8 +7,8 @@ from fallline.errors import ProgramError
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.program import lanes, profile
-from fallline.program.loop import build
 from fallline.program.lower import lower
+from fallline.program.step_loop import build
 
 
 def instructions_of(function, *arrays):

@@ -10,10 +10,10 @@ import fallline as fl
 from fallline.errors import OutOfRangeError, ProgramError
 from fallline.passes.loops import fewer_loops
 from fallline.program import lanes, reference
-from fallline.program.loop import build, multiply_adds
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program, verify
 from fallline.program.profile import flops_of
+from fallline.program.step_loop import build, multiply_adds
 
 RNG = np.random.default_rng(0)
 W, XS = RNG.normal(size=(3, 3)) / 2, RNG.normal(size=(6, 2, 3))

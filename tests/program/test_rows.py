@@ -8,7 +8,7 @@ import pytest
 from fallline.errors import OutOfRangeError, ProgramError
 from fallline.graph.node import Graph, new_input
 from fallline.graph.trace import trace
-from fallline.program.rows import RowProgram, ready
+from fallline.program.row_blocks import RowProgram, ready
 
 X = np.random.default_rng(0).normal(size=(24, 3))
 HELD = np.array([2.0, -1.0, 0.5])

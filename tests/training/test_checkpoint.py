@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fallline.training import checkpoint
-from fallline.training.checkpoint import Checkpoint
+from fallline.runs import checkpoint
+from fallline.runs.checkpoint import Checkpoint
 
 
 def example(step: int = 7) -> Checkpoint:

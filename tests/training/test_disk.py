@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fallline.errors import ArgumentError, ExistingFileError
-from fallline.training import disk
-from fallline.training.disk import locked, write_atomically, write_json
+from fallline.runs import disk
+from fallline.runs.disk import locked, write_atomically, write_json
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -81,7 +81,7 @@ def test_a_file_system_without_locks_is_written_to_all_the_same(
 
 def test_a_lock_file_left_behind_by_a_dead_process_is_no_obstacle(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom fallline.training.disk import locked\n"
+        "import sys, time\nfrom pathlib import Path\nfrom fallline.runs.disk import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(SRC)}

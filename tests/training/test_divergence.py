@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.training.order import Order
+from fallline.feeds.order import Order
 
 SLOPE = fl.nn.Sequential(fl.nn.Dense(1, bias=False, initializer="zeros"))
 

@@ -13,9 +13,9 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ExistingFileError
-from fallline.training.ensemble import mean_epochs, member_seeds
-from fallline.training.prepare import prepare
-from fallline.training.settings import Settings
+from fallline.experiments.members import mean_epochs, member_seeds
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 from fallline.training.stepper import BatchStepper
 
 NETWORK = nn.mlp((4,), 3)

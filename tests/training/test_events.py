@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fallline.errors import ArgumentError, DataError
-from fallline.training.events import (
+from fallline.runs.events import (
     EVENTS,
     CheckpointSaved,
     Diverged,
@@ -31,7 +31,7 @@ from fallline.training.events import (
     from_record,
     to_record,
 )
-from fallline.training.folder import before
+from fallline.runs.folder import before
 
 ONE = RaceResult("a", "running", 1, 3, 5, 30, 0.25, 1 / 3, {"validation_r2": 0.1}, 0.5)
 OTHER = RaceResult("b", "diverged", 2, loss=0.5, problem="at step 3")

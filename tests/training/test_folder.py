@@ -17,7 +17,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError, SavingError
-from fallline.training import checkpoint
+from fallline.runs import checkpoint
 
 SRC = Path(__file__).parents[2] / "src"
 NETWORK = fl.nn.mlp((4,), 3)
@@ -441,7 +441,7 @@ def test_a_full_disk_is_told_and_loses_neither_what_was_learnt_nor_the_last_chec
 def test_what_safetensors_says_of_the_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
     program = (
         "import resource, signal, sys, numpy as np; from pathlib import Path;"
-        "from fallline.training.checkpoint import save_arrays;"
+        "from fallline.runs.checkpoint import save_arrays;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
         "save_arrays(Path(sys.argv[1]), {'a': np.zeros(5000)}, {})"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.errors import ArgumentError, DataError
-from fallline.training.prepare import prepare
-from fallline.training.settings import Settings
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 
 NETWORK = fl.nn.mlp((3,), 3)
 

@@ -10,10 +10,10 @@ import pytest
 
 import fallline as fl
 from fallline import nn
+from fallline.feeds.order import Order
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 from fallline.training.feed import Resident
-from fallline.training.order import Order
-from fallline.training.prepare import prepare
-from fallline.training.settings import Settings
 from fallline.training.stepper import BatchStepper
 
 NETWORK = nn.Sequential(nn.Dense(7), nn.Tanh(), nn.Dense(3))

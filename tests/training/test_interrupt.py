@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.feeds.order import Order
 from fallline.training.interrupt import Interrupts
-from fallline.training.order import Order
 from fallline.training.stepper import BatchStepper
 
 NETWORK = fl.nn.mlp((4,), 3)
@@ -211,8 +211,8 @@ def test_an_order_that_takes_long_is_not_waited_for_and_a_resumed_run_makes_it_a
     labelled: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = {**SETTINGS, "validation": 0.3, "early_stopping": 30}
-    monkeypatch.setattr("fallline.training.order._MANY", 0)
-    monkeypatch.setattr("fallline.training.order._ROWS_AT_A_TIME", 1)
+    monkeypatch.setattr("fallline.feeds.order._MANY", 0)
+    monkeypatch.setattr("fallline.feeds.order._ROWS_AT_A_TIME", 1)
     whole = fl.fit(NETWORK, labelled, **settings)
     place, waiting = Order.place, threading.Event()
 
@@ -236,7 +236,7 @@ def test_an_order_that_takes_long_is_not_waited_for_and_a_resumed_run_makes_it_a
 
 
 def test_making_the_first_order_is_not_waited_for_either(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fallline.training.order._MANY", 0)
+    monkeypatch.setattr("fallline.feeds.order._MANY", 0)
     place, going_on = Order.place, threading.Event()
 
     def slow(self: Order, epoch: int) -> int:
@@ -254,7 +254,7 @@ def test_making_the_first_order_is_not_waited_for_either(labelled: Any, monkeypa
 
 def test_an_order_made_late_is_the_same(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = fl.fit(NETWORK, labelled, **SETTINGS)
-    monkeypatch.setattr("fallline.training.order._MANY", 0)
+    monkeypatch.setattr("fallline.feeds.order._MANY", 0)
     assert fl.fit(NETWORK, labelled, **SETTINGS).model.theta.tobytes() == usual.model.theta.tobytes()
 
 

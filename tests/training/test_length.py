@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import fallline as fl
+from fallline.jobs import length, stopping
+from fallline.jobs.length import FEWEST_EPOCHS, MOST_EPOCHS, by_default
+from fallline.jobs.stopping import Best, EarlyStopping
 from fallline.nn import Model, mlp
-from fallline.training import length, stopping
-from fallline.training.length import FEWEST_EPOCHS, MOST_EPOCHS, by_default
-from fallline.training.stopping import Best, EarlyStopping
 
 SMALL, LARGE = Model.init(mlp((4,), 1), 3), Model.init(mlp((512, 512), 1), 784)
 

@@ -11,7 +11,7 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ArgumentTypeError
-from fallline.training.events import Measured
+from fallline.runs.events import Measured
 
 NETWORK = nn.Sequential(nn.Dense(6), nn.Tanh(), nn.Dense(4), nn.ReLU(), nn.Dense(3))
 EVERYTHING = {
@@ -90,7 +90,7 @@ def test_no_step_is_left_out_and_none_told_twice_however_a_run_is_cut(labelled: 
 
 def test_more_steps_than_the_ring_has_rows_are_all_told(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit(labelled, measure=EVERYTHING)
-    monkeypatch.setattr("fallline.training.recorder._ROWS", 3)
+    monkeypatch.setattr("fallline.steps.recorder._ROWS", 3)
     short = fit(labelled, measure=EVERYTHING)
     assert max(event.steps for event in measured(short)) == 3
     np.testing.assert_array_equal(column(whole, "g", "0.weight"), column(short, "g", "0.weight"))

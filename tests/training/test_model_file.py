@@ -12,7 +12,7 @@ import pytest
 import fallline as fl
 from fallline.errors import DataError
 from fallline.nn import Columns, Labels, Model, Quantity, Standardised, mlp
-from fallline.training.checkpoint import Checkpoint, checksum, save_arrays
+from fallline.runs.checkpoint import Checkpoint, checksum, save_arrays
 
 COLUMNS = Columns((Standardised("a", 5.0, 2.0), Standardised("b", -1.0, 0.5)))
 X = np.random.default_rng(0).normal([5.0, -1.0], [2.0, 0.5], (9, 2))
@@ -58,7 +58,7 @@ def test_a_run_of_the_first_form_loads_with_the_config_beside_it(tmp_path: Path)
     settings: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2}
     run = fl.fit(mlp((4,), 3), data, out=tmp_path, **settings)
     newest = next((tmp_path / "checkpoints").iterdir())
-    from fallline.training import checkpoint
+    from fallline.runs import checkpoint
 
     kept = checkpoint.read(newest)
     assert kept is not None

@@ -13,6 +13,7 @@ import fallline as fl
 from fallline import nn
 from fallline.config import saved
 from fallline.errors import FalllineError
+from fallline.feeds import order
 
 RNG = np.random.default_rng(5)
 N = 60
@@ -306,7 +307,7 @@ def test_mini_batches_by_hand(dtype: str) -> None:
     run = fit(
         network, (REST, Y, weight), optimizer=fl.optim.GradientDescent(rate), shuffle=False, epochs=3, dtype=dtype
     )
-    start = nn.Model.init(network, 3, loss="squared_error", seed=fl.training.order.stream(0, "initial parameters"),
+    start = nn.Model.init(network, 3, loss="squared_error", seed=order.stream(0, "initial parameters"),
                           dtype="float64").params  # fmt: skip
     w, b, losses = start["weight"][:, 0].copy(), 0.0, []
     for _ in range(3):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.training.order import Order
-from fallline.training.prepare import prepare
-from fallline.training.settings import Settings
+from fallline.feeds.order import Order
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 
 Array = np.ndarray
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallline.training.order import Order, stream
+from fallline.feeds.order import Order, stream
 
 
 def rows_of(order: Order, epoch: int) -> list[int]:

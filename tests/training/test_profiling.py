@@ -11,14 +11,14 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError
+from fallline.feeds.order import Order
 from fallline.graph.op import Kind
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 from fallline.optim import Adam, GradientDescent
 from fallline.program.profile import Peak, Timed
 from fallline.training import profiling
 from fallline.training.feed import Resident
-from fallline.training.order import Order
-from fallline.training.prepare import prepare
-from fallline.training.settings import Settings
 from fallline.training.stepper import first_state, step_graphs
 
 D, H, K, BATCH = 6, 5, 3, 8
@@ -104,7 +104,7 @@ def test_a_profile_reads_as_two_tables() -> None:
     def timed(part: str, kind: str, seconds: float, backward: bool = False) -> Timed:
         from fallline.graph.where import Where
         from fallline.program.instructions import Instruction
-        from fallline.program.layout import Ref
+        from fallline.program.strides import Ref
 
         vector = Ref(1, 0, (1000,), (1,), np.dtype(np.float32))
         where = Where("file.py", 1, part, backward)

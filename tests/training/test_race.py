@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, DataError, ExistingFileError, FalllineError
-from fallline.training import race as races
-from fallline.training.events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
+from fallline.experiments import contest as races
+from fallline.runs.events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
 from fallline.training.stepper import BatchStepper
 
 NETWORK = nn.mlp((4,), 3)
@@ -302,7 +302,7 @@ def test_each_variant_is_saved_in_a_folder_of_its_own(labelled: Any, tmp_path: P
     ],
 )  # fmt: skip
 def test_a_variant_is_called_by_what_it_differs_in(variants: list[dict[str, Any]], names: list[str]) -> None:
-    from fallline.training.variants import names_of
+    from fallline.experiments.variants import names_of
 
     assert names_of(variants) == names
 

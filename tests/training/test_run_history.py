@@ -11,7 +11,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import FalllineError
-from fallline.training.history import History
+from fallline.runs.history import History
 
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2}
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline.training.stopping import Best, EarlyStopping
+from fallline.jobs.stopping import Best, EarlyStopping
 
 losses = st.lists(st.one_of(st.floats(0, 3), st.sampled_from([math.nan, math.inf, 1.0])), max_size=30)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fallline.training.text import columns, in_bytes, in_seconds
+from fallline.training.units import columns, in_bytes, in_seconds
 
 
 @pytest.mark.parametrize(

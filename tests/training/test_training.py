@@ -12,8 +12,9 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError
-from fallline.training import folder, training
-from fallline.training.events import CheckpointSaved, EpochEnded, Progress, TrainingEnded, TrainingStarted
+from fallline.runs import folder
+from fallline.runs.events import CheckpointSaved, EpochEnded, Progress, TrainingEnded, TrainingStarted
+from fallline.training import training
 
 NETWORK = fl.nn.mlp((4,), 3)
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 3, "batch_size": 10}
@@ -120,7 +121,7 @@ def test_train_and_fit_take_what_settings_hold() -> None:
     import inspect
     from dataclasses import fields
 
-    from fallline.training.settings import Settings
+    from fallline.jobs.settings import Settings
 
     taken = {name: p.default for name, p in inspect.signature(fl.train).parameters.items() if p.kind is p.KEYWORD_ONLY}
     assert taken == {field.name: field.default for field in fields(Settings)}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import fallline as fl
 from fallline import nn, stored
 from fallline.errors import ArgumentError, DataError, ReadingError
-from fallline.training import window
+from fallline.feeds import window
 
 N, D = 53, 3
 RNG = np.random.default_rng(1)

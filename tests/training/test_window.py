@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.errors import DataError, ReadingError
+from fallline.feeds import window
+from fallline.feeds.order import Order
+from fallline.feeds.stream import Batches, Stream, is_stream
+from fallline.feeds.supply import Ordered
+from fallline.feeds.window import Window, half_rows
 from fallline.source import Arrays, Form
 from fallline.stored import read_rows
-from fallline.training import window
-from fallline.training.order import Order
-from fallline.training.stream import Batches, Stream, is_stream
-from fallline.training.supply import Ordered
-from fallline.training.window import Window, half_rows
 
 ROWS = 23
 X = np.arange(ROWS * 2.0).reshape(ROWS, 2)

@@ -30,7 +30,7 @@ WHOLE = rowwise()((ROWS,), never)
 def one_block_a_turn() -> Any:
     """So that there is something to share out between lanes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fallline.program.rows.TURN", 1.0)
+        patch.setattr("fallline.program.row_blocks.TURN", 1.0)
         yield
 
 

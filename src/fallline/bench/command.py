@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 
 from fallline.bench.cases import CASES, Case
+from fallline.bench.columns import on
 from fallline.bench.field import Field
-from fallline.bench.machine import libraries, machine
+from fallline.bench.host import libraries, machine
 from fallline.bench.peers import COMPETITORS
-from fallline.bench.race import installed, race
 from fallline.bench.results import OURS, Outcome
+from fallline.bench.rounds import installed, race
 from fallline.bench.tables import race_table
-from fallline.bench.text import on
 
 EPILOG = """examples:
   fallline bench                        every network against its peers
@@ -114,7 +114,7 @@ def calibrate() -> int:
     from dataclasses import asdict
 
     from fallline.program import calibrate as measuring
-    from fallline.program import costs
+    from fallline.program import cost_model as costs
 
     before, found = asdict(costs.current()), measuring.calibrate()
     path = costs.keep(found)

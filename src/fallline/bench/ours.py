@@ -51,7 +51,7 @@ class Ours:
         next(self.events)  # TrainingStarted: traced, planned and lowered; the peers' compiling is not timed either
 
     def run(self) -> Array:
-        from fallline.training.events import EpochEnded
+        from fallline.runs.events import EpochEnded
 
         return np.array([event.loss for event in self.events if isinstance(event, EpochEnded)])
 

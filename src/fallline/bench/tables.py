@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fallline.bench.columns import seconds, table
 from fallline.bench.results import Outcome
-from fallline.bench.text import seconds, table
 
 # The share of the processors that something else may take without mention.
 QUIET = 0.05

@@ -63,9 +63,9 @@ def run(flags: FLAGS) -> None:
 def rows_of(name: str, trained: Trained) -> tuple[NDArray[Any], NDArray[Any]]:
     """The columns and targets of a named set or a file, as the run knows them."""
     from fallline.data import sets
+    from fallline.data.csv_table import read_table
     from fallline.data.dataset import listed
-    from fallline.data.table import read_table
-    from fallline.data.target import known_codes, quantities
+    from fallline.data.target_column import known_codes, quantities
 
     features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
     if name in sets.SETS:

@@ -37,8 +37,8 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     from fallline.cli.trained import open_run
-    from fallline.data.table import read_table
-    from fallline.training.disk import write_atomically
+    from fallline.data.csv_table import read_table
+    from fallline.runs.disk import write_atomically
 
     if flags.out is not None:
         check_out(Path(flags.out), Path(flags.file))

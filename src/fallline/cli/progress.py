@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from fallline.cli import screen
-from fallline.insight.text import number
-from fallline.training.events import EpochEnded, Event, Progress
+from fallline.insight.typesetting import number
+from fallline.runs.events import EpochEnded, Event, Progress
 
 # Lines a run prints where nobody watches it live.
 PLAIN_LINES = 10

@@ -15,11 +15,11 @@ from fallline.cli.progress import PLAIN_LINES, metric, speed
 from fallline.cli.run_results import tested
 from fallline.cli.session import Outcome, Plan
 from fallline.cli.training_flags import FLAGS
-from fallline.data.target import class_list
+from fallline.data.target_column import class_list
 from fallline.errors import FalllineError
-from fallline.insight.text import number, table
-from fallline.training.events import Event, RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded
-from fallline.training.race import Race
+from fallline.experiments.contest import Race
+from fallline.insight.typesetting import number, table
+from fallline.runs.events import Event, RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded
 
 # Rows of the table at the end; the live one has as many as the terminal has room for.
 MOST_ROWS = 40

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from fallline.cli import progress, screen
+from fallline.cli.data_source import open_data
 from fallline.cli.exits import UsageProblem, let_output_go
-from fallline.cli.source import open_data
 from fallline.cli.training_flags import FLAGS, choices_of
 from fallline.data import sets
 from fallline.data.dataset import Rows, split
-from fallline.data.target import class_list
+from fallline.data.target_column import class_list
 from fallline.errors import ArgumentError, FalllineError
-from fallline.insight.text import number
+from fallline.experiments.contest import Racing
+from fallline.insight.typesetting import number
 from fallline.nn import Model
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
 from fallline.recipe import Recipe, recipe_of
-from fallline.training.events import EpochEnded, Event, TrainingEnded, TrainingStarted
-from fallline.training.race import Racing
+from fallline.runs.events import EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.training.training import Training
 
 RUNS = Path("runs")

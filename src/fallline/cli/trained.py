@@ -29,14 +29,14 @@ class Trained:
 
 def open_run(folder: str) -> Trained:
     """The run in a folder. Errors: MissingFileError with the nearest folder; DataError for a run without columns."""
-    from fallline.training.kept import in_folder
+    from fallline.runs.kept import in_folder
 
     path = Path(folder)
     if not path.exists():
         beside = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
         raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
     if not path.is_dir():
-        from fallline.training.folder import CONFIG
+        from fallline.runs.folder import CONFIG
 
         way = f"\n  try: {path.parent}" if (path.parent / CONFIG).is_file() else ""
         raise DataError(f"{folder} is a file, not the folder of a run{way}")

@@ -6,7 +6,7 @@ from typing import Any
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
 from fallline.data.dataset import TEST_SHARE
-from fallline.data.target import TASKS
+from fallline.data.target_column import TASKS
 from fallline.errors import ArgumentError
 from fallline.nn import METRICS
 from fallline.ranges import Range, options

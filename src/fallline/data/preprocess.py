@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from fallline.data.csv_table import is_number
 from fallline.data.dataset import Dataset, Rows
-from fallline.data.table import is_number
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity, centre_and_spread, standardise
 
 

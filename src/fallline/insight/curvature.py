@@ -15,7 +15,7 @@ from fallline.arguments import FUNCTION, Form, takes
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
 from fallline.nn.theta import Layout
 from fallline.ranges import Range
 from fallline.tree import Tree

@@ -7,7 +7,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.graph.op import Array
-from fallline.insight.text import fit, number, table, words
+from fallline.insight.typesetting import fit, number, table, words
 from fallline.nn.loss import in_words
 from fallline.nn.model import Model
 from fallline.source import named

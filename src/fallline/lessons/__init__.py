@@ -8,7 +8,7 @@ import pkgutil
 from typing import Any
 
 from fallline.errors import unknown
-from fallline.lessons.table import LESSONS, Lesson
+from fallline.lessons.lesson_table import LESSONS, Lesson
 
 
 def find(name: str) -> Lesson:

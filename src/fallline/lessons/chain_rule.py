@@ -8,9 +8,9 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.insight.picture import table
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, set_off, title, words
-from fallline.lessons.table import lesson
 from fallline.tree import Tree
 
 X, Y = (0.6, -0.4), 0.9

@@ -12,9 +12,9 @@ from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.curvature import Flat, dense_hessian, hessian_ends
 from fallline.insight.picture import line_chart, table
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
-from fallline.lessons.table import lesson
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Model, mlp
 

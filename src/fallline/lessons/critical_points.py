@@ -10,9 +10,9 @@ from fallline import transforms
 from fallline.graph.op import Array
 from fallline.insight.curvature import Verdict, verdict
 from fallline.insight.picture import contour, grid_of, line_chart, table
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
-from fallline.lessons.table import lesson
 from fallline.lessons.walk import Walk, compiled_gradient, walk
 from fallline.nn import Dense, Model, Sequential, Tanh
 

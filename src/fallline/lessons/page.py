@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
-from fallline.insight.text import words
+from fallline.insight.typesetting import words
 
 
 def title(text: str, *, ascii_only: bool) -> str:

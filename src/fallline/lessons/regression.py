@@ -10,12 +10,13 @@ from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import bars, line_chart
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
-from fallline.lessons.table import lesson
 from fallline.nn import Dense, Sequential
 from fallline.optim import Nesterov
-from fallline.training import Run, fit
+from fallline.start import fit
+from fallline.training import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.curvature import hessian_ends
 from fallline.insight.picture import line_chart, table
-from fallline.insight.text import number
+from fallline.insight.typesetting import number
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
-from fallline.lessons.table import lesson
 from fallline.lessons.walk import Walk, descend
 
 # Steps on a real loss between "it grows" and "it falls": 400 steps tell rates apart that differ by 0.1 %.

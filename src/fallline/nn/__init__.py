@@ -25,6 +25,7 @@ from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.frozen import Frozen
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
 from fallline.nn.layer import Dense, Flatten, Function, Layer
+from fallline.nn.layer_table import LAYERS
 from fallline.nn.loss import (
     LOSSES,
     AbsoluteError,
@@ -41,7 +42,6 @@ from fallline.nn.model import Model
 from fallline.nn.normalization import BatchNorm
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
-from fallline.nn.table import LAYERS
 from fallline.ops import __all__ as _FUNCTIONS
 
 __all__ = [

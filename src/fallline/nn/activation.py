@@ -14,7 +14,7 @@ from fallline.arguments import record
 from fallline.config import enter
 from fallline.errors import ArgumentTypeError, Attributes, unknown
 from fallline.graph.op import Shape
-from fallline.nn import table
+from fallline.nn import layer_table as table
 from fallline.ops import erf
 from fallline.ops.arithmetic import relu, where
 from fallline.ops.transcendental import sigmoid

@@ -15,7 +15,7 @@ import numpy as np
 from fallline.arguments import Form, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.op import Shape
-from fallline.nn import table
+from fallline.nn import layer_table as table
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.context import Context, applied
 from fallline.nn.layer import Dense, Generator, Layer, check_no_model, with_batch

@@ -6,7 +6,7 @@ from typing import Any
 from fallline import tree
 from fallline.errors import NotCalled
 from fallline.graph.op import Shape
-from fallline.nn import table
+from fallline.nn import layer_table as table
 from fallline.nn.context import Context
 from fallline.nn.layer import Dense, Generator, Layer, as_layer, started
 from fallline.nn.normalization import BatchNorm

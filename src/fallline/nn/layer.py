@@ -20,7 +20,8 @@ from fallline.graph.inside import Inside
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
 from fallline.graph.where import defined_at
-from fallline.nn import initial, table
+from fallline.nn import initial
+from fallline.nn import layer_table as table
 from fallline.nn.context import Context
 from fallline.nn.forms import forms_of, is_shape, sizes, traced
 from fallline.ops.view import reshape

@@ -17,7 +17,6 @@ from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCall
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
 from fallline.nn import metric, summary
-from fallline.nn.apart import check_rows_stay_apart, is_known
 from fallline.nn.context import Context, applied
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.forms import forms_of, sizes
@@ -30,6 +29,7 @@ from fallline.nn.meaning import as_they_are, decided, probabilities
 from fallline.nn.part import part_of, theta_of
 from fallline.nn.prediction import Predictor
 from fallline.nn.probe import declared
+from fallline.nn.rows_apart import check_rows_stay_apart, is_known
 from fallline.nn.scores import scores
 from fallline.nn.target import Targets
 from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly

@@ -9,7 +9,7 @@ import numpy as np
 from fallline import ranges
 from fallline.errors import NotCalled, ShapeError
 from fallline.graph.op import Shape
-from fallline.nn import table
+from fallline.nn import layer_table as table
 from fallline.nn.context import Context
 from fallline.nn.layer import Generator
 from fallline.ranges import option, short

@@ -15,7 +15,7 @@ from fallline.graph.node import Node
 from fallline.graph.op import Shape
 from fallline.graph.where import part
 from fallline.nn import activation as activations
-from fallline.nn import table
+from fallline.nn import layer_table as table
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.context import Context, applied
 from fallline.nn.layer import Dense, Layer, as_layer, started, with_batch

@@ -13,7 +13,7 @@ from fallline.graph.where import here
 from fallline.ops.arithmetic import maximum, minimum, where
 from fallline.ops.division import remainder
 from fallline.ops.gather_scatter import gather
-from fallline.ops.layout import moveaxis, ravel, reshaped, transposed
+from fallline.ops.shapes import moveaxis, ravel, reshaped, transposed
 from fallline.ops.view import reshape, slice_
 
 

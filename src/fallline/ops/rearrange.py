@@ -12,8 +12,8 @@ from fallline.graph.protocol import refuse
 from fallline.graph.where import here
 from fallline.ops import arithmetic
 from fallline.ops.gather_scatter import gather
-from fallline.ops.layout import as_shape, broadcasted, ravel, reshaped, transposed
 from fallline.ops.reduce import total
+from fallline.ops.shapes import as_shape, broadcasted, ravel, reshaped, transposed
 from fallline.ops.view import cut, place, slice_
 
 

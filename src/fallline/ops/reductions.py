@@ -12,8 +12,8 @@ from fallline.graph.where import here
 from fallline.ops import reduce
 from fallline.ops.arithmetic import absolute, root, square, where
 from fallline.ops.index import take_along_axis
-from fallline.ops.layout import as_shape, broadcasted, ravel, reshaped, transposed
 from fallline.ops.reduce import countable, total
+from fallline.ops.shapes import as_shape, broadcasted, ravel, reshaped, transposed
 from fallline.ops.transcendental import power_of
 from fallline.ops.view import cast, cut, join, reshape
 

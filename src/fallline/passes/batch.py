@@ -16,8 +16,8 @@ from fallline.graph.node import Graph, Node, constant, make, new_input, reachabl
 from fallline.graph.op import Kind
 from fallline.graph.where import made_at
 from fallline.ops.arithmetic import less, logical_or, where
-from fallline.ops.loop import outputs_of
 from fallline.ops.reduce import broadcast_to
+from fallline.ops.scan import outputs_of
 from fallline.ops.view import join as op_join
 from fallline.ops.view import reshape, transpose
 

@@ -13,7 +13,7 @@ from fallline.graph.op import Kind
 from fallline.graph.verify import is_pass
 from fallline.graph.where import made_at
 from fallline.ops.contract import contract
-from fallline.ops.loop import nodes_of
+from fallline.ops.scan import nodes_of
 from fallline.ops.view import cut, join, reshape, slice_, transpose
 
 # A sum of products is taken over all turns at once where so many times what is stacked for it is at most its size.

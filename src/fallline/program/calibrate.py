@@ -10,7 +10,7 @@ import fallline.ops  # noqa: F401  (the measured functions are traced into its o
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
 from fallline.program import lanes
-from fallline.program.costs import Costs, usual
+from fallline.program.cost_model import Costs, usual
 from fallline.program.lanes import Schedule
 from fallline.program.lower import lower
 from fallline.program.machine import Program

@@ -14,12 +14,12 @@ import numpy as np
 from fallline.errors import ProgramError
 from fallline.graph.op import TABLE
 from fallline.graph.where import NOWHERE, Where
-from fallline.program import costs
+from fallline.program import cost_model as costs
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
 from fallline.program.kernels.elementwise import CLOSE, SHARED, TILE, Chain, Step
 from fallline.program.kernels.elementwise import source_of as chain_source
-from fallline.program.layout import Ref, Shape, collapse, row_major
+from fallline.program.strides import Ref, Shape, collapse, row_major
 
 STATUS_REF = Ref(STATUS, 0, (STATUS_WORDS,), (1,), np.dtype(np.int64))
 COPY_LOOPS = 6  # as many as kernels/move.py has

@@ -8,7 +8,7 @@ from itertools import pairwise
 from fallline.graph.node import Node
 from fallline.graph.op import Array
 from fallline.graph.where import NOWHERE, Where
-from fallline.program.layout import Ref
+from fallline.program.strides import Ref
 
 # Nanoseconds of an instruction besides its work.
 CALL = 5.0

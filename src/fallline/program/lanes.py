@@ -21,9 +21,9 @@ from threading import Barrier, BrokenBarrierError
 import numpy as np
 
 from fallline.errors import ArgumentError
-from fallline.program.costs import current
+from fallline.program.cost_model import current
 from fallline.program.instructions import CALL, Instruction
-from fallline.program.layout import Ref
+from fallline.program.strides import Ref
 
 # Nanoseconds of work from which on it is shared out at all.
 SMALL = 150.0

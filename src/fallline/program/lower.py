@@ -17,17 +17,17 @@ from fallline.graph.body import Body
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.graph.where import NOWHERE, Where
+from fallline.passes.add_row import rows_into_products
 from fallline.passes.columns import by_columns
 from fallline.passes.loops import fewer_loops
-from fallline.passes.rows import rows_into_products
 from fallline.passes.simplify import simplify
 from fallline.passes.turns import turned_products
 from fallline.program import emit, products, repeat
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Lowered, Place
 from fallline.program.kernels.elementwise import DTYPES
-from fallline.program.layout import Ref, Shape, as_strided_view, collapse, row_major
 from fallline.program.state import donate
+from fallline.program.strides import Ref, Shape, as_strided_view, collapse, row_major
 
 
 class Lowering:

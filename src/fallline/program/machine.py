@@ -18,9 +18,9 @@ from fallline.program.argument_rows import WORD, Rows
 from fallline.program.forks import renewed
 from fallline.program.governor import Governor
 from fallline.program.instructions import CALL, STATUS, STATUS_WORDS, Buffer, Instruction, Lowered, Place, Turns
-from fallline.program.layout import Ref
 from fallline.program.memory_plan import commit, memory_plan
 from fallline.program.plan import ALIGNMENT
+from fallline.program.strides import Ref
 
 NOT_FINITE, OUT_OF_RANGE = 1, 2
 NEVER_REQUESTED = STATUS_WORDS - 1  # a word of the status that stays 0

@@ -10,8 +10,8 @@ from itertools import chain
 
 from fallline.program import lanes
 from fallline.program.instructions import CALL, Buffer, Instruction, Lowered, Place
-from fallline.program.layout import Ref
 from fallline.program.plan import Plan, plan, rounded, share_in_place
+from fallline.program.strides import Ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ As in emit.py, words are computed from the operands' own layouts.
 """
 
 from fallline.graph.where import Where
-from fallline.program import costs
+from fallline.program import cost_model as costs
 from fallline.program.instructions import Instruction, Split
 from fallline.program.kernels import wrap
-from fallline.program.layout import Ref
+from fallline.program.strides import Ref
 
 Batch = tuple[int, int, int, int]  # matrices, and each operand's stride from one to the next
 # Sizes that a product packs at once: rows of b and bytes of it, and rows of a (kernels/product.py); columns are rounded

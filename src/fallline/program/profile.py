@@ -15,9 +15,9 @@ from fallline.errors import ProgramError
 from fallline.graph.node import Graph, new_input
 from fallline.graph.op import Array
 from fallline.program.instructions import STATUS, Instruction
-from fallline.program.layout import Ref
-from fallline.program.loop import lowered
 from fallline.program.machine import Program
+from fallline.program.step_loop import lowered
+from fallline.program.strides import Ref
 
 # Between two steps Python looks at its own clock, so a call is a block of steps; and a first block only warms up.
 BLOCK = 64

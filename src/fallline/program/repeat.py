@@ -15,8 +15,8 @@ from fallline.ops.contract import contract_onto
 from fallline.program import emit
 from fallline.program.instructions import CALL, STATUS, Buffer, Instruction, Lowered, Place, Turns, Window
 from fallline.program.kernels.wrap import REPEATER
-from fallline.program.layout import Ref, row_major
 from fallline.program.plan import plan, share_in_place
+from fallline.program.strides import Ref, row_major
 
 
 @dataclass(frozen=True, slots=True)

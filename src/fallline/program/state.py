@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from fallline.program import emit
 from fallline.program.instructions import Buffer, Instruction, Lowered, Place
-from fallline.program.layout import Ref, row_major
+from fallline.program.strides import Ref, row_major
 
 
 def _same_window(a: Ref, b: Ref) -> bool:

@@ -8,12 +8,12 @@ from fallline import arguments, tree
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, LayerError
 from fallline.graph.op import Array
-from fallline.nn.apart import check_rows_stay_apart
 from fallline.nn.context import Context, applied
 from fallline.nn.forms import is_shape
 from fallline.nn.given import as_shape
 from fallline.nn.layer import Layer, started, with_batch
 from fallline.nn.probe import declared
+from fallline.nn.rows_apart import check_rows_stay_apart
 from fallline.nn.theta import FROZEN, Layout
 from fallline.ranges import SEED, short
 from fallline.source import Form

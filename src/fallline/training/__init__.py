@@ -7,17 +7,11 @@ import importlib
 from typing import Any
 
 _MODULE_OF = {
-    "EarlyStopping": "stopping",
     "Plan": "planning",
     "Run": "run",
     "Training": "training",
-    "fit": "start",
-    "load_model": "kept",
     "load_run": "run",
     "plan": "planning",
-    "read_model": "model_file",
-    "save_model": "model_file",
-    "train": "start",
 }
 
 __all__ = sorted(_MODULE_OF)

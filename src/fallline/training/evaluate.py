@@ -11,17 +11,17 @@ import numpy as np
 
 from fallline.graph.node import Graph
 from fallline.graph.op import Array, Shape
+from fallline.jobs.named import Rows, targets_of_rows
+from fallline.jobs.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
+from fallline.jobs.validation import NOTHING, PREFIX, Measures
 from fallline.nn.metric import values_of
 from fallline.nn.model import Model
-from fallline.program import loop
+from fallline.program import step_loop as loop
 from fallline.source import as_tree, named
+from fallline.steps.step import evaluation_step
 from fallline.stored import Stored
 from fallline.training.feed import Feed, feed_of
-from fallline.training.measures import NOTHING, PREFIX, Measures
-from fallline.training.named import Rows, targets_of_rows
 from fallline.training.pace import Pace
-from fallline.training.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
-from fallline.training.step import evaluation_step
 from fallline.training.stepper import main_and_last
 
 # Enough rows for matrix products to be efficient, few enough for their activations to stay in cache.

@@ -7,15 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import Protocol
 
+from fallline.feeds.order import Order
+from fallline.feeds.stream import Stream
+from fallline.feeds.supply import Ordered
+from fallline.feeds.window import Supply, Window, half_rows
 from fallline.graph.op import Array
+from fallline.jobs.named import Rows
+from fallline.jobs.streamed import Streamed
 from fallline.source import Form
 from fallline.stored import StoredRows
-from fallline.training.named import Rows
-from fallline.training.order import Order
-from fallline.training.stream import Stream
-from fallline.training.streamed import Streamed
-from fallline.training.supply import Ordered
-from fallline.training.window import Supply, Window, half_rows
 
 
 class Feed(Protocol):

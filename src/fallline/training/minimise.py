@@ -17,14 +17,14 @@ from fallline.errors import ArgumentError, ArgumentTypeError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
+from fallline.jobs.job import Job
 from fallline.optim.minimiser import Minimiser, Point
-from fallline.program import loop
+from fallline.program import step_loop as loop
 from fallline.ranges import short
+from fallline.steps.gradient_step import LOSS, found_at, gradient_graph, kept_by_path, measured_gradient_graph
+from fallline.steps.recorder import Recorder, Values
+from fallline.steps.step import OPTIMIZER
 from fallline.training.feed import Feed
-from fallline.training.gradient_step import LOSS, found_at, gradient_graph, kept_by_path, measured_gradient_graph
-from fallline.training.prepare import Job
-from fallline.training.recorder import Recorder, Values
-from fallline.training.step import OPTIMIZER
 from fallline.training.stepper import Setback, first_state
 
 # A step that takes longer is not waited for when training is asked to stop.

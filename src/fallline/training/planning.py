@@ -14,7 +14,14 @@ import numpy as np
 from fallline import tree
 from fallline.arguments import record, takes
 from fallline.errors import ArgumentError
+from fallline.feeds.stream import is_stream
 from fallline.graph.node import Graph
+from fallline.jobs.extent import BATCH
+from fallline.jobs.job import Job, from_shape, prepare
+from fallline.jobs.named import targets_of_rows
+from fallline.jobs.settings import Settings
+from fallline.jobs.stopping import EarlyStopping
+from fallline.jobs.streamed import Streamed
 from fallline.nn.data_parts import PARTS, parts_of
 from fallline.nn.forms import forms_of
 from fallline.nn.intake import Problems
@@ -22,23 +29,16 @@ from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.optim import Minimiser, Optimizer
 from fallline.program.instructions import Lowered
-from fallline.program.loop import lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
+from fallline.program.step_loop import lowered
+from fallline.steps.gradient_step import LOSS, found_at
+from fallline.steps.step import GRADIENT, OPTIMIZER
 from fallline.stored import Stored
 from fallline.training.evaluate import block_graphs, validation_feed
-from fallline.training.extent import BATCH
 from fallline.training.feed import feed_of
-from fallline.training.gradient_step import LOSS, found_at
 from fallline.training.minimise import evaluation
-from fallline.training.named import targets_of_rows
-from fallline.training.prepare import Job, from_shape, prepare
-from fallline.training.settings import Settings
-from fallline.training.step import GRADIENT, OPTIMIZER
 from fallline.training.stepper import first_state, step_graphs
-from fallline.training.stopping import EarlyStopping
-from fallline.training.stream import is_stream
-from fallline.training.streamed import Streamed
-from fallline.training.text import in_bytes, in_seconds
+from fallline.training.units import in_bytes, in_seconds
 
 # What memory is for, in the order it is told. A byte that serves several purposes in turn counts for the first.
 PURPOSES: Mapping[str, str] = {

@@ -12,19 +12,20 @@ import numpy as np
 
 from fallline.config import from_config
 from fallline.errors import ArgumentError
+from fallline.jobs.job import Job, prepare
+from fallline.jobs.settings import Settings
 from fallline.nn.model import Model
 from fallline.optim import Minimiser, Optimizer
-from fallline.program import lanes, loop
-from fallline.program.loop import Loop, MachineLoop
+from fallline.program import lanes
+from fallline.program import step_loop as loop
 from fallline.program.profile import Peak, Timed, measure_peak, timed
+from fallline.program.step_loop import Loop, MachineLoop
 from fallline.ranges import Range
+from fallline.steps.gradient_step import LOSS, found_at
 from fallline.training.feed import feed_of
-from fallline.training.gradient_step import LOSS, found_at
 from fallline.training.minimise import evaluation
-from fallline.training.prepare import Job, prepare
-from fallline.training.settings import Settings
 from fallline.training.stepper import first_state, step_graphs, step_inputs
-from fallline.training.text import columns, in_seconds
+from fallline.training.units import columns, in_seconds
 
 # What a node belongs to that was made outside of any named layer.
 UNNAMED = "network"

@@ -12,15 +12,15 @@ from fallline.arguments import PATH, record, takes
 from fallline.config import from_config
 from fallline.errors import ArgumentError, MissingFileError, NotCalled
 from fallline.graph.op import Array
+from fallline.jobs.job import Job
+from fallline.jobs.training_state import TrainingState, is_kept
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.ranges import FLAG, Range
-from fallline.training import checkpoint, folder, kept
-from fallline.training.disk import told
-from fallline.training.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
-from fallline.training.history import History
-from fallline.training.prepare import Job
-from fallline.training.training_state import TrainingState, is_kept
+from fallline.runs import checkpoint, folder, kept
+from fallline.runs.disk import told
+from fallline.runs.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
+from fallline.runs.history import History
 
 if TYPE_CHECKING:
     from fallline.training.profiling import Profile

@@ -15,18 +15,18 @@ from fallline.errors import ProgramError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph
 from fallline.graph.op import Array
+from fallline.jobs.shared_cache import NOT_SHARED, SharedCache
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
-from fallline.program import loop
-from fallline.program.loop import Loop
+from fallline.program import step_loop as loop
+from fallline.program.step_loop import Loop
 from fallline.ranges import short
+from fallline.steps.halves import Between, Halves
+from fallline.steps.measure import Column, Measure
+from fallline.steps.recorder import Recorder, Values
+from fallline.steps.step import OPTIMIZER, measured_step, training_step
 from fallline.training.feed import Feed
-from fallline.training.halves import Between, Halves
-from fallline.training.measure import Column, Measure
 from fallline.training.pace import Pace
-from fallline.training.recorder import Recorder, Values
-from fallline.training.shared_cache import NOT_SHARED, SharedCache
-from fallline.training.step import OPTIMIZER, measured_step, training_step
 
 # A call that takes longer is not waited for when training is asked to stop.
 _LONG_SECONDS = 0.1

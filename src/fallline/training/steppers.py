@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from fallline.graph.op import Array
+from fallline.jobs.job import Job
+from fallline.jobs.training_state import put_into
 from fallline.optim.minimiser import Minimiser
+from fallline.steps.recorder import Values
 from fallline.training.feed import Feed, feed_of
 from fallline.training.minimise import MinimiserStepper
-from fallline.training.prepare import Job
-from fallline.training.recorder import Values
 from fallline.training.stepper import BatchStepper, Setback
-from fallline.training.training_state import put_into
 
 
 class Stepper(Protocol):

@@ -15,12 +15,16 @@ import numpy as np
 
 from fallline.errors import Attributes, FalllineError, ReadingError, SavingError, unknown
 from fallline.graph.op import Array
+from fallline.jobs.describe import described
+from fallline.jobs.job import Job, prepare
+from fallline.jobs.settings import Settings
+from fallline.jobs.shared_cache import NOT_SHARED
+from fallline.jobs.stopping import NEVER, Best
+from fallline.jobs.training_state import TrainingState, is_kept, swap
 from fallline.nn.model import Model
 from fallline.program import lanes
-from fallline.training.checkpoint import Checkpoint
-from fallline.training.describe import described
-from fallline.training.evaluate import Evaluation
-from fallline.training.events import (
+from fallline.runs.checkpoint import Checkpoint
+from fallline.runs.events import (
     CheckpointSaved,
     Diverged,
     EpochEnded,
@@ -30,18 +34,14 @@ from fallline.training.events import (
     TrainingEnded,
     TrainingStarted,
 )
-from fallline.training.folder import RunFolder
-from fallline.training.frozen import Frozen
+from fallline.runs.folder import RunFolder
+from fallline.runs.kept import BEST
+from fallline.training.closed_over import Frozen
+from fallline.training.evaluate import Evaluation
 from fallline.training.interrupt import Interrupts
-from fallline.training.kept import BEST
-from fallline.training.prepare import Job, prepare
 from fallline.training.run import Run
-from fallline.training.settings import Settings
-from fallline.training.shared_cache import NOT_SHARED
 from fallline.training.stepper import Setback
 from fallline.training.steppers import stepper_for
-from fallline.training.stopping import NEVER, Best
-from fallline.training.training_state import TrainingState, is_kept, swap
 
 PROGRESS_SECONDS = 0.1
 

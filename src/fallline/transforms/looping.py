@@ -14,7 +14,7 @@ from fallline.graph.draws import Watch
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.trace import in_progress, trace
 from fallline.graph.where import defined_at, here
-from fallline.ops.loop import outputs_of
+from fallline.ops.scan import outputs_of
 from fallline.program import call
 from fallline.transforms.recording import Function, check_function, native, plain
 from fallline.tree import Tree

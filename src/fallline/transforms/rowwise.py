@@ -17,7 +17,7 @@ from fallline.graph.op import Array, Shape
 from fallline.graph.trace import trace
 from fallline.program import lanes
 from fallline.program.lanes import checked
-from fallline.program.rows import RowProgram, ready
+from fallline.program.row_blocks import RowProgram, ready
 
 __all__ = ["Rowwise", "checked", "ready"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import llvmlite.ir as ir
 
-from fallline.program.kernels import arithmetic
-from fallline.program.kernels.arithmetic import CASTS, LLVM, Value, cast, literal, llvm_type, truth, type_name
+from fallline.program.kernels import llvm_arithmetic as arithmetic
 from fallline.program.kernels.language import ExternalFunction, Function, Intrinsic, Type, declared
+from fallline.program.kernels.llvm_arithmetic import CASTS, LLVM, Value, cast, literal, llvm_type, truth, type_name
 from fallline.program.kernels.parse import NotTranslated, definition
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import llvmlite.ir as ir
 
-from fallline.program.kernels.arithmetic import LLVM, Value, cast, llvm_type, type_name
 from fallline.program.kernels.expressions import Expressions, Frame, Wider, flags_of, number_of, whole_of
 from fallline.program.kernels.language import Function, Kernel, declared
+from fallline.program.kernels.llvm_arithmetic import LLVM, Value, cast, llvm_type, type_name
 from fallline.program.kernels.parse import NotTranslated, globals_of
 
 DEEPEST = 40  # calls merged into one another

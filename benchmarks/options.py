@@ -1,0 +1,122 @@
+"""The project's own benchmarks as a command: races, costs, growth and limits, the page that tells them, its data.
+
+`python -m benchmarks`, or `make bench`. The races are those of `fallline bench`. Holds no measurement of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import costs, crowd, fresh, growth, limits, many, report
+from benchmarks import record as results
+from benchmarks.measurement import Measure
+from benchmarks.record import Finding, Results
+from fallline.bench import command
+from fallline.bench.columns import on
+from fallline.bench.host import libraries, machine
+
+EPILOG = """examples:
+  python -m benchmarks                          all of it, shown only
+  python -m benchmarks --case 2-8-8-2           one network against its peers, and the rest
+  python -m benchmarks --threads 1 --no-costs   the races on one thread
+  python -m benchmarks --write docs/benchmarks.md --readme README.md
+  python -m benchmarks --from docs/benchmarks.json --write docs/benchmarks.md"""
+
+MEASURES: tuple[Measure, ...] = (*many.MEASURES, *crowd.MEASURES, *fresh.MEASURES, *costs.MEASURES, *growth.MEASURES)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = command.parser("benchmarks", __doc__, EPILOG)
+    made.add_argument("--no-costs", action="store_true", help="leave out all that is no race of training steps")
+    made.add_argument("--no-races", action="store_true", help="leave out the comparison with peers")
+    made.add_argument("--write", type=Path, metavar="FILE", help="write the results as a page, and as JSON beside it")
+    made.add_argument("--readme", type=Path, metavar="FILE", help="put the results in their place in a README")
+    made.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take results from JSON")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks. Returns 0; falling short of a floor is a result, not a failure."""
+    form = parser()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = form.parse_args(given)
+    wrong = problems(asked)
+    if wrong:
+        form.error(wrong)
+    if asked.kept:
+        try:
+            found = results.read(asked.kept)
+        except (OSError, ValueError) as error:
+            form.error(f"{asked.kept}: {error}")
+    else:
+        found = measured(asked, " ".join(["python -m benchmarks", *given]))
+    short = report.shortfalls(found)
+    print("\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met."))
+    written(found, asked)
+    return 0
+
+
+def problems(asked: argparse.Namespace) -> str:
+    """The problems of the arguments, reported before anything is measured; empty if there are none."""
+    wrong = command.problems(asked)
+    if wrong:
+        return wrong
+    if asked.readme:
+        try:
+            report.check_place(asked.readme.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            return f"{asked.readme}: {error}"
+    if asked.write and not asked.write.parent.is_dir():
+        return f"{asked.write.parent} is no folder"
+    return ""
+
+
+def measured(asked: argparse.Namespace, told: str) -> Results:
+    """Everything that was asked for, shown as it comes. told: the command as it was typed."""
+    begun = time.perf_counter()
+    found = Results(told, machine(), libraries())
+    if not asked.no_races:
+        found.outcomes += command.all_races(asked)
+    if not asked.no_costs:
+        measures(max(command.counts(asked)), found)
+    found.seconds = time.perf_counter() - begun
+    return found
+
+
+def measures(threads: int, found: Results) -> None:
+    """All measurements but races of training steps. Failures are reported, and the rest goes on."""
+    print(f"\nHow near the limit, on {on(threads)}", flush=True)
+    try:
+        found.rates = limits.rates(threads)
+        print(report.rates_table(found.rates), flush=True)
+    except RuntimeError as failure:
+        print(f"could not be measured: {failure}", flush=True)
+    for measure in MEASURES:
+        print(f"\n{measure.heading}", flush=True)
+        try:
+            finding = measure.find(threads)
+        except (RuntimeError, subprocess.SubprocessError) as failure:
+            finding = Finding(measure.heading, measure.about, (), (), (f"{measure.heading}: {failure}",))
+        found.findings.append(finding)
+        print(report.finding_text(replace(finding, about="")).strip(), flush=True)
+
+
+def written(found: Results, asked: argparse.Namespace) -> None:
+    """The page with its JSON, and the README, from the same results."""
+    texts = {}
+    if asked.write:
+        texts[asked.write] = report.page(found)
+        if not asked.kept:
+            texts[asked.write.with_suffix(".json")] = found.to_json()
+    if asked.readme:
+        texts[asked.readme] = report.filled(asked.readme.read_text(encoding="utf-8"), found)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    if texts:
+        print("Written to " + ", ".join(str(path) for path in texts))

@@ -1,0 +1,1 @@
+"""Many trainings at once: races of variants, and ensembles of members."""

@@ -1,0 +1,345 @@
+"""Many trainings at once: variants of one training side by side, a slice of time each, on as many lanes as there are
+cores. Each is a Training like any other, on one lane, so its result is that of training it alone.
+
+Knows a training by its events, its result so far, and whether its next machine call may take long.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from fallline.arguments import record, takes
+from fallline.errors import Attributes
+from fallline.experiments.variants import REPEATED, Collected, Variant, comparable, variants_of
+from fallline.program import lanes
+from fallline.runs.events import (
+    Diverged,
+    EpochEnded,
+    Event,
+    Progress,
+    RaceEnded,
+    RaceResult,
+    RaceResults,
+    RaceStarted,
+    TrainingEnded,
+    TrainingStarted,
+    VariantEnded,
+    ranked,
+)
+from fallline.training.interrupt import Interrupts
+from fallline.training.run import Run
+from fallline.training.training import Training
+
+# Seconds between two results; the first come sooner. Lanes meet then, and wait for one another for a machine call at
+# most.
+_STANDINGS, _FIRST_STANDINGS = 0.5, 0.1
+# A slice of one variant's training: so long that changing over costs nothing, and shorter where many wait.
+_SLICE, _SHORTEST_SLICE = 0.05, 0.002
+
+
+class Runner:
+    """One variant on its way: its training, and how it stands by the events so far."""
+
+    def __init__(self, variant: Variant, training: Training) -> None:
+        self.name, self.training = variant.name, training
+        rule = variant.job.settings.early_stopping
+        self._restores = rule is not None and rule.restore_best
+        self._epochs, self._epoch, self._step, self._seconds = variant.job.epochs, 0, 0, 0.0
+        self._shown: EpochEnded | None = None
+        self.watches, self.higher_is_better = "", False  # what all variants watch, if that is a metric
+        self._state, self._problem = "waiting", ""
+        self.error: Exception | None = None
+
+    def advance(self, until: float) -> bool:
+        """Train until this time; False once the training is over."""
+        try:
+            while True:
+                event = next(self.training, None)
+                if event is None:
+                    self._state = "interrupted" if self._state in ("waiting", "running") else self._state
+                    return False
+                self._note(event)
+                if time.perf_counter() >= until:
+                    return True
+        except Exception as error:
+            # A variant's failure is its own: the others go on.
+            self.error, self._state, self._problem = error, "failed", f"{type(error).__name__}: {error}"
+            self.training.close()
+            return False
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            self._epoch, self._step = event.epoch + 1, event.step
+            self._seconds += event.seconds
+            if event.is_best or not self._restores:
+                self._shown = event
+        elif isinstance(event, Progress):
+            self._step = event.step
+        elif isinstance(event, TrainingStarted):
+            self._state = "running"
+            for before in self.training.run.epochs if event.first_step else ():  # of the run that is continued
+                self._note(before)
+            self._seconds = 0.0
+        elif isinstance(event, Diverged):
+            rate, loss = f"learning rate {event.learning_rate:g}", f"last finite loss {event.last_loss:.4g}"
+            self._problem = f"at step {event.step}, {rate}, {loss}"
+        elif isinstance(event, TrainingEnded):
+            self._state, self._step, self._seconds = event.reason, event.step, event.seconds
+
+    @property
+    def result(self) -> RaceResult:
+        shown = self._shown
+        loss, held, metrics = (
+            (math.nan, None, {}) if shown is None else (shown.loss, shown.validation_loss, shown.metrics)
+        )
+        return RaceResult(self.name, self._state, 0, self._epoch, self._epochs, self._step, loss, held, metrics,
+                        self._seconds, self._problem, self.watches, self.higher_is_better)  # fmt: skip
+
+
+@record
+@dataclass(frozen=True, eq=False)
+class Race(Attributes):
+    """The result of `race`.
+
+    runs: by name, in the order the variants were given; each as `fit` returns it. results: sorted by validation
+        loss (by loss where there is no validation; by the metric that all variants watch), the best first; what
+        diverged or failed comes last.
+    stop_reason: "finished" or "interrupted". errors: of variants that failed, by name.
+    """
+
+    runs: Mapping[str, Run] = field(repr=False)
+    results: tuple[RaceResult, ...]
+    stop_reason: str
+    seconds: float
+    errors: Mapping[str, Exception] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+    repeats: bool = False  # the variants differ in nothing but seeds and validation rows
+
+    @property
+    def best(self) -> Run:
+        """The run in first place."""
+        return self.runs[self.results[0].name]
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The results as columns, in their order: "name" and "state" are lists, the numbers arrays.
+
+        Columns: name, state, epoch, loss, validation_loss and the metrics where there was validation, seconds.
+        """
+        table = self.results
+        found: dict[str, Any] = {"name": [one.name for one in table], "state": [one.state for one in table]}
+        found["epoch"] = np.array([one.epoch for one in table])
+        found["loss"] = np.array([one.loss for one in table])
+        if any(one.validation_loss is not None for one in table):
+            values = [math.nan if one.validation_loss is None else one.validation_loss for one in table]
+            found["validation_loss"] = np.array(values)
+        for name in dict.fromkeys(name for one in table for name in one.metrics):
+            found[name] = np.array([one.metrics.get(name, math.nan) for one in table])
+        found["seconds"] = np.array([one.seconds for one in table])
+        return found
+
+    def summary(self) -> str:
+        """The results as a text table; of repetitions of one training also their mean and standard deviation."""
+        columns = self.columns
+        shown = [name for name in columns if name not in ("name", "state", "epoch", "seconds")]
+        rows = [["", "name", "epochs", *shown, "ended"]]
+        for one, *values in zip(self.results, *(columns[name] for name in shown)):
+            numbers = ["-" if math.isnan(value) else f"{value:.4g}" for value in values]
+            rows.append([str(one.place), one.name, f"{one.epoch}", *numbers, one.state.replace("_", " ")])
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        left = (1, len(widths) - 1)
+        lines = [
+            "  ".join(f"{cell:<{w}}" if i in left else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(row, widths)))
+            for row in rows
+        ]
+        lines = [line.rstrip() for line in lines]
+        if self.repeats and len(self.results) > 1:
+            means = (f"{name} {columns[name].mean():.4g} +- {columns[name].std(ddof=1):.2g}" for name in shown)
+            lines.append(f"mean and standard deviation of {len(self.results)}: {', '.join(means)}")
+        lines += [f"{one.name} {one.state}: {one.problem}" for one in self.results if one.problem]
+        lines += [f"note: {note}" for note in self.notes]
+        done = "" if self.stop_reason == "finished" else f", {self.stop_reason}"
+        lines.append(f"{len(self.results)} variants in {self.seconds:.3g} s{done}")
+        return "\n".join(lines)
+
+
+class Racing(Iterator[Event]):
+    """A race as an iterator over its events; `race` is what has become of it so far.
+
+    Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
+    all trainings in good order; so does `stop`, for a reader that has seen enough.
+    """
+
+    def __init__(self, variants: Sequence[Variant], most_lanes: int) -> None:
+        self._variants = tuple(variants)
+        self.lanes = min(most_lanes, len(self._variants))
+        self.notes = comparable(self._variants)
+        self.interrupts = Interrupts(self._stop_all)
+        made, problems = [], Collected(len(self._variants))
+        for variant in self._variants:
+            with problems.of(variant.name):
+                made.append(Runner(variant, Training(variant.job)))
+        problems.raise_if_any()
+        self._runners = tuple(made)
+        watched = {(variant.job.measures.watches, variant.job.measures.higher_is_better) for variant in self._variants}
+        if len(watched) == 1 and self._variants[0].job.measures.watched is not None:
+            for runner in self._runners:
+                runner.watches, runner.higher_is_better = next(iter(watched))
+        self._waiting = deque(self._runners)
+        self._over: deque[Runner] = deque()
+        self._deadline, self._given_up, self._seconds, self._reason = 0.0, False, 0.0, "interrupted"
+        share = _STANDINGS * self.lanes / len(self._runners)
+        self._slice = min(_SLICE, max(_SHORTEST_SLICE, share))
+        self._events = self._stream()
+
+    def __next__(self) -> Event:
+        with self.interrupts:
+            try:
+                return next(self._events)
+            except BaseException:
+                self.interrupts.is_over = True
+                raise
+
+    def stop(self) -> None:
+        """End all trainings after the machine calls that run now, as Ctrl-C does."""
+        self.interrupts.stop_requested = True
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        for runner in self._runners:
+            runner.training.stop()
+
+    def close(self) -> None:
+        """Let go of run folders and threads without ending the trainings; `race` keeps the last state."""
+        with self.interrupts:
+            self._events.close()
+            self.interrupts.is_over = True
+
+    @property
+    def results(self) -> tuple[RaceResult, ...]:
+        return ranked(runner.result for runner in self._runners)
+
+    @property
+    def race(self) -> Race:
+        """The race so far, with copies of all parameters as they are now."""
+        runs = MappingProxyType({runner.name: runner.training.run for runner in self._runners})
+        errors = {runner.name: runner.error for runner in self._runners if runner.error is not None}
+        repeats = all(set(variant.given) <= REPEATED for variant in self._variants)
+        return Race(runs, self.results, self._reason, self._seconds, errors, self.notes, repeats)
+
+    def _stream(self) -> Generator[Event, None, None]:
+        with ExitStack() as stack:
+            stack.callback(lanes.rest)
+            for runner in self._runners:
+                stack.callback(runner.training.close)
+            crew = stack.enter_context(lanes.crew(self.lanes - 1)) if self.lanes > 1 else None
+            yield self._started()
+            pause = _FIRST_STANDINGS
+            while self._waiting:
+                self._round(crew, pause)
+                pause = _STANDINGS
+                results = {one.name: one for one in self.results}
+                while self._over:
+                    yield VariantEnded(results[self._over.popleft().name])
+                if self._waiting:
+                    yield RaceResults(tuple(results.values()), self._seconds)
+            self._reason = "interrupted" if self.interrupts.stop_requested else "finished"
+            yield RaceEnded(self._reason, self.results, self._seconds)
+
+    def _started(self) -> RaceStarted:
+        jobs = [variant.job for variant in self._variants]
+        metrics = dict.fromkeys(name for runner in self._runners for name in runner.training.metrics)
+        return RaceStarted(
+            names=tuple(runner.name for runner in self._runners),
+            lanes=self.lanes,
+            rows=jobs[0].train.count or 0,
+            validation_rows=len(jobs[0].validation.index) if jobs[0].validation is not None else 0,
+            validated=any(job.validation is not None for job in jobs),
+            metrics=tuple(metrics),
+            watches=self._runners[0].watches,
+            notes=self.notes,
+        )
+
+    def _round(self, crew: lanes.Crew | None, seconds: float) -> None:
+        """Let every lane train for a while, this thread being one of them."""
+        begun = time.perf_counter()
+        self._deadline, self._given_up = begun + seconds, False
+        alone = partial(self._work, 0)
+        work = alone if crew is None else partial(crew.run, self._work, self.lanes, self._give_up)
+        if any(runner.training.is_slow for runner in self._runners):
+            self.interrupts.heard(work)
+        else:
+            work()
+        self._seconds += time.perf_counter() - begun
+
+    def _give_up(self) -> None:
+        self._given_up = True
+
+    def _work(self, lane: int) -> int:
+        """Advance one variant after another until the round is over; returns how many slices were done."""
+        slices = 0
+        while not self._given_up and (now := time.perf_counter()) < self._deadline:
+            try:
+                runner = self._waiting.popleft()  # at once, so that no two lanes get the same
+            except IndexError:
+                break
+            goes_on = True
+            try:
+                goes_on = runner.advance(min(now + self._slice, self._deadline))
+            finally:
+                (self._waiting if goes_on else self._over).append(runner)
+            slices += 1
+        return slices
+
+
+@takes()
+def racing(
+    model: Any, data: Any, variants: Sequence[Mapping[str, Any]], *, threads: int | None = None, **settings: Any
+) -> Racing:
+    """A race as a stream of events; takes what `race` takes.
+
+    Returns an iterator over RaceStarted, RaceResults, VariantEnded and RaceEnded, with the result so far as its `race`.
+    Example:
+        for event in (racing := fl.racing(model, data, variants=[{"seed": s} for s in range(8)], loss="cross_entropy")):
+            print(event)
+        racing.race.best.model.predict(x)
+    """
+    most = lanes.checked(threads)
+    return Racing(variants_of(model, data, variants, settings), most)
+
+
+@takes()
+def race(
+    model: Any, data: Any, variants: Sequence[Mapping[str, Any]], *, threads: int | None = None, **settings: Any
+) -> Race:
+    """Variants of one training side by side: learning rates, optimizers, seeds, networks, folds.
+
+    Each comes to the same bits as if it were trained alone with `fit`. A variant that diverges or fails stands at the
+    end of the results; the others go on. Ctrl-C ends all in good order, with what they have reached so far.
+
+    model, data, settings: as for `fit`; what all variants share. Data are checked and converted once for all of them.
+        With out=, each variant is saved in a folder of its own inside that one.
+    variants: a dict for each, of what it differs in: any of the settings; "learning_rate", of whatever optimizer it
+        has; "model", another network; "name", else it is called by what it differs in. A "validation" may be one of
+        `folds`.
+    threads: variants that advance at the same time, >= 1; None means the cores this process may use. Each is trained
+        on one.
+    Errors: ArgumentError or DataError with everything that is wrong with any variant, before anything starts.
+    Example:
+        race = fl.race(model, (x, y), variants=[{"learning_rate": r} for r in (1e-4, 1e-3, 1e-2)],
+                       loss="cross_entropy", validation=0.2)
+        race.summary(), race.best.model
+    """
+    one = racing(model, data, variants, threads=threads, **settings)
+    with one.interrupts:
+        for _ in one:
+            pass
+    return one.race

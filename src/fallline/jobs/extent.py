@@ -1,0 +1,89 @@
+"""How far a training goes: rows of a step, epochs, and the optimizer, whose schedule may need to know all steps."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fallline.errors import ArgumentError
+from fallline.jobs.length import by_default
+from fallline.jobs.settings import ResolvedSettings
+from fallline.nn.model import Model
+from fallline.optim import Minimiser, Optimizer
+from fallline.ranges import short
+
+# Rows of a step where nothing else was asked for.
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """batch_size: at most the rows, where these are known. epochs: those of a training gone on from included.
+
+    settings: with the rule for stopping that holds.
+    """
+
+    batch_size: int
+    epochs: int
+    optimizer: Optimizer
+    settings: ResolvedSettings
+    notes: tuple[str, ...]
+
+
+def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, validated: bool) -> Extent:
+    """rows: of an epoch, None where only its end tells. Errors: ArgumentError for what needs to know them then."""
+    settings, optimizer, notes = resolved.given, resolved.optimizer, []
+    assert optimizer is not None
+    size = batch_of(settings.batch_size, optimizer, rows)
+    if rows is not None and size > rows:
+        notes.append(f"batch_size {size} is more than the {rows} rows to train on: every step uses all of them")
+        size = rows
+    steps = None if rows is None else -(-rows // size)
+    if settings.epochs is not None:
+        epochs = int(settings.epochs)
+    elif steps is None:
+        raise ArgumentError(
+            "epochs has to be given where only the end of data tells how many rows there are\n  try: epochs=10"
+        )
+    else:
+        rule: Any = False if settings.early_stopping is False else resolved.early_stopping
+        length = by_default(model, optimizer, size, steps, validated=validated, rule=rule)
+        epochs, resolved = length.epochs, replace(resolved, early_stopping=length.rule)
+    first_step, first_epoch = (resolved.start.step, resolved.start.epochs) if resolved.start else (0, 0)
+    known = _without_end(optimizer) if steps is None else optimizer.resolve(first_step + epochs * steps)
+    return Extent(size, first_epoch + epochs, known, resolved, tuple(notes))
+
+
+def _without_end(optimizer: Optimizer) -> Optimizer:
+    """The optimizer of a training whose number of steps is not known. Errors: ArgumentError where it has to be."""
+    short_one, long_one = optimizer.resolve(1000), optimizer.resolve(2000)
+    if short_one != long_one:
+        raise ArgumentError(
+            f"{short(optimizer)} spans the training, and only the end of data tells how many steps an epoch has\n"
+            "  try: a schedule that is given its number of steps, or an iterable with an attribute `rows`"
+        )
+    return long_one
+
+
+def batch_of(requested: int | str | None, optimizer: Optimizer, rows: int | None) -> int:
+    """Rows of a step: as requested; "auto" is BATCH rows, or all where the optimizer needs them.
+
+    Errors: ArgumentError for a part of the rows where it needs all, and for all where nobody knows how many.
+    """
+    needs_all = isinstance(optimizer, Minimiser)
+    if requested == "auto" and not needs_all:
+        return BATCH if rows is None else min(BATCH, rows)
+    if rows is None and needs_all:
+        raise ArgumentError(f"{short(optimizer)} needs all rows in every step, and data are an iterable\n"
+                            '  try: arrays; or optimizer="adam", for steps from mini-batches')  # fmt: skip
+    whole = requested is None or isinstance(requested, str)
+    if rows is None:
+        if whole:
+            raise ArgumentError("batch_size asks for all rows in a step, and only the end of data tells how many\n"
+                                "  try: batch_size=32")  # fmt: skip
+        return int(requested or 0)
+    size = rows if whole else int(requested or 0)
+    if needs_all and size < rows:
+        raise ArgumentError(
+            f"batch_size is {size} of {rows} rows, and {short(optimizer)} compares losses, which need the same rows\n"
+            '  try: batch_size="full"; or optimizer="adam", for steps from mini-batches'
+        )
+    return size

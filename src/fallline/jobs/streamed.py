@@ -1,0 +1,149 @@
+"""Data that come in batches, as a training takes them: the first batch tells their form, and each is made ready."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fallline import tree
+from fallline.arguments import shown
+from fallline.errors import DataError, FalllineError
+from fallline.feeds.stream import AGAIN, Batches, is_stream
+from fallline.graph.op import Array
+from fallline.jobs.block_targets import with_classes
+from fallline.jobs.named import inputs_of, named_arrays, targets_of, weights_of
+from fallline.jobs.settings import ResolvedSettings, are_rows
+from fallline.jobs.shared_cache import NOT_SHARED
+from fallline.nn.data_parts import parts_of
+from fallline.nn.encoder import Columns
+from fallline.nn.intake import Problems
+from fallline.nn.model import Model
+from fallline.source import Form, Source
+
+# Validation batches are read once and kept, up to so many bytes.
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Rows to train on that come in batches.
+
+    form: of a row, by name. ready: a batch as named arrays. meant: rows of every epoch, where the caller knows.
+    """
+
+    batches: Batches
+    form: Mapping[str, Form]
+    ready: Callable[[Any], Mapping[str, Array]]
+    meant: int | None
+
+    @property
+    def count(self) -> int | None:
+        return self.meant
+
+
+def streamed(batches: Batches, first: Mapping[str, Array], model: Model, encoder: Columns | None) -> Streamed:
+    """Rows in the form of the first batch, for a model that knows its classes."""
+    form = {name: Form(tuple(array.shape[1:]), array.dtype) for name, array in first.items()}
+
+    def ready(batch: Any) -> Mapping[str, Array]:
+        arrays = batch_arrays(batch, "a batch", model, encoder)
+        for name in {**form, **arrays}:
+            if name not in arrays or name not in form:
+                raise DataError(f"{name!r} is in {'the first batch' if name in form else 'this batch'} alone")
+            shape, dtype = arrays[name].shape[1:], arrays[name].dtype
+            if shape != form[name].shape or not np.can_cast(dtype, form[name].dtype, "same_kind"):
+                told = f"{name} has rows of {dtype}{list(shape)}, and the first batch has"
+                raise DataError(f"{told} {form[name].dtype}{list(form[name].shape)}")
+        return arrays
+
+    rows = getattr(batches.given, "rows", None)
+    return Streamed(batches, form, ready, int(rows) if isinstance(rows, int | np.integer) else None)
+
+
+def batch_arrays(batch: Any, what: str, model: Model, encoder: Columns | None) -> dict[str, Array]:
+    """A batch as named arrays; none where it has no rows. Errors: DataError."""
+    problems = Problems()
+    x, y, weight = parts_of(batch, what, problems)
+    if hasattr(y, "__len__") and len(y) == 0:
+        return {}
+    x = inputs_of(x, "x", model, encoder, model.dtype, problems, NOT_SHARED)
+    targets = targets_of(y, x, "y", model, model.loss, model.dtype, problems, NOT_SHARED)
+    weight = weights_of(weight, x, "weight", model, model.dtype, problems, NOT_SHARED)
+    problems.raise_if_any()
+    return named_arrays(x, targets, weight)
+
+
+def first_batch(data: Any) -> tuple[Batches | None, Any]:
+    """Where batches come from and the first of them, for an iterable; else None, and data as they are.
+
+    Errors: DataError where there is none, ReadingError where it cannot be read.
+    """
+    if isinstance(data, Source) or not is_stream(data):
+        if _gives_rows(data):
+            told = f"data is {shown(data)}, whose rows are asked for one by one"
+            raise DataError(f"{told}\n  try: batches of them, such as torch's DataLoader(data, batch_size=256)")
+        return None, data
+    batches = Batches(data)
+    first = batches.peek()
+    if isinstance(first, Mapping) and not {"x", "y"} <= first.keys():
+        names = [str(name) for name in first]
+        pick = ", ".join(f"b[{name!r}]" for name in (*names, "x", "y")[:2])
+        raise DataError(f"a batch of data is a dict with the names {', '.join(names)}, not a pair (x, y)\n"
+                        f"  try: data=lambda: (({pick}) for b in batches)")  # fmt: skip
+    if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[1]) == 0 and first[1] is not None:
+        raise DataError("data gives single rows, and batches are trained on, (x, y) with x of shape (N, ...)\n"
+                        "  try: several rows at a time; batches of any sizes will do")  # fmt: skip
+    return batches, first
+
+
+def _gives_rows(data: Any) -> bool:
+    """Whether data are a collection that is asked for row i, and nothing that holds arrays."""
+    if isinstance(data, tuple | list | str | bytes | Mapping) or hasattr(data, "__array__") or hasattr(data, "shape"):
+        return False
+    is_data = isinstance(data, Source) or (hasattr(data, "x") and hasattr(data, "y"))
+    return not is_data and hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+def of_batches(
+    batches: Batches, y: Any, model: Model | None, resolved: ResolvedSettings, problems: Problems
+) -> Model | None:
+    """The model with the classes that are known without reading all batches; what cannot be goes to `problems`."""
+    validation, epochs = resolved.given.validation, resolved.given.epochs
+    if resolved.share or (validation is not None and validation is not False and not are_rows(validation)):
+        problems.arguments.append("validation rows cannot be split off from an iterable\n"
+                                  "  try: validation=(x, y), or another iterable")  # fmt: skip
+    if batches.is_iterator and epochs != 1:
+        problems.arguments.append(
+            f"data is {shown(batches.given)}, which can be gone through once, and epochs is {epochs}\n  {AGAIN}, "
+            "or epochs=1"
+        )
+    try:
+        return None if model is None or y is None else with_classes(model, y)
+    except FalllineError as error:
+        problems.data.append(str(error))
+        return None
+
+
+def collected(given: Any) -> Any:
+    """The rows of all batches, where validation is an iterable of them; else what was given.
+
+    Errors: DataError; whatever the iterable raises.
+    """
+    if isinstance(given, Source) or not is_stream(given):
+        return given
+    what, problems, parts, size = "validation", Problems(), [], 0
+    for number, batch in enumerate(Batches(given).begin(0)):
+        x, y, weight = parts_of(batch, f"batch {number} of {what}", problems)
+        problems.raise_if_any()
+        part = {"x": x, "y": y, **({} if weight is None else {"weight": weight})}
+        part = tree.map(np.asarray, part)
+        size += sum(array.nbytes for array in tree.leaves(part))
+        if size > MOST_BYTES:
+            raise DataError(f"{what} is kept while training, and has more than {MOST_BYTES:,} bytes\n"
+                            "  try: fewer rows, or arrays in files, such as np.load(path, mmap_mode='r')")  # fmt: skip
+        parts.append(part)
+    if not parts:
+        raise DataError(f"{what} gave no batch")
+    leaves = [np.concatenate(some) for some in zip(*map(tree.leaves, parts), strict=True)]
+    return tree.unflatten(parts[0], leaves)

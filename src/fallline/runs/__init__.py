@@ -1,0 +1,1 @@
+"""Everything that a run leaves: events, checkpoints, the model file, and the folder that holds them."""
