@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "docs" / "decisions"
 RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
-PARTS = ["The question", "What we chose", "What it rests on", "What else was tried", "What would change it"]
+PARTS = ["Question", "Decision", "Evidence", "Alternatives", "When to revisit"]
 
 
 def test_records_are_numbered_without_gaps() -> None:
