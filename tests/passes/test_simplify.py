@@ -184,7 +184,8 @@ PARTS = [(0, 2), (2, 3), (5, 7), (4, 5), (3, 6), (7, 9)]
 
 @given(st.lists(st.sampled_from(PARTS), min_size=2, max_size=6), st.integers(0, 1), st.integers(0, 99))
 def test_arrays_laid_into_zeros_have_the_same_sum_joined_as_added(parts, axis, seed):
-    """In any order, overlapping or not, summed in any nesting, and where parts of the sum have other uses."""
+    """In any order, overlapping or not, summed in any nesting, and where parts of the sum, or its terms, have other
+    uses, as in another such sum."""
     rng = np.random.default_rng(seed)
     shape = (9, 2) if axis == 0 else (2, 9)
     values = [rng.normal(size=(b - a, 2) if axis == 0 else (2, b - a)) for a, b in parts]
@@ -196,13 +197,13 @@ def test_arrays_laid_into_zeros_have_the_same_sum_joined_as_added(parts, axis, s
 
     def total(*xs):
         terms = [laid(x, a, b) for x, (a, b) in zip(xs, parts, strict=True)]
-        used = []
+        used = [terms[int(i)] + terms[int(j)] for i, j in rng.integers(len(terms), size=(2, 2))]
         while len(terms) > 1:
             i, j = sorted(rng.choice(len(terms), 2, replace=False))
             terms.append(terms.pop(j) + terms.pop(i))
             used.append(terms[-1])
         assert terms[0].shape == shape
-        return (terms[0], used[int(rng.integers(len(used)))] * 2)
+        return (terms[0], used[0], used[1], used[int(rng.integers(len(used)))] * 2)
 
     same_on(total, *values)
 

@@ -92,6 +92,7 @@ def sums_of_pieces(nodes: Sequence[Node], outputs: Sequence[Node]) -> dict[Node,
             continue
         a, b = sorted((a, b), key=lambda x: -len(found[x][1]))
         axis, pieces = found[a]
+        pieces = pieces if a in sums else [*pieces]  # an array in zeros may be in several sums, a sum is in this alone
         places = [bisect(pieces, piece[:2], key=lambda one: one[:2]) for piece in found[b][1]]
         if all(fits(piece, pieces[i - 1 : i], pieces[i : i + 1]) for i, piece in zip(places, found[b][1], strict=True)):
             for i, piece in zip(reversed(places), reversed(found[b][1]), strict=True):
