@@ -406,6 +406,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fit(loss=nn.Huber), "Huber()", lambda: fit(loss=nn.Huber())),
     (lambda: fit(optimizer=fl.optim.Cosine(0.1)), "optim.Adam(Cosine(learning_rate=0.1))",
      lambda: fit(optimizer=fl.optim.Adam(fl.optim.Cosine(learning_rate=0.1)))),
+    (lambda: fit(data=[(X, Y)] * 4), "a function that gives the batches of an epoch, data=lambda: iter(batches)",
+     lambda: fit(data=lambda: iter([(X, Y)] * 4))),
     (lambda: fit(data=[*zip(X, Y)]), "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
      lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
     (lambda: fit(data=(X, Y, X, Y)), "data=(x, y), validation=(x_validation, y_validation)",

@@ -22,6 +22,7 @@ _PUBLIC = {
     "Run": "fallline.training:Run",
     "Source": "fallline.source:Source",
     "compile": "fallline.transforms:compile",
+    "errors": "fallline.errors",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",
     "fit": "fallline.start:fit",

@@ -23,9 +23,10 @@ EPILOG = """examples:
   fallline bench --case 2-8-8-2         one of them
   fallline bench --threads 1            on one thread
   fallline bench --calibrate            the costs of work on this machine, for choosing threads"""
+ABOUT = "Times training steps beside what else is installed: PyTorch, JAX, scikit-learn."
 
 
-def parser(name: str = "fallline bench", about: str | None = __doc__, epilog: str = EPILOG) -> argparse.ArgumentParser:
+def parser(name: str = "fallline bench", about: str = ABOUT, epilog: str = EPILOG) -> argparse.ArgumentParser:
     """The arguments of races: which cases, against whom, on how many threads, for how long."""
     form = argparse.RawDescriptionHelpFormatter
     made = argparse.ArgumentParser(name, description=about, epilog=epilog, formatter_class=form)

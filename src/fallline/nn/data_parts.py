@@ -16,6 +16,10 @@ _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
         "(x, y) of np.loadtxt(...), or `fallline train FILE`",
     ),
     (
+        lambda data: isinstance(data, tuple | list) and bool(data) and all(_is_batch(row) for row in data),
+        "a function that gives the batches of an epoch, data=lambda: iter(batches)",
+    ),
+    (
         lambda data: isinstance(data, tuple | list) and len(data) == 4,
         "data=(x, y), validation=(x_validation, y_validation)",
     ),
@@ -28,6 +32,11 @@ _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
 
 def _is_pair(row: Any) -> bool:
     return isinstance(row, tuple | list) and len(row) == 2
+
+
+def _is_batch(row: Any) -> bool:
+    """Whether a pair holds the targets of many rows, not of one."""
+    return _is_pair(row) and getattr(row[0], "ndim", 0) > 1 and getattr(row[1], "ndim", 0) > 0
 
 
 def parts_of(data: Any, what: str, problems: Problems) -> tuple[Any, Any, Any]:

@@ -234,7 +234,10 @@ class Training(Iterator[Event], Attributes):
         if found is not None and self._best.theta is not None and BEST not in found.arrays:
             notes.append("no best parameters were kept until here: those of the best epoch from here on will be")
         if "not_saved" in self.config["model"]:
-            notes.append("the model holds functions of your own, which no file can hold: only checkpoints are written")
+            notes.append(
+                "the model holds functions of your own, or classes without @saved (fallline.config), which no file can "
+                "hold: only checkpoints are written"
+            )
         return notes
 
     def _epoch(self) -> Generator[Event, None, str | None]:
