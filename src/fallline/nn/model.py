@@ -88,8 +88,8 @@ class Model(NotCalled):
             before cross-entropy, Sigmoid before binary cross-entropy) is left to the loss, which is exact without it.
         input_shape: of one row of x: (D,), or D, for D features; a dict or tuple of shapes where x is one of arrays.
         loss: a name of LOSSES, a record such as Huber(1.0), or a function(output, y) -> scalar.
-        seed: a whole number >= 0, or a NumPy Generator. The numbers are not those that `fit(network, ...)` draws from the
-            same seed; `fit(model, ...)` starts from this model's.
+        seed: a whole number >= 0, or a NumPy Generator. `fit(network, ...)` draws other numbers from the same seed;
+            `fit(model, ...)` starts from this model's.
         dtype: "float32" or "float64"; both start from the same numbers.
         input_dtype: of whole numbers or bool that reach the network as they are, such as "uint8"; for several inputs a
             dict or tuple of dtypes, None for floats.
