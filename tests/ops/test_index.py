@@ -1,5 +1,7 @@
 """Indexing of traced values takes what NumPy takes, and sends every gradient back to where its element came from."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fallline as fl
-from fallline.errors import TraceError
+from fallline.errors import ShapeError, TraceError
 from fallline.program import reference
 
 SHAPE = (3, 4, 5)
@@ -91,3 +93,27 @@ def test_a_traced_value_is_walked_over_row_by_row():
     assert of_traced(lambda x: sum(np.sum(row) * i for i, row in enumerate(x)), X) == pytest.approx(
         sum(row.sum() * i for i, row in enumerate(X)), rel=1e-14
     )
+
+
+@pytest.mark.parametrize("axis", [-3, -2, -1, 0, 1, 2])
+@pytest.mark.parametrize("run", [lambda f: f, fl.compile], ids=["reference", "machine"])
+def test_gather_counts_axes_from_the_end_too(run, axis):
+    x, i = np.arange(60.0).reshape(4, 3, 5), np.array([[0, 2], [-1, 1]])
+    gather = partial(fl.ops.gather, axis=axis)
+    np.testing.assert_array_equal(run(gather)(x, i), np.take(x, i, axis=axis))
+    weights = np.sin(np.arange(np.take(x, i, axis=axis).size)).reshape(np.take(x, i, axis=axis).shape)
+    places = np.take(np.arange(60).reshape(x.shape), i, axis=axis)
+    expected = np.bincount(places.ravel(), weights.ravel(), minlength=60).reshape(x.shape)
+    got = run(fl.grad(lambda x: np.sum(gather(x, i) * weights)))(x)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    many = np.stack([x, -x])
+    np.testing.assert_array_equal(run(fl.vmap(lambda x: gather(x, i)))(many), np.stack([gather(x, i), gather(-x, i)]))
+
+
+def test_gather_refuses_axes_and_positions_that_are_none():
+    for on in (lambda f: f, fl.compile):
+        for axis in (2, -3):
+            with pytest.raises(ShapeError, match=f"axis {axis} does not exist in an array with 2 axes"):
+                on(lambda x, axis=axis: fl.ops.gather(x, np.array([0]), axis=axis))(np.ones((2, 3)))
+        with pytest.raises(ShapeError, match="positions are whole numbers, got bool"):
+            on(lambda x: fl.ops.gather(x, np.array([True, False]), axis=0))(np.ones((2, 3)))

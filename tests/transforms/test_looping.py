@@ -161,6 +161,16 @@ def test_no_rows_leave_the_carry_as_it_is(run):
     assert run(fl.grad(loss, (0, 1)))(np.array(3.0), np.array(2.0)) == (6.0, 0.0)
 
 
+def test_what_a_loop_returns_may_be_returned_with_its_none():
+    pair = lambda x: fl.scan(lambda c, row: (c + row, None), np.zeros(2), x)
+    rows = np.arange(12.0).reshape(3, 2, 2)
+    last, nothing = fl.compile(pair)(rows[0])
+    assert last.tolist() == [2.0, 4.0] and nothing is None
+    last, nothing = fl.vmap(pair)(rows)
+    np.testing.assert_array_equal(last, rows.sum(axis=1))
+    assert nothing is None
+
+
 REFUSED = [
     (lambda: fl.scan(lambda c, x: (c + np.random.normal(), x), 0.0, np.ones(3)), TraceError, "drew a number"),
     (lambda: fl.scan(lambda c, x: c, 0.0, np.ones(3)), ArgumentTypeError, "return two things.*float"),

@@ -43,10 +43,11 @@ def as_output(value: Any, function: Callable[..., Any] | None = None) -> Node:
 
 
 def _as_outputs(result: Any, function: Callable[..., Any]) -> Any:
+    # A None among other results is a part of their form, as in the pair that fl.scan returns; alone it is a mistake.
     parts = None if result is None or type(result) is Node else tree.children(result)
     if parts is None:
         return as_output(result, function)
-    return tree.rebuild(result, [_as_outputs(part, function) for _, part in parts])
+    return tree.rebuild(result, [part if part is None else _as_outputs(part, function) for _, part in parts])
 
 
 def check_no_strays(outputs: Sequence[Node]) -> tuple[Node, ...]:

@@ -37,7 +37,7 @@ from fallline.ops.view import stop_gradient
 # Op records answer for themselves; the composites among the public functions do it here.
 log_softmax, logsumexp, softmax = map(guarded, (log_softmax, logsumexp, softmax))
 log_expit, logit, xlogy = map(guarded, (log_expit, logit, xlogy))
-integers, normal, uniform = guarded(integers), guarded(normal), guarded(uniform)
+gather, integers, normal, uniform = guarded(gather), guarded(integers), guarded(normal), guarded(uniform)
 
 __all__ = [
     "erf",

@@ -3,17 +3,21 @@
 import numpy as np
 
 from fallline.errors import ShapeError
-from fallline.graph.declare import cast_to, primitive
-from fallline.graph.node import as_node
+from fallline.graph.declare import cast_to, in_range, primitive
+from fallline.graph.node import Node, as_node
 from fallline.graph.op import Kind
 from fallline.graph.where import here
 
 
 def _positions(x, index):
-    index = as_node(index)
+    return as_node(x), cast_to(whole(as_node(index)), np.dtype(np.int64))
+
+
+def whole(index):
+    """The positions, or an error where they are no whole numbers: a mask is none."""
     if index.dtype.kind not in "iu":
         raise ShapeError(f"positions are whole numbers, got {index.dtype}\n  at {here()}")
-    return as_node(x), cast_to(index, np.dtype(np.int64))
+    return index
 
 
 def _examples(rng):
@@ -28,9 +32,22 @@ def _examples(rng):
     domain=_examples,
     lift=_positions,
 )
-def gather(x, index, *, axis):
+def gather_(x, index, *, axis):
     """Slices of x along an axis, in the order and shape of `index`; negative positions count from the end."""
     return np.take(x, index, axis=axis)
+
+
+def gather(x, index, *, axis):
+    """Slices of x along an axis, in the order and shape of `index`.
+
+        gather(x, index, axis=0)[i, j, ...] = x[index[i, j, ...]]
+
+    x: an array of one axis or more. index: whole numbers; those below 0 count from the end. axis: of x, below 0 too.
+    Returns the axis of x replaced by those of index; its gradient is added up at the positions.
+    Errors: ShapeError for an axis that x does not have; OutOfRangeError for a position outside.
+    """
+    x, index = (a if isinstance(a, Node) else np.asarray(a) for a in (x, index))
+    return gather_(x, whole(index), axis=in_range(axis, x.ndim))
 
 
 def _scatter_infer(g, index, *, axis, size):
