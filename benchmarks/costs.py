@@ -11,7 +11,7 @@ from benchmarks import probes
 from benchmarks.measurement import Found, Measure, missed, verdict
 from benchmarks.processes import apart
 from fallline.bench.cases import CASES
-from fallline.bench.columns import seconds
+from fallline.bench.markdown import seconds
 
 GRADIENT_RATIO = 3.2
 FIRST_STEP_SECONDS = 1.2

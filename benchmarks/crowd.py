@@ -11,8 +11,8 @@ from statistics import median
 
 from benchmarks.measurement import Found, Measure
 from fallline.bench.cases import named
-from fallline.bench.columns import seconds, times
 from fallline.bench.field import Process
+from fallline.bench.markdown import seconds, times
 from fallline.bench.results import OURS
 
 NETWORK = "30-256-256-256-2 batch 256"

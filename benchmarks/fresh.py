@@ -14,8 +14,8 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measurement import Found, Measure
-from fallline.bench.columns import seconds, times
 from fallline.bench.field import POOLS
+from fallline.bench.markdown import seconds, times
 from fallline.bench.results import OURS
 
 READ = """

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measurement import Found, Measure, timed
 from benchmarks.processes import apart
 from fallline.bench.cases import Case, problem
-from fallline.bench.columns import on, seconds
+from fallline.bench.markdown import on, seconds
 
 TURN_SECONDS, FIRST_STEPS, ROUNDS = 0.03, 8, 3
 

@@ -8,7 +8,7 @@ from statistics import median
 from benchmarks.measurement import Found, Measure, timed
 from benchmarks.processes import apart
 from fallline.bench.cases import named, problem
-from fallline.bench.columns import on, seconds, times
+from fallline.bench.markdown import on, seconds, times
 
 NETWORK = "30-64-64-2 batch 32"
 NETWORKS, EPOCHS, ROUNDS = 100, 10, 3

@@ -18,8 +18,8 @@ from benchmarks import record as results
 from benchmarks.measurement import Measure
 from benchmarks.record import Finding, Results
 from fallline.bench import command
-from fallline.bench.columns import on
 from fallline.bench.host import libraries, machine
+from fallline.bench.markdown import on
 
 EPILOG = """examples:
   python -m benchmarks                          all of it, shown only

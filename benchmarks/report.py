@@ -12,7 +12,7 @@ from dataclasses import replace
 from benchmarks.limits import STEP_FLOOR, least, peak
 from benchmarks.record import Finding, Rates, Results
 from fallline.bench.cases import BEST, OLDER, OTHERS, named
-from fallline.bench.columns import listed, on, seconds, table, times
+from fallline.bench.markdown import listed, on, seconds, table, times
 from fallline.bench.results import OURS, Outcome, Verdict
 from fallline.bench.rounds import TOLERANCE, WRONG
 from fallline.bench.tables import QUIET, race_table

@@ -193,6 +193,25 @@ def test_every_import_of_fallline_points_from_roof_to_floor() -> None:
     assert problems(PACKAGE) == []
 
 
+def same_names(*folders: Path) -> dict[str, list[str]]:
+    """The names that more than one file has, other than those that Python gives."""
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            if not path.name.startswith("__"):
+                found.setdefault(path.name, []).append(path.relative_to(folder.parent).as_posix())
+    return {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_no_two_files_have_one_name() -> None:
+    assert same_names(PACKAGE, PACKAGE.parents[1] / "benchmarks") == {}
+
+
+def test_files_with_one_name_are_found(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path, **{"nn/table": "", "ops/table": "", "nn/__init__": "", "ops/__init__": ""})
+    assert same_names(tree) == {"table.py": ["fallline/nn/table.py", "fallline/ops/table.py"]}
+
+
 # The test of the test: small made-up trees, each wrong in one way.
 
 

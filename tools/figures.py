@@ -21,8 +21,8 @@ from unittest.mock import patch
 import numpy as np
 
 import fallline as fl
-from fallline.bench.columns import seconds, table
 from fallline.bench.host import machine
+from fallline.bench.markdown import seconds, table
 from fallline.graph.node import new_input
 from fallline.graph.trace import trace
 from fallline.passes.simplify import simplify

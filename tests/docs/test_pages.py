@@ -85,6 +85,23 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
         assert any((place / name).exists() for place in (ROOT, ROOT / "src" / "fallline")), name
 
 
+def test_the_tour_lists_the_rooms_that_there_are() -> None:
+    package = ROOT / "src" / "fallline"
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    tour = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8").partition("\n## The rooms\n")[2]
+    first_cells = re.findall(r"^\| (`.*?) \|", tour, re.MULTILINE)
+    assert sorted(re.findall(r"\w+", " ".join(first_cells))) == sorted(rooms - {"__init__"})
+
+
+def test_make_writes_every_page_that_the_tests_compare() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    written = makefile.partition("tools/transcripts.py ")[2].partition("\n\n")[0].replace("\\\n", " ").split()
+    transcribed = {str(path.relative_to(ROOT)) for path in EVERY if "\n```output" in path.read_text(encoding="utf-8")}
+    consoles = {str(path.relative_to(ROOT)) for path in EVERY if "\n```console" in path.read_text(encoding="utf-8")}
+    assert set(written) == transcribed | consoles
+    assert set(PAGES) <= set(written)
+
+
 def test_generated_pages_are_as_their_sources_make_them_now() -> None:
     # In a process of its own: other tests may have declared ops.
     code = (

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from fallline.bench.cases import CASES, Case
-from fallline.bench.columns import on
 from fallline.bench.field import Field
 from fallline.bench.host import libraries, machine
+from fallline.bench.markdown import on
 from fallline.bench.peers import COMPETITORS
 from fallline.bench.results import OURS, Outcome
 from fallline.bench.rounds import installed, race

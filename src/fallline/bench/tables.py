@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fallline.bench.columns import seconds, table
+from fallline.bench.markdown import seconds, table
 from fallline.bench.results import Outcome
 
 # The share of the processors that something else may take without mention.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fallline.bench import columns as text
+from fallline.bench import markdown
 
 
 @pytest.mark.parametrize(
@@ -19,16 +19,16 @@ from fallline.bench import columns as text
     ],
 )
 def test_a_time_has_three_digits_in_its_unit(value: float, written: str) -> None:
-    assert text.seconds(value) == written
+    assert markdown.seconds(value) == written
 
 
 @pytest.mark.parametrize(("value", "written"), [(1.053, "1.05x"), (21.57, "21.6x"), (134.2, "134x")])
 def test_a_ratio_has_three_digits(value: float, written: str) -> None:
-    assert text.times(value) == written
+    assert markdown.times(value) == written
 
 
 def test_a_table_lines_up() -> None:
-    assert text.table(("", "step"), [("PyTorch", "9 us"), ("us", "12 us")]).splitlines() == [
+    assert markdown.table(("", "step"), [("PyTorch", "9 us"), ("us", "12 us")]).splitlines() == [
         "|         |  step |",
         "| ------- | ----: |",
         "| PyTorch |  9 us |",
@@ -37,7 +37,7 @@ def test_a_table_lines_up() -> None:
 
 
 def test_words_are_listed() -> None:
-    assert [text.listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+    assert [markdown.listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "",
         "a",
         "a and b",

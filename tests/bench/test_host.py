@@ -8,16 +8,16 @@ import time
 import numpy as np
 import pytest
 
-from fallline.bench import host as machine
+from fallline.bench import host
 
 
 def test_the_machine_is_told_with_date_and_cores() -> None:
-    told = machine.machine()
+    told = host.machine()
     assert told.startswith(time.strftime("%Y-")) and f"{os.cpu_count()} cores" in told
 
 
 def test_libraries_are_told_with_their_versions() -> None:
-    assert f"numpy {np.__version__}" in machine.libraries()
+    assert f"numpy {np.__version__}" in host.libraries()
 
 
 @pytest.mark.parametrize(("flags", "kernels", "told"), [
@@ -30,6 +30,6 @@ def test_a_blas_that_leaves_avx512_unused_is_told(
 ) -> None:
     pool = {"user_api": "blas", "internal_api": "openblas", "version": "0.3", "architecture": kernels}
     monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [pool])
-    monkeypatch.setattr(machine, "facts", lambda: {"flags": flags})
-    assert f"openblas 0.3 ({kernels})" in machine.blas()
-    assert ("AVX2 kernels" in machine.blas()) == told
+    monkeypatch.setattr(host, "facts", lambda: {"flags": flags})
+    assert f"openblas 0.3 ({kernels})" in host.blas()
+    assert ("AVX2 kernels" in host.blas()) == told

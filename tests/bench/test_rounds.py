@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fallline.bench import numpy_steps as reference
-from fallline.bench import rounds as race
+from fallline.bench import rounds
 from fallline.bench.cases import BETA1, CASES, Case, problem, short
 from fallline.bench.field import Field, WorkerFailed
 from fallline.bench.peers import COMPETITORS, Competitor, Entry, SklearnFit, SklearnPartialFit
@@ -37,7 +37,7 @@ def test_a_learning_rate_wrong_by_one_percent_is_refused() -> None:
 
 
 def test_another_decay_of_the_first_moment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    race.curves(CASE)  # the right ones, kept
+    rounds.curves(CASE)  # the right ones, kept
     monkeypatch.setattr(reference, "BETA1", BETA1 - 0.01)
     wrong = curve()
     assert "another loss curve" in disagreement(CASE, wrong)
@@ -58,9 +58,9 @@ def test_rows_in_another_order_are_refused() -> None:
 
 
 def test_what_is_not_installed_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(race.COMPETITORS, "imaginary", Entry("no_such_module", SklearnFit))
+    monkeypatch.setitem(rounds.COMPETITORS, "imaginary", Entry("no_such_module", SklearnFit))
     with Field(1) as field:
-        raced = race.race(CASES[0], ["imaginary"], field, tell=lambda line: None)
+        raced = rounds.race(CASES[0], ["imaginary"], field, tell=lambda line: None)
     assert raced.left_out == {"imaginary": "not installed"} and raced.timings == {}
 
 
@@ -80,7 +80,7 @@ def test_an_older_version_runs_in_an_environment_of_its_own(monkeypatch: pytest.
 
 def test_a_library_is_checked_and_timed_in_its_own_process() -> None:
     with Field(1) as field:
-        raced = race.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, tell=lambda line: None)
+        raced = rounds.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, tell=lambda line: None)
     timing = raced.timings["sklearn fit"]
     assert raced.left_out == {} and len(timing.seconds) == 2 and min(timing.seconds) > 0
     assert raced.threads == timing.threads == 1
@@ -129,11 +129,11 @@ def field_of(**ways: Asked) -> SimpleNamespace:
 @pytest.fixture
 def pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may race whether it is installed or not."""
-    monkeypatch.setattr(race, "installed", lambda names: dict.fromkeys(names, ""))
+    monkeypatch.setattr(rounds, "installed", lambda names: dict.fromkeys(names, ""))
 
 
 def raced(**ways: Asked) -> Outcome:
-    return race.race(CASE, ["PyTorch"], field_of(**ways), rounds=3, tell=lambda line: None)
+    return rounds.race(CASE, ["PyTorch"], field_of(**ways), rounds=3, tell=lambda line: None)
 
 
 @pytest.mark.usefixtures("pytorch")
@@ -147,9 +147,9 @@ def test_the_quicker_of_both_ways_counts_by_its_rounds_not_by_its_warming_up(
 
 @pytest.mark.usefixtures("pytorch")
 def test_a_way_that_is_hopelessly_slow_is_not_raced() -> None:
-    assert [way.timing.threads for way in race.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)] == [
-        4
-    ]
+    assert [
+        way.timing.threads for way in rounds.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)
+    ] == [4]
 
 
 @pytest.mark.usefixtures("pytorch")
@@ -163,4 +163,4 @@ def test_who_fails_one_way_counts_the_other_and_who_fails_both_is_left_out() -> 
 def test_who_shows_another_curve_is_not_timed() -> None:
     wrong = Asked(1.0, right=False)
     with pytest.raises(WorkerFailed, match="another loss curve"):
-        race.prepared("PyTorch", CASE, field_of(four=wrong, one=wrong), 0.1)
+        rounds.prepared("PyTorch", CASE, field_of(four=wrong, one=wrong), 0.1)

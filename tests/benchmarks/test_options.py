@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import limits
-from benchmarks import options as command
+from benchmarks import limits, options
 from benchmarks.measurement import Found, Measure
 from benchmarks.record import Rate, Rates, Results, read
 from fallline.bench.cases import CASES
@@ -32,9 +31,9 @@ README = "# A\n<!-- benchmarks: by a command -->\n<!-- /benchmarks -->\n"
 def test_wrong_arguments_are_told_before_anything_is_measured(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "measured", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(options, "measured", lambda *_: pytest.fail("measured"))
     with pytest.raises(SystemExit) as ended:
-        command.main(arguments)
+        options.main(arguments)
     assert ended.value.code == 2 and told in capsys.readouterr().err
 
 
@@ -48,14 +47,14 @@ def test_page_and_readme_are_made_from_kept_results(tmp_path: Path, capsys: pyte
     (tmp_path / "README.md").write_text(README)
     page, readme = tmp_path / "page.md", tmp_path / "README.md"
     arguments = ["--from", str(tmp_path / "kept.json"), "--write", str(page), "--readme", str(readme)]
-    assert command.main(arguments) == 0
+    assert options.main(arguments) == 0
     assert "20.0x" in page.read_text() and "20.0x" in readme.read_text()
     assert not page.with_suffix(".json").exists() and "Every floor that was measured is met." in capsys.readouterr().out
 
 
 def test_a_run_keeps_its_results_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "measured", lambda asked, told: kept())
-    assert command.main(["--write", str(tmp_path / "page.md")]) == 0
+    monkeypatch.setattr(options, "measured", lambda asked, told: kept())
+    assert options.main(["--write", str(tmp_path / "page.md")]) == 0
     assert read(tmp_path / "page.json") == kept()
 
 
@@ -65,11 +64,11 @@ def failing(threads: int) -> Found:
 
 def test_a_measurement_that_fails_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     well = Measure("Well", "about", ("", "seconds"), lambda threads: Found([("one", f"{threads}")]))
-    monkeypatch.setattr(command, "MEASURES", (Measure("Ill", "about", (), failing), well))
+    monkeypatch.setattr(options, "MEASURES", (Measure("Ill", "about", (), failing), well))
     rates = Rates(3, Rate("s", 1.0, 1.0), (Rate("p", 1.0, 1.0),), 1.0, 0)
     monkeypatch.setattr(limits, "rates", lambda threads: rates)
     found = Results("", "")
-    command.measures(3, found)
+    options.measures(3, found)
     ill, good = found.findings
     assert ill.rows == () and "returned non-zero exit status 1" in ill.short[0]
     assert good.rows == (("one", "3"),) and found.rates == rates
