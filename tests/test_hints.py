@@ -54,6 +54,19 @@ def batches() -> Any:
     yield X[7:], Y[7:]
 
 
+class Rows:
+    """A Source of 12 rows in any form."""
+
+    rows = 12
+
+    def __init__(self, form: Any) -> None:
+        self.form = form
+
+    def read(self, rows: Any, into: Any) -> None:
+        for name, array in into.items():
+            array[...] = {"x": X, "y": CODES}[name][rows]
+
+
 class Counted:
     """Batches of as many rows as it says."""
 
@@ -410,6 +423,17 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(data=lambda: iter([(X, Y)] * 4))),
     (lambda: fit(data=[*zip(X, Y)]), "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
      lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
+    (lambda: fit(data=[*batches()]), "data=lambda: batches, a function that gives the batches of an epoch",
+     lambda: fit(data=lambda: [*batches()])),
+    (lambda: fit(nn.Sequential(joined, nn.Dense(1)), ({"a.b": X, "a": {"b": X}}, Y)), "keys without dots",
+     lambda: fit(nn.Sequential(joined, nn.Dense(1)), ({"age": X, "image": X}, Y))),
+    (lambda: fit(data=({1: X, 2: X}, Y)), "{str(key): array for key, array in x.items()}",
+     lambda: fit(nn.Sequential(lambda x: x["1"] + x["2"], nn.Dense(1)), ({"1": X, "2": X}, Y))),
+    (lambda: fit().model.predict(x for x, _ in batches()), "np.concatenate([model.predict(x) for x in batches])",
+     lambda: np.concatenate([fit().model.predict(x) for x, _ in batches()])),
+    (lambda: fit(data=Rows({"x": 3})), 'form = {"x": fl.Form((3,), np.dtype("float32")), "y": ',
+     lambda: fit(data=Rows({"x": fl.Form((3,), np.dtype("float32")), "y": fl.Form((), np.dtype("int64"))}))),
+    (lambda: fit(data=(X, Y, Y * 0 + 1e38)), "weight / weight.max()", lambda: fit(data=(X, Y, np.ones(12)))),
     (lambda: fit(data=(X, Y, X, Y)), "data=(x, y), validation=(x_validation, y_validation)",
      lambda: fit(data=(X, Y), validation=(X, Y))),
     (lambda: fit(init="folder"), "init=fl.load_run(folder), for one on disk", lambda: fit(init=on_disk())),

@@ -17,6 +17,8 @@ from fallline.errors import DataError
 from fallline.tree import Tree
 
 Shape = tuple[int, ...]
+# The first parts of names.
+PARTS = ("x", "y", "weight")
 
 
 @record

@@ -7,14 +7,18 @@ stays small. Knows no models and no training.
 
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fallline import tree
+from fallline.arguments import shown
 from fallline.arrays import Array
-from fallline.source import Form, Shape, Source
+from fallline.errors import DataError, FalllineError, ReadingError
+from fallline.source import PARTS, Form, Shape, Source
 
 # Larger memory maps, and larger arrays in files, are not read whole.
 WHOLE_BYTES = 1 << 28
@@ -65,44 +69,119 @@ class Stored:
 
     def raw(self, rows: Array) -> Array:
         """Some rows as they are stored."""
-        found = np.empty((len(rows), *self.given.shape[1:]), native(self.given.dtype))
+        found = self.space(len(rows))
         read_rows(self.given, rows, found)
         return found
 
-    def __getitem__(self, rows: Array) -> Array:
-        """The rows of these numbers as an array."""
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        self.read(rows, found)
+    def space(self, rows: int) -> Array:
+        """An array for so many rows as they are stored; NaN where a Source may forget to write, so that it is told."""
+        found = np.empty((rows, *self.given.shape[1:]), native(self.given.dtype))
+        if isinstance(self.given, Column) and found.dtype.kind == "f":
+            found.fill(np.nan)
         return found
+
+    def __getitem__(self, rows: Array) -> Array:
+        """The rows of these numbers as an array. Errors: as for `read`, other than ours as ReadingError."""
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        with _reading():
+            self.read(rows, found)
+        return found
+
+    def as_given(self, rows: Array) -> Array:
+        """These rows as they are stored. Errors: as for []."""
+        with _reading():
+            return self.raw(rows)
+
+    def whole(self) -> Array:
+        """All rows as an array."""
+        return self[np.arange(len(self))]
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What goes wrong in the code that reads rows becomes a ReadingError."""
+    try:
+        yield
+    except FalllineError:
+        raise
+    except Exception as error:
+        raise ReadingError(f"the data cannot be read: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """The rows of one name of a Source."""
+    """The rows of one name of a Source. shape: of all rows; dtype: of the arrays that it is read into."""
 
     source: Source
     name: str
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.source.form[self.name].dtype)
-
-    @property
-    def shape(self) -> Shape:
-        return int(self.source.rows), *self.source.form[self.name].shape
+    shape: Shape
+    dtype: np.dtype[Any]
 
 
-def parts_of_source(source: Source) -> dict[str, Any]:
-    """A Source as the data that a training takes: {"x": ..., "y": ...}, each part Stored; x.NAME are several inputs."""
+def parts_of_source(source: Source, needed: Sequence[str] = ("x", "y")) -> dict[str, Any]:
+    """A Source as the data that a training takes: {"x": ..., "y": ...}, each part Stored; x.NAME are several inputs.
+
+    Errors: DataError for rows or a form that are not those of a Source, and for names of which one is inside another.
+    """
+    rows, form = source.rows, source.form
+    if isinstance(rows, bool) or not isinstance(rows, int | np.integer) or rows < 0:
+        raise DataError(f"rows of a source is a whole number, how many there are, got {shown(rows)}")
+    if not isinstance(form, Mapping):
+        raise DataError(f"form of a source is a dict by name, got {shown(form)}\n  {_FORM}")
+    strange = [name for name in form if not isinstance(name, str) or name.partition(".")[0] not in PARTS]
+    missing = [name for name in needed if not any(str(one).partition(".")[0] == name for one in form)]
+    if strange or missing:
+        wrong = f"the name {strange[0]!r}" if strange else f"nothing under {missing[0]!r}"
+        raise DataError(
+            f"form of a source has {wrong}; names are x, or x.NAME of several inputs, y and weight\n  {_FORM}"
+        )
     found: dict[str, Any] = {}
-    for path in source.form:
+    for path, one in form.items():
+        column = Column(source, path, *_as_form(path, one, int(rows)))
         *folders, name = path.split(".")
         place = found
         for folder in folders:
             place = place.setdefault(folder, {})
-        column = Column(source, path)
-        place[name] = Stored(column, column.shape, native(column.dtype))
+            if not isinstance(place, dict):
+                break
+        if not isinstance(place, dict) or name in place:
+            raise DataError(f"form of a source has {path!r} and a name inside it, so one of them has no place")
+        place[name] = Stored(column, column.shape, column.dtype)
     return found
+
+
+_FORM = 'try: form = {"x": fl.Form((3,), np.dtype("float32")), "y": fl.Form((), np.dtype("int64"))}'
+
+
+def _as_form(name: str, given: Any, rows: int) -> tuple[Shape, np.dtype[Any]]:
+    """The shape of all rows under a name, and the dtype in which they are read. Errors: DataError."""
+    try:
+        shape, dtype = tuple(int(n) for n in given.shape), native(np.dtype(given.dtype))
+    except (AttributeError, TypeError, ValueError):
+        raise DataError(
+            f"form of a source has {shown(given)} under {name!r}, not a Form of one row\n  {_FORM}"
+        ) from None
+    if dtype.kind not in "fiub" or min(shape, default=0) < 0:
+        raise DataError(f"{name} of a source holds {dtype} of shape {shape}; only real numbers can be trained on")
+    return (rows, *shape), dtype
+
+
+def blocks_of(source: Source) -> Iterator[Any]:
+    """The inputs of a Source's rows in blocks that are read one after the other, each an array or a dict of arrays.
+
+    Errors: as for `parts_of_source`; ReadingError.
+    """
+    x = parts_of_source(source, ("x",))["x"]
+    size = sum(one.nbytes for one in tree.leaves(x)) // max(1, source.rows)
+    step = max(1, _SLICE_BYTES // max(1, size))
+    for start in range(0, max(1, source.rows), step):
+        rows = np.arange(start, min(start + step, source.rows))
+        yield tree.unflatten(x, [one[rows] for one in tree.leaves(x)])
+
+
+def is_source(given: Any) -> bool:
+    """Whether this is a Source; quick for what is none."""
+    return hasattr(given, "form") and isinstance(given, Source)
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -150,12 +229,26 @@ class StoredRows:
         return {name: Form(tuple(array.shape[1:]), array.dtype) for name, array in self.arrays.items()}
 
     def read(self, rows: Array, into: Mapping[str, Array]) -> None:
+        columns: dict[int, list[tuple[Stored, Array]]] = {}  # by the identity of the source that reads them
         for name, array in into.items():
             held = self.arrays[name]
-            if isinstance(held, Stored):
-                held.read(rows, array)
-            else:
+            if not isinstance(held, Stored):
                 np.take(held, rows, axis=0, out=array, mode="clip")
+            elif isinstance(held.given, Column):
+                columns.setdefault(id(held.given.source), []).append((held, array))
+            else:
+                held.read(rows, array)
+        for some in columns.values():
+            _read_together(some, rows)
+
+
+def _read_together(some: Sequence[tuple[Stored, Array]], rows: Array) -> None:
+    """Read the columns of one source by one call, as a row of it may be one piece of work."""
+    raw = {held.given.name: array if held.ready is None else held.space(len(rows)) for held, array in some}
+    some[0][0].given.source.read(rows, raw)
+    for held, array in some:
+        if held.ready is not None:
+            array[...] = held.ready(raw[held.given.name], rows)
 
 
 def read_rows(source: Any, rows: Array, into: Array) -> None:

@@ -445,3 +445,108 @@ def test_a_source_of_ones_own(tmp_path: Path) -> None:
     told: dict[str, Any] = {**SETTINGS, "loss": "squared_error", "validation": 0.25}
     whole = fl.fit(nn.mlp((4,), 1), (x, (np.arange(40) / 40) ** 2), **told)
     assert same(fl.fit(nn.mlp((4,), 1), Squares(), **told), whole)
+
+
+class Given:
+    """A Source of arrays by name that counts what is asked of it, and may leave a name out or fail at some call."""
+
+    def __init__(self, arrays: dict[str, Any], leaves: str = "", fails: int = 10**9, **form: Any) -> None:
+        self.arrays, self.leaves, self.fails, self.calls = arrays, leaves, fails, list[tuple[str, ...]]()
+        self.rows: Any = len(arrays["x"])
+        self.form: Any = {name: fl.Form(one.shape[1:], one.dtype) for name, one in arrays.items()} | form
+
+    def read(self, rows: Any, into: Any) -> None:
+        self.calls.append(tuple(into))
+        if len(self.calls) >= self.fails:
+            raise OSError(5, "disk gone")
+        for name in into:
+            if name != self.leaves:
+                into[name][...] = self.arrays[name][rows]
+
+
+def test_a_source_with_weights_is_read_by_one_call_for_all_names() -> None:
+    weight = RNG.random(N)
+    source = Given({"x": X, "y": CODES, "weight": weight})
+    told = {**SETTINGS, "validation": np.arange(5)}
+    assert same(fl.fit(NETWORK, source, **told), fl.fit(NETWORK, (X, CODES, weight), **told))
+    before = len(source.calls)
+    fl.fit(NETWORK, source, **SETTINGS)
+    assert source.calls.count(("x", "y")) >= 4
+    assert len(source.calls[before:]) - source.calls[before:].count(("x", "y")) <= 6  # what is looked at beforehand
+
+
+WRONG_SOURCES: dict[str, tuple[Callable[[], Any], str]] = {
+    "negative": (lambda: (0, -3), "whole number"),
+    "no number": (lambda: (0, "many"), "whole number"),
+    "more": (lambda: (0, N + 5), "IndexError"),
+    "no targets": (lambda: ({"x": fl.Form((D,), np.dtype("f4"))}, N), "nothing under 'y'"),
+    "another name": (lambda: (Given({"x": X, "y": CODES}, z=fl.Form((), np.dtype("f4"))).form, N), "the name 'z'"),
+    "one inside": (lambda: ({"x": fl.Form((D,), np.dtype("f4")), "x.a": fl.Form((D,), np.dtype("f4")),
+                             "y": fl.Form((), np.dtype("i8"))}, N), "inside it"),
+    "a shape": (lambda: ({"x": ((D,), "f4"), "y": ((), "i8")}, N), "not a Form"),
+    "objects": (lambda: (Given({"x": X.astype(object), "y": CODES}).form, N), "only real numbers"),
+    "another shape": (lambda: (Given({"x": X[:, :2], "y": CODES}).form, N), "ValueError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_SOURCES)
+def test_a_source_that_is_none_is_an_error_of_ours(name: str) -> None:
+    made, told = WRONG_SOURCES[name]
+    source = Given({"x": X, "y": CODES})
+    form, source.rows = made()
+    source.form = form or source.form
+    with pytest.raises(DataError, match=told):
+        fl.fit(NETWORK, source, **SETTINGS)
+
+
+def test_a_source_that_fails_at_any_call_is_a_reading_error_or_not_met() -> None:
+    for call in range(1, 9):
+        with pytest.raises(DataError, match=r"OSError.*disk gone"):
+            fl.fit(NETWORK, Given({"x": X, "y": CODES}, fails=call), **{**SETTINGS, "epochs": 40})
+    with pytest.raises(DataError, match="x holds NaN"):
+        fl.fit(NETWORK, Given({"x": X, "y": CODES}, leaves="x"), **SETTINGS)
+    source = Given({"x": X, "y": CODES}, fails=1)
+    model = fl.fit(NETWORK, (X, CODES), **SETTINGS).model
+    with pytest.raises(ReadingError, match="disk gone"):
+        model.predict(source)
+
+
+def test_sources_and_batches_are_evaluated_and_predicted_as_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_SLICE_BYTES", 10 * 4 * D)
+    weight = RNG.random(N)
+    model = fl.fit(NETWORK, (X, CODES, weight), **SETTINGS).model
+    source = Given({"x": X, "y": CODES, "weight": weight})
+    for answer in (model.predict, model.outputs, model.predict_proba):
+        assert np.array_equal(answer(source), answer(X))
+    assert source.calls.count(("x",)) == 18
+    whole = model.evaluate((X, CODES, weight), metrics="f1")
+    assert model.evaluate(source, metrics="f1") == whole
+    for batches in (lambda: in_batches((X, CODES, weight), 7), lambda epoch: in_batches((X, CODES, weight), 50, 3)):
+        assert model.evaluate(batches, metrics="f1") == whole
+    assert model.evaluate(in_batches((X, CODES), N)) == model.evaluate((X, CODES))
+    with pytest.raises(DataError, match="gave no batch"):
+        model.evaluate(iter(()))
+    with pytest.raises(DataError, match="some batches"):
+        model.evaluate(iter([(X, CODES), (X, CODES, weight)]))
+    with pytest.raises(fl.errors.ShapeError, match="batch 1 of data x has 53 rows and y has 5"):
+        model.evaluate(iter([(X, CODES), (X, CODES[:5])]))
+    assert model.predict(Given({"x": X[:0], "y": CODES[:0]})).shape == (0,)
+
+
+def test_batches_of_no_rows_are_passed_over_and_weights_of_no_row_are_refused() -> None:
+    parts = [(X[:20], CODES[:20]), (X[:0], CODES[:0]), (X[20:], CODES[20:])]
+    in_order = fl.fit(NETWORK, (X, CODES), **SETTINGS, shuffle=False)
+    run = fl.fit(NETWORK, lambda: iter(parts), **SETTINGS)
+    assert same(run, in_order)
+    assert run.started is not None
+    assert "order in which the iterable" in run.started.notes[0]
+    assert not in_order.started.notes  # type: ignore[union-attr]
+    half = np.arange(N) < 20
+    for weight, refused in ((half, False), (~half, False), (half & False, True)):
+        batches = lambda weight=weight: in_batches((X, CODES, weight), 10)
+        if refused:
+            with pytest.raises(DataError, match="weights of all 53 rows of epoch 0 are 0"):
+                fl.fit(NETWORK, batches, **SETTINGS)
+        else:
+            whole = fl.fit(NETWORK, (X, CODES, weight), **SETTINGS, shuffle=False)
+            assert same(fl.fit(NETWORK, batches, **SETTINGS), whole)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from fallline.errors import DataError, ReadingError
 from fallline.feeds import window
 from fallline.feeds.order import Order
-from fallline.feeds.stream import Batches, Stream, is_stream
+from fallline.feeds.stream import Batches, Stream
 from fallline.feeds.supply import Ordered
 from fallline.feeds.window import Window, half_rows
+from fallline.nn.data_parts import is_stream
 from fallline.source import Arrays, Form
 from fallline.stored import read_rows
 

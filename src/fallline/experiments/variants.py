@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import ArgumentError, FalllineError, nearest
-from fallline.feeds.stream import is_stream
 from fallline.jobs.job import Job, prepare
 from fallline.jobs.settings import Settings, looked_up_optimizer
 from fallline.jobs.shared_cache import SharedCache
+from fallline.nn.data_parts import is_stream
 from fallline.nn.layer import Dense
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential

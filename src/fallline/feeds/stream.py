@@ -3,29 +3,18 @@
 An iterable is gone through once an epoch, in its own order; its batches may be of any sizes.
 """
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import numpy as np
 
 from fallline.arguments import shown
 from fallline.errors import DataError, FalllineError, ReadingError
 from fallline.feeds.window import Filled
 from fallline.graph.op import Array
+from fallline.nn.data_parts import batches_of
 from fallline.source import Form
 
 Named = Mapping[str, Array]
 AGAIN = "try: a function that makes a fresh iterator for each epoch, such as data=lambda: batches()"
-
-
-def is_stream(data: Any) -> bool:
-    """Whether data are batches to go through: an iterable, an iterator, or a function that makes one."""
-    if isinstance(data, str | bytes | tuple | list | Mapping | np.ndarray) or hasattr(data, "__array__"):
-        return False
-    if hasattr(data, "x") and hasattr(data, "y"):
-        return False
-    return hasattr(data, "__iter__") or hasattr(data, "__next__") or (callable(data) and not isinstance(data, type))
 
 
 class Batches:
@@ -37,7 +26,6 @@ class Batches:
     def __init__(self, given: Any) -> None:
         self.given = given
         self.is_iterator = hasattr(given, "__next__")
-        self._takes_epoch = not hasattr(given, "__iter__") and not self.is_iterator and _takes_one(given)
         self._first: tuple[Iterator[Any], Any] | None = None
         self._is_begun = False
 
@@ -51,13 +39,13 @@ class Batches:
             raise DataError(
                 f"data is {shown(self.given)}, which can be gone through once, and epoch {epoch} begins\n  {AGAIN}"
             )
-        return self._fresh(epoch)
+        return batches_of(self.given, epoch)
 
     def peek(self) -> Any:
         """The first batch; the first epoch goes on from there, so nothing is read twice."""
         if self._first is None:
             try:
-                batches = self._fresh(0)
+                batches = batches_of(self.given, 0)
                 self._first = batches, next(batches)
             except StopIteration:
                 raise DataError(f"data is {shown(self.given)}, which has no batch") from None
@@ -67,27 +55,10 @@ class Batches:
                 raise ReadingError(f"the first batch of data: {type(error).__name__}: {error}") from error
         return self._first[1]
 
-    def _fresh(self, epoch: int) -> Iterator[Any]:
-        if hasattr(self.given, "set_epoch"):
-            self.given.set_epoch(epoch)  # how the field's shuffled iterables are told
-        made = self.given
-        if not hasattr(made, "__iter__") and not self.is_iterator:
-            made = made(epoch) if self._takes_epoch else made()
-        return iter(made)
-
 
 def _after(batches: Iterator[Any], first: Any) -> Iterator[Any]:
     yield first
     yield from batches
-
-
-def _takes_one(function: Any) -> bool:
-    """Whether a function has to be given an argument."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 class Stream:
@@ -114,6 +85,7 @@ class Stream:
         self._number = 0  # of the next batch
         self._left: Named = {}  # rows that were read and not yet asked for
         self._is_over = False
+        self._weighs = True  # whether a row of this epoch had a weight other than 0, or rows have no weights
 
     def fill(self, epoch: int, row: int, into: Mapping[str, Array], stop: Callable[[], bool]) -> Filled:
         if self._at != (epoch, row):
@@ -134,6 +106,8 @@ class Stream:
         if self.rows is not None and not stop() and (end > self.rows if ends is None else end != self.rows):
             seen = f"more than {self.rows}" if ends is None else str(end)
             raise DataError(f"data has {self.rows} rows, as it says, and gave {seen} in epoch {epoch}")
+        if ends and not self._weighs:
+            raise DataError(f"the weights of all {end} rows of epoch {epoch} are 0, so their mean loss is not defined")
         return Filled(filled, ends)
 
     def _skip_to(self, epoch: int, row: int, stop: Callable[[], bool]) -> None:
@@ -141,6 +115,7 @@ class Stream:
         if self._at is None or self._at[0] != epoch or self._at[1] > row:
             self.close()
             self._open, self._number, self._is_over = self._begun(epoch), 0, False
+            self._weighs = "weight" not in self.forms
             self._at = epoch, 0
         while self._at[1] < row and not stop() and self._more(epoch):
             self._at = epoch, self._at[1] + _rows_of(self._take(row - self._at[1]))
@@ -166,6 +141,8 @@ class Stream:
                 self._number += 1
                 if not _rows_of(self._left):
                     self._left = {}
+                elif not self._weighs:
+                    self._weighs = bool(self._left["weight"].any())
         if self._is_over and self._number == 0:
             raise DataError(f"data gave no batch in epoch {epoch}, as if it had been gone through before\n  {AGAIN}")
         return bool(self._left)

@@ -102,7 +102,7 @@ def digest(array: Array | Stored) -> str:
     """A short name for an array's values and form; of a large one, evenly spaced pieces count, of a stored one rows."""
     found = hashlib.blake2b(f"{array.dtype.str} {array.shape}".encode(), digest_size=8)
     if isinstance(array, Stored):
-        array = array.raw(np.unique(np.linspace(0, len(array) - 1, _PIECES).astype(np.int64)))
+        array = array.as_given(np.unique(np.linspace(0, len(array) - 1, _PIECES).astype(np.int64)))
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     if flat.size <= _WHOLE_BYTES:
         found.update(flat.data)

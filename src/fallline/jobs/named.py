@@ -248,21 +248,34 @@ def weights_of(
     n = count(x)
 
     def make(found: Problems) -> Array | None:
-        weight = as_numbers(given, what, found)
+        weight = as_numbers(given.whole() if isinstance(given, Stored) else given, what, found)
         if weight is None:
             return None
         if weight.shape != (n,):
             hint = f"\n  try: {what}.reshape(-1)" if weight.size == n else ""
             found.data.append(f"{what} is one number for each of {n} rows, (N,), got shape {weight.shape}{hint}")
-        elif check_finite(weight, what, dtype, found) and weight.min() < 0:
-            found.data.append(f"{what} holds {weight.min():g} in row {int(weight.argmin())}; weights are >= 0")
-        return to_dtype(weight, dtype)
+        elif check_finite(weight, what, dtype, found):
+            _check_weights(weight, what, dtype, found)
+        return None if found.data else to_dtype(weight, dtype)
 
     try:
         check_weighs(model.loss)
     except FalllineError as error:
         problems.arguments.append(str(error))
     return _once_with_problems(cache, ("weight", ByIdentity(given), n, what, dtype), problems, make)
+
+
+def _check_weights(weight: Array, what: str, dtype: np.dtype[Any], problems: Problems) -> None:
+    """That weights are >= 0, and that neither their sum nor its inverse overflows."""
+    if weight.min() < 0:
+        problems.data.append(f"{what} holds {weight.min():g} in row {int(weight.argmin())}; weights are >= 0")
+        return
+    total, limits = float(np.sum(weight, dtype=np.float64)), np.finfo(dtype)
+    largest = float(weight.max())
+    if total > limits.max or 0 < largest < limits.tiny:
+        told = f"add up to {total:g}" if total > limits.max else f"are {largest:g} at most"
+        problems.data.append(f"{what}: the weights {told}, beyond the range of {dtype}\n"
+                             f"  try: {what} / {what}.max()")  # fmt: skip
 
 
 def targets_of(

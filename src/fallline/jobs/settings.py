@@ -11,11 +11,11 @@ import numpy as np
 from fallline import optim, ranges
 from fallline.arguments import PATH, shown
 from fallline.errors import ArgumentTypeError, FalllineError, unknown
-from fallline.feeds.stream import is_stream
 from fallline.jobs.stopping import EarlyStopping
 from fallline.jobs.training_state import TrainingState, state_of
 from fallline.nn import loss as losses
 from fallline.nn import metric
+from fallline.nn.data_parts import is_stream
 from fallline.nn.loss import Loss
 from fallline.nn.metric import Metric
 from fallline.optim import MINIMISERS, OPTIMIZERS, Optimizer, Schedule

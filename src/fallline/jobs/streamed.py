@@ -9,13 +9,13 @@ import numpy as np
 from fallline import tree
 from fallline.arguments import shown
 from fallline.errors import DataError, FalllineError
-from fallline.feeds.stream import AGAIN, Batches, is_stream
+from fallline.feeds.stream import AGAIN, Batches
 from fallline.graph.op import Array
 from fallline.jobs.block_targets import with_classes
 from fallline.jobs.named import inputs_of, named_arrays, targets_of, weights_of
 from fallline.jobs.settings import ResolvedSettings, are_rows
 from fallline.jobs.shared_cache import NOT_SHARED
-from fallline.nn.data_parts import parts_of
+from fallline.nn.data_parts import is_stream, parts_of
 from fallline.nn.encoder import Columns
 from fallline.nn.intake import Problems
 from fallline.nn.model import Model
@@ -48,6 +48,8 @@ def streamed(batches: Batches, first: Mapping[str, Array], model: Model, encoder
 
     def ready(batch: Any) -> Mapping[str, Array]:
         arrays = batch_arrays(batch, "a batch", model, encoder)
+        if not arrays:
+            return arrays  # a batch of no rows
         for name in {**form, **arrays}:
             if name not in arrays or name not in form:
                 raise DataError(f"{name!r} is in {'the first batch' if name in form else 'this batch'} alone")

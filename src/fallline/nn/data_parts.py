@@ -1,13 +1,15 @@
 """The parts of data as they are given: x, y, and weights where rows have them; or what to write instead."""
 
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from fallline.errors import nearest
 from fallline.nn.intake import Problems
-
-PARTS = ("x", "y", "weight")
+from fallline.source import PARTS
 
 # What to do with data in another form.
 _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
@@ -24,10 +26,20 @@ _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
         "data=(x, y), validation=(x_validation, y_validation)",
     ),
     (
+        lambda data: isinstance(data, tuple | list) and bool(data) and all(_is_batch(row) for row in data),
+        "data=lambda: batches, a function that gives the batches of an epoch",
+    ),
+    (
         lambda data: isinstance(data, tuple | list) and bool(data) and all(_is_pair(row) for row in data),
         "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
     ),
 )
+
+
+def _is_batch(row: Any) -> bool:
+    """Whether this is (x, y) of several rows, both of them arrays."""
+    lengths = [getattr(part, "shape", ())[:1] for part in row] if _is_pair(row) else [()]
+    return lengths[0] != () and lengths[0] == lengths[-1]
 
 
 def _is_pair(row: Any) -> bool:
@@ -68,5 +80,34 @@ def parts_of(data: Any, what: str, problems: Problems) -> tuple[Any, Any, Any]:
 
 
 def _are_rows(data: Any) -> bool:
-    """Whether three pairs (x, y) of a row each were given."""
-    return len(data) == 3 and all(_is_pair(row) for row in data)
+    """Whether pairs (x, y), of a row or of a batch each, were given: three of them, or a list of two batches."""
+    if len(data) == 2:
+        return isinstance(data, list) and all(_is_batch(row) for row in data)
+    return all(_is_pair(row) for row in data)
+
+
+def is_stream(data: Any) -> bool:
+    """Whether data are batches to go through: an iterable, an iterator, or a function that makes one."""
+    if isinstance(data, str | bytes | tuple | list | Mapping | np.ndarray) or hasattr(data, "__array__"):
+        return False
+    if hasattr(data, "x") and hasattr(data, "y"):
+        return False
+    return hasattr(data, "__iter__") or hasattr(data, "__next__") or (callable(data) and not isinstance(data, type))
+
+
+def batches_of(given: Any, epoch: int) -> Iterator[Any]:
+    """The batches of an epoch. given: an iterable, or a function, of the epoch or of nothing, that makes one."""
+    if hasattr(given, "set_epoch"):
+        given.set_epoch(epoch)  # how the field's shuffled iterables are told
+    if hasattr(given, "__iter__") or hasattr(given, "__next__"):
+        return iter(given)
+    return iter(given(epoch) if _takes_one(given) else given())
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether a function has to be given an argument."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

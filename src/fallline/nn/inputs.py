@@ -7,8 +7,9 @@ import numpy as np
 
 from fallline import tree
 from fallline.arguments import shown
-from fallline.errors import ArgumentError, ShapeError, nearest
+from fallline.errors import ArgumentError, DataError, ShapeError, nearest
 from fallline.graph.op import Array, Shape
+from fallline.nn.data_parts import is_stream
 from fallline.nn.encoder import Columns
 from fallline.nn.forms import Dtypes, is_shape
 from fallline.nn.given import as_shape, row_hint
@@ -37,6 +38,11 @@ def as_arrays(given: Any, what: str, problems: Problems, like: Tree = None) -> T
     arrays = _arrays(given, what, problems, like)
     if len(problems.data) > found:
         return None
+    names = [name for name, _ in tree.items(arrays, what)]
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice:
+        problems.data.append(f"two inputs are called {twice[0]!r}, one by a key with a dot\n  try: keys without dots")
+        return None
     lengths = {name: len(array) for name, array in named(arrays, what).items()}
     if not lengths:
         problems.data.append(f"{what} holds no arrays, got {shown(given)}")
@@ -57,6 +63,11 @@ def _arrays(given: Any, what: str, problems: Problems, like: Tree) -> Tree:
         like = dict.fromkeys(given) if isinstance(given, Mapping) else given
         if not parts or any(one is None for _, one in parts):
             problems.data.append(f"{what} holds no array under a name, got {shown(given)}")
+            return None
+        strange = [key for key in given if not isinstance(key, str)] if isinstance(given, Mapping) else []
+        if strange:
+            told = f"the inputs of {what} are named by texts, got the key {strange[0]!r}"
+            problems.data.append(f"{told}\n  try: {{str(key): array for key, array in {what}.items()}}")
             return None
         parts = [(key, None) for key, _ in parts]
     if parts is None:
@@ -135,6 +146,8 @@ def _one(x: Any, given: Any, row: Shape) -> Array:
     """x of one input as an array of rows of the right shape, its numbers not looked at."""
     problems = Problems()
     array = as_numbers(x, "x", problems)
+    if array is None and is_stream(x):
+        raise DataError(f"{problems.data[0]}\n  try: np.concatenate([model.predict(x) for x in batches])")
     problems.raise_if_any()
     assert array is not None  # what as_numbers cannot read is a problem, raised above
     if array.size == 0 and array.shape[:1] == (0,):

@@ -35,6 +35,7 @@ from fallline.nn.target import Targets
 from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly
 from fallline.ranges import short
 from fallline.source import named
+from fallline.stored import blocks_of, is_source
 from fallline.tree import Tree
 
 # What outputs z, (N, *output_shape), of a model mean; plain NumPy.
@@ -289,8 +290,8 @@ class Model(NotCalled):
     def evaluate(self, data: Any, *, metrics: Any = None, threads: int | None = None) -> dict[str, float]:
         """The loss and the metrics on some rows: {"loss": 0.31, "accuracy": 0.9}.
 
-        data: (x, y) or (x, y, weight), given as for training. The loss is the mean over the rows, weighted where they
-            have weights; metrics count every row once.
+        data: (x, y) or (x, y, weight), a Source, or batches from an iterable, given as for training. The loss is the
+            mean over the rows, weighted where they have weights; metrics count every row once.
         metrics: more than the usual ones: names of nn.METRICS, functions(y_true, y_pred), or a dict of them by name.
         threads: as for `outputs`.
         Errors: DataError, ShapeError for rows and targets that do not fit the model; ArgumentError for metrics.
@@ -303,7 +304,8 @@ class Model(NotCalled):
 
         x: (N, *input_shape), or (N, D) for an encoder of D columns; a dict or tuple of arrays where the network has
             several inputs; anything that holds numbers; no rows give no outputs. Contiguous arrays of floats, or of the
-            whole numbers that the model was trained on, memory-mapped ones too, are read where they lie.
+            whole numbers that the model was trained on, memory-mapped ones too, are read where they lie. The rows of a
+            Source are read a block at a time.
         threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results
             do not depend on it.
         Errors: ShapeError for another shape; DataError for text, NaN or infinity, with their place.
@@ -408,6 +410,8 @@ class Model(NotCalled):
         """What the outputs for some rows mean."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
         plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
+        if not plain and is_source(x):
+            return np.concatenate([self._through(meaning, block, threads) for block in blocks_of(x)])
         rows = (x,) if plain and self.encoder is None else tree.leaves(as_rows(x, self.inputs, self.encoder))
         if not len(rows[0]):
             return np.asarray(meaning(self, np.empty((0, *self.output_shape), self.dtype)))

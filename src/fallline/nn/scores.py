@@ -11,13 +11,14 @@ from fallline.arguments import shown
 from fallline.errors import DataError, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.op import Array
-from fallline.nn.data_parts import parts_of
+from fallline.nn.data_parts import batches_of, is_stream, parts_of
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import Answers
 from fallline.nn.metric import Metric, kind_of, measured_by, values_of
 from fallline.nn.target import Targets
 from fallline.ranges import short
+from fallline.stored import is_source, parts_of_source
 
 # Rows whose losses are summed in the model's precision; blocks of them in float64, as while training.
 _BLOCK = 512
@@ -38,24 +39,49 @@ class Evaluated(Answers, Protocol):
 def scores(model: Evaluated, data: Any, asked: Sequence[Metric], threads: int | None) -> dict[str, float]:
     """{"loss": the mean over the rows, by their weights where they have some, and each metric by its name}.
 
-    data: (x, y) or (x, y, weight), as they are given to `fit`.
+    data: (x, y) or (x, y, weight), a Source, or batches of an iterable, as they are given to `fit`.
     Errors: DataError for data in another form; ShapeError where x and y have different lengths; those of `prepare` and
         `outputs`.
     """
-    problems = Problems()
-    x, y, weight = parts_of(data, "data", problems)
-    problems.raise_if_any()
+    z, y, weight = _answered(model, data, threads)
     if model.classes is None and model.labels is not None:
         # Else labels would be numbered by those that occur in y.
         model = replace(model, classes=model.labels)  # type: ignore[type-var]
     targets = model.prepare(y)
     model = model.for_targets(targets)
-    z = model.outputs(x, threads=threads)
     if len(z) != len(targets.y) or not len(z):
         raise ShapeError(f"evaluate: x has {len(z)} rows and y has {len(targets.y)}; both need as many, one at least")
     metrics = measured_by(asked, kind_of(model.task, targets.y), model.loss)
     weights = None if weight is None else checked_weights(weight, len(z), z.dtype)
     return {"loss": mean_loss(model.loss, z, targets.y, weights), **values_of(metrics, model, z, targets.y)}
+
+
+def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, Any, Any]:
+    """The outputs for all rows, their targets as they are given, and their weights; inputs are read in parts.
+
+    Errors: DataError for batches of which some have weights and others have none, and for none at all.
+    """
+    if is_source(data):
+        x, y, weight = parts_of(parts_of_source(data), "data", Problems())
+        return model.outputs(data, threads=threads), y.whole(), None if weight is None else weight.whole()
+    found = []
+    for number, batch in enumerate(batches_of(data, 0) if is_stream(data) else [data]):
+        problems = Problems()
+        x, y, weight = parts_of(batch, f"batch {number} of data" if is_stream(data) else "data", problems)
+        problems.raise_if_any()
+        found.append((model.outputs(x, threads=threads), y, weight))
+    if len(found) == 1:
+        return found[0]
+    z, y, weight = ([*parts] for parts in zip(*found, strict=True)) if found else ([], [], [])
+    given = [one is not None for one in weight]
+    if not found or any(given) != all(given):
+        raise DataError("data gave no batch" if not found else "some batches of data have weights and others have none")
+    lengths = [(len(a), len(b)) for a, b in zip(z, y, strict=True)]
+    wrong = next((number for number, (a, b) in enumerate(lengths) if a != b), None)
+    if wrong is not None:
+        a, b = lengths[wrong]
+        raise ShapeError(f"evaluate: in batch {wrong} of data x has {a} rows and y has {b}")
+    return np.concatenate(z), np.concatenate([*map(np.asarray, y)]), np.concatenate(weight) if all(given) else None
 
 
 def checked_weights(weight: Any, count: int, dtype: Any) -> Array:

@@ -14,6 +14,8 @@ class Frozen:
 
     def warn(self) -> None:
         """Tell of each variable that has changed, once."""
+        if not self.variables:
+            return
         changed = [one for one in self.variables if one.has_changed]
         self.variables = [one for one in self.variables if one not in changed]
         for one in {one.name: one for one in changed}.values():

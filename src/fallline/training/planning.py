@@ -14,7 +14,6 @@ import numpy as np
 from fallline import tree
 from fallline.arguments import record, takes
 from fallline.errors import ArgumentError
-from fallline.feeds.stream import is_stream
 from fallline.graph.node import Graph
 from fallline.jobs.extent import BATCH
 from fallline.jobs.job import Job, from_shape, prepare
@@ -22,7 +21,7 @@ from fallline.jobs.named import targets_of_rows
 from fallline.jobs.settings import Settings
 from fallline.jobs.stopping import EarlyStopping
 from fallline.jobs.streamed import Streamed
-from fallline.nn.data_parts import PARTS, parts_of
+from fallline.nn.data_parts import is_stream, parts_of
 from fallline.nn.forms import forms_of
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
@@ -31,6 +30,7 @@ from fallline.optim import Minimiser, Optimizer
 from fallline.program.instructions import Lowered
 from fallline.program.memory_plan import MemoryPlan, memory_plan
 from fallline.program.step_loop import lowered
+from fallline.source import PARTS
 from fallline.steps.gradient_step import LOSS, found_at
 from fallline.steps.step import GRADIENT, OPTIMIZER
 from fallline.stored import Stored

@@ -20,6 +20,7 @@ from fallline.jobs.job import Job, prepare
 from fallline.jobs.settings import Settings
 from fallline.jobs.shared_cache import NOT_SHARED
 from fallline.jobs.stopping import NEVER, Best
+from fallline.jobs.streamed import Streamed
 from fallline.jobs.training_state import TrainingState, is_kept, swap
 from fallline.nn.model import Model
 from fallline.program import lanes
@@ -77,6 +78,7 @@ class Training(Iterator[Event], Attributes):
         self.job = replace(job, model=job.model.with_theta(self._stepper.theta))
         self._best = Best(resolved.early_stopping, self._stepper.theta, job.measures.higher_is_better)
         self._history: list[Event] = []
+        self._watches = job.measures.watches
         self._loss = math.nan  # of the last whole epoch
         self._steps_before = self._stepper.step  # made by the run that this one continues
         self._last_theta: Array | None = None  # of the last step, where the best parameters took its place
@@ -225,12 +227,16 @@ class Training(Iterator[Event], Attributes):
         held, notes = self.job.validation, []
         if held is not None and len(held.index) == 1 and "validation_r2" in self.metrics:
             notes.append("R^2 of one validation row is not defined, so validation_r2 is NaN")
+        if isinstance(self.job.train, Streamed) and self.job.settings.given.shuffle:
+            notes.append("rows are visited in the order in which the iterable gives them, also with shuffle=True")
         if self.job.settings.given.threads not in (None, 1) and not lanes.possible():
             notes.append("this system has no calls by which lanes wait, so a step runs on one thread")
         if self._folder is None:
             return notes
         notes += [f"{path.name} is damaged; the checkpoint before it is used" for path in self._folder.damaged]
         found = self._folder.found
+        if found is not None and isinstance(self.job.train, Streamed):
+            notes.append("the iterable is trusted to give the rows that it gave before: nothing can compare them")
         if found is not None and self._best.theta is not None and BEST not in found.arrays:
             notes.append("no best parameters were kept until here: those of the best epoch from here on will be")
         if "not_saved" in self.config["model"]:
@@ -305,7 +311,7 @@ class Training(Iterator[Event], Attributes):
         stepper, measured = self._stepper, self._evaluation
         validation_loss, metrics = (None, {}) if measured is None else (measured.loss, measured.values)
         self._loss = stepper.loss
-        step, watches = stepper.step, self.job.measures.watches
+        step, watches = stepper.step, self._watches
         watched = {"loss": self._loss, "validation_loss": validation_loss, **metrics}.get(watches)
         is_best = self._best.note(stepper.epoch, math.nan if watched is None else watched, step)
         return EpochEnded(
