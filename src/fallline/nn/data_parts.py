@@ -26,20 +26,10 @@ _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
         "data=(x, y), validation=(x_validation, y_validation)",
     ),
     (
-        lambda data: isinstance(data, tuple | list) and bool(data) and all(_is_batch(row) for row in data),
-        "data=lambda: batches, a function that gives the batches of an epoch",
-    ),
-    (
         lambda data: isinstance(data, tuple | list) and bool(data) and all(_is_pair(row) for row in data),
         "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
     ),
 )
-
-
-def _is_batch(row: Any) -> bool:
-    """Whether this is (x, y) of several rows, both of them arrays."""
-    lengths = [getattr(part, "shape", ())[:1] for part in row] if _is_pair(row) else [()]
-    return lengths[0] != () and lengths[0] == lengths[-1]
 
 
 def _is_pair(row: Any) -> bool:
