@@ -91,6 +91,10 @@ def model(loss: Any = "squared_error", outputs: int = 1) -> nn.Model:
     return nn.Model.init(nn.Dense(outputs), 3, loss=loss)
 
 
+def normed() -> nn.Model:
+    return nn.Model.init(nn.Sequential(nn.BatchNorm(), nn.Dense(1)), 3)
+
+
 def diverged() -> fl.Run:
     return fit(optimizer=fl.optim.GradientDescent(1e30), batch_size=2)
 
@@ -189,7 +193,7 @@ def older():
 
 def keep_a_mean():
     """A step in which a layer writes its parameter."""
-    made, one = fl.optim.Adam(), nn.Model.init(nn.Sequential(nn.BatchNorm(), nn.Dense(1)), 3)
+    made, one = fl.optim.Adam(), normed()
     return made.update(one.params, made.init(one.params, one.layout), one.params, one.layout, {"0.mean": np.ones(3)})
 
 
@@ -408,6 +412,16 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fl.optim.Adam().update(W, fl.optim.Adam().init(W), W, kept={"mean": W}),
      "optimizer.update(grads, state, params, model.layout, kept)",
      lambda: keep_a_mean()),
+    (lambda: fl.optim.Adam().update(W, {"step": np.int64(0)}, W),
+     "state = optimizer.init(params), or init(params, model.layout) where update gets the layout too",
+     lambda: fl.optim.Adam().update(W, fl.optim.Adam().init(W), W)),
+    (lambda: fl.optim.Adam().init(normed().params), "optimizer.init(params, model.layout)",
+     lambda: fl.optim.Adam().init(normed().params, normed().layout)),
+    (lambda: fl.optim.Adam().update(normed().params, {"step": np.int64(0)}, normed().params),
+     "optimizer.update(grads, state, params, model.layout)", lambda: keep_a_mean()),
+    (lambda: fl.optim.Adam().update(normed().params, {"step": np.int64(0)}, normed().params, normed().layout),
+     "kept = context.kept(params), of the nn.Context(training=True, ...) of the pass, and update(grads, state, params, "
+     "layout, kept); or kept={}, which leaves them as they are", lambda: keep_a_mean()),
     (lambda: fl.optim.Groups({"w": fl.optim.Adam()}).init([W]), 'a last pattern "*"',
      lambda: fl.optim.Groups({"w": fl.optim.Adam(), "*": fl.optim.Adam()}).init({"w": W, "b": W})),
     (lambda: fl.optim.Groups({"*": fl.optim.Adam(), "w": fl.optim.Adam()}).init({"w": W}), "'w' before it",

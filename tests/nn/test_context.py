@@ -213,3 +213,52 @@ def test_frozen_counts_more_than_kept() -> None:
 
     model = trained(does).model
     assert model.params[1]["count"] == 0 and model.layout.count("frozen") == 3 and not model.layout.count("kept")
+
+
+@dataclass(frozen=True)
+class Rowwise:
+    """A layer for each of T places, by vmap or scan."""
+
+    layer: Any
+    by: str
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        params, out = self.layer.init(rng, shape[1:], dtype)
+        return params, (shape[0], *out)
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        if self.by == "vmap":
+            return fl.vmap(lambda row: context.apply(self.layer, params, row), in_axes=1, out_axes=1)(x)
+        turn = lambda carry, row: (carry, context.apply(self.layer, params, row))
+        return np.moveaxis(fl.scan(turn, np.zeros((), x.dtype), np.moveaxis(x, 1, 0))[1], 0, 1)
+
+
+@pytest.mark.parametrize("by", ["vmap", "scan"])
+def test_values_of_one_row_or_turn_are_neither_seen_nor_kept(by: str) -> None:
+    x, y = np.random.default_rng(0).normal(size=(12, 4, 3)), np.zeros(12)
+    settings: Any = {"loss": "squared_error", "epochs": 1, "threads": 1}
+
+    def network(inner: Any) -> Any:
+        return nn.Sequential(Rowwise(inner, by), nn.Flatten(), nn.Dense(1))
+
+    inner = nn.Residual(nn.Sequential(Noted(), nn.Dense(3)))
+    activations = fl.measure.norm("activation")
+    for event in fl.train(network(inner), (x, y), measure={"a": activations}, **settings):
+        if isinstance(event, fl.events.Measured):
+            assert list(event.values["a"]) == ["0", "1", "2"]
+    with pytest.raises(ArgumentError, match=r"network has none\n  values inside fl.vmap or fl.scan are not seen"):
+        fl.fit(network(inner), (x, y), measure={"n": fl.measure.norm("note")}, **settings)
+    with pytest.raises(
+        ArgumentError, match=r"once for each row of fl.vmap|one of many, as it is made inside a function"
+    ):
+        fl.fit(network(nn.BatchNorm()), (x, y), **settings)
+
+
+@dataclass(frozen=True)
+class Noted:
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {}, shape
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        context.note("mean", np.mean(x))
+        return x

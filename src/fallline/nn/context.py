@@ -15,6 +15,7 @@ from fallline import tree
 from fallline.arguments import NAME, Form, record, shown, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.inside import Inside
+from fallline.graph.trace import left_behind
 from fallline.graph.where import Where, defined_at, here
 from fallline.nn.theta import FROZEN, KEPT, Layout, exactly
 from fallline.ops.random import Noise
@@ -130,8 +131,8 @@ class Context:
 
         leaf: one of the arrays in `params`, itself and not something computed from it. new: its next value, of the
         same shape; cast to the parameter's dtype. The current value stays in use during this pass.
-        Errors: ArgumentError outside training, for what is no parameter, or one that is kept twice in a pass.
-            ShapeError for another shape.
+        Errors: ArgumentError outside training, for what is no parameter, for one that is kept twice in a pass, and
+            where the new value is one of many, of a row of fl.vmap or a turn of fl.scan. ShapeError for another shape.
         """
         if not self._training:
             raise ArgumentError(
@@ -145,8 +146,9 @@ class Context:
         if tuple(np.shape(new)) != tuple(leaf.shape):
             raise ShapeError(f"context.keep: the parameter has shape {tuple(leaf.shape)}, the new value "
                              f"{tuple(np.shape(new))}\n  at {here()}")  # fmt: skip
-        if id(leaf) in self._records.kept:
-            raise ArgumentError(f"context.keep: a parameter is kept twice in one pass\n  at {here()}")
+        if id(leaf) in self._records.kept and not left_behind({"": self._records.kept[id(leaf)][1]}):
+            raise ArgumentError("context.keep: a parameter is kept twice in one pass, or once for each row of fl.vmap\n"
+                                f"  at {here()}")  # fmt: skip
         new = new if hasattr(new, "astype") else np.asarray(new)
         value = new if new.dtype == leaf.dtype else new.astype(leaf.dtype)
         self._records.kept[id(leaf)] = leaf, value, here()
@@ -156,7 +158,8 @@ class Context:
         """Give a value inside a layer a name, under which gauges and taps find it; it changes nothing else.
 
         name: within the layer; the path of the layer comes before it, "2.saturation". A name that is there already
-        gets a number, "2.saturation.1". value: an array or a traced value.
+        gets a number, "2.saturation.1". value: an array or a traced value. Inside a function given to fl.vmap or
+        fl.scan there is no single one, so none is noted.
         """
         full = f"{self.path}.{name}" if self.path else str(name)
         taken, count = full, 0
@@ -198,14 +201,18 @@ class Context:
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """The values that layers have named in this pass."""
-        return dict(self._records.notes)
+        """The values that layers have named in this pass; without those of a row of fl.vmap or a turn of fl.scan."""
+        left = left_behind(self._records.notes)
+        return {name: value for name, value in self._records.notes.items() if name not in left}
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """The outputs of the layers in this pass, by their path; of layers on one path, that of the last to end."""
-        found = self._records.outputs
-        return {path: y for path, y in found.items() if path or len(found) == 1}
+        """The outputs of the layers in this pass, by their path; of layers on one path, that of the last to end.
+
+        Without those of a row of fl.vmap or a turn of fl.scan.
+        """
+        found, left = self._records.outputs, left_behind(self._records.outputs)
+        return {path: y for path, y in found.items() if (path or len(found) == 1) and path not in left}
 
     @takes(params=_TREE)
     def kept(self, params: Tree) -> dict[str, Any]:
@@ -217,6 +224,14 @@ class Context:
         for path, leaf in tree.items(params):
             if id(leaf) in left:
                 found[path] = left.pop(id(leaf))[1]
+        inside = left_behind(found)
+        for path in sorted(inside):
+            leaf = next(leaf for its, leaf in tree.items(params) if its == path)
+            raise ArgumentError(
+                f"context.keep: the new value of {path!r} is one of many, as it is made inside a function given to "
+                f"fl.vmap or fl.scan\n  at {self._records.kept[id(leaf)][2]}\n"
+                "  try: context.keep outside of it, with what it returns; or all rows at once, x.reshape(-1, D)"
+            )
         for _, _, where in left.values():
             raise ArgumentError(
                 f"context.keep was called with an array that is no parameter of the network\n  at {where}\n"

@@ -32,7 +32,7 @@ from fallline.nn.probe import declared
 from fallline.nn.rows_apart import check_rows_stay_apart, is_known
 from fallline.nn.scores import scores
 from fallline.nn.target import Targets
-from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly
+from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly, remember
 from fallline.ranges import short
 from fallline.source import named
 from fallline.stored import blocks_of, is_source
@@ -128,6 +128,7 @@ class Model(NotCalled):
     @property
     def params(self) -> Tree:
         """The named parameters: views of theta, so writing into one changes the model."""
+        remember(self.theta, self.layout)
         return self.layout.split(self.theta)
 
     @property

@@ -1,5 +1,6 @@
 """Theta: how a tree of named parameters lies in one flat contiguous vector, and which kind each is. Knows no layer."""
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -14,7 +15,10 @@ from fallline.graph.op import Array, Shape
 from fallline.ops import view
 from fallline.tree import Tree
 
-PATTERNS = Form("a pattern of paths, or several", lambda given: isinstance(given, str | list | tuple))
+PATTERNS = Form(
+    "a pattern of paths, or several",
+    lambda given: isinstance(given, str | list | tuple) and all(isinstance(pattern, str) for pattern in given),
+)
 TRAINABLE, KEPT, FROZEN = KINDS = ("trainable", "kept", "frozen")
 
 
@@ -127,6 +131,8 @@ class Layout:
             raise ArgumentError(f"a parameter is one of {', '.join(KINDS)}, got {kind!r}{nearest(str(kind), KINDS)}")
         factors = {name: value for name, value in (("rate", rate), ("decay", decay)) if value is not None}
         for name, value in factors.items():
+            if not isinstance(value, int | float | np.integer | np.floating):
+                raise ArgumentTypeError(f"the {name} of a parameter is a number, got {shown(value)}")
             if not 0 <= value < np.inf:
                 raise ArgumentError(f"the {name} of a parameter is a factor >= 0 and finite, got {value!r}")
         changes: dict[str, Any] = {**factors, **({} if kind is None else {"kind": kind})}
@@ -235,6 +241,35 @@ class Layout:
         for _, slot in self.items():
             factors[slot.start : slot.stop] = getattr(slot, name)
         return factors
+
+
+# The layouts of models by where theta lies and how long it is, with what keeps that memory; None where models with
+# layouts of several kinds share it. A loop of one's own works on plain arrays, and is told where it forgets the layout.
+_LAYOUTS: dict[tuple[int, int], tuple[weakref.ref[Array], Layout | None]] = {}
+
+
+def remember(theta: Array, layout: Layout) -> None:
+    """Let `layout_of` find this layout for views of theta, as long as theta lives."""
+    key = _address(theta), layout.size
+    _, seen = _LAYOUTS.get(key, (None, layout))
+    if key not in _LAYOUTS:
+        holder = theta
+        while isinstance(holder.base, np.ndarray):
+            holder = holder.base
+        _LAYOUTS[key] = weakref.ref(holder, lambda _: _LAYOUTS.pop(key, None)), layout
+    elif seen is not None and seen is not layout and seen.kinds != layout.kinds:
+        _LAYOUTS[key] = _LAYOUTS[key][0], None
+
+
+def layout_of(leaves: Sequence[Any]) -> Layout | None:
+    """The layout of the model whose parameters these arrays are, in order, if it is known."""
+    if not leaves or not all(isinstance(leaf, np.ndarray) for leaf in leaves):
+        return None
+    return _LAYOUTS.get((_address(leaves[0]), sum(leaf.size for leaf in leaves)), (None, None))[1]
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def exactly(path: str) -> str:

@@ -66,7 +66,7 @@ class Muon(Optimizer):
         steps = []
         for _, slot in layout.items():
             rows, columns = slot.shape
-            x = self.orthogonal(slot.of(u)) * max(1.0, columns / rows) ** 0.5
+            x = self.orthogonal(slot.of(u)) * max(1.0, columns / max(rows, 1)) ** 0.5
             steps.append(reshape(x, shape=(slot.size,)))
         whole = steps[0] if len(steps) == 1 else join(*steps, axis=0)
         return theta - cast_like(learning_rate, theta) * whole, {"m": m}

@@ -15,7 +15,7 @@ import numpy as np
 from fallline import ranges
 from fallline.arguments import NAME, record, shown, takes
 from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, ShapeError, nearest, unknown
+from fallline.errors import ArgumentError, ArgumentTypeError, Attributes, FalllineError, ShapeError, nearest, unknown
 from fallline.graph.inside import Inside
 from fallline.graph.node import Node
 from fallline.graph.op import Array
@@ -103,21 +103,28 @@ class Optimizer(Attributes):
             with its frozen ones: model.layout, for model.params or model.theta; None: all are trainable, and decay
             pulls on the arrays with two axes or more.
         Errors: ArgumentTypeError for a leaf that is no array of real numbers; ArgumentError for another form than the
-            layout's.
+            layout's, and without a layout for the arrays of a model that has frozen parameters or kept ones.
         Example: state = optim.Adam(1e-3).init({"weight": np.zeros((3, 2)), "bias": np.zeros(2)})
         """
         layout, theta = trees.joined(params, layout, "init")
         return {"step": np.zeros((), np.int64), **self.started(layout.pack(theta), layout.trained)}
 
     def update(
-        self, grads: Any, state: State, params: Any, layout: Layout | None = None, kept: Mapping[str, Any] = {}
+        self,
+        grads: Any,
+        state: State,
+        params: Any,
+        layout: Layout | None = None,
+        kept: Mapping[str, Any] | None = None,
     ) -> tuple[Any, State]:
         """The parameters and the state after one step; runs as it is, or inside a function that fl.compile records.
 
         grads: d loss / d params, the same tree as params, as fl.grad gives it. state: as `init` or the last `update`
             returned it. params, layout: as for `init`. kept: new values of parameters that layers write themselves, by
-            path, as nn.Context.kept gives them; they need the layout. Nothing that was given is changed.
-        Errors: ArgumentError where the trees have different forms, or for a state of another optimizer; ShapeError.
+            path, as nn.Context.kept gives them; a layout with such parameters needs it, {} leaves them as they are.
+            Nothing that was given is changed.
+        Errors: ArgumentError where the trees have different forms, for a state of another optimizer or of other
+            parameters, and where a model's layout or its kept values are missing; ShapeError.
         Example: params, state = optim.Adam(1e-3).update(grads, state, params)
         """
         if not isinstance(state, dict) or "step" not in state:
@@ -125,13 +132,28 @@ class Optimizer(Attributes):
                 f"update: state has to be a dict that `init` or `update` returned, got {shown(state)}\n"
                 "  try: params, state = optimizer.update(grads, state, params)"
             )
-        trees.check_kept(kept, layout)
+        kept = trees.checked_kept(kept, layout)
         layout, theta = trees.joined(params, layout, "update")
         g = trees.like(params, grads, layout, theta)
         before = {name: array for name, array in state.items() if name != "step"}
-        with Inside(lambda: short(self), {"its state": before, "theta": theta}, ours_pass=True):
-            new, after = self.moved(layout.pack(theta), layout.pack(g), before, state["step"], layout.trained)
+        try:
+            with Inside(lambda: short(self), {"its state": before, "theta": theta}, ours_pass=True):
+                new, after = self.moved(layout.pack(theta), layout.pack(g), before, state["step"], layout.trained)
+        except FalllineError:
+            self._check_state(before, layout.trained, theta.dtype)
+            raise
         return trees.apart(params, layout, layout.unpack(theta, new, kept)), {"step": state["step"] + 1, **after}
+
+    def _check_state(self, state: State, layout: Layout, dtype: Any) -> None:
+        """Raise for a state of other names or shapes than `start` makes for these parameters."""
+        forms = {name: np.shape(array) for name, array in state.items()}
+        meant = {name: np.shape(array) for name, array in self.started(np.zeros(layout.size, dtype), layout).items()}
+        if forms != meant:
+            raise ArgumentError(
+                f"update: the state is of another optimizer or of other parameters: it holds {forms or 'no arrays'}, "
+                f"and {short(self)} remembers {meant or 'none'}\n"
+                "  try: state = optimizer.init(params), or init(params, model.layout) where update gets the layout too"
+            )
 
     def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
         """What `start` returns, checked, for a vector of trainable parameters.

@@ -9,7 +9,7 @@ from fallline import arrays, tree
 from fallline.arguments import shown
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.node import Node
-from fallline.nn.theta import KEPT, Layout
+from fallline.nn.theta import KEPT, KINDS, Layout, layout_of
 from fallline.ops.view import join, reshape
 
 
@@ -20,6 +20,13 @@ def joined(params: Any, layout: Layout | None, verb: str) -> tuple[Layout, Any]:
     """
     if layout is not None and _is_vector(params, layout):
         return layout, _array(params, verb, "params")
+    if layout is None and (its := layout_of(tree.leaves(params))) is not None and its.count() < its.size:
+        kinds = " and ".join(f"{its.count(kind):,} {kind}" for kind in KINDS[1:] if its.count(kind))
+        raise ArgumentError(
+            f"{verb}: params are of a model with {kinds} parameters, which an optimizer must not move, and no layout "
+            f"tells which\n  try: optimizer.{'init(params' if verb == 'init' else 'update(grads, state, params'}, "
+            "model.layout)"
+        )
     leaves = {path: _array(leaf, verb, f"params{path and ' at ' + path}") for path, leaf in tree.items(params)}
     if not leaves:
         raise ArgumentError(f"{verb}: params hold no arrays, got {shown(params)}")
@@ -50,15 +57,30 @@ def like(params: Any, grads: Any, layout: Layout, theta: Any) -> Any:
     return g if g.dtype == theta.dtype else g.astype(theta.dtype)
 
 
-def check_kept(kept: Mapping[str, Any], layout: Layout | None) -> None:
-    """Raise for new values of parameters that are none of those that layers write."""
-    paths = [] if layout is None else [path for path, slot in layout.items() if slot.kind == KEPT]
-    wrong = [path for path in kept if path not in paths]
-    if wrong:
+def checked_kept(kept: Any, layout: Layout | None) -> Mapping[str, Any]:
+    """New values of the parameters that layers write, by path.
+
+    Errors: ArgumentError for values of others, and for none at all where a layout has such parameters; ShapeError.
+    """
+    slots = {} if layout is None else {path: slot for path, slot in layout.items() if slot.kind == KEPT}
+    if kept is None and slots:
         raise ArgumentError(
-            f"update: kept has {wrong[0]!r}, and the layout has no such parameter that a layer writes\n"
-            "  try: optimizer.update(grads, state, params, model.layout, kept)"
+            f"update: layers write {', '.join(slots):.200}, and their new values are not given\n"
+            "  try: kept = context.kept(params), of the nn.Context(training=True, ...) of the pass, and "
+            "update(grads, state, params, layout, kept); or kept={}, which leaves them as they are"
         )
+    if not isinstance(kept, Mapping | None):
+        raise ArgumentTypeError(f"update: kept is a dict of arrays by path, as context.kept(params) gives it, got "
+                                f"{shown(kept)}")  # fmt: skip
+    for path, value in (kept or {}).items():
+        if path not in slots:
+            raise ArgumentError(
+                f"update: kept has {path!r}, and the layout has no such parameter that a layer writes\n"
+                "  try: optimizer.update(grads, state, params, model.layout, kept)"
+            )
+        if np.shape(value) != slots[path].shape:
+            raise ShapeError(f"update: kept has shape {np.shape(value)} at {path}, and params {slots[path].shape}")
+    return kept or {}
 
 
 def apart(params: Any, layout: Layout, theta: Any) -> Any:
@@ -80,7 +102,7 @@ def _array(leaf: Any, verb: str, what: str) -> Any:
         found: Any = leaf
     else:
         found = arrays.as_array(leaf, f"{verb}: {what}")
-    if found.dtype.kind != "f":
+    if found.dtype not in (np.float32, np.float64):
         raise ArgumentTypeError(f"{verb}: {what} is {found.dtype}, and parameters are float32 or float64 arrays\n"
                                 "  try: .astype(float)")  # fmt: skip
     return found

@@ -73,6 +73,7 @@ class Measure:
         for pattern in patterns:
             if not any(fnmatchcase(path, pattern) for path in values):
                 known = f"\n  known: {', '.join(map(repr, values)):.400}" if values else "; this network has none"
+                known += "\n  values inside fl.vmap or fl.scan are not seen" * (self.of in ("activation", "note"))
                 raise ArgumentError(f"no {self.of} is called {pattern!r}{nearest(pattern, [*values])}{known}")
         made = {}
         for path in paths:
