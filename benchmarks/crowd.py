@@ -62,13 +62,13 @@ def beside_others(threads: int, steps: int = STEPS, rounds: int = ROUNDS) -> Fou
                 *("" if peer is None else seconds(peer) for peer in peers), f"{CEILING:g}", "met" if met else "SHORT",
             ))  # fmt: skip
             if not met:
-                short.append(f"beside {count} busy processes: {times(many / one)} one lane, floor {CEILING:g}")
+                short.append(f"next to {count} busy processes: {times(many / one)} one lane, floor {CEILING:g}")
     return Found(rows, short)
 
 
 MEASURES: tuple[Measure, ...] = (
     Measure(
-        "Beside busy processes",
+        "Next to busy processes",
         f"{STEPS} steps of {NETWORK} while so many other processes keep cores busy, on one lane and on as many as "
         f"there are cores; PyTorch makes a tenth of them, and its time is ten times theirs. Median of {ROUNDS} rounds, "
         f"in turn. On all lanes it may take {CEILING:g} times as long as on one, and no longer than PyTorch's best.",

@@ -93,7 +93,7 @@ def measured(threads: int, rounds: int = 7, shapes: Any = SHAPES, case: Case = L
 
 
 def last_cache() -> int:
-    """Bytes of the cache next to memory; 0 where the system does not tell."""
+    """Bytes of the cache next to memory; 0 where the system does not say."""
     found = [0]
     for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:

@@ -25,8 +25,8 @@ def ours(threads: int, networks: int = NETWORKS, epochs: int = EPOCHS) -> float:
     given = problem(case)
 
     def race(count: int) -> None:
-        told = {**settings(case), "loss": case.loss, "epochs": epochs, "threads": threads}
-        fl.race(network(case), (given.x, given.y), variants=[{"seed": i} for i in range(count)], **told)
+        options = {**settings(case), "loss": case.loss, "epochs": epochs, "threads": threads}
+        fl.race(network(case), (given.x, given.y), variants=[{"seed": i} for i in range(count)], **options)
 
     race(2)
     return timed(lambda: race(networks))

@@ -1,4 +1,4 @@
-"""The project's own benchmarks as a command: races, costs, growth and limits, the page that tells them, its data.
+"""The project's own benchmarks as a command: races, costs, growth and limits, the page that shows them, its data.
 
 `python -m benchmarks`, or `make bench`. The races are those of `fallline bench`. Holds no measurement of its own.
 """
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     made = command.parser("benchmarks", __doc__, EPILOG)
     made.add_argument("--no-costs", action="store_true", help="leave out all that is no race of training steps")
     made.add_argument("--no-races", action="store_true", help="leave out the comparison with peers")
-    made.add_argument("--write", type=Path, metavar="FILE", help="write the results as a page, and as JSON beside it")
+    made.add_argument("--write", type=Path, metavar="FILE", help="write the results as a page, and as JSON next to it")
     made.add_argument("--readme", type=Path, metavar="FILE", help="put the results in their place in a README")
     made.add_argument("--from", type=Path, metavar="FILE", dest="kept", help="measure nothing: take results from JSON")
     return made
@@ -77,10 +77,10 @@ def problems(asked: argparse.Namespace) -> str:
     return ""
 
 
-def measured(asked: argparse.Namespace, told: str) -> Results:
-    """Everything that was asked for, shown as it comes. told: the command as it was typed."""
+def measured(asked: argparse.Namespace, typed: str) -> Results:
+    """The requested results, shown as they come. typed: the command line."""
     begun = time.perf_counter()
-    found = Results(told, machine(), libraries())
+    found = Results(typed, machine(), libraries())
     if not asked.no_races:
         found.outcomes += command.all_races(asked)
     if not asked.no_costs:

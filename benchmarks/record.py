@@ -45,7 +45,7 @@ class Rates:
 
     step: the largest case's whole step. products: matrix products alone, by whom and how large. memory: bytes a second
     through an elementwise chain over arrays far larger than any cache, at most. cache: bytes of the last cache before
-    memory, 0 where nobody can tell.
+    memory, 0 where unknown.
     """
 
     threads: int

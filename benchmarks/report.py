@@ -126,14 +126,14 @@ def quickest(outcome: Outcome, verdict: Verdict) -> str:
 
 def shortfalls(results: Results) -> list[str]:
     """Every missed floor, with the least time the limits allow."""
-    told = []
+    lines = []
     for outcome in results.outcomes:
         known = results.rates is not None and results.rates.threads == outcome.threads
         missed = [verdict for verdict in outcome.verdicts if not verdict.met]
         for verdict, text in zip(missed, outcome.shortfalls):
-            told.append(text + quickest(outcome, verdict) + (argument(outcome, verdict, results) if known else ""))
-    told += rates_shortfalls(results)
-    return [*told, *(line for finding in results.findings for line in finding.short)]
+            lines.append(text + quickest(outcome, verdict) + (argument(outcome, verdict, results) if known else ""))
+    lines += rates_shortfalls(results)
+    return [*lines, *(line for finding in results.findings for line in finding.short)]
 
 
 def reading(results: Results) -> str:

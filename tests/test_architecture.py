@@ -67,7 +67,7 @@ KEPT_TO: dict[str, tuple[str, ...]] = {
     "jax": ("bench",),
     "mpi4py": ("scale",),
     "onnx": (),  # no room yet
-    "benchmarks": (),  # they stand beside the package, and need it
+    "benchmarks": (),  # they are outside the package, and need it
 }
 
 

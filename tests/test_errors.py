@@ -145,7 +145,7 @@ def test_a_name_from_another_library_finds_ours(table, names):
     (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), n_jobs=3), "did you mean 'threads'?"),
     (lambda: fl.fit(fl.nn.Dense(1), ([[1.0]], [1.0]), loss="squared_error", zzz=3), "unknown setting 'zzz'\n"),
     (lambda: fl.nn.Sequential(fl.nn.Dense(1)).fit([[1.0]], [1.0]), "try: fl.fit(model, (x, y)"),
-    (lambda: fl.nn.Sequential(fl.nn.Dense(1)).compile(loss="mse"), "loss and optimizer are told there"),
+    (lambda: fl.nn.Sequential(fl.nn.Dense(1)).compile(loss="mse"), "loss and optimizer are given there"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).evaluate([[1.0]]), "data has to be a pair (x, y)"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).parameters(), "did you mean 'params'?"),
     (lambda: fl.nn.Model.init(fl.nn.Dense(1), 2).state_dict(), "did you mean 'params'?"),

@@ -204,7 +204,7 @@ def attempt(one: Target, args: list[Any], kwargs: dict[str, Any]) -> str:
         files = [frame.filename for frame in trace]
         inside = files[len(files) - files[::-1].index(__file__) :]
         theirs = one.traced and not any(file.startswith(OWN[0]) for file in inside)
-        # A model's rows are given by place; one that is missing is Python's to tell: a wrapper costs what a row costs.
+        # A model's rows are given by place; one that is missing is Python's error: a wrapper costs what a row costs.
         theirs = theirs or (one.name in HOT and "x" not in kwargs and len(args) != 1)
         if theirs or trace[-1].function == "square" or "square() " in str(error):
             return ""  # NumPy, or the function itself, did not take the call before it reached us

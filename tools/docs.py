@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # the benchmarks stand beside the package
+sys.path.insert(0, str(ROOT))  # the benchmarks are outside the package
 DOCS = ROOT / "docs"
 # The last measurements of `make bench`; the page of benchmarks and the README's table are made of it.
 MEASURED = DOCS / "benchmarks.json"

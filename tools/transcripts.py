@@ -127,7 +127,7 @@ def said(command: str, folder: Path) -> str:
 
 
 def printed(arguments: list[str], folder: Path) -> str:
-    """Both outputs of the command line, in 80 columns and without a terminal: what the page's reader has beside it."""
+    """Both outputs of the command line, in 80 columns and without a terminal, as a reader of the page has them."""
     from fallline.cli import main as fallline
 
     screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)

@@ -1,6 +1,6 @@
 """Checks of arguments: the one place where public functions and records refuse wrong types.
 
-`@takes(path=PATH, k=Range(...))` checks the named arguments of a function, and tells all that is wrong at once.
+`@takes(path=PATH, k=Range(...))` checks the named arguments of a function, and reports all problems at once.
 A call that does not fit the signature says which name was meant, and shows the example of the docstring.
 """
 
@@ -92,12 +92,12 @@ def takes(**rules: Rule) -> Callable[[F], F]:
                     raise
             bound = bound_to(function, args, kwargs)
             wrong = [(name, rules[name], value) for name, value in bound.arguments.items() if name in rules]
-            told = [(rule, f"{name} {text}") for name, rule, value in wrong if (text := rule.problem(value))]
-            if told:
+            problems = [(rule, f"{name} {text}") for name, rule, value in wrong if (text := rule.problem(value))]
+            if problems:
                 kind: type[FalllineError] = (
-                    ArgumentTypeError if all(isinstance(rule, Form) for rule, _ in told) else ArgumentError
+                    ArgumentTypeError if all(isinstance(rule, Form) for rule, _ in problems) else ArgumentError
                 )
-                lines = [text for _, text in told]
+                lines = [text for _, text in problems]
                 raise kind("\n  and ".join([f"{function.__name__}: {lines[0]}", *lines[1:]]) + example(function))
             return function(*args, **kwargs)
 
@@ -107,7 +107,7 @@ def takes(**rules: Rule) -> Callable[[F], F]:
 
 
 def record(cls: C) -> C:
-    """Let a class tell what is wrong with a call that does not fit: which name was meant, and its example."""
+    """Give a class errors for calls that do not fit: the name that was meant, and its example."""
     init = cls.__init__  # type: ignore[misc]
 
     @functools.wraps(init)
@@ -158,7 +158,7 @@ def kind_for(error: Exception) -> type[FalllineError]:
 
 
 def asked(function: F) -> F:
-    """A function of arrays that, where the user calls it himself with what it cannot take, tells so as ours do."""
+    """A function of arrays that, where the user calls it himself with a value of another kind, raises as ours do."""
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:

@@ -68,8 +68,8 @@ def as_array(value: Any, what: str, at: str = "") -> Array:
     try:
         array = np.asanyarray(value)  # keeps a mask or unit that np.asarray would drop in silence
     except Exception as error:  # another library's conversion may raise anything
-        told = f"{what} cannot be made an array: {type(value).__name__}: {error}"
-        raise ArgumentTypeError(f"{told}{at}\n  try: rows of equal length, or an array of the numbers") from None
+        message = f"{what} cannot be made an array: {type(value).__name__}: {error}"
+        raise ArgumentTypeError(f"{message}{at}\n  try: rows of equal length, or an array of the numbers") from None
     plain(array, what, at)
     return np.asarray(array)
 

@@ -35,7 +35,9 @@ class OutOfRangeError(ShapeError, IndexError):
 
 
 class CodeError(FalllineError, RuntimeError):
-    """An error out of a layer, loss, optimizer, schedule or initialiser of the caller's own, told with which."""
+    """An error out of a layer, loss, optimizer, schedule or initialiser of the caller's own, which the message
+    names.
+    """
 
 
 class CodeKeyError(CodeError, KeyError):

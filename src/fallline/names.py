@@ -177,7 +177,7 @@ INSTEAD = {
     "bias_initializer": "leaving it out: biases start at zero",
     "dropout": "a layer of its own, nn.Dropout(0.2), between the others",
     "fit": "fl.fit(model, (x, y), loss=\"cross_entropy\"), which returns a Run with the trained model",
-    "compile": "fl.fit(model, (x, y), loss=\"cross_entropy\", optimizer=\"adam\"): loss and optimizer are told there",
+    "compile": "fl.fit(model, (x, y), loss=\"cross_entropy\", optimizer=\"adam\"): loss and optimizer are given there",
     "train": "fl.fit(model, (x, y), loss=\"cross_entropy\"), which returns a Run with the trained model",
     "eval": "leaving it out: predict and outputs never draw noise",
     "evaluate": "run.model.evaluate((x, y)); or validation=(x, y) in fl.fit, for its history",

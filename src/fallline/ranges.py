@@ -19,7 +19,7 @@ from fallline.errors import ArgumentError, nearest
 _KEY = "range"
 # The largest count where a range names no bound of its own. A loop of 1e300 turns would be one without an end.
 MOST_COUNTED = 10**9
-# A bound for counts that nobody counts up to, such as the steps a schedule is for; too far away to be told.
+# A bound for counts that nobody counts up to, such as the steps a schedule is for; too large to be shown.
 FAR = 2**62
 
 

@@ -37,8 +37,8 @@ class Choices:
     """How a table is to be learnt, as a person says it; None leaves a choice to the table or to the library.
 
     hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS.
-    watch: the metric that tells the best epoch; None for the validation loss. The ranges are what flags, parameters
-    and sliders read.
+    watch: the metric by which the best epoch is chosen; None for the validation loss. The ranges are what flags,
+    parameters and sliders read.
     Errors: ArgumentError with all that is outside its range.
     Example: Choices(hidden=(64, 64), activation="tanh", epochs=100)
     """

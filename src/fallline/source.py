@@ -47,7 +47,7 @@ class Source(Protocol):
         """Write row rows[i] of every name in `into` to into[name][i].
 
         rows: int64, each in 0 .. self.rows - 1, in any order and as often as wanted. into: arrays of
-        len(rows) rows, C-contiguous, of the dtype that `form` tells.
+        len(rows) rows, C-contiguous, of the dtype in `form`.
         """
         ...
 
@@ -65,8 +65,8 @@ class Arrays:
     def __post_init__(self) -> None:
         lengths = {name: len(array) for name, array in self.arrays.items()}
         if len({*lengths.values()}) != 1:
-            told = ", ".join(f"{name} has {n}" for name, n in lengths.items()) or "there are no arrays"
-            raise DataError(f"named arrays have one number of rows: {told}")
+            lengths_text = ", ".join(f"{name} has {n}" for name, n in lengths.items()) or "there are no arrays"
+            raise DataError(f"named arrays have one number of rows: {lengths_text}")
 
     @property
     def rows(self) -> int:

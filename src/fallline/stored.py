@@ -192,7 +192,7 @@ def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def stored(given: Any) -> Any:
-    """What was given, as Stored where it is large and can be read in parts; anything else as it is.
+    """The given array, as Stored where it is large and can be read in parts; anything else as it is.
 
     Memory maps can, and what has a shape, a dtype of NumPy's and slices of rows, but is no array in memory.
     """

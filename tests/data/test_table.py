@@ -216,7 +216,7 @@ BAD_FILES: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "duplicate columns": ("a,b,a,y\n1,2,3,0\n", ("used for more than one column: 'a'", "columns 1, 3")),
     "target twice": ("a,y,y\n1,2,3\n", ("used for more than one column: 'y'",)),
     "index column": (",a,y\n0,1,2\n", ("line 1: column 1 has no name",)),
-    "target only": ("y\n1\n2\n", ("no column beside the target 'y'",)),
+    "target only": ("y\n1\n2\n", ("no column other than the target 'y'",)),
     "open quote": ('a,y\n1,2\n"3,4\n5,6\n', ("line 3: a quoted field is opened here and never closed",)),
     "text after a quote": ('a,y\n"1"x,2\n', ("line 2: a quoted field goes on after its closing quote",)),
     "latin-1": ("a,größe,y\n1,2,0\n".encode("latin-1"), ("line 1: byte 0xf6 is not UTF-8 text", "UTF-8")),

@@ -188,7 +188,7 @@ MET_IN_PAIRS = {
 
 
 @pytest.mark.parametrize("name", CROSSED)
-def test_outputs_as_a_row_beside_targets_as_a_column_are_refused(name: str) -> None:
+def test_outputs_as_a_row_with_targets_as_a_column_are_refused(name: str) -> None:
     # (4,) - (4, 1) is (4, 4) to NumPy, whose mean is a loss that learns something else.
     output, y = new_input((4, 1), np.float64), new_input((4, 1), np.float64)
     with pytest.raises(ShapeError, match=r"make \(4, 4\) in a batch of 4\n  at .*test_loss.py:\d+\n  try: output - y"):
@@ -206,12 +206,12 @@ def test_no_other_use_of_outputs_and_targets_is_taken_for_that(name: str) -> Non
 COLUMNS_FOR_ROWS = {
     "differences": lambda o, y: np.mean(np.square(o - y)),
     "products": lambda o, y: -np.mean(np.log(1 + np.exp(o)) * y),
-    "a column of outputs beside all targets": lambda o, y: np.mean(np.abs(y[:, None] * np.ones(4) - o[:, 0])),
+    "a column of outputs with all targets": lambda o, y: np.mean(np.abs(y[:, None] * np.ones(4) - o[:, 0])),
     "a product": lambda o, y: np.mean(o @ y),
     "maxima": lambda o, y: np.mean(np.maximum(o, y.astype(np.float64))),
 }
 ROWS_FOR_ROWS = {
-    "each output beside the row's target": lambda o, y: np.mean(np.square(o - y[:, None])),
+    "each output with the row's target": lambda o, y: np.mean(np.square(o - y[:, None])),
     "each output with all targets": lambda o, y: np.mean(np.square(o.T - y)) + np.mean(o.T @ y),
     "one of the outputs": lambda o, y: np.mean(np.square(o[:, 0] - y)),
     "weights of columns, made from targets": lambda o, y: np.mean(np.square(o - np.stack([np.mean(y)] * 4))),
@@ -224,7 +224,7 @@ ROWS_FOR_ROWS = {
 def test_columns_of_outputs_never_meet_rows_of_targets(name: str, n: int) -> None:
     # (4, 4) - (4,) is (4, 4) to NumPy, and target i then belongs to output i of every row.
     output, y = new_input((n, 4), np.float64), new_input((n,), np.float64)
-    if n == 4 or "beside all" not in name:
+    if n == 4 or "with all" not in name:
         told = "in a batch of 4 rows\n  at .*test_loss.py" if n == 4 else "broadcast|inner sizes"
         with pytest.raises(ShapeError, match=told):
             losses.get(COLUMNS_FOR_ROWS[name])(output, y)

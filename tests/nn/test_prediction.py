@@ -1,4 +1,4 @@
-"""Prediction: the machine and NumPy agree, a row's result depends on nothing beside it, and copies start afresh."""
+"""Prediction: the machine and NumPy agree, a row's result depends on no other row, and copies start afresh."""
 
 import copy
 import pickle
@@ -90,7 +90,7 @@ WHOLE = [{name: predictor(model, name) for name in ("outputs", "predict")} for m
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_row_has_the_same_bits_whatever_stands_beside_it(data: Any) -> None:
+def test_a_row_has_the_same_bits_whatever_the_other_rows_are(data: Any) -> None:
     which = data.draw(st.integers(0, len(MODELS) - 1))
     model, x = MODELS[which], X.astype(MODELS[which].dtype)
     start = data.draw(st.integers(0, len(x) - 1))

@@ -73,7 +73,7 @@ def test_what_has_no_weight_does_not_count(a, b):
             np.testing.assert_allclose(got, expected, rtol=1e-13)
 
 
-def test_derivatives_in_weights_and_beside_weights_of_zero():
+def test_derivatives_in_weights_and_next_to_weights_of_zero():
     a, b = np.array([0.0, 1000, -1, 0.5]), np.array([1.0, 0, 0, -0.5])
     d_a, d_b = fl.grad(lambda a, b: fl.ops.logsumexp(a, b=b), argnums=(0, 1))(a, b)
     total = 1 - 0.5 * np.exp(0.5)

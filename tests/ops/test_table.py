@@ -176,7 +176,7 @@ def test_an_op_on_plain_arrays_is_its_meaning():
 
 
 # The oracles. Each takes the op's arguments and attributes, uses neither the op's meaning nor its rule, and is exact
-# to the tolerance beside it in float64.
+# to the tolerance given with it in float64.
 
 
 def each(function):

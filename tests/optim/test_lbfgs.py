@@ -211,7 +211,7 @@ def test_weight_decay_is_a_term_of_a_function_of_one_s_own() -> None:
     assert found.value == pytest.approx(float(np.sum((found.params - a) ** 2) + 0.25 * np.sum(found.params**2)))
 
 
-def test_what_cannot_be_minimised_is_told() -> None:
+def test_functions_that_cannot_be_minimised_raise() -> None:
     with pytest.raises(ArgumentError, match="not finite"), np.errstate(all="ignore"):
         LBFGS().minimise(fl.value_and_grad(lambda w: np.sum(np.log(w))), -np.ones(2))
     with pytest.raises(ArgumentError, match="steps"):

@@ -176,7 +176,7 @@ P = {"w": np.ones((2, 3)), "b": np.ones(3)}
 
 
 @pytest.mark.parametrize(
-    ("call", "kind", "told"),
+    ("call", "kind", "message"),
     [
         (lambda: Adam().update(P, P, Adam().init(P)), ArgumentTypeError, "state has to be a dict that `init`"),
         (lambda: Adam().update({"w": P["w"]}, Adam().init(P), P), ArgumentError, "grads has another form than params"),
@@ -193,8 +193,8 @@ P = {"w": np.ones((2, 3)), "b": np.ones(3)}
         (lambda: Adam(optim.Cosine(0.1)).update(P, Adam().init(P), P), ArgumentError, "does not know how many steps"),
     ],
 )
-def test_slips_are_told(call: Any, kind: type[Exception], told: str) -> None:
-    with pytest.raises(kind, match=told):
+def test_wrong_calls_raise(call: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
         call()
 
 

@@ -1,4 +1,6 @@
-"""Recomputing: the same bits from less memory, whatever the layers, and nothing changed where little is gained."""
+"""Gradient checkpointing: the same bits from less memory, whatever the layers, and nothing changed where little is
+gained.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import pytest
 from fallline import nn, optim
 from fallline.graph.verify import verify
 from fallline.nn import ACTIVATIONS, Dense, Dropout, Residual, Sequential
-from fallline.passes.checkpointing import Way, keep_less
+from fallline.passes.checkpointing import ForwardPass, keep_less
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.machine import Program
@@ -87,16 +89,16 @@ def test_the_new_graph_is_well_formed_and_means_the_same(depth):
         assert a.tobytes() == b.tobytes()
 
 
-def test_what_is_made_a_second_time_is_made_just_before_its_stretch_is_needed():
+def test_a_segment_is_recomputed_just_before_it_is_read():
     graph, values = step(deep(12, "tanh"), 64, OPTIMIZERS[0])
     simple = simplify(graph)
     count = len(values()[0])
     made = keep_less(simple, simple.outputs[count], count)
-    order = [made.stretch[node] for node in made.graph.nodes() if node in made.stretch]
+    order = [made.segment[node] for node in made.graph.nodes() if node in made.segment]
     assert order == sorted(order, reverse=True)
     assert len(set(order)) >= 2
-    # Each once, and none of the last stretch, which is still there.
-    origins = [made.origin[node] for node in made.stretch]
+    # Each once, and none of the last segment, which is still there.
+    origins = [made.origin[node] for node in made.segment]
     assert len(origins) == len(set(origins))
     assert max(node.serial for node in origins) < simple.outputs[count].serial
 
@@ -126,9 +128,10 @@ def test_cuts_lie_where_one_value_leads_on():
     simple = simplify(graph)
     count = len(values()[0])
     loss = simple.outputs[count]
-    way = Way([node for node in simple.nodes() if node.serial <= loss.serial], simple, count)
-    places = way.candidates()
+    forward = ForwardPass([node for node in simple.nodes() if node.serial <= loss.serial], simple, count)
+    places = forward.candidates()
     assert len(places) >= 4
     for place in places:
-        passing = {x for node in way.nodes[place + 1 :] for x in node.inputs if way.place[x] <= place} & way.active
+        later = {x for node in forward.nodes[place + 1 :] for x in node.inputs if forward.place[x] <= place}
+        passing = later & forward.active
         assert len(passing) == 1

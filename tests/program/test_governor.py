@@ -44,7 +44,7 @@ def test_lanes_that_pay_are_used_for_every_step():
 
 
 @pytest.mark.parametrize("shared", [0.0012, 0.0018, 0.01, 0.03])
-def test_beside_others_a_run_is_at_most_a_tenth_slower_than_on_one_lane(shared):
+def test_next_to_others_a_run_is_at_most_a_tenth_slower_than_on_one_lane(shared):
     day = Day()
     one = day.governor()
     for _ in range(40):  # the first second is a wait for evidence

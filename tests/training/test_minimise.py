@@ -1,4 +1,4 @@
-"""Training by a minimiser: L-BFGS beside SciPy and scikit-learn, with the events, files and ends of any training."""
+"""Training by a minimiser: L-BFGS against SciPy and scikit-learn, with the events, files and ends of any training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files: those of the first form still load, and what stood beside their model becomes part of it."""
+"""Model files: those of the first form still load, and the scales in their config become part of the model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_model_without_columns_loads_as_before(tmp_path: Path) -> None:
         ("squared_error", 1, {"target_mean": 100.0, "target_scale": 20.0}, Quantity("y", 100.0, 20.0)),
     ],
 )
-def test_columns_that_stood_beside_a_model_become_its_encoder(
+def test_columns_of_the_config_become_the_models_encoder(
     tmp_path: Path, loss: str, outputs: int, target: dict[str, Any], decoder: Any
 ) -> None:
     model = Model.init(mlp((4,), outputs), 2, loss=loss)
@@ -53,7 +53,7 @@ def test_columns_that_stood_beside_a_model_become_its_encoder(
     assert back.predict(X).tolist() == model.between(COLUMNS, decoder).predict(X).tolist()
 
 
-def test_a_run_of_the_first_form_loads_with_the_config_beside_it(tmp_path: Path) -> None:
+def test_a_run_of_the_first_form_loads_with_its_config(tmp_path: Path) -> None:
     data = X, np.arange(9) % 3
     settings: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2}
     run = fl.fit(mlp((4,), 3), data, out=tmp_path, **settings)

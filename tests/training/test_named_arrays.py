@@ -232,7 +232,7 @@ def test_a_dense_layer_on_whole_numbers_is_that_on_floats(dtype: str) -> None:
         np.testing.assert_array_equal(whole.model.predict(rows), floats.model.predict(x.astype(np.float32)))
 
 
-def test_an_embedding_beside_floats_in_both_precisions(tmp_path: Path) -> None:
+def test_an_embedding_with_floats_in_both_precisions(tmp_path: Path) -> None:
     def joined(x: Any) -> Any:
         return np.concatenate([fl.ops.gather(np.eye(5), x["code"], axis=0), x["rest"]], axis=1)
 

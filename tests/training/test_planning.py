@@ -34,7 +34,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 
 def peak(call: Any) -> int:
-    """The most memory that a call held at any time, beside what was there before it."""
+    """The most memory that a call held at any time, without the memory of before it."""
     gc.collect()
     tracemalloc.start()
     try:

@@ -327,7 +327,7 @@ class Rows:
 BEFORE: dict[str, tuple[Callable[[], Any], dict[str, Any], str, str]] = {
     "a generator for several epochs": (
         lambda: in_batches((X, CODES), 5), {}, "gone through once, and epochs is 4", "a fresh iterator for each epoch"),
-    "no number of epochs": (Loader, {"epochs": None}, "only the end of data tells", "epochs=10"),
+    "no number of epochs": (Loader, {"epochs": None}, "known only at their end", "epochs=10"),
     "a share": (Loader, {"validation": 0.2}, "cannot be split off from an iterable", "validation=(x, y)"),
     "all rows in a step": (Loader, {"batch_size": "full"}, "all rows", "batch_size=32"),
     "a schedule": (

@@ -209,7 +209,7 @@ def test_a_carry_that_nobody_reads_at_the_end_has_a_gradient():  # google/jax 10
     assert fl.compile(fl.grad(loss))(np.array(3.0)) == 24.0  # 4 a^2
 
 
-def test_a_whole_number_may_be_carried_beside_what_is_differentiated():  # google/jax 22045: TypeError
+def test_a_whole_number_may_be_carried_with_differentiated_values():  # google/jax 22045: TypeError
     def loss(x):
         return np.sum(fl.scan(lambda c, t: (c, c[1] + t), (0, x), np.arange(10))[1])
 

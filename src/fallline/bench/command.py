@@ -1,4 +1,4 @@
-"""The benchmark as a command: a training step beside the installed peers, on which networks, for how long.
+"""The benchmark as a command: a training step compared with the installed peers, on which networks, for how long.
 
 Holds no measurement of its own.
 """

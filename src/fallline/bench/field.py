@@ -32,12 +32,12 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def usable() -> list[int]:
-    """The processors this process may use; empty where nobody can tell."""
+    """The processors this process may use; empty where unknown."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def clocks() -> dict[int, tuple[float, float]]:
-    """For each processor its seconds (idle, at work) so far; empty where nobody can tell."""
+    """For each processor its seconds (idle, at work) so far; empty where unknown."""
     try:
         lines = [line.split() for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()]
         tick = 1 / os.sysconf("SC_CLK_TCK")
@@ -91,7 +91,7 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """Processor seconds so far; 0 where nobody can tell."""
+        """Processor seconds so far; 0 where unknown."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -146,7 +146,7 @@ class Field:
         return running
 
     def elsewhere(self) -> float | None:
-        """Seconds that these processors have worked for anybody but the race so far; None where nobody can tell."""
+        """Seconds that these processors have worked for anybody but the race so far; None where unknown."""
         counted = clocks()
         if not counted:
             return None

@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name, with its family and model where the system tells them."""
+    """The processor's name, with its family and model where the system gives them."""
     known = facts()
     if not known:
         return platform.processor() or platform.machine()
@@ -37,7 +37,7 @@ def processor() -> str:
 
 
 def blas() -> str:
-    """A sentence on NumPy's and SciPy's BLAS; empty where nobody can tell."""
+    """A sentence on NumPy's and SciPy's BLAS; empty where unknown."""
     import numpy  # noqa: F401 - loads its BLAS
     import scipy.linalg  # noqa: F401
 
@@ -46,10 +46,10 @@ def blas() -> str:
     except ImportError:
         return ""
     found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    told = sorted({f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})" for pool in found})
-    if not told:
+    names = sorted({f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})" for pool in found})
+    if not names:
         return ""
-    text = f"BLAS of NumPy and SciPy, and so of scikit-learn: {', '.join(told)}"
+    text = f"BLAS of NumPy and SciPy, and so of scikit-learn: {', '.join(names)}"
     if "avx512f" in facts().get("flags", "") and all(pool.get("architecture") in NARROW for pool in found):
         text += ": it takes AVX2 kernels on this processor, though it has AVX-512"
     return text + "."

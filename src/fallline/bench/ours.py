@@ -1,4 +1,4 @@
-"""Our own competitor: the public way to train, from the event that says all is built to the last one.
+"""Our own competitor: the public function for training, from the event that says all is built to the last one.
 
 The one file of the benchmark that knows the library. Its imports happen late, so that the table of peers loads light.
 """
@@ -46,8 +46,8 @@ class Ours:
             layer["weight"][...], layer["bias"][...] = weight, bias
         epochs, rows = self.problem.whole_epochs(steps)
         data = self.problem.x[:rows], self.problem.y[:rows]
-        told = {**settings(case), "epochs": epochs, "shuffle": False, "threads": self.threads}
-        self.events = fl.train(model, data, **told)
+        options = {**settings(case), "epochs": epochs, "shuffle": False, "threads": self.threads}
+        self.events = fl.train(model, data, **options)
         next(self.events)  # TrainingStarted: traced, planned and lowered; the peers' compiling is not timed either
 
     def run(self) -> Array:

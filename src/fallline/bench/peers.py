@@ -255,7 +255,7 @@ class SklearnFit(SklearnPartialFit):
 class Entry:
     """A line of the table: the module that has to be installed, and how to build it.
 
-    alone_too: may be quicker on one thread than on several; then it races both ways, and the quicker one counts.
+    alone_too: may be quicker on one thread than on several; then both are measured, and the quicker one counts.
     always: raced on any number of threads; else only where everybody has one.
     home: the virtual environment below `peers/` of this one that it runs in, where it is an older version of a library
         that is here too; empty for this environment.

@@ -54,7 +54,7 @@ class Verdict:
 class Outcome:
     """A case raced on so many threads: the timings by competitor, and why the others are left out.
 
-    foreign: the share of the processors that something else took meanwhile, 0 to 1; None where nobody can tell.
+    foreign: the share of the processors that something else took meanwhile, 0 to 1; None where unknown.
     """
 
     case: Case

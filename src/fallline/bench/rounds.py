@@ -54,8 +54,8 @@ def installed(names: Iterable[str]) -> dict[str, str]:
 
 
 @dataclass(slots=True)
-class Way:
-    """One form for a competitor to run in: its process, on so many threads, and its rounds."""
+class Entry:
+    """A competitor on a number of threads: its process and its rounds."""
 
     name: str
     worker: Process
@@ -69,7 +69,7 @@ def race(
     *,
     rounds: int = 9,
     seconds: float = 0.12,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> Outcome:
     """One case: check, warm up and time the competitors in turn.
 
@@ -77,32 +77,32 @@ def race(
     seconds: about how long a competitor's part of a round takes.
     """
     outcome = Outcome(case, field.threads)
-    ways: list[Way] = []
+    entries: list[Entry] = []
     for name, why in installed(names).items():
         if not why:
-            tell(f"  {name}: checking, warming up")
+            report(f"  {name}: checking, warming up")
             try:
-                ways += prepared(name, case, field, seconds)
+                entries += prepared(name, case, field, seconds)
             except WorkerFailed as failure:
                 why = str(failure)
         if why:
             outcome.left_out[name] = why
-            tell(f"  {name}: left out: {why}")
+            report(f"  {name}: left out: {why}")
     begun, elsewhere = time.perf_counter(), field.elsewhere()
     for r in range(rounds):
-        turn = r % max(1, len(ways))
-        for way in ways[turn:] + ways[:turn]:
+        turn = r % max(1, len(entries))
+        for entry in entries[turn:] + entries[:turn]:
             try:
-                answer = way.worker.ask("time", steps=way.timing.steps)
+                answer = entry.worker.ask("time", steps=entry.timing.steps)
             except WorkerFailed as failure:
-                ways.remove(way)
-                if way.name not in (other.name for other in ways):
-                    outcome.left_out[way.name] = str(failure)
+                entries.remove(entry)
+                if entry.name not in (other.name for other in entries):
+                    outcome.left_out[entry.name] = str(failure)
                 continue
-            way.timing.seconds.append(answer["seconds"])
-            way.timing.cpu.append(answer["cpu"])
-    for way in sorted(ways, key=lambda way: way.timing.step):
-        outcome.timings.setdefault(way.name, way.timing)
+            entry.timing.seconds.append(answer["seconds"])
+            entry.timing.cpu.append(answer["cpu"])
+    for entry in sorted(entries, key=lambda entry: entry.timing.step):
+        outcome.timings.setdefault(entry.name, entry.timing)
     ended = field.elsewhere()
     if elsewhere is not None and ended is not None:
         processors = len(field.cpus or usable())
@@ -110,9 +110,9 @@ def race(
     return outcome
 
 
-def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Way]:
+def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Entry]:
     """Check one competitor and get it ready, on one thread too where that may be quicker. Errors: WorkerFailed."""
-    found: list[tuple[float, Way]] = []
+    found: list[tuple[float, Entry]] = []
     alone = COMPETITORS[name].alone_too and field.threads > 1
     for threads in (field.threads, 1) if alone else (field.threads,):
         worker = field.process(name, threads, COMPETITORS[name].python)
@@ -120,6 +120,6 @@ def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Way]:
         if why:
             raise WorkerFailed(why)
         ready = worker.ask("load", case=case.name, seconds=seconds)
-        found.append((ready["step"], Way(name, worker, Timing(ready["steps"], threads=threads))))
+        found.append((ready["step"], Entry(name, worker, Timing(ready["steps"], threads=threads))))
     least = min(step for step, _ in found)
-    return [way for step, way in found if step <= HOPELESS * least]
+    return [entry for step, entry in found if step <= HOPELESS * least]

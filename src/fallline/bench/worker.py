@@ -16,7 +16,7 @@ from typing import Any
 
 Answer = dict[str, Any]
 
-# A turn of this many steps comes first: enough to tell a step's time, if they are not too long.
+# A turn of this many steps comes first: enough to measure a step's time, if they are not too long.
 FIRST_STEPS, SLOWEST = 256, 2e10  # steps; floating-point operations a second
 # No turn has fewer, however long they are: memory that is touched for the first time and work that is done once for
 # every training would be taken for the steps' time.
@@ -44,7 +44,7 @@ def settle(most: float = 1.0) -> None:
 
 def runnable() -> bool:
     """Whether another thread of this process runs, or waits for a processor, as on a busy machine; False where the
-    system does not tell."""
+    system does not say."""
     own = str(threading.get_native_id())
     for folder in Path("/proc/self/task").glob("*"):
         try:
@@ -107,7 +107,7 @@ def serve(name: str, threads: int, cpus: list[int]) -> None:
         command = json.loads(line)
         try:
             answer = verbs[command.pop("do")](**command)
-        except Exception as error:  # told to the runner, which leaves this competitor out and says why
+        except Exception as error:  # reported to the runner, which leaves this competitor out and says why
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
 

@@ -150,11 +150,11 @@ def typed(flags: type[Any], run: Callable[[Any], None]) -> Callable[..., Callabl
         about: Flag = field.metadata[_KEY]
         required = field.default is dataclasses.MISSING
         text, metavar = about.help(field.default), about.metavar
-        told = not required and field.default is not None and field.default is not False
+        shows_default = not required and field.default is not None and field.default is not False
         info = (
-            typer.Argument(help=text, show_default=told, metavar=metavar)
+            typer.Argument(help=text, show_default=shows_default, metavar=metavar)
             if about.is_argument
-            else typer.Option(switch(field.name), help=text, show_default=told, metavar=metavar)
+            else typer.Option(switch(field.name), help=text, show_default=shows_default, metavar=metavar)
         )
         parameters.append(
             inspect.Parameter(

@@ -1,6 +1,6 @@
-"""`fallline lesson`: the list of lessons, or one of them run and told.
+"""`fallline lesson`: the list of lessons, or one of them run and shown.
 
-A lesson computes what it tells, in a few seconds, and prints numbers and pictures.
+A lesson computes all it shows, in a few seconds, and prints numbers and pictures.
 """
 
 from dataclasses import dataclass

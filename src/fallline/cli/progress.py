@@ -1,6 +1,6 @@
 """Two readers of a training run's events: a live line for a terminal, and a few plain lines for everything else.
 
-They show what happens; what came out of it is told by the command.
+They show the progress; the command reports the results.
 """
 
 import math

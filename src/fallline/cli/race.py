@@ -79,7 +79,7 @@ def run(flags: Any) -> None:
 def combinations(flags: Any) -> list[training_flags.FLAGS]:
     """The flags of each variant, as `fallline train` takes them.
 
-    Errors: UsageProblem for values that are none or outside their range, each told once; for too many variants.
+    Errors: UsageProblem for values that are none or outside their range, each reported once; for too many variants.
     """
     values = {name: parsed(name, getattr(flags, name)) for name in RACED}
     count = 1

@@ -229,5 +229,5 @@ def show(raced: Raced) -> None:
     for what, line in zip(("test", ""), tested(plan, Outcome(first.state, run.model, run.events, run.folder))):
         screen.fact(what, line)
     if run.folder is not None:
-        screen.fact("saved", f"{run.folder}, and the others beside it")
+        screen.fact("saved", f"{run.folder}, and the others next to it")
     screen.fact("alone", alone(raced.singles[raced.best]))

@@ -46,8 +46,8 @@ def show(plan: Plan, outcome: Outcome) -> None:
     for event in outcome.of(TrainingEnded):
         screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
         if event.still_falling:
-            way = "rising" if started.higher_is_better else "falling"
-            screen.fact("", f"the {what} was still {way}; try: --epochs {2 * event.epochs}")
+            trend = "rising" if started.higher_is_better else "falling"
+            screen.fact("", f"the {what} was still {trend}; try: --epochs {2 * event.epochs}")
         if event.restored_best and event.best_epoch is not None:
             most = "highest" if started.higher_is_better else "lowest"
             screen.fact("kept", f"the network after epoch {event.best_epoch + 1}, whose {what} was the {most}, "

@@ -59,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        text, code = told(error)
+        text, code = message_and_code(error)
         # Not imported here: its import may be what failed.
         flags = getattr(sys.modules.get(f"fallline.cli.{words[0]}"), "FLAGS", None)
         if flags is not None:
@@ -153,7 +153,7 @@ def show_version(asked: bool) -> None:
         raise typer.Exit(OK)
 
 
-def told(error: Exception) -> tuple[str, int]:
+def message_and_code(error: Exception) -> tuple[str, int]:
     """An error as its line or short block, and the exit code it means."""
     if isinstance(error, UsageProblem):
         return str(error), USAGE

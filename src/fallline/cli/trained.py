@@ -33,13 +33,13 @@ def open_run(folder: str) -> Trained:
 
     path = Path(folder)
     if not path.exists():
-        beside = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
-        raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, beside)}")
+        siblings = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
+        raise MissingFileError(f"there is no run {folder!r}{nearest(path.name, siblings)}")
     if not path.is_dir():
         from fallline.runs.folder import CONFIG
 
-        way = f"\n  try: {path.parent}" if (path.parent / CONFIG).is_file() else ""
-        raise DataError(f"{folder} is a file, not the folder of a run{way}")
+        hint = f"\n  try: {path.parent}" if (path.parent / CONFIG).is_file() else ""
+        raise DataError(f"{folder} is a file, not the folder of a run{hint}")
     found = in_folder(path)
     model = found.model
     if model.encoder is None or model.decoder is None:

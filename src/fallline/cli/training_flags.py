@@ -71,7 +71,7 @@ class FLAGS:
         None, f"measured on the validation rows besides the usual ones: {', '.join(METRICS)}", metavar="NAME,.."
     )
     watch: str | None = flag(
-        None, "one of these, which tells the best epoch; by default the validation loss", metavar="NAME"
+        None, "one of these, by which the best epoch is chosen; by default the validation loss", metavar="NAME"
     )
     test: float = flag(
         TEST_SHARE, "share of the rows kept as test rows for the end", metavar="SHARE", at_least=0, below=1

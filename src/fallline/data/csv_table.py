@@ -24,7 +24,7 @@ MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
-# Problems told in one message; a file with more is told their number.
+# Problems listed in one message; of a file with more the message gives the number.
 MOST_TOLD = 5
 
 
@@ -98,7 +98,7 @@ def wanted(
                 f"  {twice[0]!r} names columns {where}"
             )
     if not features:
-        raise DataError(f"{records.path} has no column beside the target {target!r}")
+        raise DataError(f"{records.path} has no column other than the target {target!r}")
     return tuple(features), [place[name] for name in features], None if target is None else place[target]
 
 
@@ -135,18 +135,18 @@ def numbers(path: Path, block: Block, names: Sequence[str], places: Sequence[int
 
 
 def one_by_one(path: Path, block: Block, names: Sequence[str], places: Sequence[int]) -> Numbers:
-    """The same numbers, field by field: slow, and it can tell which field is wrong."""
+    """The same numbers, field by field: slow, but it finds the field that is wrong."""
     values = np.empty((len(block.rows), len(places)))
-    told: dict[str, str] = {}
+    problems: dict[str, str] = {}
     for i, (row, line) in enumerate(zip(block.rows, block.lines)):
         for j, place in enumerate(places):
             problem = problem_of(row[place])
             if problem is None:
                 values[i, j] = float(row[place])
-            elif names[j] not in told:
-                told[names[j]] = f"line {line}, column {names[j]!r}: {problem}"
-    if told:
-        raise several(path, list(told.values()), "column")
+            elif names[j] not in problems:
+                problems[names[j]] = f"line {line}, column {names[j]!r}: {problem}"
+    if problems:
+        raise several(path, list(problems.values()), "column")
     return values
 
 

@@ -41,8 +41,8 @@ class Parquet:
         columns = [name for name in known if name != self.target] if self.columns is None else list(self.columns)
         missing = [name for name in (*columns, self.target) if name not in known]
         if missing:
-            told = (f"{self.path} has no column {name!r}{nearest(str(name), known)}" for name in missing)
-            raise ArgumentError("\n  ".join(told))
+            problems = (f"{self.path} has no column {name!r}{nearest(str(name), known)}" for name in missing)
+            raise ArgumentError("\n  ".join(problems))
         object.__setattr__(self, "columns", tuple(columns))
 
     def _opened(self) -> Any:

@@ -25,7 +25,7 @@ SAMPLE = 50
 # a field instead of 0.3 us with blocks a hundred times as large.
 BLOCK = 2_000
 
-# Characters of a line and, where there is no telling how long it is, bytes of a file: files without an end are cut
+# Characters of a line and, where its length is unknown, bytes of a file: files without an end are cut
 # here.
 LONGEST_LINE, MOST_PIPED = 2**26, 2**28
 # Seconds to wait until somebody writes into a pipe.
@@ -133,7 +133,7 @@ def neighbours(path: Path) -> list[str]:
 
 @contextmanager
 def told_by_line(path: Path) -> Iterator[None]:
-    """Bytes that are not UTF-8, told by their line instead of by a position in a buffer."""
+    """Bytes that are not UTF-8, reported by their line instead of by a position in a buffer."""
     try:
         yield
     except UnicodeDecodeError:
@@ -157,8 +157,8 @@ def undecodable(path: Path) -> str:
 def find_delimiter(head: Sequence[str]) -> str:
     """The delimiter that cuts the first lines into the same number of fields, the most if several do.
 
-    If none cuts them evenly, the one that cuts the first line most; the ragged line is then told as such. Ties go to
-    the first in `DELIMITERS`.
+    If none cuts them evenly, the one that cuts the first line most; the ragged line is then reported as such. Ties go
+    to the first in `DELIMITERS`.
     """
     best, best_rank = DELIMITERS[0], (False, 1)
     for delimiter in DELIMITERS:

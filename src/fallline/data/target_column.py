@@ -80,11 +80,11 @@ def codes(table: Table, target: str, labels: Sequence[str]) -> tuple[NDArray[np.
     once = [name for name, n in counts.items() if n == 1]
     if once:
         lines = dict(zip(names, table.lines))
-        told = ", ".join(f"{shown(name)} (line {lines[name]})" for name in once[:MOST_TOLD])
+        listing = ", ".join(f"{shown(name)} (line {lines[name]})" for name in once[:MOST_TOLD])
         more = f" and {len(once) - MOST_TOLD} more" if len(once) > MOST_TOLD else ""
         advice = "task regression (--task) if this is a quantity, or " if all(map(is_number, counts)) else ""
         raise DataError(
-            f"{table.path}: {count(len(once), 'label')} of the target {target!r} seen only once: {told}{more}\n"
+            f"{table.path}: {count(len(once), 'label')} of the target {target!r} seen only once: {listing}{more}\n"
             f"  a class needs a training row and a test row; try: {advice}more rows of it, or none"
         )
     order = sorted(counts, key=float) if all(map(is_number, counts)) else sorted(counts)

@@ -46,7 +46,7 @@ _SLICE, _SHORTEST_SLICE = 0.05, 0.002
 
 
 class Runner:
-    """One variant on its way: its training, and how it stands by the events so far."""
+    """A variant in training: its training, and its standing by the events so far."""
 
     def __init__(self, variant: Variant, training: Training) -> None:
         self.name, self.training = variant.name, training

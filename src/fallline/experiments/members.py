@@ -41,19 +41,19 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         raise ArgumentError("an ensemble keeps no checkpoints, so it cannot be resumed\n  try: overwrite=True")
     if settings.get("init") is not None:
         raise ArgumentError("an ensemble draws its members anew, so it goes on from no run\n  try: ensemble=None")
-    told = {name: value for name, value in settings.items() if name not in ("out", "checkpoints", "overwrite")}
-    threads = told.pop("threads", None)
+    options = {name: value for name, value in settings.items() if name not in ("out", "checkpoints", "overwrite")}
+    threads = options.pop("threads", None)
     job = prepare(model, data, Settings(**settings))
     seeds = member_seeds(job.seed, int(size))
     if job.settings.share and job.validation is not None:
-        told["validation"] = job.validation.index
+        options["validation"] = job.validation.index
     config = described(job) | {"ensemble": {"seeds": seeds}}
     folder = None
     if job.settings.folder is not None:
-        job.model.to_config()  # what no file can hold is told before anything is trained
+        job.model.to_config()  # raises before any training if no file can hold the model
         folder = RunFolder(job.settings.folder, config, overwrite=job.settings.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
-    members = racing(model, data, variants, threads=threads, **{**told, "seed": job.seed})
+    members = racing(model, data, variants, threads=threads, **{**options, "seed": job.seed})
     with members.interrupts:  # a process that is asked to end saves what it has first
         for _ in members:
             pass
@@ -87,16 +87,16 @@ def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:
 
 
 def mean_epochs(runs: Sequence[Run], started: TrainingStarted | None = None) -> list[EpochEnded]:
-    """What was told at the end of each epoch, averaged over the runs that came so far.
+    """The figures of each epoch, averaged over the runs that came so far.
 
-    started: says what is watched, and which way is better.
+    started: says which value is monitored, and whether higher is better.
     """
     found: list[EpochEnded] = []
     lowest = math.nan
     watches, sign = ("", 1.0) if started is None else (started.watches, -1.0 if started.higher_is_better else 1.0)
-    told = [run.epochs for run in runs]  # once, for a run looks through all its events
-    for epoch in range(max(map(len, told), default=0)):
-        those = [epochs[epoch] for epochs in told if len(epochs) > epoch]
+    histories = [run.epochs for run in runs]  # once, for a run looks through all its events
+    for epoch in range(max(map(len, histories), default=0)):
+        those = [epochs[epoch] for epochs in histories if len(epochs) > epoch]
         held = [event.validation_loss for event in those if event.validation_loss is not None]
         loss, validation_loss = _mean([event.loss for event in those]), _mean(held) if held else None
         metrics = {name: _mean([event.metrics[name] for event in those]) for name in those[0].metrics}

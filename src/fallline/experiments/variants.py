@@ -1,4 +1,6 @@
-"""The variants of a race: from what each differs in to a job with a name, or one error that tells all that is wrong."""
+"""The variants of a race: from the settings in which each differs to a job with a name, or one error with all
+problems.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from fallline.ranges import short
 from fallline.split import Fold
 
 SETTINGS = tuple(field.name for field in fields(Settings))
-# What a variant may be given besides settings of its training.
+# Keys of a variant in addition to settings of its training.
 OWN_KEYS = ("name", "model", "learning_rate")
 # Differing in these alone, variants are repetitions of one training.
 REPEATED = frozenset({"name", "seed", "validation"})
@@ -61,7 +63,7 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
     folders = _folders(names, settings.get("out"))
     made, problems = [], Collected(len(given))
     for name, one, folder in zip(names, given, folders):
-        told = {
+        options = {
             **settings,
             "out": folder,
             **{key: value for key, value in one.items() if key not in OWN_KEYS},
@@ -69,16 +71,16 @@ def variants_of(model: Any, data: Any, given: Any, settings: Mapping[str, Any]) 
         }
         if "learning_rate" in one:
             with problems.of(name):
-                optimizer = looked_up_optimizer(told.get("optimizer", "adam"))
-                told["optimizer"] = optimizer.at_rate(one["learning_rate"])
+                optimizer = looked_up_optimizer(options.get("optimizer", "adam"))
+                options["optimizer"] = optimizer.at_rate(one["learning_rate"])
         with problems.of(name):
-            made.append(Variant(name, one, prepare(one.get("model", model), data, Settings(**told), cache)))
+            made.append(Variant(name, one, prepare(one.get("model", model), data, Settings(**options), cache)))
     problems.raise_if_any()
     return tuple(made)
 
 
 def _slips(place: int, one: Any, known: Sequence[str]) -> list[str]:
-    """What is wrong with a variant as it is written."""
+    """The problems of a variant as it is written."""
     if not isinstance(one, Mapping):
         return [f"variant {place} has to be a dict such as {{'learning_rate': 0.01}}, got {one!r:.60}"]
     wrong = [f"variant {place}: there is no {key!r}{nearest(str(key), known)}" for key in one if key not in known]
@@ -89,7 +91,7 @@ def _slips(place: int, one: Any, known: Sequence[str]) -> list[str]:
 
 
 class Collected:
-    """Errors of several variants; those that say the same are told once."""
+    """Errors of several variants; equal ones are reported once."""
 
     def __init__(self, variants: int) -> None:
         self._variants = variants
@@ -117,10 +119,12 @@ class Collected:
             return
         kinds = set(self._kinds)
         kind = kinds.pop() if len(kinds) == 1 else ArgumentError
-        told = [self._told(text, names) for text, names in self._names.items()]
-        raise kind(told[0] if len(told) == 1 else f"{len(told)} problems:\n" + "\n".join(f"- {text}" for text in told))
+        lines = [self._line(text, names) for text, names in self._names.items()]
+        raise kind(
+            lines[0] if len(lines) == 1 else f"{len(lines)} problems:\n" + "\n".join(f"- {text}" for text in lines)
+        )
 
-    def _told(self, text: str, names: list[str]) -> str:
+    def _line(self, text: str, names: list[str]) -> str:
         if len(names) == self._variants:
             return text
         shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -176,7 +180,7 @@ def _folders(names: Sequence[str], out: Any) -> list[Path | None]:
 
 
 def comparable(variants: Sequence[Variant]) -> tuple[str, ...]:
-    """What makes the results of these variants hard to compare."""
+    """Differences that make the results of these variants hard to compare."""
     notes = []
     losses = list(dict.fromkeys(short(v.job.model.loss) for v in variants))
     if len(losses) > 1:

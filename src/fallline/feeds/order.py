@@ -8,7 +8,7 @@ import numpy as np
 from fallline.graph.op import Array
 from fallline.program.forks import renewed
 
-# What a seed is used for; each purpose draws from a stream of its own.
+# The purposes of a seed; each draws from a stream of its own.
 PURPOSES = ("initial parameters", "validation rows", "order", "ensemble members")
 
 # Making a generator costs as much as shuffling 800 rows, so short epochs are shuffled several at a time.
@@ -48,7 +48,7 @@ class Order:
     def place(self, epoch: int) -> int:
         """Fill the buffer with the block that holds an epoch, if it does not yet; returns where the epoch starts."""
         block, within = divmod(epoch, self.epochs_per_block)
-        with self._lock:  # an order that nobody waited for may still be on its way into the buffer
+        with self._lock:  # an order that nobody waited for may still be copied into the buffer
             if self.shuffle and block != self._filled:
                 self._filled = None
                 view = self.buffer.reshape(self.epochs_per_block, len(self.rows))

@@ -78,7 +78,7 @@ class Stream:
         seed: int = 0,
         rows: int | None = None,
     ) -> None:
-        """ready: a batch as arrays by name. Errors: its FalllineErrors are told with the place of the batch."""
+        """ready: a batch as arrays by name. Errors: its FalllineErrors name the batch."""
         self.batches, self.forms, self._ready, self.seed, self.rows = batches, forms, ready, seed, rows
         self._at: tuple[int, int] | None = None
         self._open: Iterator[Any] | None = None
@@ -124,7 +124,7 @@ class Stream:
         try:
             return self.batches.begin(epoch)
         except Exception as error:
-            raise self._told(error, f"epoch {epoch} of data cannot begin") from error
+            raise self._located(error, f"epoch {epoch} of data cannot begin") from error
 
     def _more(self, epoch: int) -> bool:
         """Whether a row is left of this epoch; reads the next batch if it has to."""
@@ -136,7 +136,7 @@ class Stream:
             except StopIteration:
                 self._is_over = True
             except Exception as error:
-                raise self._told(error, f"batch {self._number} of epoch {epoch}") from error
+                raise self._located(error, f"batch {self._number} of epoch {epoch}") from error
             else:
                 self._number += 1
                 if not _rows_of(self._left):
@@ -154,7 +154,7 @@ class Stream:
             self._left = {}
         return some
 
-    def _told(self, error: Exception, where: str) -> FalllineError:
+    def _located(self, error: Exception, where: str) -> FalllineError:
         if isinstance(error, FalllineError):
             return type(error)(f"{where}: {error}")
         return ReadingError(f"{where}: {type(error).__name__}: {error}\n  raised by the iterable given as data")

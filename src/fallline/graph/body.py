@@ -135,7 +135,7 @@ def substituted(outputs: Sequence[Node], new: Mapping[Node, Node]) -> list[Node]
 
 
 def content_of(graph: Graph) -> Any:
-    """What a graph computes, in a form that can be compared: equal for graphs of the same nodes."""
+    """A graph in a form that can be compared: equal for graphs of the same nodes."""
     number = {node: i for i, node in enumerate(graph.inputs)}
     form: list[Any] = [(node.shape, node.dtype) for node in graph.inputs]
     count = itertools.count(len(number))

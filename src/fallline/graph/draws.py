@@ -18,7 +18,7 @@ from fallline.graph.node import CONSTANT, Graph, Node, reachable
 from fallline.graph.reach import reach
 from fallline.graph.where import Where, defined_at
 
-# Other threads may draw from the same generators: a state that moves while nothing is traced tells of them, and graphs
+# Other threads may draw from the same generators: a state that moves while nothing is traced shows it, and graphs
 # alone decide then.
 _TRIES, _IDLE_SECONDS = 4, 0.002
 _INSTEAD = (

@@ -61,11 +61,11 @@ class Inside:
             return
         if isinstance(error, FalllineError) and self.ours_pass:
             return
-        if getattr(error, "is_told", False):
+        if getattr(error, "is_placed", False):
             self._place(error)
             return
         if isinstance(error, FalllineError):
-            told = self._more(error, str(error))
+            raised = self._more(error, str(error))
         else:
             ours = next((mine for theirs, mine in _OURS.items() if type(error) is theirs), None)
             builtin = type(error).__module__ in ("builtins", "numpy", "numpy.exceptions", "numpy._core._exceptions")
@@ -73,9 +73,9 @@ class Inside:
                 error.add_note(f"in {self.what()}")
                 return
             ours = ours or next((mine for theirs, mine in _OURS.items() if isinstance(error, theirs)), CodeError)
-            told = ours(self._text(error, trace))
-        told.is_told = True  # type: ignore[attr-defined]
-        raise told from (None if isinstance(error, FalllineError) else error)
+            raised = ours(self._text(error, trace))
+        raised.is_placed = True  # type: ignore[attr-defined]
+        raise raised from (None if isinstance(error, FalllineError) else error)
 
     def _place(self, error: Exception) -> None:
         """Say of an inner object's error which outer one it is in."""

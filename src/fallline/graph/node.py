@@ -109,7 +109,7 @@ def constant(value: Any, dtype: Any = None) -> Node:
         return Node(CONSTANT, (), {"value": array}, (), array.dtype, here())
     if type(value) is int and dtype is not None and not has(dtype, value):
         raise TooLargeError(
-            f"{shown(value)} is no number of {dtype}, the dtype of the array beside it\n  at {here()}\n"
+            f"{shown(value)} is no number of {dtype}, the dtype of the other array\n  at {here()}\n"
             "  try: array.astype(float), or a wider dtype of whole numbers"
         )
     array = value if type(value) is np.ndarray else numbers_of(value)

@@ -61,7 +61,7 @@ def first(value: int) -> Lead:
     return lambda values, n: (value, *values)
 
 
-# What becomes of the attributes of all ops of a kind. Ops of a kind that is not here, and ops with further attributes,
+# Changes of the attributes of all ops of a kind. Ops of a kind that is not here, and ops with further attributes,
 # say it themselves.
 BATCH: Mapping[Kind, Mapping[str, Lead]] = {
     Kind.SOURCE: {"value": unchanged},

@@ -34,7 +34,7 @@ _IN_PLACE = "writes into an array in place, which a graph cannot record"
 
 
 def refuse(what: str, instead: str) -> NoReturn:
-    """Raise the one error for code that cannot be traced: what, where in the user's code, and the way out."""
+    """Raise the one error for code that cannot be traced, with the line in the user's code and a replacement."""
     raise TraceError(f"{what}\n  at {here()}\n  try: {instead}")
 
 
@@ -61,7 +61,7 @@ def call(stand_in: Callable[..., Any], original: str, args: tuple[Any, ...], kwa
         raise
     except Exception as error:
         if isinstance(error.__cause__ or error.__context__, TraceError):
-            raise  # NumPy wraps our refusal to become a number; trace tells
+            raise  # NumPy wraps our refusal to become a number; trace reports it
         raise misused(stand_in, original, args, kwargs, error) from error
 
 
@@ -80,8 +80,8 @@ def misused(
                 f"{original} on a traced value: {misfit}{near}\n  at {here()}\n  try: {original}{signature}"
             )
     given = ", ".join([*map(in_short, args), *(f"{name}={in_short(value)}" for name, value in kwargs.items())])
-    told = f"{original} cannot take this: {error}"
-    return kind_for(error)(f"{told}\n  {original}({given})\n  at {here()}")
+    message = f"{original} cannot take this: {error}"
+    return kind_for(error)(f"{message}\n  {original}({given})\n  at {here()}")
 
 
 def in_short(value: Any) -> str:
@@ -199,7 +199,7 @@ _METHODS = (
 )
 
 
-_MASKED = "a masked array beside a traced value", ".filled(...), or np.where(mask, a, b)"
+_MASKED = "a masked array with a traced value", ".filled(...), or np.where(mask, a, b)"
 
 
 def _operator(ufunc: Any, name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:

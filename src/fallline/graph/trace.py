@@ -1,7 +1,7 @@
 """From a plain NumPy function to a graph: call it once on nodes and keep the result.
 
 Traces may be nested (a gradient inside a function that is itself traced); the ones in progress are kept here, so that
-a value of an outer one is told from a value that outlived its trace.
+a value of an outer one is distinguished from a value that outlived its trace.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Pictures, explanations, curvature: ways to look at a model and its training."""
+"""Pictures, explanations and curvature of a model and its training."""

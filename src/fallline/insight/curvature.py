@@ -165,7 +165,7 @@ KINDS = {
     "minimum": "every direction leads up: descent ends here",
     "maximum": "every direction leads down: descent stands still here, and the smallest push sends it off",
     "saddle": "some directions lead up and some down: descent stands still here, and a push sends it off",
-    "flat": "some direction is neither up nor down to second order: eigenvalues cannot tell more",
+    "flat": "some direction is neither up nor down to second order: eigenvalues decide no more",
     "not stationary": "the gradient is not zero: descent goes on",
 }
 

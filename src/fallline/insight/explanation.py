@@ -146,7 +146,7 @@ def backward_rows(e: Explanation, width: int) -> list[list[str]]:
 
 
 def by_row(name: str, label: str, values: Array, width: int) -> list[list[str]]:
-    """A line for each row of the batch that is shown; its name is told once."""
+    """A line for each row of the batch that is shown; its name stands in the first."""
     room = max(width - 34, 20)
     several = len(values) > 1
     return [
@@ -222,9 +222,9 @@ def weight_story(e: Explanation, width: int) -> list[str]:
     place = ",".join(map(str, e.index))
     lines = [f"One weight: {e.weight}[{place}] = {number(e.weight_value, 7)}", ""]
     for link in e.chain:
-        lines += told(link, width)
+        lines += link_lines(link, width)
     if e.derivative == 0:
-        lines += ["", "The derivative is 0: no way from this weight to the loss is open for these rows."]
+        lines += ["", "The derivative is 0: no path from this weight to the loss is active for these rows."]
     lines += [
         "",
         *words(
@@ -239,7 +239,7 @@ def weight_story(e: Explanation, width: int) -> list[str]:
     return lines
 
 
-def told(link: Link, width: int) -> list[str]:
+def link_lines(link: Link, width: int) -> list[str]:
     """One link: its sum in names and in numbers, a line for each product."""
     lines = [
         f"  {link.name} = {number(link.value, 6)}",

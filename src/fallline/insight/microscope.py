@@ -120,8 +120,8 @@ def as_batch(model: Model, x: Any, y: Any) -> tuple[Tree, Array]:
     for name, one in arrays.items():
         bad = np.flatnonzero(~np.isfinite(one).reshape(count, -1).all(axis=1))
         if bad.size:
-            told = f"{name} has NaN or infinite values in {bad.size} of {count} rows"
-            raise DataError(f"{told}, the first at row {bad[0]}")
+            message = f"{name} has NaN or infinite values in {bad.size} of {count} rows"
+            raise DataError(f"{message}, the first at row {bad[0]}")
     targets = prepared(model, y)
     if len(targets) != count:
         raise ShapeError(f"x has {count} rows and y has {len(targets)} targets")
@@ -369,9 +369,9 @@ def at_the_loss(model: Model, y: Array, last: LayerView, spot: Index) -> Link:
     truth = y if y.shape == guess.shape else np.eye(guess.shape[-1])[y]
     smoothing, how = float(getattr(model.loss, "label_smoothing", 0.0)), ""
     if smoothing:
-        k, told = truth.shape[-1], f"{float(truth[spot]):.6g}"
+        k, target = truth.shape[-1], f"{float(truth[spot]):.6g}"
         truth = (1 - smoothing) * truth + smoothing / k
-        how = f", which is {1 - smoothing:g} * {told} + {smoothing:g} / {k} (label smoothing {smoothing:g})"
+        how = f", which is {1 - smoothing:g} * {target} + {smoothing:g} / {k} (label smoothing {smoothing:g})"
     gap = float(guess[spot] - truth[spot])
     if not np.isclose(gap * factor, value, rtol=1e-6, atol=1e-12):
         return plain

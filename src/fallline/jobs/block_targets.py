@@ -1,4 +1,4 @@
-"""Targets that are never seen all at once: how a block of them is made ready for the loss, told by the first ones."""
+"""Targets that are never in memory all at once: the preparation of a block for the loss follows from the first ones."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -12,21 +12,21 @@ from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.stored import Stored
 
-# Rows that are looked at to tell the form of all.
+# Rows from which the form of all is inferred.
 _FIRST = 1024
 
 
 def with_classes(model: Model, y: Any) -> Model:
     """The model with the classes that targets like these are of, where it knows none yet and they are labels.
 
-    Errors: DataError for labels that do not tell all classes by themselves.
+    Errors: DataError for labels from which the classes cannot be inferred.
     """
     array = np.asarray(y)
     is_one_a_row = array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)
     if model.classes is not None or model.task not in ("classification", "binary") or not is_one_a_row:
         return model
     if array.dtype.kind == "f" and (array % 1 != 0).any():
-        return model  # probabilities, or a mistake that the loss tells
+        return model  # probabilities, or a mistake that the loss reports
     found: Array = np.unique(array) if array.dtype.kind in "fiub" else array[:0]
     if model.task == "classification":
         candidates = [np.arange(model.output_shape[-1])]
@@ -38,7 +38,7 @@ def with_classes(model: Model, y: Any) -> Model:
     first = repr(array.ravel()[0].item()) if array.size else "nothing"
     raise DataError(
         f"y holds labels such as {first}, and is not read whole, so that its classes are not known\n"
-        "  try: whole numbers from 0 on, or decoder=nn.Labels(...), which tells the classes"
+        "  try: whole numbers from 0 on, or decoder=nn.Labels(...), which names the classes"
     )
 
 

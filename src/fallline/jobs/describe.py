@@ -24,7 +24,7 @@ from fallline.nn.model import Model
 from fallline.nn.theta import Layout
 from fallline.stored import Stored
 
-# What may differ between a run and its continuation.
+# Keys in which a run and its continuation may differ.
 FREE = ("epochs", "metrics", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
@@ -90,8 +90,8 @@ def start_of(start: TrainingState) -> dict[str, Any]:
 def data_of(rows: Rows | Streamed, model: Model, cache: SharedCache) -> dict[str, Any]:
     """The form of some rows, and a digest of each of their arrays."""
     if isinstance(rows, Streamed):
-        told = {name: f"{form.dtype}{list(form.shape)}" for name, form in rows.form.items()}
-        return {"rows": rows.meant, "input_shape": shapes_to_config(model.input_shape), "batches": told}
+        forms = {name: f"{form.dtype}{list(form.shape)}" for name, form in rows.form.items()}
+        return {"rows": rows.meant, "input_shape": shapes_to_config(model.input_shape), "batches": forms}
     digests = {
         name: cache.once(("digest", ByIdentity(array)), partial(digest, array)) for name, array in rows.data.items()
     }

@@ -29,7 +29,7 @@ class Extent:
 
 
 def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, validated: bool) -> Extent:
-    """rows: of an epoch, None where only its end tells. Errors: ArgumentError for what needs to know them then."""
+    """rows: of an epoch, None where it is known only at its end. Errors: ArgumentError for settings that need it."""
     settings, optimizer, notes = resolved.given, resolved.optimizer, []
     assert optimizer is not None
     size = batch_of(settings.batch_size, optimizer, rows)
@@ -41,7 +41,7 @@ def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, valida
         epochs = int(settings.epochs)
     elif steps is None:
         raise ArgumentError(
-            "epochs has to be given where only the end of data tells how many rows there are\n  try: epochs=10"
+            "epochs has to be given for data whose number of rows is known only at their end\n  try: epochs=10"
         )
     else:
         rule: Any = False if settings.early_stopping is False else resolved.early_stopping
@@ -57,7 +57,7 @@ def _without_end(optimizer: Optimizer) -> Optimizer:
     short_one, long_one = optimizer.resolve(1000), optimizer.resolve(2000)
     if short_one != long_one:
         raise ArgumentError(
-            f"{short(optimizer)} spans the training, and only the end of data tells how many steps an epoch has\n"
+            f"{short(optimizer)} spans the training, and the number of its steps is known only at the end of data\n"
             "  try: a schedule that is given its number of steps, or an iterable with an attribute `rows`"
         )
     return long_one
@@ -77,7 +77,7 @@ def batch_of(requested: int | str | None, optimizer: Optimizer, rows: int | None
     whole = requested is None or isinstance(requested, str)
     if rows is None:
         if whole:
-            raise ArgumentError("batch_size asks for all rows in a step, and only the end of data tells how many\n"
+            raise ArgumentError("batch_size asks for all rows in a step, and their number is known only at their end\n"
                                 "  try: batch_size=32")  # fmt: skip
         return int(requested or 0)
     size = rows if whole else int(requested or 0)

@@ -51,7 +51,7 @@ from fallline.tree import Tree
 class Job:
     """A training that can begin. optimizer: its schedule knows how many steps there will be.
 
-    cache: what it shares with trainings beside it.
+    cache: shared with the trainings that run at the same time.
     """
 
     model: Model
@@ -80,7 +80,7 @@ class Job:
 def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_SHARED) -> Job:
     """The job, or one ArgumentError or DataError with every problem found.
 
-    cache: what trainings beside this one have made of the same data already.
+    cache: results that trainings at the same time have computed from the same data.
     """
     problems = Problems()
     resolved = resolve(settings, problems.arguments)
@@ -114,7 +114,7 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
 
 
 def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any:
-    """What to train: what was given, or the model of the run to go on from, with its last parameters."""
+    """The network or model to train: the given one, or the model of the run to go on from, with its last parameters."""
     start = resolved.start
     if start is None:
         return given
@@ -152,7 +152,7 @@ def from_shape(given: Any, shape: Any, settings: Settings) -> Job:
         x = tree.unflatten(places, [_formal((n, *row), dtype) for row in rows])
     model = None if problems.arguments else _model(given, x, resolved, dtype, problems)
     if model is not None and model.task == "custom":
-        problems.arguments.append(f"what targets {model.loss!r} takes cannot be told\n  try: data=(x, y)")
+        problems.arguments.append(f"the targets of {model.loss!r} are not known without data\n  try: data=(x, y)")
     problems.raise_if_any()
     assert model is not None and resolved.optimizer is not None
     codes = model.task == "classification"
@@ -215,10 +215,10 @@ def _job(
     # All rows make one batch: their order would change nothing but the last bits of sums.
     shuffle = bool(settings.shuffle) and batches is None and ends.batch_size != train.meant
     held_y = None if held is None else targets_of_rows(held)
-    told = measures(resolved.metrics, ends.settings.early_stopping, model.task, model.loss, held_y, cache)
+    metrics = measures(resolved.metrics, ends.settings.early_stopping, model.task, model.loss, held_y, cache)
     return Job(
         model, ends.optimizer, train, held, ends.batch_size, shuffle, ends.epochs, int(settings.seed), ends.settings,
-        ends.notes, cache, told,
+        ends.notes, cache, metrics,
     )  # fmt: skip
 
 

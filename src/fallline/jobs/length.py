@@ -47,5 +47,5 @@ def by_default(
         return Length(epochs, rule)
     if rule is False:
         return Length(epochs, None)
-    # The best of all epochs is kept where validation tells which it was.
+    # The best of all epochs is kept where validation shows which it is.
     return Length(epochs, EarlyStopping(patience=NEVER if spans else None, restore_best=validated))

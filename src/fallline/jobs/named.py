@@ -90,7 +90,7 @@ def named_arrays(x: Tree | None, targets: Targets | None, weight: Array | None) 
 def _once_with_problems(
     cache: SharedCache, key: tuple[Any, ...], problems: Problems, make: Callable[[Problems], T]
 ) -> T:
-    """What `make` returns, made once; the problems it found are reported every time."""
+    """The result of `make`, cached; the problems it found are reported every time."""
 
     def made() -> tuple[T, Problems]:
         found = Problems()
@@ -111,7 +111,7 @@ def inputs_of(
     problems: Problems,
     cache: SharedCache,
 ) -> Tree | None:
-    """x ready for the step: an array, or a tree of arrays; None after telling what is wrong with it."""
+    """x ready for the step: an array, or a tree of arrays; None after adding to `problems`."""
     wanted = model.inputs if isinstance(model, Model) and encoder is None else None
     form = None if wanted is None else tuple(named(wanted).items())
     key = "x", ByIdentity(given), what, form, dtype, ByIdentity(encoder)
@@ -242,7 +242,7 @@ def weights_of(
     problems: Problems,
     cache: SharedCache,
 ) -> Array | None:
-    """The weights of rows, ready for the step; None where there are none, or after telling what is wrong with them."""
+    """The weights of rows, ready for the step; None where there are none, or after adding to `problems`."""
     if given is None or x is None or model is None:
         return None
     n = count(x)
@@ -288,7 +288,7 @@ def targets_of(
     problems: Problems,
     cache: SharedCache,
 ) -> Targets | None:
-    """y as the loss takes it; None after telling what is wrong with it."""
+    """y as the loss takes it; None after adding to `problems`."""
     form: Any = None
     if model is not None:  # a decoder makes its classes anew for each model
         meant = model.decoder or ByIdentity(model.classes)

@@ -1,4 +1,4 @@
-"""Everything a run is told besides its model and data, with ranges. Checks itself; knows no data."""
+"""The settings of a run other than model and data, with ranges. Checks itself; knows no data."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ SEED_LIMIT = 2**63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `train` and `fit` take; see there. `understood` gives the form in which the rest of training reads it."""
+    """The settings of `train` and `fit`; see there. `understood` gives the form in which training reads them."""
 
     loss: Any = None
     optimizer: Any = None
@@ -61,7 +61,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSettings:
-    """Settings with every name looked up and every form made one. None: what was given is wrong, and has been told."""
+    """Settings with every name looked up and every form made one. None: the given value is wrong, and reported."""
 
     given: Settings
     loss: Loss | None

@@ -37,12 +37,12 @@ PROGRAMS = ("loops", "evaluation")
 
 @dataclass(frozen=True, slots=True)
 class SharedCache:
-    """What was made before, by key. kept: None for a training that shares nothing."""
+    """Results of earlier calls, by key. kept: None for a training that shares nothing."""
 
     kept: dict[Any, Any] | None
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """What `make` returned for this key the first time."""
+        """The result of `make` for this key, computed once."""
         if self.kept is None or not can_be_hashed(key):
             return make()
         if key not in self.kept:

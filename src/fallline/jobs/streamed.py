@@ -1,4 +1,4 @@
-"""Data that come in batches, as a training takes them: the first batch tells their form, and each is made ready."""
+"""Data that come in batches, as a training takes them: the first batch gives their form, and each is prepared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ def streamed(batches: Batches, first: Mapping[str, Array], model: Model, encoder
                 raise DataError(f"{name!r} is in {'the first batch' if name in form else 'this batch'} alone")
             shape, dtype = arrays[name].shape[1:], arrays[name].dtype
             if shape != form[name].shape or not np.can_cast(dtype, form[name].dtype, "same_kind"):
-                told = f"{name} has rows of {dtype}{list(shape)}, and the first batch has"
-                raise DataError(f"{told} {form[name].dtype}{list(form[name].shape)}")
+                message = f"{name} has rows of {dtype}{list(shape)}, and the first batch has"
+                raise DataError(f"{message} {form[name].dtype}{list(form[name].shape)}")
         return arrays
 
     rows = getattr(batches.given, "rows", None)
@@ -83,8 +83,8 @@ def first_batch(data: Any) -> tuple[Batches | None, Any]:
     """
     if isinstance(data, Source) or not is_stream(data):
         if _gives_rows(data):
-            told = f"data is {shown(data)}, whose rows are asked for one by one"
-            raise DataError(f"{told}\n  try: batches of them, such as torch's DataLoader(data, batch_size=256)")
+            message = f"data is {shown(data)}, whose rows are asked for one by one"
+            raise DataError(f"{message}\n  try: batches of them, such as torch's DataLoader(data, batch_size=256)")
         return None, data
     batches = Batches(data)
     first = batches.peek()

@@ -1,4 +1,6 @@
-"""The metrics of a training, measured on validation rows after each epoch, and the number that tells the best one."""
+"""The metrics of a training, measured on validation rows after each epoch, and the number by which the best one is
+chosen.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +18,7 @@ PREFIX = "validation_"
 class Measures:
     """kind: of the targets, as `metric.kind_of` says. metrics: besides the loss, in the order of their columns.
 
-    watched: the metric that tells the best epoch; None for the validation loss, or the loss without validation.
+    watched: the metric by which the best epoch is chosen; None for the validation loss, or the loss without validation.
     validated: whether there are validation rows.
     """
 
@@ -32,7 +34,7 @@ class Measures:
 
     @property
     def watches(self) -> str:
-        """The column of the history that tells the best epoch."""
+        """The column of the history by which the best epoch is chosen."""
         return PREFIX + self.watched.name if self.watched else "validation_loss" if self.validated else "loss"
 
     @property
@@ -49,7 +51,7 @@ def measures(
     """The measures of a training. y: targets of the validation rows as the loss takes them; None without any.
 
     Errors: ArgumentError for metrics without validation rows, for one that cannot measure such targets, and for one to
-    watch that is not measured or does not say which way is better.
+    watch that is not measured or does not say whether higher is better.
     """
     watch = None if rule is None or rule.watch is None else rule.watch.removeprefix(PREFIX)
     if y is None:

@@ -1,4 +1,4 @@
-"""Lessons: short explanations of gradient descent and backpropagation that compute what they tell.
+"""Lessons: short explanations of gradient descent and backpropagation that compute all they show.
 
 Every module of this folder that declares a lesson is found by itself; adding one is adding a file.
 """

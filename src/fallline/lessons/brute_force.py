@@ -163,7 +163,8 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
             = 10^{d.log10_years - math.log10(UNIVERSE):,.0f} times the age of the universe"""),
         words(f"""Gradient descent trained it just now in {duration(d.training_seconds)}, to
             {100 * d.accuracy:.1f} % of the {d.rows:,} images right. It never sees the landscape; it only asks
-            which way is down, and backpropagation answers for all {d.parameters:,} parameters at once.""", width),
+            which direction is down, and backpropagation answers for all {d.parameters:,} parameters at once.""",
+            width),
     ])  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
             loss(theta) = mean (x theta - y)^2
             d loss / d theta = 2 x' (x theta - y) / N = 0          x' is x with rows and columns exchanged
             (x' x) theta = x' y"""),
-        words("""Both ways, on the diabetes data, every column with mean 0 and deviation 1:""", width),
+        words("""Both methods, on the diabetes data, every column with mean 0 and deviation 1:""", width),
         table(rows, ["coefficient", "solved", "descent"], width=width, ascii_only=ascii_only),
         words(f"""Solving took {duration(result.equations_seconds)}. Descent took {result.steps:,} steps and
             {duration(result.descent_seconds)}, and came to the same numbers: the largest difference is

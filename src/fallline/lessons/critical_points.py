@@ -1,4 +1,4 @@
-"""Lesson `critical-points`: where descent stands still, how eigenvalues tell which kind it is, and stepping off."""
+"""Lesson `critical-points`: where descent stands still, how eigenvalues show its kind, and stepping off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,7 +156,7 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
             some of each   saddle    up in some directions, down in others"""),
         words(f"""Himmelblau's function has all three. From {result.starts} starts on a grid, {ended} descents
             ended in a minimum. The other points were found with Newton's method on the gradient, which does not
-            care which way is down:""", width),
+            care which direction is down:""", width),
         table(rows, ["", "x", "y", "height", "eigenvalue", "eigenvalue", "kind", "descents"], width=width,
               ascii_only=ascii_only),
         contour(grid_of(lambda x, y: himmelblau((x, y)), AREA, AREA), x_range=AREA, y_range=AREA,
@@ -174,8 +174,8 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
             there:""", width),
         formula(eigenvalues),
         words(f"""One is negative: a {e.at.kind}. Its eigenvector pulls the two units apart. A step of length
-            {e.step} along it lowers the loss to {number(e.off[0], 6)} (the other way: {number(e.off[1], 6)})
-            from {number(e.at.value, 6)}. From there plain descent finds the way: after
+            {e.step} along it lowers the loss to {number(e.off[0], 6)} (the other direction: {number(e.off[1], 6)})
+            from {number(e.at.value, 6)}. From there plain descent succeeds: after
             {len(e.after.values) - 1:,} more steps the loss is {number(e.end.value)}, and the verdict there is:
             {e.end.kind}.""", width),
         line_chart((np.arange(losses.size), losses), log_y=True, width=min(width, 76), height=12, x_label="step",

@@ -135,7 +135,7 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
     errors = [c.error for c in costs if c.measured]
     errors_told = f"by {number(max(errors), 2)} of the largest derivative at most" if errors else "not measured here"
     return page([
-        title("What a gradient costs: one backward pass for everything", ascii_only=ascii_only),
+        title("The cost of a gradient: one backward pass for everything", ascii_only=ascii_only),
         words("""A derivative can be found by trying: move one parameter a little up, a little down, and look at
             the loss. That takes two forward passes for each parameter. Backpropagation takes one backward pass
             for all of them, however many there are. Measured just now, on networks h-h-h with tanh and""", width),

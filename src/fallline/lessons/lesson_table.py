@@ -1,6 +1,6 @@
 """The table of lessons: the form of a lesson, and how it gets into the table. Knows no single lesson.
 
-A lesson is a function that computes something and returns its numbers, and a second one that tells them as text.
+A lesson is a function that computes something and returns its numbers, and a second one that writes them as text.
 """
 
 from collections.abc import Callable

@@ -92,7 +92,7 @@ def tell(result: Regression, *, width: int, ascii_only: bool) -> str:
                    width=min(width, 76), height=10, title="Loss over the first 200 steps", x_label="step",
                    ascii_only=ascii_only),
         words("""These coefficients are those of scikit-learn's LinearRegression and LogisticRegression on the
-            same columns, to four digits and more: another way to the same lowest point. Put a layer with a bend
+            same columns, to four digits and more: another path to the same minimum. Put a layer with a bend
             before it, Dense(32) and ReLU(), and the same lines train a network.""", width),
     ])  # fmt: skip
 

@@ -95,8 +95,8 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
     return page([
         title("Step size: too small crawls, too large never arrives", ascii_only=ascii_only),
         words("""The height is |x|, and descent starts at x = 10. The gradient of |x| is +1 on the right and -1
-            on the left: it tells the way down but not how far it is. Every step has the length of the learning
-            rate.""", width),
+            on the left: it gives the direction of descent but not the distance. Every step has the length of the
+            learning rate.""", width),
         table(paths, ["rate", "arrives", "x after every step"], width=width, ascii_only=ascii_only),
         words("""With 1 it walks to the bottom; with 5 it is there in two; with 11 it jumps over the valley,
             from 10 to -1, and back, for ever.""", width),
@@ -125,7 +125,7 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> str:
 )
 def step_size(precision: float = 1e-3) -> StepSize:
     """Walk down |x| with three rates; then find the largest stable rate of a real loss twice."""
-    # A lap over the valley repeats after two steps, so 14 steps tell arrival from never.
+    # A lap over the valley repeats after two steps, so 14 steps suffice to see whether descent arrives.
     paths = {rate: descend(height, 10.0, rate, 14).points.tolist() for rate in (1.0, 5.0, 11.0)}
     arrivals = {rate: arrival(path) for rate, path in paths.items()}
     set_ = load("diabetes")

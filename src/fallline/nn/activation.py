@@ -302,7 +302,7 @@ class Softmax(Activation):
 
 
 def shift(z: Any) -> Any:
-    """What to take from logits before exp, which overflows float32 above 88.7: the row maximum, rounded down.
+    """The number to subtract from logits before exp, which overflows float32 above 88.7: the row maximum, rounded down.
 
     Neither softmax nor cross-entropy changes with the shift, so its derivative may be left out; rounding has the
     derivative 0, which does that.

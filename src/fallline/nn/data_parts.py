@@ -11,7 +11,7 @@ from fallline.errors import nearest
 from fallline.nn.intake import Problems
 from fallline.source import PARTS
 
-# What to do with data in another form.
+# Hints for data in another form.
 _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (
         lambda data: isinstance(data, str | os.PathLike),

@@ -1,5 +1,5 @@
-"""What stands around a network: an encoder turns the columns of a table into its inputs, a decoder turns its outputs
-into labels or quantities with a unit. Both are frozen records, part of the model, and saved with it.
+"""Encoders and decoders around a network: an encoder turns the columns of a table into its inputs, a decoder turns its
+outputs into labels or quantities with a unit. Both are frozen records, part of the model, and saved with it.
 
 A kind of column is one class, entered by `@column`; it says how all columns of its kind are encoded together. All is
 computed in float64 and rounded to the network's precision last, so a row has the same bits whoever asks.
@@ -144,7 +144,7 @@ class Columns:
         """The network's inputs, (N, width) in this dtype, for rows (N, D) of numbers."""
         out = np.empty((len(x), self.width), dtype)
         step = max(1, _BLOCK // len(self.columns))
-        with np.errstate(over="ignore"):  # what is too large for the dtype is told by whoever checks the rows
+        with np.errstate(over="ignore"):  # numbers too large for the dtype are found by the check of the rows
             for start in range(0, len(x), step):
                 rows = np.asarray(x[start : start + step], np.float64)
                 for encoded, read, write in self._parts:

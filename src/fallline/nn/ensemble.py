@@ -58,7 +58,7 @@ _LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid:
 @table.layer(lambda: [(Ensemble((Dense(3), mlp((2,), 3)), link="softmax"), (4,)), (Ensemble((Dense(2),)), (4,))])
 @dataclass(frozen=True, repr=False)
 class Ensemble(NotCalled):
-    """Networks that read the same rows, as one network: what they predict is averaged.
+    """Networks that read the same rows, as one network, which averages their predictions.
 
         y_hat = 1/k (y_hat_1 + ... + y_hat_k)        y_hat_i = link(z_i), z_i the outputs of network i
 
@@ -154,7 +154,7 @@ WHAT = ("rows", "outputs", "loss", "dtype", "classes", "encoder", "decoder")
 
 
 def _kind(model: Model) -> tuple[Any, ...]:
-    """What models have to agree in, in the order of WHAT."""
+    """The properties in which models have to agree, in the order of WHAT."""
     classes = "none" if model.classes is None else str(model.classes.tolist())
     shapes = with_batch(model.input_shape), with_batch(model.output_shape)
     return *shapes, short(model.loss), str(model.dtype), classes, model.encoder, model.decoder

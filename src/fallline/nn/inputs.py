@@ -48,9 +48,9 @@ def as_arrays(given: Any, what: str, problems: Problems, like: Tree = None) -> T
         problems.data.append(f"{what} holds no arrays, got {shown(given)}")
         return None
     if len({*lengths.values()}) > 1:
-        told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        lengths_text = ", ".join(f"{name} has {n}" for name, n in lengths.items())
         problems.data.append(
-            f"the inputs of a row stand in the same place of each array, and their lengths differ: {told}"
+            f"the inputs of a row stand in the same place of each array, and their lengths differ: {lengths_text}"
         )
         return None
     return arrays
@@ -153,8 +153,8 @@ def _one(x: Any, given: Any, row: Shape) -> Array:
     if array.size == 0 and array.shape[:1] == (0,):
         return array.reshape(0, *row)
     if array.shape[1:] != row:
-        told = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
-        raise ShapeError(told + row_hint(given, array, row))
+        message = f"x has shape {array.shape}, and this model takes {with_batch(row)}"
+        raise ShapeError(message + row_hint(given, array, row))
     return array
 
 

@@ -1,4 +1,4 @@
-"""What a caller gives as numbers becomes an array that can be trained on, or a list of everything wrong with it.
+"""Checks of numbers from a caller: an array that can be trained on, or a list of all problems with it.
 
 Nothing is raised before all problems of a call are known. Knows nothing of losses and models.
 """
@@ -20,7 +20,7 @@ _BLOCK_BYTES = 1 << 24
 
 @dataclass(slots=True)
 class Problems:
-    """Everything wrong with a call, in the order found."""
+    """All problems of a call, in the order found."""
 
     arguments: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ def _from_objects(array: Array, what: str, columns: Any, problems: Problems) -> 
         )
         return None
     try:
-        return array.astype(np.float64)  # None becomes NaN, which is told like any other
+        return array.astype(np.float64)  # None becomes NaN, which is reported like any other
     except OverflowError:
         problems.data.append(f"{what} holds a whole number that is too large for any float\n  try: smaller units")
         return None
@@ -104,7 +104,7 @@ def check_finite(array: Array, what: str, dtype: Any, problems: Problems, rows: 
     count, first = 0, None
     for start in range(0, len(array), at_a_time):
         block = array[start : start + at_a_time]
-        # A NaN wins every maximum and fails every comparison, so one number tells of the whole block.
+        # A NaN wins every maximum and fails every comparison, so one number is enough for the whole block.
         with np.errstate(all="ignore"):
             largest = np.abs(block).max(initial=0)
         if largest <= limit:

@@ -55,13 +55,13 @@ def rows_to_probe(*shapes: Shape) -> int:
 
 
 def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
-    """What `layer.init` returns, checked: a layer may be a user's, whose `init` may return anything.
+    """The result of `layer.init`, checked: a layer may be a user's, whose `init` may return anything.
 
     Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
     """
     if hasattr(layer, "apply_noisily"):
         raise ArgumentTypeError(
-            f"{short(layer)} has an apply_noisily, which nothing calls: apply is told whether it is training\n"
+            f"{short(layer)} has an apply_noisily, which nothing calls: the context of apply says whether it trains\n"
             "  try: apply(self, params, x, context), with context.training and context.uniform(x.shape)"
         )
     with Inside(lambda: f"init of {short(layer)}", ours_pass=True, of=layer.init):
@@ -161,7 +161,7 @@ class Flatten(NotCalled):
 class Function(NotCalled):
     """A layer without parameters from a function of a batch written in NumPy: Function(np.sin).
 
-    function: (N, *shape) -> (N, *out); rows must not mix. What it closes over is taken as it is when a model trains or
+    function: (N, *shape) -> (N, *out); rows must not mix. Values that it closes over are read when a model trains or
         first predicts. A network that holds one cannot be saved as a file.
     Errors: TraceError where the function does what cannot be traced; ShapeError where it loses the batch axis.
     """
@@ -241,8 +241,8 @@ def check_no_model(given: Any, what: str, instead: str = "") -> None:
     """Raise for a model or a run, which have `init` or a network too, where a layer is asked for."""
     model = getattr(given, "model", given)
     if isinstance(getattr(model, "network", None), Layer) and hasattr(model, "theta"):
-        way = "run.model.network" if model is not given else "model.network"
+        source = "run.model.network" if model is not given else "model.network"
         raise ArgumentTypeError(
             f"{what} is a {type(given).__name__}, which holds parameters of its own; a layer draws them when it "
-            f"meets its data\n  try: {instead}{way}, the layers alone; predict_proba(x), for probabilities"
+            f"meets its data\n  try: {instead}{source}, the layers alone; predict_proba(x), for probabilities"
         )

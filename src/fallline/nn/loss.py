@@ -1,4 +1,4 @@
-"""Losses: how far outputs are from the truth, as one number to make small. Each is one record and knows no network.
+"""Losses: the distance of outputs from targets as one number to minimise. Each is one record and knows no network.
 
 A loss is the mean over the batch (over all entries where outputs are compared number by number), so that a learning
 rate means the same for every batch size. Those with `from logits` in their text take raw outputs and are exact where
@@ -28,7 +28,7 @@ from fallline.ranges import option, short
 
 @runtime_checkable
 class Link(Protocol):
-    """From a network's outputs to what they mean: a number, or probabilities."""
+    """The map from a network's outputs to their meaning: numbers, or probabilities."""
 
     def __call__(self, x: Any) -> Any: ...
 
@@ -44,7 +44,7 @@ class Exp:
 @record
 @dataclass(frozen=True)
 class Loss(Attributes):
-    """A loss with its task, its link, and its way with targets."""
+    """A loss with its task, its link, and its preparation of targets."""
 
     name: ClassVar[str]
     task: ClassVar[str] = "regression"  # or "binary" (two classes, one output), "classification", "custom"
@@ -97,7 +97,7 @@ def check_weighs(given: Loss) -> None:
 
 
 def in_words(given: Loss) -> str:
-    """The loss and what it was told: `cross_entropy, label smoothing 0.1`."""
+    """The loss with its parameters, in text: `cross_entropy, label smoothing 0.1`."""
     options = ((name, value) for name, value in vars(given).items() if isinstance(value, int | float) and value)
     return ", ".join([given.name, *(f"{name.replace('_', ' ')} {value:g}" for name, value in options)])
 
@@ -140,7 +140,7 @@ class Custom(Loss):
         return value
 
     def _value(self, output: Any, y: Any) -> Any:
-        """What the function returns, checked: a scalar, or the loss of each row, (N,)."""
+        """The result of the function, checked: a scalar, or the loss of each row, (N,)."""
         if isinstance(self.user_function, str):
             raise ArgumentError(
                 f"the loss {self.user_function!r} was a function of the program that trained this model; "
@@ -159,7 +159,7 @@ class Custom(Loss):
             raise ShapeError(
                 f"each output meets each target: {[tuple(side.shape) for side in crossed.inputs]} make "
                 f"{tuple(crossed.shape)} in a batch of {output.shape[0]}\n  at {crossed.where}\n"
-                "  try: output - y, as y is a column like the outputs; or y[:, 0] beside output[:, 0]"
+                "  try: output - y, as y is a column like the outputs; or y[:, 0] with output[:, 0]"
             )
         self._refuse_columns_for_rows(value, output, y)
         return value
@@ -177,7 +177,7 @@ class Custom(Loss):
                 raise ShapeError(
                     f"columns of outputs meet rows of targets: {[tuple(side.shape) for side in node.inputs]} fit one "
                     f"another only in a batch of {output.shape[0]} rows\n  at {node.where}\n"
-                    "  try: y[:, None] beside output, or one target for each output, (N, K)"
+                    "  try: y[:, None] with output, or one target for each output, (N, K)"
                 ) from None
 
     def _to_fields(self) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class Custom(Loss):
 
 
 def _crossed(value: Any, output: Any, y: Any) -> Node | None:
-    """The place where (N,) of outputs meets (N, 1) of targets, or the other way round; None where there is none.
+    """The place where (N,) of outputs meets (N, 1) of targets, or the reverse; None where there is none.
 
     NumPy makes (N, N) of them without a word, and the mean of that is a number like any other.
     """
@@ -214,7 +214,7 @@ def _columns_for_rows(node: Node, sides: Sequence[Node], n: int) -> bool:
 
 
 def _met(value: Any, output: Any, y: Any, wrongly: Callable[[Node, Sequence[Node], int], bool]) -> Iterator[Node]:
-    """Nodes at which what depends on outputs meets what depends on targets alone in this way."""
+    """Nodes with one input that depends on outputs and one that depends on targets alone, of these shapes."""
     if not all(isinstance(part, Node) for part in (value, output, y)):
         return
     of_output = {output: True, y: False}

@@ -168,8 +168,8 @@ def resolve(given: Any) -> tuple[Metric, ...]:
     names = [one.name for one in found]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1 or name == "loss"]
     if twice:
-        told = "is what is made small" if twice[0] == "loss" else "are two"
-        raise ArgumentError(f"metrics: {twice[0]!r} {told}\n  try: metrics={{'another name': function}}")
+        reason = "is what is made small" if twice[0] == "loss" else "are two"
+        raise ArgumentError(f"metrics: {twice[0]!r} {reason}\n  try: metrics={{'another name': function}}")
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Model: a network, its theta, and what its outputs mean. Knows no training and no files.
+"""Model: a network, its theta, and the meaning of its outputs. Knows no training and no files.
 
 Theta is one flat contiguous vector of all parameters; the named arrays are views of it.
 """
@@ -38,14 +38,14 @@ from fallline.source import named
 from fallline.stored import blocks_of, is_source
 from fallline.tree import Tree
 
-# What outputs z, (N, *output_shape), of a model mean; plain NumPy.
+# The meaning of outputs z, (N, *output_shape), of a model; plain NumPy.
 Meaning = Callable[[Any, Any], Any]
 
 
 @record
 @dataclass(frozen=True, eq=False)
 class Model(NotCalled):
-    """A network with its parameters, and what its outputs mean. Made by `Model.init`, or by training.
+    """A network with its parameters, and the meaning of its outputs. Made by `Model.init`, or by training.
 
     network: the layers. input_shape, output_shape: of one row; of several inputs, a dict or tuple of shapes. layout:
     where each named parameter lies in theta.
@@ -328,7 +328,7 @@ class Model(NotCalled):
         if len(y) and (y[0] if len(y) == 1 else y.min()) < 0:
             raise DataError(
                 f"the outputs for row {int(np.argmax(y < 0))} are NaN, so they name no class\n"
-                "  try: smaller numbers in x; np.isfinite(model.theta).all() tells whether the model is whole"
+                "  try: smaller numbers in x; np.isfinite(model.theta).all(), to check the model"
             )
         return np.asarray(labels[y])
 
@@ -408,7 +408,7 @@ class Model(NotCalled):
         return model if theta is None else model.with_theta(theta)
 
     def _through(self, meaning: Meaning, x: Any, threads: int | None) -> Array:
-        """What the outputs for some rows mean."""
+        """Predictions or probabilities from the outputs for some rows."""
         # One row of the right form is answered in microseconds: nothing is looked at twice.
         plain = type(x) is np.ndarray and x.ndim and x.dtype == self.theta.dtype and x.shape[1:] == self.input_shape
         if not plain and is_source(x):
@@ -421,7 +421,7 @@ class Model(NotCalled):
         return y
 
     def _predictor(self, meaning: Meaning) -> Predictor:
-        """How rows become what their outputs mean; made once and kept beside the fields."""
+        """The programs that turn rows into predictions; made once, and no field of the record."""
         network, layout, dtype = self.network, self.layout, self.dtype
         # Without theta, so that the predictor holds on to nothing that holds the predictor.
         form, inputs = replace(self, theta=np.empty(0, dtype)), self.inputs

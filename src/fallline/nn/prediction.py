@@ -2,9 +2,9 @@
 
 The rule: a process that has not loaded the machine (it has not trained or compiled anything yet) computes in NumPy,
 since loading takes a tenth of a second, and seconds where a kernel is not in the cache yet, until it is asked for LARGE
-work. From then on, and in a process that has trained, every prediction runs on the machine. What the machine cannot run
-is computed in NumPy always.
-The two agree to rounding. On the machine, a row's result is the same to the last bit whatever rows stand beside it; in
+work. From then on, and in a process that has trained, every prediction runs on the machine. A network that the machine
+cannot run is computed in NumPy always.
+The two agree to rounding. On the machine, a row's result is the same to the last bit whatever the other rows are; in
 NumPy, which picks other products for other shapes, it is the same to rounding.
 """
 

@@ -42,12 +42,12 @@ def check_rows_stay_apart(network: Layer, params: Tree, forms: Tree) -> None:
         return  # its numbers for rows of zeros are no positions
     moved = first_moved(found, graph.outputs[0])
     if moved is not None:
-        told(network, moved, "gives a row of the batch the numbers of another")
+        refuse(network, moved, "gives a row of the batch the numbers of another")
     if found.mixed is not None:
-        told(network, found.mixed, f"mixes the rows of a batch ({found.mixed.op.name})")
+        refuse(network, found.mixed, f"mixes the rows of a batch ({found.mixed.op.name})")
     counted = first_counted(graph, of_rows(ROWS + 1))
     if counted is not None:
-        told(network, counted, "computes with the number of rows in a batch")
+        refuse(network, counted, "computes with the number of rows in a batch")
 
 
 def is_known(network: Layer) -> bool:
@@ -90,7 +90,7 @@ def first_moved(found: Rows, output: Node) -> Node | None:
     return next((node for node in found.numbers if node.where.part == layer and is_elsewhere(node)), None)
 
 
-def told(network: Layer, node: Node, what: str) -> None:
+def refuse(network: Layer, node: Node, what: str) -> None:
     layer = f"layer {node.where.part}" if node.where.part else short(network)
     raise ArgumentError(
         f"{layer}: {what}, so what is predicted for a row would follow from the rows beside it\n  at {node.where}\n"

@@ -30,7 +30,7 @@ class Sequential(NotCalled):
 
     layers: layer records, names of activations, plain NumPy functions, or other Sequentials. Parameters are a tuple
         with one entry a layer, so that paths read `0.weight`, `0.bias`.
-    Errors: ArgumentTypeError for what is no layer (its place is told), ArgumentError for Softmax before the end;
+    Errors: ArgumentTypeError for what is no layer (with its place), ArgumentError for Softmax before the end;
         ShapeError from `init`, when a layer cannot take what the one before it gives.
     Example: Sequential(Dense(64), ReLU(), Dense(10))
     """
@@ -56,8 +56,8 @@ class Sequential(NotCalled):
                 source = f"layer {place - 1}, {short(self.layers[place - 1])}" if place else "the data"
                 head, *rest = str(error).split("\n")
                 rest = [line for line in rest if not line.startswith("  its input: ")]
-                told = [f"layer {place}: {head}", f"  its input: {with_batch(shape)} from {source}", *rest]
-                raise type(error)("\n".join(told)) from None
+                lines = [f"layer {place}: {head}", f"  its input: {with_batch(shape)} from {source}", *rest]
+                raise type(error)("\n".join(lines)) from None
             params.append(drawn)
             shape = out
         return tuple(params), shape

@@ -2,7 +2,7 @@
 
 Every public function has one form, prepare(y, dtype, outputs=None, classes=None) -> Targets. `outputs` is how many
 numbers the network gives a row, where that is known; `classes` are labels met before, among which new ones must be.
-All problems with y are told in one DataError.
+All problems with y are reported in one DataError.
 """
 
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def probabilities(y: Any, dtype: Any, outputs: int | None = None, classes: Any =
 def bounded(
     y: Any, dtype: Any, outputs: int | None, *, low: float = -np.inf, high: float = np.inf, what: str = ""
 ) -> Targets:
-    """Numbers with limits, which `what` tells in words, as (N, M) in this dtype."""
+    """Numbers with limits, which `what` describes, as (N, M) in this dtype."""
     problems = Problems()
     array = _numbers_not_text(y, "loss='cross_entropy', for class labels", problems)
     table = array.reshape(-1, 1) if array.ndim == 1 else array
@@ -152,8 +152,8 @@ def _any_kind(y: Any, problems: Problems) -> Array:
         strange = [(i, value) for i, value in enumerate(array.ravel()) if not isinstance(value, str)]
         if strange:
             place, value = strange[0]
-            told = f"y mixes text with other values: {len(strange)} of {array.size}, the first {value!r:.40}"
-            problems.data.append(f"{told} in row {place}\n  try: leave those rows out, or y.astype(str)")
+            message = f"y mixes text with other values: {len(strange)} of {array.size}, the first {value!r:.40}"
+            problems.data.append(f"{message} in row {place}\n  try: leave those rows out, or y.astype(str)")
             problems.raise_if_any()
     return array.astype(str)
 
@@ -162,7 +162,7 @@ def _first_text(y: Any) -> str | None:
     """A text in y, or None if there is none."""
     try:
         array = as_array(y, "y")
-    except FalllineError:  # told by as_numbers
+    except FalllineError:  # reported by as_numbers
         return None
     if array.dtype.kind in "US":
         return str(array.ravel()[0]) if array.size else None
@@ -214,9 +214,9 @@ def _coded(given: Array, kinds: Array, problems: Problems) -> Array:
     place = order[np.clip(np.searchsorted(kinds, given, sorter=order), 0, len(kinds) - 1)]
     strange = given[kinds[place] != given]
     if strange.size:
-        told = f"{strange.size} of {given.size} labels in y are none of the classes, the first {strange[0].item()!r}"
+        message = f"{strange.size} of {given.size} labels in y are none of the classes, the first {strange[0].item()!r}"
         hint = nearest(str(strange[0]), kinds.tolist()) if kinds.dtype.kind == "U" else ""
-        problems.data.append(f"{told}{hint}\n  classes: {listed(kinds)}")
+        problems.data.append(f"{message}{hint}\n  classes: {listed(kinds)}")
     return place.astype(np.int64)
 
 

@@ -196,7 +196,7 @@ def is_steady(node: Node, place: int) -> bool:
 
 
 def passed(node: Node, place: int, g: Share, value: Node) -> Share:
-    """What an elementwise op hands to an input whose gradient, in the shape of the output, is `value`."""
+    """The share that an elementwise op hands to an input whose gradient, in the shape of the output, is `value`."""
     select = node.op.facts.get("selects")
     own = None if select is None else Literal(*select(place, *node.inputs))
     mask, stale = g.mask, g.stale

@@ -87,7 +87,8 @@ def integers(shape, key, low, high):
 
 
 class Noise:
-    """What a layer draws while training: other numbers at each call, step and place, as they follow from the seed.
+    """Random numbers that a layer draws while training: other numbers at each call, step and place, as they follow from
+    the seed.
 
     noise(shape): numbers spread evenly over 0..1, in the network's precision. noise.normal(shape): of the standard
     normal law. noise.integers(shape, low, high): whole numbers in low..high - 1.

@@ -1,8 +1,8 @@
 """The loop: a graph that runs once for each row of some arrays, and hands values on from turn to turn.
 
-Its gradient is a loop too, which goes over the rows the other way: the derivative of one turn is taken once, whatever
-the number of turns. The carries that a turn starts from, and its matrix products, are kept for it; the rest of the turn
-is computed again.
+Its gradient is a loop too, which goes over the rows in reverse order: the derivative of one turn is taken once,
+whatever the number of turns. The carries that a turn starts from, and its matrix products, are kept for it; the rest of
+the turn is computed again.
 """
 
 import math
@@ -35,7 +35,7 @@ def _infer(*inputs, body, dtype):
 
 
 def _rule(g, y, *inputs, body, dtype, derive):
-    """The gradient of every input, by one loop over the rows the other way."""
+    """The gradient of every input, by one loop over the rows in reverse order."""
     return gradient(g, inputs, body, dtype, derive)
 
 

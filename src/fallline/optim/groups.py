@@ -26,7 +26,7 @@ class Groups(Optimizer):
         "0.weight"; patterns are those of file names: "*.weight", "0.*", "*" for all that are left.
     Each group has its own learning rate, schedule, weight decay and clipping. clip_norm, clip_value: of the whole
     gradient, before it is divided among the groups.
-    `learning_rate` and the events of a training tell the rate of the first group.
+    `learning_rate` and the events of a training give the rate of the first group.
     Errors: ArgumentError for a parameter that no pattern fits, for a pattern that fits none, and for one whose
         parameters an earlier pattern takes; ArgumentTypeError for what is no optimizer.
     Example: Groups({"*.weight": Muon(0.02), "*": Adam(1e-3)})

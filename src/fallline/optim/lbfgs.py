@@ -24,7 +24,7 @@ class LBFGS(Minimiser):
 
     A step is one iteration and uses all rows; on average it takes little more than one evaluation. For losses that are
     smooth and the same at every evaluation: dropout is refused. Right for small networks and tables. In float32 the
-    loss is soon as low as its digits tell; dtype="float64" goes further.
+    loss soon differs by less than its last digit; dtype="float64" goes further.
     learning_rate: the length a that is tried first, as a multiple of the quasi-Newton step; 1 suits nearly always.
         The first step of all, which knows no curvature, begins at learning_rate min(1, 1 / |g|) times -g.
     memory: pairs kept, (2 memory) vectors like theta. tolerance: training has converged once no element of the

@@ -63,7 +63,7 @@ class Minimum:
 class Minimiser(Optimizer):
     """An optimizer that chooses where to evaluate: a step may take one evaluation of all rows or many.
 
-    A subclass gives `start`, `step` and, where it can tell, `reason`; it is trained with like any optimizer, with all
+    A subclass gives `start`, `step` and, where it has one, `reason`; it is trained with like any optimizer, with all
     rows in every step, so that a step is an epoch. weight_decay adds weight_decay / 2 times the sum of the squared
     weights to the function, so value and gradient belong together. The gradient is never clipped.
     Errors: ArgumentError for clip_norm, clip_value, or a schedule as learning_rate.
@@ -73,8 +73,8 @@ class Minimiser(Optimizer):
     def __post_init__(self) -> None:
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
-                told = f"{self.name} compares values with the gradient as it is, so {name} cannot cut it"
-                raise ArgumentError(f"{told}\n  try: {self.name} without {name}")
+                message = f"{self.name} compares values with the gradient as it is, so {name} cannot cut it"
+                raise ArgumentError(f"{message}\n  try: {self.name} without {name}")
         if callable(self.learning_rate):
             raise ArgumentError(
                 f"{self.name} searches the length of every step, so learning_rate is a number, the length tried first\n"

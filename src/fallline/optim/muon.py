@@ -30,7 +30,7 @@ class Muon(Optimizer):
 
     The iterations move every singular value of x to between 0.7 and 1.2 or so, and leave its singular vectors. Rows
     are a weight's inputs and columns its outputs, as in nn.Dense.
-    Only for parameters with two axes; biases and the like need another optimizer beside it, by Groups. weight_decay is
+    Only for parameters with two axes; biases and the like need another optimizer, by Groups. weight_decay is
     apart from the gradient's step, as in AdamW.
     learning_rate: > 0, about ten times that of Adam; a number or a schedule. momentum: 0..1. nesterov: look ahead.
     iterations: of Newton-Schulz, 1..99. eps: > 0, below it a gradient counts as none.

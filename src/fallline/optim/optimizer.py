@@ -156,7 +156,7 @@ class Optimizer(Attributes):
             )
 
     def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
-        """What `start` returns, checked, for a vector of trainable parameters.
+        """The result of `start`, checked, for a vector of trainable parameters.
 
         Errors: ArgumentTypeError for what is no dict of arrays.
         """
@@ -187,14 +187,14 @@ class Optimizer(Attributes):
         return (new if rates is None else theta + rates * (new - theta)), after
 
     def _checked(self, theta: Any, state: State, made: Any) -> tuple[Any, State]:
-        """What the rule returns: it may be a user's."""
+        """The result of the rule, checked, as the rule may be a user's."""
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[1], dict)):
             raise ArgumentTypeError(f"rule returns {shown(made)}, not (theta, state)")
         new, after = made
         wrong = [name for name in after if name not in state]
         if wrong or set(state) - set(after):
-            told = f"rule returns the state {sorted(map(str, after))}, and start the state {sorted(state)}"
-            raise ArgumentError(told + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
+            message = f"rule returns the state {sorted(map(str, after))}, and start the state {sorted(state)}"
+            raise ArgumentError(message + (nearest(str(wrong[0]), sorted(state)) if wrong else ""))
         return _like("theta", new, theta), {name: _like(name, value, state[name]) for name, value in after.items()}
 
     def rate_at(self, step: Any) -> Any:
@@ -243,23 +243,23 @@ class Optimizer(Attributes):
 
 
 def _like(name: str, value: Any, before: Any) -> Any:
-    """What a rule returns, in the precision that it had: a rate in float64 may have widened it."""
+    """The result of a rule, cast to the precision of theta: a rate in float64 may have widened it."""
     if np.shape(value) != np.shape(before):
         raise ShapeError(f"rule returns {name} of shape {np.shape(value)}, and it was {np.shape(before)}")
     return value if getattr(value, "dtype", None) == before.dtype else cast_like(value, before)
 
 
 def decay(theta: Any, strength: Any, decay_mask: Any) -> Any:
-    """What weight decay takes from theta."""
+    """The product of decay factors and theta that weight decay subtracts."""
     pull = cast_like(strength, theta) * theta
     return pull if decay_mask is None else pull * decay_mask
 
 
 def cast_like(value: Any, theta: Any) -> Any:
-    """A single number in theta's precision: float64 beside a float32 vector would make all of it float64."""
+    """A single number in theta's precision: float64 with a float32 vector would make all of it float64."""
     if isinstance(value, Node | np.generic | np.ndarray):
         return value.astype(theta.dtype)
-    with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinity, and the loss after it tells
+    with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinity, and the loss after it is not finite
         return theta.dtype.type(value)
 
 

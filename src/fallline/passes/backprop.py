@@ -16,7 +16,7 @@ from fallline.ops.reduce import broadcast_to
 
 
 def depends_on(nodes: Sequence[Node], sources: Sequence[Node]) -> set[Node]:
-    """Of these nodes, in running order, the ones with a differentiable way from a source."""
+    """Of these nodes, in running order, the ones with a differentiable path from a source."""
     found = set(sources)
     for node in nodes:
         if node.dtype.kind == "f" and any(input_ in found for input_ in node.inputs):

@@ -91,7 +91,7 @@ def elementwise(row: _Row) -> Node:
 
 
 def of_one_array(row: _Row) -> Node:
-    # What is repeated along new axes gets them behind the axis of rows.
+    # A value that is repeated along new axes gets them behind the axis of rows.
     return row.made([row.aligned(0) if "repeats" in row.node.op.facts else row.inputs[0]])
 
 

@@ -1,8 +1,10 @@
-"""Time for memory: what the way to the loss made and only the way back reads again is made a second time, just before
-it is read, from a few values that are kept.
+"""Gradient checkpointing: recomputes activations that only the backward pass needs, instead of storing them.
 
-Source: Chen et al. 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174, section 4; here the values
-to keep are those with which an estimate of the memory is least. Knows no layers and no single op.
+The forward pass is cut into segments. The values at the cuts are stored; the others of a segment are computed a second
+time, just before the backward pass reads them.
+
+Source: Chen et al. 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174, section 4; here the cuts
+are those with which an estimate of the memory is least. Knows no layers and no single op.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,29 +16,29 @@ from fallline.graph.node import INPUT, Graph, Node, reachable
 from fallline.graph.op import Kind
 from fallline.graph.verify import is_pass
 
-# What has to be gained, as a share of the memory without it; and how many ways of cutting are tried.
+# The least gain, as a share of the memory without checkpointing; and the number of choices of cuts that are tried.
 LEAST_GAIN, TRIALS = 0.1, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """graph: the same results. origin: new nodes, and the node whose value each has. stretch: of the nodes that do
-    something a second time, which stretch of the way to the loss they belong to, from 1."""
+    """graph: the same results. origin: for each new node the node whose value it has. segment: for each recomputed node
+    the number of its segment of the forward pass, from 1."""
 
     graph: Graph
     origin: dict[Node, Node] = field(default_factory=dict)
-    stretch: dict[Node, int] = field(default_factory=dict)
+    segment: dict[Node, int] = field(default_factory=dict)
 
 
 @is_pass
 def keep_less(graph: Graph, loss: Node, count: int) -> Recomputed | None:
-    """A step's graph that keeps fewer values; None where it would gain little.
+    """A step's graph that stores fewer values; None where it would gain little.
 
-    loss: one of its outputs, to which the way leads. count: how many of its inputs are state.
+    loss: the output at which the forward pass ends. count: how many of its inputs are state.
     """
-    way = Way(reachable([loss]), graph, count)
-    cuts = way.best_cuts()
-    return way.repeated(graph, cuts) if cuts else None
+    forward = ForwardPass(reachable([loss]), graph, count)
+    cuts = forward.best_cuts()
+    return forward.recomputed(graph, cuts) if cuts else None
 
 
 def owner(node: Node) -> Node:
@@ -46,17 +48,17 @@ def owner(node: Node) -> Node:
     return node
 
 
-class Way:
-    """The nodes that lead to the loss, in running order, and who reads them on the way and later."""
+class ForwardPass:
+    """The nodes that lead to the loss, in running order, and their readers in the forward pass and later."""
 
     def __init__(self, nodes: Sequence[Node], graph: Graph, count: int) -> None:
         self.nodes = nodes
         self.place = {node: i for i, node in enumerate(nodes)}
         self.later = [node for node in graph.nodes() if node not in self.place]
-        self.until = {x: i for i, node in enumerate(nodes) for x in node.inputs}  # the last reader on the way
+        self.until = {x: i for i, node in enumerate(nodes) for x in node.inputs}  # the last reader in the pass
         self.read_later = {x for node in self.later for x in node.inputs if x in self.place}
-        self.held = {owner(node) for node in self.read_later if owner(node).inputs}
-        # What follows from parameters and from data: what a cut has to keep one of.
+        self.stored = {owner(node) for node in self.read_later if owner(node).inputs}
+        # Nodes that follow from both parameters and data: a cut stores one of them.
         params = {node for node in graph.inputs[:count] if node.dtype.kind == "f"}
         self.active = self._following(params) & self._following({n for n in nodes if n.op is INPUT} - params)
 
@@ -68,59 +70,60 @@ class Way:
         return found - sources
 
     def candidates(self) -> list[int]:
-        """Places after which the rest of the way needs a single active value, which is held anyway."""
+        """Places after which the rest of the pass needs a single active value, which is stored anyway."""
         found: dict[Node, int] = {}
         live: set[Node] = set()
         for i, node in enumerate(self.nodes):
             live = {x for x in live if self.until[x] > i}
             if node in self.active and self.until.get(node, i) > i:
                 live.add(node)
-            one = next(iter(live), node)
-            if len(live) == 1 and owner(one) in self.held:
-                found.setdefault(one, i)
+            value = next(iter(live), node)
+            if len(live) == 1 and owner(value) in self.stored:
+                found.setdefault(value, i)
         return list(found.values())
 
     def stays(self, node: Node, cuts: Sequence[int]) -> bool:
-        """Is it kept until the way back: a source, of the last stretch, or read in a later stretch than its own?"""
-        stretch = bisect_left(cuts, self.place[node])
-        return not node.inputs or stretch == len(cuts) or bisect_left(cuts, self.until[node]) > stretch
+        """Whether it is stored until the backward pass: sources, nodes of the last segment, and those that a later
+        segment reads."""
+        segment = bisect_left(cuts, self.place[node])
+        return not node.inputs or segment == len(cuts) or bisect_left(cuts, self.until[node]) > segment
 
     def most_bytes(self, cuts: Sequence[int]) -> int:
-        """About how much is held at once: what stays, and the rest of one stretch."""
+        """An estimate of the memory at its peak: the stored values, and the others of one segment."""
         kept, rest = 0, [0] * (len(cuts) + 1)
-        for node in self.held:
+        for node in self.stored:
             nbytes = node.size * node.dtype.itemsize
-            stretch = bisect_left(cuts, self.place[node])
-            if stretch < len(cuts) and self.stays(node, cuts):
+            segment = bisect_left(cuts, self.place[node])
+            if segment < len(cuts) and self.stays(node, cuts):
                 kept += nbytes
             else:
-                rest[stretch] += nbytes
+                rest[segment] += nbytes
         return kept + max(rest)
 
     def best_cuts(self) -> list[int]:
-        """The cuts with which the least is held; none where that is not much less than all."""
+        """The cuts with the least memory; none where that is not much less than without cuts."""
         candidates, whole = self.candidates(), self.most_bytes([])
         found = min((self._cuts(candidates, whole / n) for n in range(2, TRIALS)), key=self.most_bytes)
         return found if self.most_bytes(found) < (1 - LEAST_GAIN) * whole else []
 
     def _cuts(self, candidates: Sequence[int], limit: float) -> list[int]:
-        """Cuts between stretches that hold no more than a limit, where candidates are dense enough."""
-        held = sorted((self.place[node], node.size * node.dtype.itemsize) for node in self.held)
-        places, sums = [at for at, _ in held], [0, *accumulate(nbytes for _, nbytes in held)]
+        """Cuts between segments of no more bytes than a limit, where candidates are dense enough."""
+        sizes = sorted((self.place[node], node.size * node.dtype.itemsize) for node in self.stored)
+        places, sums = [at for at, _ in sizes], [0, *accumulate(nbytes for _, nbytes in sizes)]
 
-        def held_until(place: int) -> int:
+        def bytes_until(place: int) -> int:
             return sums[bisect_right(places, place)]
 
         cuts: list[int] = []
         start = 0
         for before, place in pairwise(candidates):
-            if held_until(place) - start > limit:
+            if bytes_until(place) - start > limit:
                 cuts.append(before)
-                start = held_until(before)
+                start = bytes_until(before)
         return cuts
 
-    def repeated(self, graph: Graph, cuts: Sequence[int]) -> Recomputed:
-        """The graph in which every stretch but the last is done again where what does not stay is first read later."""
+    def recomputed(self, graph: Graph, cuts: Sequence[int]) -> Recomputed:
+        """The graph in which a segment is recomputed just before the first later reader of one of its values."""
         needed: set[Node] = set()
         for node in reversed(self.nodes):
             read = node in self.read_later or node in needed
@@ -138,12 +141,12 @@ class Way:
         for node in self.later:
             for x in node.inputs:
                 if x in needed and x not in new:
-                    stretch = bisect_left(cuts, self.place[x])
-                    for one in self.nodes:
-                        if one in needed and bisect_left(cuts, self.place[one]) == stretch:
-                            renew(one)
-                            made.stretch[new[one]] = stretch + 1
+                    segment = bisect_left(cuts, self.place[x])
+                    for other in self.nodes:
+                        if other in needed and bisect_left(cuts, self.place[other]) == segment:
+                            renew(other)
+                            made.segment[new[other]] = segment + 1
             if node.inputs:
                 renew(node)
         outputs = tuple(new.get(node, node) if node not in self.place else node for node in graph.outputs)
-        return Recomputed(Graph(graph.inputs, outputs), made.origin, made.stretch)
+        return Recomputed(Graph(graph.inputs, outputs), made.origin, made.segment)

@@ -1,4 +1,4 @@
-"""Two or three columns beside one another, as a last layer for two or three classes has them, one column at a time.
+"""Matrices of two or three columns, such as outputs for two or three classes, are computed one column at a time.
 
 A fold over so few is a chain of elementwise ops on columns, and so is all that is computed from it: the loss of a
 batch, some ten instructions over rows of two numbers, becomes two chains over the rows.

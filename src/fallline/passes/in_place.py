@@ -96,7 +96,7 @@ def update_by_parts(graph: Graph, count: int) -> tuple[Graph, dict[Node, int]]:
 
 
 def elementwise_from(joined: Node, nodes: Sequence[Node], others: Set[Node]) -> list[Node]:
-    """What is computed from a vector, and what that needs besides, in order, if each of it is as long and elementwise;
+    """The nodes computed from a vector, and all that they need, in order, if each is elementwise and of its length;
     else nothing.
 
     others: outputs that are needed whole.

@@ -1,6 +1,6 @@
 """Taps: named values of a step as one more output, and a ring in its state that takes them in at every step.
 
-What only taps compute is kept apart from the step: it shares no chain of elementwise work with it. Knows no layers,
+Nodes that only taps need are separate from the step: they share no chain of elementwise work with it. Knows no layers,
 no names and no single op.
 """
 

@@ -16,7 +16,7 @@ from fallline.ops.view import transpose
 
 @is_pass
 def turned_products(graph: Graph) -> Graph:
-    """The same graph with every product of floats that is read as its transpose only made that way.
+    """The same graph with every product of floats that is read only as its transpose computed in transposed form.
 
     Sums of products may be taken in another order, as one lays them out; terms are the same.
     """

@@ -1,7 +1,7 @@
 """The costs of kinds of work on this machine, for choosing between one lane and several. Never changes a result.
 
 The defaults were measured on one core of a current server; `fallline bench --calibrate` measures them anew and keeps
-them beside the compiled kernels, which are of one machine too.
+them next to the compiled kernels, which are of one machine too.
 """
 
 import json

@@ -234,5 +234,5 @@ def record(ring: Ref, count: Ref, row: Ref, where: Where = NOWHERE) -> Instructi
     """A row into the next place of a ring, which counts what it was given."""
     source = wrap.source_of("move", "record", (str(ring.dtype), "int64", str(row.dtype)), 2)
     rows, n = ring.shape
-    # What it writes is read too: it must never be somebody else's memory.
+    # Its output is read too: it must never be somebody else's memory.
     return Instruction("record", source, (ring, count, row), 2, (rows, n), False, where)

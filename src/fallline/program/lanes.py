@@ -209,7 +209,7 @@ class Crew:
     def run(self, work: Callable[[int], int], lanes: int, give_up: Callable[[], None]) -> int:
         """work(lane) on every lane at once; returns the result of the first lane.
 
-        give_up: told where a lane ends by an exception, so that no other waits for it for ever. The exception is
+        give_up: set where a lane ends by an exception, so that no other waits for it for ever. The exception is
         raised here once every lane has ended.
         """
 

@@ -117,7 +117,7 @@ class _Taken:
         self.rows = np.zeros((4, most), np.int64)  # where they begin and end; first and last instruction
 
     def place(self, need: int, life: Lifetime) -> int:
-        """Take so many bytes for a while, and tell where: at the lowest place."""
+        """Take so many bytes for a while; returns the lowest free place."""
         low, high, first, last = self.rows[:, : self.count]
         meet = np.flatnonzero((first <= life.last) & (last >= life.first))
         ends = np.concatenate([_NO_BYTES, np.maximum.accumulate(high[meet])])  # of all before the next that begins

@@ -61,7 +61,7 @@ class Loop(Protocol):
 
     @property
     def gave_up(self) -> bool:
-        """Whether the last run did fewer steps than it was told to because it was asked to stop."""
+        """Whether the last run did fewer steps than requested because of a stop request."""
         ...
 
     def clone(self, state: Sequence[Array], data: Sequence[Array]) -> "Loop":
@@ -152,7 +152,7 @@ def lowered(
     instead of stored. records: as for `build`.
     """
     graph = prepared(graph)
-    # An in-place update of theta cannot be given up half-way, so a long step does it at its end.
+    # An in-place update of theta cannot be interrupted, so a long step does it at its end.
     parts: dict[Node, int] = {}
     if multiply_adds(graph) < LONG:
         graph = subtract_in_place(graph, count)
@@ -165,7 +165,7 @@ def lowered(
         # The same chains, and the same of their values written: fused chains round less often, so each bit depends
         # on it.
         stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
-        groups = {**apart(again.graph), **again.stretch} if records else again.stretch
+        groups = {**apart(again.graph), **again.segment} if records else again.segment
         made = lower(again.graph, loss, groups, stored)
     made = donate(made, count)
     return recorded(made, graph, count) if records else made

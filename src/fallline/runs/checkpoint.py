@@ -20,7 +20,7 @@ from fallline.runs.disk import write_atomically
 KEPT = 2
 # The first form had no config of its run.
 FORMS = ("checkpoint 1", "checkpoint 2")
-_SYSTEM = re.compile(r"\(os error (\d+)\)")  # how safetensors tells what the system said
+_SYSTEM = re.compile(r"\(os error (\d+)\)")  # the system's error number in texts of safetensors
 _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def checksum(arrays: Mapping[str, Array], text: str) -> str:
-    """A digest over names, forms and bytes of the arrays and the JSON text beside them."""
+    """A digest over names, forms and bytes of the arrays and of the JSON text."""
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

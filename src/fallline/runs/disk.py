@@ -16,12 +16,12 @@ from typing import Any
 
 from fallline.errors import ArgumentError, ExistingFileError, FalllineError, SavingError
 
-# Our own temporary files, and those that safetensors makes beside them.
+# Our own temporary files, and those that safetensors makes next to them.
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.tmp\w{6}")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, and put it in place once it is on the disk.
+    """Let `write` fill a temporary file next to `path`, and put it in place once it is on the disk.
 
     A reader, or a process that starts after a crash, finds the old file or the new one, never a part of it.
     A link stays one; what is no file, such as /dev/null, is refused with ExistingFileError, as it would be replaced.
@@ -42,20 +42,20 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """While somebody's own call writes there: what the disk refuses is told with the path that was asked for."""
+def saving_errors(path: Path) -> Iterator[None]:
+    """A context in which errors of the disk become SavingError with the path that was given."""
     try:
         yield
     except OSError as error:
         if isinstance(error, FalllineError):
             raise
         folder = path.parent
-        way = "" if folder.exists() else f"\n  try: os.makedirs({str(folder)!r}, exist_ok=True) before it"
-        raise SavingError(f"{path} cannot be written: {error.strerror or error}{way}") from error
+        hint = "" if folder.exists() else f"\n  try: os.makedirs({str(folder)!r}, exist_ok=True) before it"
+        raise SavingError(f"{path} cannot be written: {error.strerror or error}{hint}") from error
 
 
 def sync(descriptor: int) -> None:
-    """Wait until what was written is on the disk, where the system can tell.
+    """Wait until written data are on the disk, where the system reports it.
 
     On macOS fsync hands it to the drive, which may keep it in a cache; another call empties that, on most file systems.
     """

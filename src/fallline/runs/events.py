@@ -39,7 +39,7 @@ class Event:
 
     @property
     def until(self) -> int:
-        """It tells of steps below this one, and does not stay where a run goes on before it."""
+        """Whether it is about steps below this one; such events are dropped where a run goes on before them."""
         return 0
 
 
@@ -66,7 +66,7 @@ class TrainingStarted(Event):
     """Everything was checked and built; the first step comes next. Sent once, first.
 
     first_epoch, first_step: 0, or where a resumed run goes on. steps_per_epoch counts a shorter last batch too. rows
-    and steps_per_epoch are None for an iterable, of which only its end tells them.
+    and steps_per_epoch are None for an iterable, whose rows are counted at its end.
     """
 
     urgent = True
@@ -89,7 +89,7 @@ class TrainingStarted(Event):
     folder: str | None = None
     open_ended: bool = False  # nobody asked for so many epochs: training goes on while the loss falls
     notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
-    watches: str = ""  # the number that tells the best epoch: "loss", "validation_loss" or a key of metrics
+    watches: str = ""  # the number by which the best epoch is chosen: "loss", "validation_loss" or a key of metrics
     higher_is_better: bool = False  # of that number
 
 

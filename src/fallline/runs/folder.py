@@ -76,15 +76,17 @@ class RunFolder:
         else:
             try:
                 read_config(path)
-            except DataError as error:  # many a program has a config.json, and what lies beside it is not ours
+            except DataError as error:  # many a program has a config.json, and the files next to it are not ours
                 raise ExistingFileError(f"{error}, so nothing there is overwritten\n  try: a new folder") from None
 
     def _check_same(self, then: dict[str, Any], where: Path) -> None:
         """Raise unless this training is the one of a config."""
         wrong = differences(then, json.loads(json.dumps(self.config)))
         if wrong:
-            told = [*wrong[:MOST_TOLD], *([f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else [])]
-            raise ArgumentError(f"{where} cannot be resumed, because this is another training:\n  " + "\n  ".join(told))
+            lines = [*wrong[:MOST_TOLD], *([f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else [])]
+            raise ArgumentError(
+                f"{where} cannot be resumed, because this is another training:\n  " + "\n  ".join(lines)
+            )
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -173,10 +175,10 @@ def read_config(path: Path) -> dict[str, Any]:
         raise MissingFileError(f"there is no run in {path}: it has no {CONFIG}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path / CONFIG} is damaged: {error}") from None
-    told = config if isinstance(config, dict) and config.get("fallline") == "run 1" else {}
-    if not isinstance(told.get("model"), dict) or not isinstance(told.get("extra") or {}, dict):
+    known = config if isinstance(config, dict) and config.get("fallline") == "run 1" else {}
+    if not isinstance(known.get("model"), dict) or not isinstance(known.get("extra") or {}, dict):
         raise DataError(f"{path / CONFIG} is not the config of a Fallline run")
-    return told
+    return known
 
 
 def mend(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run folder keeps of its model, from files under a checksum alone: the model file, else the newest checkpoint.
+"""The model of a run folder, from files under a checksum alone: the model file, else the newest checkpoint.
 
 config.json describes a run to people; nothing is ever predicted from it.
 """
@@ -30,7 +30,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def in_folder(path: Path) -> ModelFile:
-    """The model of a run folder, with all that was kept beside it.
+    """The model of a run folder, with all that was saved with it.
 
     A model file that is damaged is made up for by the checkpoint of the run's end, which holds the same; where another
     checkpoint is the newest, it would be another model, and is refused.

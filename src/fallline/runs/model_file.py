@@ -17,15 +17,15 @@ from fallline.errors import DataError, FalllineError, MissingFileError
 from fallline.nn.encoder import Columns, Labels, Quantity, Standardised
 from fallline.nn.model import MODEL, Model
 from fallline.runs.checkpoint import checksum, save_arrays
-from fallline.runs.disk import told
+from fallline.runs.disk import saving_errors
 
-# The first form had no encoder and no decoder, and its run's config lay beside it alone.
+# The first form had no encoder and no decoder, and its run's config was in another file only.
 _FORM, _FORMS = "model 2", ("model 1", "model 2")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """What a model file holds. extra: what was kept beside the model. config: of the run it comes from, or None."""
+    """The contents of a model file. extra: values saved with the model. config: of the run it comes from, or None."""
 
     model: Model
     extra: dict[str, Any]
@@ -52,7 +52,7 @@ def save_model(
     of_run = None if config is None else {k: v for k, v in config.items() if k not in ("model", "extra")}
     text = json.dumps({"model": model.to_config(), "extra": extra or {}, "run": of_run}, allow_nan=False)
     arrays = {"theta": model.theta}
-    with told(path):
+    with saving_errors(path):
         save_arrays(path, arrays, {"fallline": _FORM, "config": text, "checksum": checksum(arrays, text)})
     return path
 
@@ -99,7 +99,7 @@ def opened(model: Any, theta: Any, extra: dict[str, Any], run: Any) -> ModelFile
 
 
 def _standardised(model: Model, old: dict[str, Any]) -> Model:
-    """The model of a file in the first form: what its rows went through stood beside it, as plain numbers."""
+    """The model of a file in the first form, in which the scales of its rows were plain numbers of the config."""
     columns = zip(old["features"], old["mean"], old["scale"], strict=True)
     decoder: Any = Labels(old["target"], tuple(old["classes"])) if old["classes"] else None
     return model.between(
@@ -110,6 +110,6 @@ def _standardised(model: Model, old: dict[str, Any]) -> Model:
 
 @takes(path=PATH)
 def read_model(path: str | os.PathLike[str]) -> tuple[Model, dict[str, Any]]:
-    """The model in a file, and what was kept beside it. Errors: as for `read_file`."""
+    """The model in a file, and the values saved with it. Errors: as for `read_file`."""
     found = read_file(path)
     return found.model, found.extra

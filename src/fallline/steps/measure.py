@@ -62,7 +62,7 @@ class Measure:
 
     @property
     def name(self) -> str:
-        """What it is called where nobody gave it a name: "gradient norm"."""
+        """The default name of a measure: "gradient norm"."""
         of = getattr(self.function, "__name__", "").strip("_<>")
         return self.of if self.function is _value else f"{self.of} {of}"
 

@@ -40,7 +40,7 @@ class Recorder:
         self.state[1][...] = 0
 
     def taken(self) -> Values:
-        """What the steps of the call measured, by name and path: (steps, ...)."""
+        """The measured values of the call, by name and path: (steps, ...)."""
         ring, count = self.state
         rows, found, start = ring[: min(int(count), len(ring))], Values(), 0
         for column in self.columns:

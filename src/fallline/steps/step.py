@@ -29,7 +29,7 @@ from fallline.source import as_tree, named
 from fallline.steps.measure import Column, Measure
 from fallline.tree import Tree
 
-# What the optimizer's arrays are called within a state.
+# The prefix of the optimizer's arrays within a state.
 OPTIMIZER = "optimizer."
 # The part of a step's graph that is the gradient as one vector.
 GRADIENT = "gradient"
@@ -153,7 +153,7 @@ def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Fo
 
 
 def moved(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
-    """theta and the optimizer's state after its step; errors in the rule of a user's optimizer are told with it."""
+    """theta and the optimizer's state after its step; errors in the rule of a user's optimizer name it."""
     own = type(optimizer).__module__.startswith("fallline.")
     with Inside(lambda: short(optimizer), {"its state": state, "theta": theta}, ours_pass=own):
         return optimizer.moved(theta, g, dict(state), *rest)

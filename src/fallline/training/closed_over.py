@@ -1,4 +1,4 @@
-"""Variables that a loss or a layer reads and a training therefore keeps at their first values: changes are told."""
+"""Variables that a loss or a layer reads and a training therefore keeps at their first values: changes are reported."""
 
 import warnings
 from typing import Any

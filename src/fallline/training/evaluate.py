@@ -69,7 +69,7 @@ class Evaluation:
     ) -> None:
         """held: the rows, not none. threads: lanes at most.
 
-        measures: the metrics, and the kind of y. cache: holds the programs of trainings beside it.
+        measures: the metrics, and the kind of y. cache: holds the programs of trainings that run at the same time.
         """
         self.rows, self.measures, self.feed, y = held.index, measures, validation_feed(held), held.data["y"]
         self._is_weighted, rows = "weight" in held.data, len(self.rows)

@@ -23,7 +23,7 @@ class Feed(Protocol):
 
     arrays: by name. order: numbers of their rows; steps read those at consecutive places. seed: of what layers draw.
     is_whole: whether an epoch is all rows of the arrays as they stand. rereads: whether an epoch's rows are the same
-    if they are asked for once more. rows: of every epoch, None where only its end tells.
+    if they are asked for once more. rows: of every epoch, None where it is known only at its end.
     ready: rows from the place asked for last to the next one that has to be asked for. epoch_rows: rows of the epoch
     of that place, None where they are not known yet. takes_long: whether `place` may take long and cannot be stopped.
     nbytes: of its own memory, by purpose.
@@ -53,7 +53,7 @@ class Feed(Protocol):
     def nbytes(self) -> Mapping[str, int]: ...
 
     def place(self, epoch: int, row: int, stop_requested: Array | None = None) -> int | None:
-        """Where in `order` a row of an epoch stands; None if training is to stop before it can be told."""
+        """Where in `order` a row of an epoch stands; None if training stops before it is known."""
         ...
 
     def close(self) -> None:

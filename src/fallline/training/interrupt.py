@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 _CTRL_C = int(signal.SIGINT)
-# What asks, and the handler that each has where nobody else takes care of it.
+# The signals that request a stop, and the handler that each has by default.
 _ASKING: dict[int, Any] = {
     _CTRL_C: signal.default_int_handler,
     **{int(getattr(signal, name)): int(signal.SIG_DFL) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)},
 }
-# What `signal` wraps, where there is such a module. Its enums take ten microseconds to tell that a handler is none of
-# theirs, as long as a small network takes for ten steps, and an epoch can be a hundred.
+# The module that `signal` wraps, where there is such a module. Its enums take ten microseconds to find that a handler
+# is none of theirs, as long as a small network takes for ten steps, and an epoch can be a hundred.
 _plain: Any = importlib.import_module("_signal") if importlib.util.find_spec("_signal") else signal
 # Time between two looks whether somebody has asked.
 _LOOK_SECONDS = 0.05
@@ -40,7 +40,7 @@ class Interrupts:
     """
 
     def __init__(self, then: Callable[[], None] = lambda: None) -> None:
-        """then: told at the first Ctrl-C, at once."""
+        """then: called at the first Ctrl-C, at once."""
         # An int64 in an array, so that a program can look at it while it runs.
         self.word = np.zeros(1, np.int64)
         self._then = then
@@ -60,7 +60,7 @@ class Interrupts:
     def heard(self, work: Callable[[], T]) -> T:
         """The result of work that takes long, done in another thread so that Ctrl-C is heard meanwhile.
 
-        Python tells of signals in the main thread only, and only between two of its own instructions.
+        Python delivers signals in the main thread only, and only between two of its own instructions.
         """
         if not self._ours:
             return work()

@@ -46,7 +46,7 @@ class _GivenUp(BaseException):
 def evaluation(
     job: Job, feed: Feed, found: Mapping[str, Array], theta: Array
 ) -> tuple[Callable[[], Graph], dict[str, Array]]:
-    """What makes the graph of an evaluation at `theta`, and what it reads, by name.
+    """The function that makes the graph of an evaluation at `theta`, and the arrays that it reads, by name.
 
     Errors, from the first: ArgumentError for a network that draws random numbers.
     """

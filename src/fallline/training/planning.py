@@ -1,4 +1,4 @@
-"""What a training will take, before it takes it: bytes by purpose, instructions, lanes, and about how long a step is.
+"""Plans of a training before it begins: bytes by purpose, instructions, lanes, and the estimated time of a step.
 
 Asks the functions that training is made with. Allocates none of it, but for the state before the first step and what
 has to be made of the data.
@@ -40,7 +40,7 @@ from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs
 from fallline.training.units import in_bytes, in_seconds
 
-# What memory is for, in the order it is told. A byte that serves several purposes in turn counts for the first.
+# The purposes of memory, in the order of the report. A byte that serves several purposes in turn counts for the first.
 PURPOSES: Mapping[str, str] = {
     "parameters": "theta",
     "gradient": "as long as theta; none where it is added to theta at once",
@@ -60,7 +60,7 @@ PURPOSES: Mapping[str, str] = {
 @record
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a training will take.
+    """The memory, instructions, lanes and time that a training will take.
 
     bytes: by purpose, the keys of PURPOSES. parameters: how many there are. rows: trained on, None where
     only the end of an iterable tells. instructions: of a step.
@@ -79,7 +79,7 @@ class Plan:
 
     @property
     def total(self) -> int:
-        """All bytes, beside the interpreter, its libraries and the data as they were given."""
+        """All bytes, without the interpreter, its libraries and the data as they were given."""
         return sum(self.bytes.values())
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ def plan(
     threads: int | None = None,
     gradient_checkpointing: bool = False,
 ) -> Plan:
-    """What `train` with the same arguments will take: memory by purpose, instructions, lanes, time.
+    """Estimate of `train` with the same arguments: memory by purpose, instructions, lanes, time.
 
     model, and all that is not named here: as for `train`.
     data: (x, y), or the shape that x would have, (N, ...), in a dict where it has several inputs; then validation is a
@@ -160,7 +160,7 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
 
 
 def plan_of(job: Job, made_of_data: int = 0) -> Plan:
-    """What a training of this job will take."""
+    """The plan of a training of this job."""
     model, feed = job.model, feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
     state = first_state(model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):

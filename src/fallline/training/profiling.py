@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: by layer and by kind of instruction, beside what this machine can do.
+"""Where the time of a training step goes: by layer and by kind of instruction, compared with the machine's peak.
 
 Works on a copy of the state, so the run it is about is never touched.
 """
@@ -27,11 +27,11 @@ from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs, step_inputs
 from fallline.training.units import columns, in_seconds
 
-# What a node belongs to that was made outside of any named layer.
+# The name for nodes that were made outside of any named layer.
 UNNAMED = "network"
 # Times that the machine's peak is measured again where a step seems to be faster than it.
 AGAIN = 3
-BUSY = "\n>100%: the machine did other work while its peak was measured; a quiet moment tells more"
+BUSY = "\n>100%: the machine did other work while its peak was measured; measure again on an idle machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,8 @@ class Profile:
 
     @property
     def layers(self) -> tuple[Share, ...]:
-        """By layer, in the order of the forward pass; beside the layers, `batch`, `loss`, `optimizer`, `counters`.
+        """By layer, in the order of the forward pass; in addition to the layers, `batch`, `loss`, `optimizer`,
+        `counters`.
 
         Elementwise work that is done in one pass for several layers counts for the last of them.
         """
@@ -160,7 +161,7 @@ def job_again(model: Model, config: Mapping[str, Any], data: Any) -> Job:
 def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     """A profile of this job's step, at the parameters of its model.
 
-    seconds: to spend, about, beside the making of programs.
+    seconds: to spend, about, in addition to the compilation.
     """
     wrong = Range(above=0).problem(seconds)
     if wrong:

@@ -1,4 +1,4 @@
-"""Run: what a training has come to. Its model, its history, how it ended; and the way to disk and back."""
+"""Run: the result of a training. Its model, its history, how it ended; saving and loading."""
 
 import math
 import os
@@ -18,7 +18,7 @@ from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.ranges import FLAG, Range
 from fallline.runs import checkpoint, folder, kept
-from fallline.runs.disk import told
+from fallline.runs.disk import saving_errors
 from fallline.runs.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
 from fallline.runs.history import History
 
@@ -47,17 +47,17 @@ class Run(NotCalled):
     ended_with: TrainingState | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: all but the data."""
+        """The pickled state: all but the data."""
         return {**self.__dict__, "job": None}
 
     @property
     def epochs(self) -> tuple[EpochEnded, ...]:
-        """What was told at the end of each epoch."""
+        """The figures of each epoch."""
         return tuple(event for event in self.events if isinstance(event, EpochEnded))
 
     @property
     def history(self) -> History:
-        """One column for each number told at the end of an epoch: history["loss"][3] is that of epoch 3.
+        """One column for each number reported at the end of an epoch: history["loss"][3] is that of epoch 3.
 
         Columns: epoch, step, loss, validation_loss and the metrics where there was validation, learning_rate, seconds,
         steps_per_second.
@@ -77,7 +77,7 @@ class Run(NotCalled):
     def measured(self) -> dict[str, dict[str, Array]]:
         """The measures of all steps: measured["gradient norm"]["0.weight"][i] is that of the i-th step measured.
 
-        Empty unless the training was told what to measure. Of values whose shape follows from the size of a batch, only
+        Empty unless `measure` was given. Of values whose shape follows from the size of a batch, only
         those of the shape that came first.
         """
         found: dict[str, dict[str, list[Array]]] = {}
@@ -121,7 +121,7 @@ class Run(NotCalled):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """What the caller gave to be kept with the model."""
+        """The caller's values that are saved with the model."""
         return dict(self.config.get("extra") or {})
 
     @takes()
@@ -148,8 +148,8 @@ class Run(NotCalled):
                 shown = next((e for e in epochs if e.epoch == end.best_epoch), shown)
                 lines.append(f"parameters of epoch {shown.epoch}, the best")
             numbers = {"loss": shown.loss, "validation_loss": shown.validation_loss, **shown.metrics}
-            told = (f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
-            lines.append(", ".join(told))
+            texts = (f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
+            lines.append(", ".join(texts))
         if self.diverged is not None and self.stop_reason == "diverged":
             event = self.diverged
             lines.append(
@@ -161,7 +161,7 @@ class Run(NotCalled):
         return "\n".join(lines)
 
     def _kept(self) -> str:
-        """What the folder holds: of a model that no file can hold, the checkpoints where there are any."""
+        """The files in the folder, as text: for a model that no file can hold, the checkpoints where there are any."""
         if "not_saved" not in self.config["model"]:
             return f"saved in {self.folder}"
         events = "checkpoints and history" if self.config.get("checkpoints") is not None else "history"
@@ -170,7 +170,7 @@ class Run(NotCalled):
     @takes(seconds=Range(above=0, at_most=3600))
     def profile(self, data: Any = None, *, seconds: float = 1.0) -> "Profile":
         """Where the time of a training step goes: seconds, operations and bytes by layer and by kind of instruction,
-        beside what this machine was measured to reach in the same moment.
+        compared with the peak of this machine, measured at the same time.
 
         data: (x, y) as for `train`; only a run that was read from a folder needs them. seconds: to spend, about.
         Steps are made on a copy of the state: the run and its model stay as they are. str() of it is a table.
@@ -193,7 +193,7 @@ class Run(NotCalled):
         """
         target = folder.RunFolder(Path(path), self.config, overwrite=overwrite)
         self.model.to_config()  # before anything is overwritten
-        with told(target.path), target.opened():
+        with saving_errors(target.path), target.opened():
             for event in self.events:
                 target.log(event)
             target.save_model(self.model)

@@ -129,7 +129,7 @@ class BatchStepper:
 
         threads: lanes of a step at most; gradient_checkpointing: take less memory and more time; no result depends on
         either.
-        cache: holds the programs of trainings beside it.
+        cache: holds the programs of trainings that run at the same time.
         stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
         measures: by name; of every step, or of the last one of a call.
         between: called in every step once its gradient is there, which it may write over; then the update is made.
@@ -191,7 +191,8 @@ class BatchStepper:
         # A ring, or somebody between, belongs to one training.
         cache = NOT_SHARED if measures or between is not None else cache
         self._main, last = main_and_last(cache.loops(key, *arrays, build))
-        # Loops over the rows left at an epoch's end, by their number. Where only the end tells it, they are made then.
+        # Loops over the rows left at an epoch's end, by their number. Where it is known only at the end, they are made
+        # then.
         self._lasts = {} if last is None or feed.rows is None else {feed.rows % batch_size: last}
         self._of_size, self._gave_up = of_size, False
         self.pace = Pace()
@@ -217,7 +218,7 @@ class BatchStepper:
 
     @property
     def reason(self) -> str | None:
-        """Why training ends here of itself: a rule that sees single batches never tells."""
+        """The reason for which training ends by itself: None for a rule, which sees single batches."""
         return None
 
     @property
@@ -379,7 +380,7 @@ class BatchStepper:
     def fall_back(self) -> Setback:
         """Put back the last theta whose loss was finite, by repeating the steps since the last copy."""
         failed, place = self.step, (self.epoch, self.epoch_step)
-        stop_requested, self._stop_requested = self._stop_requested, None  # the way back is gone to its end
+        stop_requested, self._stop_requested = self._stop_requested, None  # all steps are repeated
         if failed > self._copy.step:
             for name, array in self.state.items():
                 array[...] = self._copy.arrays[name]

@@ -1,4 +1,4 @@
-"""The stream of events: epochs of steps, validation, the best epoch, checkpoints, and the ways a run ends.
+"""The stream of events: epochs of steps, validation, the best epoch, checkpoints, and the end of a run.
 
 Knows no reader of the events, and files only as a RunFolder.
 """
@@ -120,7 +120,7 @@ class Training(Iterator[Event], Attributes):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What validation measures beside the loss: the keys of EpochEnded.metrics."""
+        """The metrics that validation measures in addition to the loss: the keys of EpochEnded.metrics."""
         return self.job.measures.names
 
     @property
@@ -349,7 +349,7 @@ class Training(Iterator[Event], Attributes):
     def _checkpoint(self, folder: RunFolder, final: bool = False) -> Generator[Event, None, None]:
         stepper, arrays = self._stepper, dict(self._stepper.state)
         if not stepper.is_finite:
-            return  # the next loss will tell; the checkpoint before this one is worth more
+            return  # the next loss will show it; the checkpoint before this one is worth more
         if self._best.theta is not None:
             arrays[BEST] = self._best.theta
         values = {
@@ -366,8 +366,8 @@ class Training(Iterator[Event], Attributes):
         """The validation loss of the best epoch, or its loss."""
         if self.job.measures.watched is None:
             return self._best.value
-        told = (e for e in reversed(self._history) if isinstance(e, EpochEnded) and e.epoch == self._best.epoch)
-        found = next(told, None)
+        matching = (e for e in reversed(self._history) if isinstance(e, EpochEnded) and e.epoch == self._best.epoch)
+        found = next(matching, None)
         return math.nan if found is None or found.validation_loss is None else found.validation_loss
 
     def _end(self, reason: str) -> Generator[Event, None, None]:

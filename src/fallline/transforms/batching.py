@@ -120,7 +120,7 @@ def check_axes(axes: Axes, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What a call was given. leaves: everything in it, with a path for each. axes: by the number of a leaf with rows,
+    """The arguments of a call. leaves: everything in it, with a path for each. axes: by the number of a leaf with rows,
     the axis that counts them. count: how many rows there are."""
 
     leaves: Sequence[Any]

@@ -65,14 +65,14 @@ def refuse_arguments(given: Tree) -> None:
 
 
 def named_arguments(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """A path for every leaf of the arguments, starting with the parameter's name where the function tells it."""
+    """A path for every leaf of the arguments, starting with the parameter's name where its signature is known."""
     names: list[str] = []
     try:
         for name, parameter in inspect.signature(function).parameters.items():
             left = len(args) - len(names)
             several = parameter.kind is inspect.Parameter.VAR_POSITIONAL and left > 1
             names += [f"{name}.{i}" for i in range(left)] if several else [name]
-    except (TypeError, ValueError):  # it does not tell
+    except (TypeError, ValueError):  # it has no signature
         pass
     names = names[: len(args)]
     names += [str(i) for i in range(len(names), len(args))]
@@ -107,7 +107,7 @@ def compile(function: Function, *, threads: int | None = None) -> Function:
     function: written with NumPy; it may itself be a gradient, such as compile(value_and_grad(loss)).
     The arrays among the arguments, in nested dicts, lists and tuples, are the program's inputs. Everything else is part
     of the program: another Python number, string or flag is another program, so a number that changes from call to
-    call is better an array or NumPy scalar. What the function closes over is taken as it is at the first call.
+    call is better an array or NumPy scalar. Values that the function closes over are read at the first call.
     threads: lanes to use at most, where there is work for them; None means the cores this process may use. Results do
     not depend on it.
     Errors: TraceError for code that cannot be traced; ArgumentTypeError for arguments that are neither arrays nor

@@ -38,7 +38,7 @@ def scan(
 
     f: takes a carry and a row, and returns the next carry, of the same form, shapes and dtypes, and a result in any
         form or None. It is traced once, so the graph, and the time to make it, do not grow with the number of rows.
-        What it closes over is the same in every turn, and gets its gradient if it is traced. Random
+        Values that it closes over are the same in every turn, and get their gradients if traced. Random
         numbers of a context or a key are the same in every turn too, unless the key is a row's; those that it draws
         from a generator are refused.
     init: nested dicts, lists and tuples of arrays. A plain Python number takes the dtype that the first turn gives it.
@@ -137,7 +137,7 @@ def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any]) -> tuple[Grap
 
 def begin(f: Function, init: Tree, xs: Tree, each: Sequence[Node]) -> list[Any]:
     """The carry to begin with, as arrays and nodes. A plain number takes the dtype it would have after a turn of
-    NumPy's, which adapts it to the arrays beside it."""
+    NumPy's, which adapts it to the other arrays."""
     leaves = tree.leaves(init)
     begun = [x if isinstance(x, Node) else native(x) for x in leaves]
     weak = [type(x) in _PLAIN for x in leaves]

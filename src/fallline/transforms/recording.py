@@ -157,7 +157,7 @@ def record(function: Function, argnums: ArgNums, args: tuple[Any, ...], kwargs: 
 
 
 def misspelt(name: str, args: Any) -> Inside:
-    """While a function is traced: a key that its arguments do not have is told with those they have."""
+    """A context for tracing: the error for a key that the arguments do not have names those they have."""
     return Inside(lambda: name, {"its arguments": args}, ours_pass=True, only=KeyError)
 
 
@@ -169,7 +169,7 @@ def check_fit(error: TypeError, function: Function, args: tuple[Any, ...], kwarg
         inspect.signature(function).bind(*args, **kwargs)
     except TypeError:
         called = getattr(function, "__name__", type(function).__name__)
-        raise type(told := misfit(function, f"{name} of {called}", args, kwargs))(f"{told}\n  at {here()}") from None
+        raise type(fault := misfit(function, f"{name} of {called}", args, kwargs))(f"{fault}\n  at {here()}") from None
     except ValueError:  # it does not tell
         return
 

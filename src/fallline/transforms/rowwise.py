@@ -159,7 +159,7 @@ class Rowwise:
 
 @dataclass(slots=True)
 class Task:
-    """What one call works on. y: filled by `do`. in_place: xs are read where they lie. watch: blocks are looked at."""
+    """The arrays of one call. y: filled by `do`. in_place: xs are read where they lie. watch: blocks are looked at."""
 
     y: Array
     xs: Sequence[Array]

@@ -1,4 +1,4 @@
-"""The cache of kernels stays below its bound: oldest first, in all versions, beside other processes."""
+"""The cache of kernels stays below its bound: oldest first, in all versions, with other processes."""
 
 import os
 import subprocess

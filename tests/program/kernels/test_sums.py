@@ -1,4 +1,4 @@
-"""Sums, products and extremes over long axes: their error beside NumPy's, and the same bits however they are shared."""
+"""Sums, products and extremes over long axes: their error compared with NumPy's, and bits by lanes."""
 
 import math
 import os

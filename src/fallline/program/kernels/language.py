@@ -53,7 +53,9 @@ class types:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intrinsic:
-    """A piece of LLVM code. `describe(context, *types)` tells its signature, and the function that writes the code."""
+    """A piece of LLVM code. `describe(context, *types)` returns its signature, and the function that writes the
+    code.
+    """
 
     describe: Callable[..., Any]
 

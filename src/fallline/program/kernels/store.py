@@ -179,7 +179,7 @@ def prepare(sources: Iterable[str]) -> None:
                 else:
                     missing[path] = source
         if missing:
-            with told():
+            with slow_compilation_message():
                 every = build(list(missing.values()))
             for (path, source), built in zip(missing.items(), every, strict=True):
                 _addresses[path.stem] = _made(path, source, built)
@@ -204,7 +204,7 @@ def address(source: str) -> int:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def slow_compilation_message() -> Iterator[None]:
     """Tell a terminal that kernels are being compiled, if it takes long."""
     if not (sys.stderr and sys.stderr.isatty()):
         yield
