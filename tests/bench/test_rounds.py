@@ -60,7 +60,7 @@ def test_rows_in_another_order_are_refused() -> None:
 def test_what_is_not_installed_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(rounds.COMPETITORS, "imaginary", Entry("no_such_module", SklearnFit))
     with Field(1) as field:
-        raced = rounds.race(CASES[0], ["imaginary"], field, tell=lambda line: None)
+        raced = rounds.race(CASES[0], ["imaginary"], field, report=lambda line: None)
     assert raced.left_out == {"imaginary": "not installed"} and raced.timings == {}
 
 
@@ -80,7 +80,7 @@ def test_an_older_version_runs_in_an_environment_of_its_own(monkeypatch: pytest.
 
 def test_a_library_is_checked_and_timed_in_its_own_process() -> None:
     with Field(1) as field:
-        raced = rounds.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, tell=lambda line: None)
+        raced = rounds.race(CASES[0], ["sklearn fit"], field, rounds=2, seconds=0.001, report=lambda line: None)
     timing = raced.timings["sklearn fit"]
     assert raced.left_out == {} and len(timing.seconds) == 2 and min(timing.seconds) > 0
     assert raced.threads == timing.threads == 1
@@ -95,7 +95,7 @@ SQUARED = [
 
 @pytest.mark.parametrize("case", SQUARED, ids=lambda case: case.name)
 @pytest.mark.parametrize("build", [SklearnFit, SklearnPartialFit, COMPETITORS["Fallline"].build])
-def test_other_ways_to_count_a_loss_come_to_the_same_steps(case: Case, build: type[Competitor]) -> None:
+def test_other_forms_to_count_a_loss_come_to_the_same_steps(case: Case, build: type[Competitor]) -> None:
     # scikit-learn halves squares and sums them over a row: another multiple of the loss, undone in rate and epsilon.
     competitor = build(problem(case), 2)
     competitor.start(case.check_steps)
@@ -118,9 +118,9 @@ class Asked:
         return {"seconds": 5 * self.step, "cpu": 5 * self.step}
 
 
-def field_of(**ways: Asked) -> SimpleNamespace:
-    """Four threads, on which only PyTorch runs: `four` and `one` are its two ways."""
-    by_threads = {4: ways["four"], 1: ways["one"]}
+def field_of(**entries: Asked) -> SimpleNamespace:
+    """Four threads, on which only PyTorch runs: `four` and `one` are its two entries."""
+    by_threads = {4: entries["four"], 1: entries["one"]}
     return SimpleNamespace(
         threads=4, cpus=[0], process=lambda name, threads, python: by_threads[threads], elsewhere=lambda: None
     )
@@ -132,13 +132,13 @@ def pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "installed", lambda names: dict.fromkeys(names, ""))
 
 
-def raced(**ways: Asked) -> Outcome:
-    return rounds.race(CASE, ["PyTorch"], field_of(**ways), rounds=3, tell=lambda line: None)
+def raced(**entries: Asked) -> Outcome:
+    return rounds.race(CASE, ["PyTorch"], field_of(**entries), rounds=3, report=lambda line: None)
 
 
 @pytest.mark.usefixtures("pytorch")
 @pytest.mark.parametrize(("four", "one", "counts"), [(2.0, 1.0, 1), (1.0, 2.0, 4)])
-def test_the_quicker_of_both_ways_counts_by_its_rounds_not_by_its_warming_up(
+def test_the_quicker_of_both_entries_counts_by_its_rounds_not_by_its_warming_up(
     four: float, one: float, counts: int
 ) -> None:
     outcome = raced(four=Asked(four, warm=1 / four), one=Asked(one, warm=1 / one))
@@ -146,14 +146,14 @@ def test_the_quicker_of_both_ways_counts_by_its_rounds_not_by_its_warming_up(
 
 
 @pytest.mark.usefixtures("pytorch")
-def test_a_way_that_is_hopelessly_slow_is_not_raced() -> None:
+def test_an_entry_that_is_hopelessly_slow_is_not_raced() -> None:
     assert [
-        way.timing.threads for way in rounds.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)
+        entry.timing.threads for entry in rounds.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)
     ] == [4]
 
 
 @pytest.mark.usefixtures("pytorch")
-def test_who_fails_one_way_counts_the_other_and_who_fails_both_is_left_out() -> None:
+def test_who_fails_in_one_entry_counts_the_other_and_who_fails_both_is_left_out() -> None:
     outcome = raced(four=Asked(1.0, fails=True), one=Asked(2.0))
     assert outcome.timings["PyTorch"].threads == 1 and outcome.left_out == {}
     outcome = raced(four=Asked(1.0, fails=True), one=Asked(2.0, fails=True))

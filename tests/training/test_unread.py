@@ -331,7 +331,7 @@ BEFORE: dict[str, tuple[Callable[[], Any], dict[str, Any], str, str]] = {
     "a share": (Loader, {"validation": 0.2}, "cannot be split off from an iterable", "validation=(x, y)"),
     "all rows in a step": (Loader, {"batch_size": "full"}, "all rows", "batch_size=32"),
     "a schedule": (
-        Loader, {"optimizer": fl.optim.Adam(fl.optim.Cosine(0.1))}, "how many steps", "steps"),
+        Loader, {"optimizer": fl.optim.Adam(fl.optim.Cosine(0.1))}, "the number of its steps", "steps"),
     "no batch": (lambda: lambda: iter([]), {}, "has no batch", ""),
     "text": (lambda: lambda: iter([(X, np.array(["a"] * N))]), {}, "its classes are not known", "nn.Labels"),
     "dicts": (

@@ -41,6 +41,6 @@ COMMANDS: dict[str, Command] = {
         Command("predict", "Predict the rows of a CSV file with a trained network."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
         Command("lesson", "Run a short explanation; without a name, list them."),
-        Command("bench", "Measure training steps, and compare with other installed libraries.", reads_itself=True),
+        Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
     )
 }
