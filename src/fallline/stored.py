@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class Stored:
 
     def __getitem__(self, rows: Array) -> Array:
         """The rows of these numbers as an array. Errors: as for `read`, other than ours as ReadingError."""
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        found = self.space(len(rows)) if self.ready is None else np.empty((len(rows), *self.shape[1:]), self.dtype)
         with _reading():
             self.read(rows, found)
         return found
@@ -245,7 +246,7 @@ class StoredRows:
 def _read_together(some: Sequence[tuple[Stored, Array]], rows: Array) -> None:
     """Read the columns of one source by one call, as a row of it may be one piece of work."""
     raw = {held.given.name: array if held.ready is None else held.space(len(rows)) for held, array in some}
-    some[0][0].given.source.read(rows, raw)
+    some[0][0].given.source.read(rows, MappingProxyType(raw))
     for held, array in some:
         if held.ready is not None:
             array[...] = held.ready(raw[held.given.name], rows)
@@ -260,7 +261,7 @@ def read_rows(source: Any, rows: Array, into: Array) -> None:
     if not len(rows):
         return
     if isinstance(source, Column):
-        source.source.read(rows, {source.name: into})
+        source.source.read(rows, MappingProxyType({source.name: into}))
         return
     if bool(np.all(rows[1:] > rows[:-1])):
         at: Any = slice(None)

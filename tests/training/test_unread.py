@@ -550,3 +550,42 @@ def test_batches_of_no_rows_are_passed_over_and_weights_of_no_row_are_refused() 
         else:
             whole = fl.fit(NETWORK, (X, CODES, weight), **SETTINGS, shuffle=False)
             assert same(fl.fit(NETWORK, batches, **SETTINGS), whole)
+
+
+@pytest.mark.parametrize("same_unit", [False, True])
+def test_columns_are_measured_in_blocks_to_the_same_numbers(
+    same_unit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = (X * [1e-3, 5, 1e200]).astype(np.float64)
+    x[:, 1] = 7
+    monkeypatch.setattr("fallline.nn.encoder._BLOCK", 4 * D)
+    whole = nn.standardise(x, same_unit=same_unit)
+    for given_rows in (mapped(x, tmp_path), Slices(x), Given({"x": x})):
+        made = nn.standardise(given_rows, same_unit=same_unit)
+        numbers = [[(one.mean, one.scale) for one in columns.columns] for columns in (made, whole)]
+        if same_unit:
+            np.testing.assert_allclose(*numbers, rtol=1e-14)
+        else:
+            assert numbers[0] == numbers[1]
+    with pytest.raises(ArgumentError, match="NaN or infinite"):
+        nn.standardise(Slices(broken(x, 41, np.nan)))
+    several = Given({"x": x})
+    several.form = {"x.a": fl.Form((), x.dtype), "x.b": fl.Form((), x.dtype)}
+    with pytest.raises(ArgumentError, match="one input, got several, a, b"):
+        nn.standardise(several)
+
+
+def test_a_reader_can_neither_change_the_order_nor_hand_over_arrays_of_its_own() -> None:
+    class Sorts(Given):
+        def read(self, rows: Any, into: Any) -> None:
+            super().read(rows, into)
+            rows.sort()
+
+    class Sets(Given):
+        def read(self, rows: Any, into: Any) -> None:
+            for name in into:
+                into[name] = self.arrays[name][rows]
+
+    for kind in (Sorts, Sets):
+        with pytest.raises(DataError, match=r"read-only|item assignment"):
+            fl.fit(NETWORK, kind({"x": X, "y": CODES}), **SETTINGS)

@@ -32,6 +32,7 @@ class Ordered:
         start, n = self.order.place(epoch), len(self.order.rows)
         count = min(n - row, len(next(iter(into.values()))))
         rows = self.order.buffer[start + row : start + row + count]
+        rows.flags.writeable = False  # of this view: a reader of a caller's cannot change the order
         for first in range(0, count, _ROWS_AT_A_TIME):
             if stop():
                 break

@@ -19,6 +19,7 @@ from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
 from fallline.ranges import FLAG, required
+from fallline.stored import Stored, is_source, parts_of_source, stored
 
 # Numbers encoded at once: the float64 values in between stay in the cache.
 _BLOCK = 1 << 16
@@ -220,26 +221,28 @@ NAMES = Form("a list of names, one for each column", lambda given: isinstance(gi
 def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool = False) -> Columns:
     """The encoder that gives each column of these rows mean 0 and standard deviation 1.
 
-    x: (N, D), the rows to measure: those to train on. names: of the columns; without them those of a data frame, or
+    x: (N, D), the rows to measure: those to train on; what is not read whole while training, such as a large memory map
+        or a Source, is read in blocks, three times. names: of the columns; without them those of a data frame, or
         "0", "1" ...; a model with named columns finds them by name in data frames.
     same_unit: all columns measure one thing (pixels) and share one mean and one scale.
     A column that is constant is only moved to zero.
     Errors: ArgumentError, ArgumentTypeError for what is no table of numbers.
     Example: fl.fit(network, (x, y), encoder=nn.standardise(x), loss="cross_entropy")
     """
-    rows, columns = as_array(x, "x"), getattr(x, "columns", None)
+    rows, columns = _to_measure(x), getattr(x, "columns", None)
     if names is None and columns is not None and all(isinstance(name, str) for name in columns):
         names = columns
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiub":
         raise ArgumentError(f"columns are measured on rows of numbers, (N, D), got {rows.dtype} of shape {rows.shape}")
-    rows = np.asarray(rows, np.float64)
-    if not np.isfinite(rows).all():
-        raise ArgumentError("columns are measured on finite numbers, and some of x are NaN or infinite")
     d = rows.shape[1]
     names = tuple(map(str, range(d))) if names is None else tuple(names)
     if len(names) != d:
         raise ArgumentError(f"{len(names)} names for {d} columns")
-    mean, scale = centre_and_spread(rows.reshape(-1, 1) if same_unit else rows)
+    if isinstance(rows, Stored):
+        mean, scale = _centre_and_spread_of(rows, same_unit)
+    else:
+        rows = _finite(rows)
+        mean, scale = centre_and_spread(rows.reshape(-1, 1) if same_unit else rows)
     return Columns(
         tuple(Standardised(*one) for one in zip(names, *(np.broadcast_to(part, d).tolist() for part in (mean, scale))))
     )
@@ -256,6 +259,43 @@ def centre_and_spread(x: Array) -> tuple[Any, Any]:
     unit = x / size
     spread = unit.std(axis=0)
     return unit.mean(axis=0) * size, np.where(spread > 1e-12, spread * size, 1.0)
+
+
+def _to_measure(x: Any) -> Any:
+    """Rows to measure, as an array, or Stored where they are not to be read whole."""
+    held = parts_of_source(x, ("x",))["x"] if is_source(x) else stored(x)
+    if isinstance(held, dict):
+        raise ArgumentError(f"columns are measured on one input, got several, {', '.join(held)}")
+    return held if isinstance(held, Stored) else as_array(x, "x")
+
+
+def _finite(rows: Array) -> Array:
+    """Rows in float64. Errors: ArgumentError for NaN and infinity."""
+    rows = np.asarray(rows, np.float64)
+    if not np.isfinite(rows).all():
+        raise ArgumentError("columns are measured on finite numbers, and some of x are NaN or infinite")
+    return rows
+
+
+def _centre_and_spread_of(rows: Stored, same_unit: bool) -> tuple[Any, Any]:
+    """`centre_and_spread` of rows that are read in blocks, to the same bits where there are several columns."""
+    width = 1 if same_unit else rows.shape[1]
+    count = rows.size // width
+    step = max(1, _BLOCK // rows.shape[1])
+
+    def add_up(function: Callable[[Array], Array], add: np.ufunc = np.add) -> Array:
+        total: Array | None = None
+        for start in range(0, len(rows), step):
+            block = function(_finite(rows[np.arange(start, min(start + step, len(rows)))]).reshape(-1, width))
+            total = add.reduce(block if total is None else np.concatenate([total[np.newaxis], block]), axis=0)
+        assert total is not None  # there is a row
+        return total
+
+    size = add_up(np.abs, np.maximum)
+    size = np.where(size > 0, size, 1.0)
+    mean = add_up(lambda x: x / size) / count
+    spread = np.sqrt(add_up(lambda x: np.square(x / size - mean)) / count)
+    return mean * size, np.where(spread > 1e-12, spread * size, 1.0)
 
 
 def _named(record: Any, name: Any) -> None:
