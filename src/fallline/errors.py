@@ -11,7 +11,13 @@ from fallline.names import instead, likest, meant
 
 
 class FalllineError(Exception):
-    """Whatever goes wrong in Fallline; the message says what was asked, what was seen, and what to try."""
+    """Whatever goes wrong in Fallline; the message says what was asked, what was seen, and what to try.
+
+    run: where it ended a training, such as an error in a metric of the caller's: what the training has come to all the
+    same, which `fl.fit(..., init=error.run)` goes on from; else None.
+    """
+
+    run: Any = None
 
 
 class ArgumentError(FalllineError, ValueError):
@@ -86,8 +92,6 @@ class ReadingError(DataError):
     Its `__cause__` is the error of the file, the iterable or the function that the data come from.
     """
 
-    run: Any = None
-
 
 class LayerError(FalllineError, AssertionError):
     """A layer that breaks a law which all layers keep."""
@@ -103,8 +107,6 @@ class ExistingFileError(FalllineError, FileExistsError):
 
 class SavingError(FalllineError, OSError):
     """A run folder that cannot be written to; `run` is what the training has come to all the same."""
-
-    run: Any = None
 
 
 class GradientError(FalllineError, AssertionError):

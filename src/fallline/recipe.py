@@ -37,8 +37,9 @@ class Choices:
     """How a table is to be learnt, as a person says it; None leaves a choice to the table or to the library.
 
     hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS.
-    watch: the metric by which the best epoch is chosen; None for the validation loss. The ranges are what flags,
-    parameters and sliders read.
+    watch: the metric by which the best epoch is chosen; None for the validation loss. batch_size: "auto" stands for 16
+    rows, and for all where a minimiser such as L-BFGS needs them. The ranges are what flags, parameters and sliders
+    read.
     Errors: ArgumentError with all that is outside its range.
     Example: Choices(hidden=(64, 64), activation="tanh", epochs=100)
     """
@@ -62,7 +63,7 @@ class Choices:
     )
     weight_decay: float | None = ranged(None, range_of(Optimizer, "weight_decay"), optional=True)
     clip_norm: float | None = ranged(None, range_of(Optimizer, "clip_norm"))
-    batch_size: int | str = ranged(BATCH_SIZE, range_of(Settings, "batch_size"), optional=False)
+    batch_size: int | str = ranged("auto", range_of(Settings, "batch_size"), optional=False)
     epochs: int | None = ranged(None, range_of(Settings, "epochs"))
     validation: float | None = option(None, "share of the training rows", at_least=0, below=1, optional=True)
     early_stopping: int | None = ranged(None, range_of(EarlyStopping, "patience"))
@@ -164,8 +165,8 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
     share = validation_for(len(rows)) if choices.validation is None else choices.validation
     left = max(1, len(rows) - (max(1, round(share * len(rows))) if share else 0))
     size = choices.batch_size
-    if isinstance(optimizer, Minimiser) and size == BATCH_SIZE:
-        size = "full"  # which it needs, and nobody asked for another
+    if size == "auto":
+        size = "full" if isinstance(optimizer, Minimiser) else BATCH_SIZE
     return Recipe(
         choices=choices,
         data=data,

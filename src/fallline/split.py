@@ -71,7 +71,8 @@ def folds(data: Any, k: int = 5, seed: int = 0) -> tuple[Fold, ...]:
 
     Rows are dealt by the seed, those of each class in turn, so that every fold has its share of each.
 
-    data: (x, y), (x, y, weight), or a dict or anything with these names; only y is looked at.
+    data: (x, y), (x, y, weight), or a dict or anything with these names; only y is looked at. fold.rows are the
+        numbers of its validation rows, so np.delete(x, fold.rows, axis=0) are its training rows.
     k: parts, 2 or more, at most one for each row. seed: a whole number >= 0.
     Errors: ArgumentError, DataError.
     Example:

@@ -74,7 +74,7 @@ BAD_LINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "train iris --hidden 0": (2, ("--hidden takes widths", "'0'")),
     "train iris --hidden 8,x": (2, ("--hidden takes widths", "'8,x'")),
     "train iris --batch-size 0": (2, ("--batch-size is a number of rows",)),
-    "train iris --batch-size half": (2, ("--batch-size", "full, got 'half'")),
+    "train iris --batch-size half": (2, ("--batch-size", "auto or full, got 'half'")),
     "train iris --epochs 0": (2, ("--epochs has to be a whole number >= 1, got 0",)),
     "train iris --epochs many": (2, ("--epochs has to be a whole number >= 1, got 'many'",)),
     "train iris --learning-rate -1 --epochs 0": (2, ("--learning-rate has to be a number > 0", "and --epochs")),

@@ -453,3 +453,16 @@ def test_what_safetensors_says_of_the_disk_is_an_error_of_the_disk(tmp_path: Pat
     )  # fmt: skip
     assert done.stderr.splitlines()[-1] == f"OSError: [Errno {errno.EFBIG}] {os.strerror(errno.EFBIG)}: {str(path)!r}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_config_has_the_names_of_an_earlier_time_is_resumed_to_the_same_bits(
+    labelled: Any, tmp_path: Path
+) -> None:
+    whole = fl.fit(NETWORK, labelled, **SETTINGS)
+    fl.fit(NETWORK, labelled, **{**SETTINGS, "epochs": 2}, out=tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["recompute"] = config.pop("gradient_checkpointing")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    checkpoint.amend(tmp_path / "run" / "checkpoints", {"config": config})
+    run = fl.fit(NETWORK, labelled, **SETTINGS, out=tmp_path / "run", resume=True)
+    assert np.array_equal(run.model.theta, whole.model.theta)

@@ -101,3 +101,15 @@ def test_folds_that_cannot_be_cut_are_told(labelled: Any) -> None:
         fl.folds(labelled, 2, seed=-1)
     with pytest.raises(DataError, match="pair"):
         fl.folds((labelled[0],))
+
+
+def test_an_encoder_of_each_fold_s_training_rows_makes_repetitions_still(numbers: Any) -> None:
+    cut = fl.folds(numbers, 3)
+    own = [fl.nn.standardise(np.delete(numbers[0], fold.rows, axis=0)) for fold in cut]
+    given = [{"validation": fold, "encoder": encoder} for fold, encoder in zip(cut, own)]
+    race = fl.race(fl.nn.mlp((3,), 1), numbers, given, loss="squared_error", epochs=2)
+    assert set(race.runs) == {"fold 1 of 3", "fold 2 of 3", "fold 3 of 3"}
+    assert [race.runs[f"fold {i + 1} of 3"].model.encoder for i in range(3)] == own
+    assert "mean and standard deviation of 3" in race.summary()
+    encoders = fl.race(fl.nn.mlp((3,), 1), numbers, [{"encoder": one} for one in own], loss="squared_error", epochs=1)
+    assert set(encoders.runs) == {"encoder 1", "encoder 2", "encoder 3"}

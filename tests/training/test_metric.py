@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import fallline as fl
 from fallline import nn
-from fallline.errors import FalllineError
+from fallline.errors import CodeError, FalllineError
 
 RNG = np.random.default_rng(0)
 N, HELD = 60, 25
@@ -220,3 +221,28 @@ def test_events_of_a_run_from_before_metrics_were_watched_are_read() -> None:
            "best_loss": 0.5, "restored_best": False, "seconds": 0.1, "steps_per_second": 9.0}  # fmt: skip
     ended = fl.events.from_record(old)
     assert isinstance(ended, fl.events.TrainingEnded) and np.isnan(ended.best_value)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_metric_that_fails_loses_no_step(optimizer: str, tmp_path: Path) -> None:
+    seen = []
+
+    def picky(y_true: Any, y_pred: Any) -> float:
+        seen.append(y_pred)
+        if len(seen) == 3:
+            raise ValueError("no")
+        return 1.0
+
+    settings: dict[str, Any] = {"loss": "cross_entropy", "optimizer": optimizer, "validation": 0.3, "seed": 3}
+    settings |= {"model": nn.mlp((4,), 3), "data": (X, CODES), "metrics": picky}
+    with pytest.raises(CodeError, match="no") as told:
+        fl.fit(**settings, epochs=5, out=tmp_path / "run")
+    seen += [None]
+    whole = fl.fit(**settings, epochs=5)
+    assert len(told.value.run.epochs) == 2 and told.value.run.state.epochs == 3
+    for run in (
+        fl.fit(**settings, epochs=5, out=tmp_path / "run", resume=True),
+        fl.fit(**settings, epochs=2, init=told.value.run),
+    ):
+        assert np.array_equal(run.model.theta, whole.model.theta)
+        np.testing.assert_array_equal(run.history["loss"], whole.history["loss"][-len(run.epochs) :])

@@ -14,11 +14,15 @@ import scipy.optimize
 
 import fallline as fl
 from fallline.errors import ArgumentError
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings
 from fallline.optim import LBFGS, Minimiser
 from fallline.training.minimise import MinimiserStepper
+from fallline.training.steppers import stepper_for
 
 NETWORK = fl.nn.mlp((6,), 3, "tanh")
 SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "optimizer": LBFGS(), "epochs": 30, "dtype": "float64"}
+PLANNED = {name: value for name, value in SETTINGS.items() if name != "epochs"}
 
 
 def test_every_step_is_an_epoch_that_begins_where_the_one_before_ended(numbers: Any) -> None:
@@ -262,3 +266,16 @@ def test_rows_that_lie_elsewhere_are_read_once_and_come_to_the_same_bits(
     monkeypatch.setattr("fallline.stored.WHOLE_BYTES", 0)
     outside = fl.fit(fl.nn.Dense(1), (Elsewhere(x), y), **settings)
     assert outside.model.theta.tobytes() == inside.model.theta.tobytes()
+
+
+def test_the_training_rows_are_gathered_once(labelled: Any) -> None:
+    apart = prepare(NETWORK, labelled, Settings(**SETTINGS, validation=0.3))
+    stepper = stepper_for(apart)
+    assert stepper.feed.is_whole
+    stepper.advance()
+    alone = stepper_for(prepare(NETWORK, tuple(a[apart.train.index] for a in labelled), Settings(**SETTINGS)))
+    alone.advance()
+    assert np.array_equal(stepper.theta, alone.theta)
+    more = sum(array.nbytes for array in stepper.feed.arrays.values())
+    parted, whole = (fl.plan(NETWORK, labelled, **PLANNED, validation=share) for share in (0.3, None))
+    assert parted.bytes["data"] == whole.bytes["data"] + more

@@ -50,7 +50,9 @@ class FLAGS:
         None, CHOICES["weight_decay"].doc, metavar="STRENGTH", limits=CHOICES["weight_decay"]
     )
     clip_norm: float | None = flag(None, CHOICES["clip_norm"].doc, metavar="NORM", limits=CHOICES["clip_norm"])
-    batch_size: str = flag(str(BATCH_SIZE), "rows of a step, or full", metavar="ROWS")
+    batch_size: str = flag(
+        "auto", f"rows of a step, or full; auto: {BATCH_SIZE}, and full for lbfgs, which needs all rows", metavar="ROWS"
+    )
     epochs: int | None = flag(
         None,
         f"{CHOICES['epochs'].doc}; by default as long as the validation loss falls",
@@ -59,7 +61,7 @@ class FLAGS:
     )
     validation: float | None = flag(
         None,
-        f"share of the training rows watched instead of learnt; by default {VALIDATION}, but 0 if that is less than "
+        f"share of the training rows used for validation; by default {VALIDATION}, but 0 if that is less than "
         f"{FEWEST_VALIDATION_ROWS} rows",
         metavar="SHARE",
         limits=Range(at_least=0, below=1),
@@ -113,11 +115,11 @@ def widths(text: str) -> tuple[int, ...]:
 
 
 def batch(text: str) -> int | str:
-    """`16` -> 16; `full` stays."""
-    if text == "full":
+    """`16` -> 16; `full` and `auto` stay."""
+    if text in ("full", "auto"):
         return text
     if not text.isdecimal() or int(text) < 1:
-        raise UsageProblem(f"--batch-size is a number of rows, 1 or more, or full, got {text!r}")
+        raise UsageProblem(f"--batch-size is a number of rows, 1 or more, auto or full, got {text!r}")
     return int(text)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from fallline.arguments import record, takes
 from fallline.errors import Attributes
-from fallline.experiments.variants import REPEATED, Collected, Variant, comparable, variants_of
+from fallline.experiments.variants import Collected, Variant, comparable, is_repeated, variants_of
 from fallline.program import lanes
 from fallline.runs.events import (
     Diverged,
@@ -232,7 +232,7 @@ class Racing(Iterator[Event]):
         """The race so far, with copies of all parameters as they are now."""
         runs = MappingProxyType({runner.name: runner.training.run for runner in self._runners})
         errors = {runner.name: runner.error for runner in self._runners if runner.error is not None}
-        repeats = all(set(variant.given) <= REPEATED for variant in self._variants)
+        repeats = all(is_repeated(variant.given) for variant in self._variants)
         return Race(runs, self.results, self._reason, self._seconds, errors, self.notes, repeats)
 
     def _stream(self) -> Generator[Event, None, None]:
@@ -329,7 +329,8 @@ def race(
         With out=, each variant is saved in a folder of its own inside that one.
     variants: a dict for each, of what it differs in: any of the settings; "learning_rate", of whatever optimizer it
         has; "model", another network; "name", else it is called by what it differs in. A "validation" may be one of
-        `folds`.
+        `folds`. An "encoder" that all share has seen the validation rows of every fold; one for each fold has not:
+        {"validation": fold, "encoder": nn.standardise(np.delete(x, fold.rows, axis=0))}.
     threads: variants that advance at the same time, >= 1; None means the cores this process may use. Each is trained
         on one.
     Errors: ArgumentError or DataError with everything that is wrong with any variant, before anything starts.

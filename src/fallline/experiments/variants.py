@@ -15,6 +15,7 @@ from fallline.jobs.job import Job, prepare
 from fallline.jobs.settings import Settings, looked_up_optimizer
 from fallline.jobs.shared_cache import SharedCache
 from fallline.nn.data_parts import is_stream
+from fallline.nn.encoder import Columns, Labels, Quantity
 from fallline.nn.layer import Dense
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
@@ -26,6 +27,8 @@ SETTINGS = tuple(field.name for field in fields(Settings))
 OWN_KEYS = ("name", "model", "learning_rate")
 # Differing in these alone, variants are repetitions of one training.
 REPEATED = frozenset({"name", "seed", "validation"})
+# Measured on the training rows of a fold, these are no difference of their own.
+MEASURED = frozenset({"encoder", "decoder"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +134,19 @@ class Collected:
         return f"variant{'s' * (len(names) > 1)} {shown}: " + text.replace("\n", "\n  ")
 
 
+def is_repeated(given: Mapping[str, Any]) -> bool:
+    """Whether a variant differs only in what makes it a repetition of one training."""
+    return set(given) <= (REPEATED | MEASURED if isinstance(given.get("validation"), Fold) else REPEATED)
+
+
 def names_of(given: Sequence[Mapping[str, Any]]) -> list[str]:
     """A name for each variant: its own, else what it differs in from the others."""
     keys = [key for key in dict.fromkeys(key for one in given for key in one) if key != "name"]
     varied = [key for key in keys if len({_text(one.get(key), i) for i, one in enumerate(given)}) > 1]
     names: list[str] = []
     for place, one in enumerate(given):
-        parts = [_part(key, one[key], place) for key in varied if key in one]
+        own = MEASURED if isinstance(one.get("validation"), Fold) else ()
+        parts = [_part(key, one[key], place) for key in varied if key in one and key not in own]
         name = one.get("name") or ", ".join(parts) or ("as given" if varied else f"variant {place + 1}")
         same = sum(other == name or other.startswith(name + " (") for other in names)
         names.append(f"{name} ({same + 1})" if same and "name" not in one else name)
@@ -161,7 +170,7 @@ def _text(value: Any, place: int) -> str:
         return str(value)
     if isinstance(value, int | float | np.number):
         return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, type | Columns | Quantity | Labels):
         return repr(value) if not type(value).__dataclass_params__.eq else short(value)  # type: ignore[attr-defined]
     name = getattr(value, "__name__", None)
     return name if isinstance(name, str) else f"{place + 1}"

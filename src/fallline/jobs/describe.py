@@ -24,8 +24,8 @@ from fallline.nn.model import Model
 from fallline.nn.theta import Layout
 from fallline.stored import Stored
 
-# Keys in which a run and its continuation may differ.
-FREE = ("epochs", "metrics", "checkpoints", "threads", "gradient_checkpointing", "versions", "extra")
+# Keys in which a run and its continuation may differ; "recompute" is the older name of gradient_checkpointing.
+FREE = ("epochs", "metrics", "checkpoints", "threads", "gradient_checkpointing", "recompute", "versions", "extra")
 # Larger arrays are told apart by evenly spaced pieces of them.
 _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
+
 from fallline.feeds.order import Order
 from fallline.feeds.stream import Stream
 from fallline.feeds.supply import Ordered
@@ -102,6 +104,18 @@ def feed_of(rows: Rows | Streamed, batch_size: int, epochs: int, seed: int, shuf
             return Resident(rows.data, order)
         supply = Ordered(StoredRows(rows.data), order)
     return Window(supply, half_rows(row_bytes(supply.forms), batch_size, supply.rows), epochs)
+
+
+def gathered(feed: Feed, read: bool = True) -> Feed:
+    """A feed whose rows in memory stand in the order of an epoch, so that a step of all rows gathers none.
+
+    feed: whose order is the same in every epoch. read: False for arrays of the same form that hold other rows.
+    """
+    if not isinstance(feed, Resident) or feed.is_whole:
+        return feed
+    rows = feed.order if read else slice(len(feed.order))
+    order = Order(np.arange(len(feed.order)), feed.seed, shuffle=False)
+    return Resident({name: array[rows] for name, array in feed.arrays.items()}, order)
 
 
 def row_bytes(forms: Mapping[str, Form]) -> int:

@@ -76,7 +76,8 @@ def evaluation(
 class MinimiserStepper:
     """The state of a run whose steps a minimiser makes, one an epoch.
 
-    state: arrays by name: theta, the point's gradient, value and loss, the minimiser's arrays and the step.
+    state: arrays by name: theta, the point's gradient, value and loss, the minimiser's arrays and the step; "met", the
+        loss that the last step began with.
     seconds: spent on steps; rate: steps per second of the last one.
     """
 
@@ -86,9 +87,10 @@ class MinimiserStepper:
         first = first_state(job.model, job.optimizer)
         self._layout, self._found, here = job.model.layout, found_at(job.model), found_at(job.model)
         here["value"][...] = here["loss"][...] = math.nan
+        met = np.full((), math.nan)  # the loss that the last step began with
         moments = {name: array for name, array in first.items() if name.startswith(OPTIMIZER)}
         point = {name: here[name] for name in ("gradient", "loss", "value")}
-        self.state = {"theta": first["theta"], **point, **moments, "step": first["step"]}
+        self.state = {"theta": first["theta"], **point, "met": met, **moments, "step": first["step"]}
         self.theta = self.state["theta"]
         self._trial = self.theta.copy()
         graph, inputs = evaluation(job, feed, self._found, self._trial)
@@ -123,7 +125,6 @@ class MinimiserStepper:
                 records=True,
             )
         self._cursor, self._has_rows = inputs["cursor"], False
-        self._met = math.nan  # the loss that the last step began with
         self.epoch = self.epoch_step = 0
         self.seconds = self.rate = 0.0
 
@@ -153,7 +154,7 @@ class MinimiserStepper:
     @property
     def loss(self) -> float:
         """Of the point that the step of this epoch began at; NaN before it."""
-        return self._met if self.epoch_step else math.nan
+        return float(self.state["met"]) if self.epoch_step else math.nan
 
     @property
     def is_finite(self) -> bool:
@@ -223,7 +224,7 @@ class MinimiserStepper:
             self._measure(self._recorder)
         with Inside(lambda: f"step of {short(self._minimiser)}", {"its state": state}):
             point, after = self._checked(self._minimiser.step(self._here(), state, self._evaluate), state)
-        self._met = float(self.state["loss"])
+        self.state["met"][...] = self.state["loss"]
         for name, array in state.items():
             if after[name] is not array:
                 array[...] = after[name]

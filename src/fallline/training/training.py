@@ -6,14 +6,14 @@ Knows no reader of the events, and files only as a RunFolder.
 import math
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fallline.errors import Attributes, FalllineError, ReadingError, SavingError, unknown
+from fallline.errors import Attributes, FalllineError, SavingError, unknown
 from fallline.graph.op import Array
 from fallline.jobs.describe import described
 from fallline.jobs.job import Job, prepare
@@ -91,8 +91,10 @@ class Training(Iterator[Event], Attributes):
                 return next(self._events)
             except BaseException as error:
                 self.interrupts.is_over = True
-                if isinstance(error, ReadingError):
+                if isinstance(error, FalllineError):
                     error.run = self.run
+                    if self._stepper.step:
+                        error.add_note("what was trained until then is the error's `run`")
                 if self._folder is None or isinstance(error, FalllineError) or not isinstance(error, OSError):
                     raise
                 raise self._unsaved(error, self._folder) from error
@@ -174,9 +176,22 @@ class Training(Iterator[Event], Attributes):
                 self._resume(self._folder)
             yield self._report(self._started())
             reason = None
-            while reason is None:
-                reason = yield from self._epoch()
+            try:
+                while reason is None:
+                    reason = yield from self._epoch()
+            except FalllineError:
+                self._rescue()
+                raise
             yield from self._end(reason)
+
+    def _rescue(self) -> None:
+        """Write a checkpoint where an error ends the training, such as a metric's, so that no step is lost."""
+        folder, stepper = self._folder, self._stepper
+        if folder is None or self.job.settings.given.checkpoints is None or stepper.step == self._steps_before:
+            return
+        with suppress(OSError):  # the error that ended the training is the one to be told
+            for _ in self._checkpoint(folder):
+                pass
 
     def _report(self, event: Event) -> Event:
         """The event, after it was put down in the history and the folder."""
