@@ -83,8 +83,8 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A training of a table, decided in every point. train: the rows that nothing else is learnt from, validation
-    rows included. validation: the share of these that is held out; 0 for none.
+    """A training of a table, decided in every point. train: training and validation rows, without test rows.
+    validation: the share of these that are validation rows; 0 for none.
     """
 
     choices: Choices

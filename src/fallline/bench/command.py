@@ -23,7 +23,7 @@ EPILOG = """examples:
   fallline bench --case 2-8-8-2         one of them
   fallline bench --threads 1            on one thread
   fallline bench --calibrate            the costs of work on this machine, for choosing threads"""
-ABOUT = "Times training steps beside what else is installed: PyTorch, JAX, scikit-learn."
+ABOUT = "Times training steps against the libraries that are installed: PyTorch, JAX, scikit-learn."
 
 
 def parser(name: str = "fallline bench", about: str = ABOUT, epilog: str = EPILOG) -> argparse.ArgumentParser:

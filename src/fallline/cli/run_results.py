@@ -84,7 +84,7 @@ def curve(history: list[EpochEnded]) -> str:
 
 
 def tested(plan: Plan, outcome: Outcome) -> tuple[str, ...]:
-    """How well the rows that nothing was learnt from are predicted."""
+    """How well the test rows are predicted."""
     if not len(plan.test):
         return ("there are no test rows (--test 0)",)
     recipe, data = plan.recipe, plan.recipe.data
