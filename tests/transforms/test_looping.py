@@ -238,20 +238,67 @@ def test_memory_of_a_gradient_does_not_hold_what_turns_can_compute_again():  # g
     assert memory_plan(lower(prepared(graph))).size < 10 * z.nbytes
 
 
-def test_dropout_of_a_context_has_one_mask_for_all_turns():
-    class Recurrent:
-        def init(self, rng, shape, dtype):
-            return {}, shape[1:]
+def drawn(context, turns, rows=None):
+    """Numbers of the context in each turn of a loop, for one row or for many at once, as bits."""
 
-        def apply(self, params, x, context):
-            def turn(h, row):
-                kept = context.uniform(h.shape) > 0.5 if context.training else np.ones(h.shape, bool)
-                return h + np.where(kept, row, 0), None
+    def turn(count, _):
+        return count + 1, context.integers((2,), 0, 2**40)
 
-            return fl.scan(turn, np.zeros((len(x), x.shape[2]), x.dtype), np.moveaxis(x, 1, 0))[0]
+    def of_row(start):
+        return fl.scan(turn, start, length=turns)[1]
 
-    x = RNG.normal(size=(16, 4, 3))
-    network = fl.nn.Sequential(Recurrent(), fl.nn.Dense(1))
-    one, two = (fl.fit(network, (x, x[:, 0, 0]), loss="squared_error", epochs=2, seed=3) for _ in range(2))
+    return of_row(np.array(0)) if rows is None else fl.vmap(of_row)(np.zeros(rows, int))
+
+
+def test_numbers_of_a_context_are_others_in_every_turn_and_row():
+    def f(key):
+        context = fl.nn.Context(training=True, key=key)
+        shared = context.integers((2,), 0, 2**40)
+        inner = fl.scan(lambda c, _: (c, drawn(context, 3)), 0, length=2)[1]
+        return drawn(context, 4), drawn(context, 4), drawn(context, 4, rows=3), inner, shared
+
+    found = [np.ravel(part) for part in f(np.int64(5))]
+    assert [len(part) for part in found] == [8, 8, 24, 12, 2]
+    assert len(np.unique(np.concatenate(found))) == 54
+    for again in (f(np.int64(5)), fl.compile(f)(np.int64(5))):
+        np.testing.assert_array_equal(np.concatenate([np.ravel(part) for part in again]), np.concatenate(found))
+    assert not np.intersect1d(np.concatenate([np.ravel(part) for part in f(np.int64(6))]), np.concatenate(found)).size
+
+
+def test_a_context_made_in_a_turn_follows_from_its_key_alone():
+    def draw(key):
+        return fl.nn.Context(training=True, key=key).uniform((2,))
+
+    keys = np.array([3, 8, 3])
+    _, found = fl.scan(lambda c, key: (c, draw(key)), 0, keys)
+    np.testing.assert_array_equal(found, np.stack([draw(np.int64(key)) for key in keys]))
+    np.testing.assert_array_equal(fl.vmap(draw)(keys), found)
+
+
+class Recurrent:
+    """h_t = h_(t-1) + x_t, where the body of the loop is handed in."""
+
+    def __init__(self, turn):
+        self.turn = turn
+
+    def init(self, rng, shape, dtype):
+        return {"mean": np.zeros((), dtype)}, shape[1:]
+
+    def apply(self, params, x, context):
+        start = np.zeros((x.shape[0], x.shape[2]), x.dtype)
+        return fl.scan(lambda h, row: (h + self.turn(context, params, row), None), start, np.moveaxis(x, 1, 0))[0]
+
+
+SEQUENCES = RNG.normal(size=(16, 4, 3))
+
+
+def fitted(turn, **options):
+    network = fl.nn.Sequential(Recurrent(turn), fl.nn.Dense(1))
+    return fl.fit(network, (SEQUENCES, SEQUENCES[:, 0, 0]), loss="squared_error", epochs=2, seed=3, **options)
+
+
+def test_a_layer_with_dropout_in_its_turns_trains_to_the_same_bits():
+    dropout = fl.nn.Dropout(0.5)
+    one, two = (fitted(lambda context, params, row: context.apply(dropout, {}, row), threads=n) for n in (1, 2))
     assert one.history["loss"].tolist() == two.history["loss"].tolist()
-    np.testing.assert_array_equal(one.model.predict(x[:3]), one.model.predict(x)[:3])
+    np.testing.assert_array_equal(one.model.predict(SEQUENCES[:3]), one.model.predict(SEQUENCES)[:3])

@@ -5,6 +5,7 @@ all generators the function could draw from are compared before and after; where
 goes to sources that have no state to look at, the function is traced again, and the two graphs have to be equal.
 """
 
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -34,10 +35,13 @@ _KEPT = "a function that is traced once and kept drew a number, which would stay
 class Watch:
     """The generators that a function could draw from, as they stand before it is traced.
 
-    what, instead: the error for a function that does draw, and what to do in its place.
+    what, instead: the error for a function that does draw, and what to do in its place. each_call: whether contexts
+    give each call of the function numbers of its own, and may be drawn from.
     """
 
-    def __init__(self, function: Callable[..., Any], what: str = _KEPT, instead: str = _INSTEAD) -> None:
+    def __init__(
+        self, function: Callable[..., Any], what: str = _KEPT, instead: str = _INSTEAD, each_call: bool = False
+    ) -> None:
         found = reach(function)
         self.function, self.is_open, self.what, self.instead = function, found.is_open, what, instead
         self.named: list[tuple[str, Callable[[], Any]]] = [
@@ -45,6 +49,9 @@ class Watch:
             ("Python's random", random.getstate),
         ]
         self.named += [(f"the {type(one).__name__} it uses", state_of(one)) for one in found.generators]
+        if not each_call:
+            self.named += [("the context it uses", functools.partial(getattr, one, "count")) for one in found.counters]
+        self.counts = [(one, one.count) for one in found.counters] if each_call else []
         self.states = self.now()
 
     def now(self) -> list[Any]:
@@ -63,6 +70,8 @@ class Watch:
             if own:
                 time.sleep(_IDLE_SECONDS)
             idle = self.now()
+            for counter, count in self.counts:
+                counter.count = count
             differing = difference(graph, again())
             if differing is not None:
                 self._refuse(moved, *differing)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from fallline.graph.calls import Counter
+
 # Large enough for any program's own code; a data set in a global is not walked through.
 _MOST, _MOST_MEMBERS = 5000, 500
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -57,9 +59,11 @@ class Variable:
 
 @dataclass(slots=True)
 class Reach:
-    """generators: all that were met. is_open: whether the code goes where nobody looks: other libraries, clocks."""
+    """generators: all that were met, counters those of contexts that numbers are drawn from. is_open: whether the code
+    goes where nobody looks: other libraries, clocks."""
 
     generators: list[Any] = field(default_factory=list)
+    counters: list[Counter] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     is_open: bool = False
 
@@ -88,6 +92,9 @@ def _inside(it: Any, found: Reach) -> list[Any]:
     if isinstance(it, np.random.Generator | np.random.RandomState | np.random.BitGenerator | random.Random):
         found.generators.append(it)
         found.is_open |= isinstance(it, random.SystemRandom)
+        return []
+    if isinstance(it, Counter):
+        found.counters.append(it)
         return []
     if isinstance(it, types.FunctionType):
         return _in_function(it, found)

@@ -4,7 +4,7 @@ Traces may be nested (a gradient inside a function that is itself traced); the o
 a value of an outer one is distinguished from a value that outlived its trace.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -64,17 +64,6 @@ def check_no_strays(outputs: Sequence[Node]) -> tuple[Node, ...]:
                 "  try: returning it from the traced function instead of storing it outside"
             )
     return nodes
-
-
-def left_behind(values: Mapping[str, Any]) -> set[str]:
-    """The names of values that follow from an input of a trace that is over, such as one row of a vmap."""
-    known = frozenset[Node]().union(*_open.get())
-    nodes = {name: value for name, value in values.items() if isinstance(value, Node)}
-
-    def is_left(outputs: Sequence[Node]) -> bool:
-        return any(node.op is INPUT and node not in known for node in reachable(outputs))
-
-    return {name for name, node in nodes.items() if is_left([node])} if is_left([*nodes.values()]) else set()
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Node], *, kept: bool = False) -> tuple[Graph, Any]:

@@ -14,8 +14,8 @@ import numpy as np
 from fallline import tree
 from fallline.arguments import NAME, Form, record, shown, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
+from fallline.graph.calls import call_numbers
 from fallline.graph.inside import Inside
-from fallline.graph.trace import left_behind
 from fallline.graph.where import Where, defined_at, here
 from fallline.nn.theta import FROZEN, KEPT, Layout, exactly
 from fallline.ops.random import Noise
@@ -56,10 +56,15 @@ class _Records:
     """The calls that the contexts of one pass through a network have seen, by the identity of the parameter."""
 
     mode_was_read: bool = False
+    calls: int = field(default_factory=lambda: len(call_numbers()))
     kept: dict[int, tuple[Any, Any, Where]] = field(default_factory=dict)
     frozen: dict[int, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+
+    def one_of_many(self) -> bool:
+        """Whether what is computed now has a value for each row of a vmap, or each turn of a scan, inside the pass."""
+        return len(call_numbers()) > self.calls
 
 
 @record
@@ -102,7 +107,8 @@ class Context:
     def uniform(self, shape: Any) -> Any:
         """Random numbers spread evenly over 0..1, one for each place of an array of this shape.
 
-        Every call, step and place has others; they follow from the seed of the training alone.
+        Every call, step and place has others, and so has every turn of scan and row of vmap; they follow from the seed
+        of the training alone. Numbers drawn before a loop are the same in all its turns.
         Errors: ArgumentError outside training, so a layer asks `context.training` first.
         """
         return self._draw("uniform")(shape)
@@ -139,6 +145,12 @@ class Context:
                 "context.keep: parameters are written while training, and this pass predicts\n"
                 f"  at {here()}\n  try: if context.training: around it"
             )
+        if self._records.one_of_many():
+            raise ArgumentError(
+                "context.keep: the new value is one of many, as it is made inside a function given to fl.vmap or "
+                f"fl.scan\n  at {here()}\n"
+                "  try: context.keep outside of it, with what it returns; or all rows at once, x.reshape(-1, D)"
+            )
         if not hasattr(leaf, "dtype"):
             raise ArgumentTypeError(f"context.keep takes a parameter, an array in params, got {shown(leaf)}")
         if not hasattr(new, "dtype") and not isinstance(new, int | float):
@@ -146,9 +158,8 @@ class Context:
         if tuple(np.shape(new)) != tuple(leaf.shape):
             raise ShapeError(f"context.keep: the parameter has shape {tuple(leaf.shape)}, the new value "
                              f"{tuple(np.shape(new))}\n  at {here()}")  # fmt: skip
-        if id(leaf) in self._records.kept and not left_behind({"": self._records.kept[id(leaf)][1]}):
-            raise ArgumentError("context.keep: a parameter is kept twice in one pass, or once for each row of fl.vmap\n"
-                                f"  at {here()}")  # fmt: skip
+        if id(leaf) in self._records.kept:
+            raise ArgumentError(f"context.keep: a parameter is kept twice in one pass\n  at {here()}")
         new = new if hasattr(new, "astype") else np.asarray(new)
         value = new if new.dtype == leaf.dtype else new.astype(leaf.dtype)
         self._records.kept[id(leaf)] = leaf, value, here()
@@ -161,6 +172,8 @@ class Context:
         gets a number, "2.saturation.1". value: an array or a traced value. Inside a function given to fl.vmap or
         fl.scan there is no single one, so none is noted.
         """
+        if self._records.one_of_many():
+            return
         full = f"{self.path}.{name}" if self.path else str(name)
         taken, count = full, 0
         while full in self._records.notes:
@@ -202,8 +215,7 @@ class Context:
     @property
     def notes(self) -> Mapping[str, Any]:
         """The values that layers have named in this pass; without those of a row of fl.vmap or a turn of fl.scan."""
-        left = left_behind(self._records.notes)
-        return {name: value for name, value in self._records.notes.items() if name not in left}
+        return dict(self._records.notes)
 
     @property
     def outputs(self) -> Mapping[str, Any]:
@@ -211,8 +223,8 @@ class Context:
 
         Without those of a row of fl.vmap or a turn of fl.scan.
         """
-        found, left = self._records.outputs, left_behind(self._records.outputs)
-        return {path: y for path, y in found.items() if (path or len(found) == 1) and path not in left}
+        found = self._records.outputs
+        return {path: y for path, y in found.items() if path or len(found) == 1}
 
     @takes(params=_TREE)
     def kept(self, params: Tree) -> dict[str, Any]:
@@ -224,14 +236,6 @@ class Context:
         for path, leaf in tree.items(params):
             if id(leaf) in left:
                 found[path] = left.pop(id(leaf))[1]
-        inside = left_behind(found)
-        for path in sorted(inside):
-            leaf = next(leaf for its, leaf in tree.items(params) if its == path)
-            raise ArgumentError(
-                f"context.keep: the new value of {path!r} is one of many, as it is made inside a function given to "
-                f"fl.vmap or fl.scan\n  at {self._records.kept[id(leaf)][2]}\n"
-                "  try: context.keep outside of it, with what it returns; or all rows at once, x.reshape(-1, D)"
-            )
         for _, _, where in left.values():
             raise ArgumentError(
                 f"context.keep was called with an array that is no parameter of the network\n  at {where}\n"
@@ -271,7 +275,9 @@ def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, wh
             raise ArgumentTypeError(f"apply returns {seen}, not an array\n  at {at}\n  try: return y, (N, ...)")
         if context is None:
             return y
-        y = context._records.outputs[context.path] = _in_precision(y, x, context.dtype)
+        y = _in_precision(y, x, context.dtype)
+        if not context._records.one_of_many():
+            context._records.outputs[context.path] = y
         return y
 
 

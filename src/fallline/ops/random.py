@@ -1,11 +1,10 @@
 """Random numbers as a pure function: the same counter and key, the same number, on any machine and any thread."""
 
-import itertools
-
 import numpy as np
 
 from fallline.arguments import asked
 from fallline.errors import ArgumentError
+from fallline.graph.calls import Counter, call_numbers
 from fallline.graph.declare import Domain, cast_to, elementwise
 from fallline.graph.node import as_node
 from fallline.graph.where import here
@@ -88,17 +87,20 @@ def integers(shape, key, low, high):
 
 class Noise:
     """Random numbers that a layer draws while training: other numbers at each call, step and place, as they follow from
-    the seed.
+    the seed; and in each turn of a loop and each row of a vmap, as in a Python loop.
 
     noise(shape): numbers spread evenly over 0..1, in the network's precision. noise.normal(shape): of the standard
     normal law. noise.integers(shape, low, high): whole numbers in low..high - 1.
     """
 
     def __init__(self, key, dtype=np.float32):
-        self.key, self.dtype, self._calls = key, dtype, itertools.count()
+        self.key, self.dtype, self._calls, self._outside = key, dtype, Counter(), len(call_numbers())
 
     def _next(self):
-        return random_bits(self.key, next(self._calls))
+        key = random_bits(self.key, self._calls.next())
+        for number in call_numbers()[self._outside :]:
+            key = random_bits(np.int64(-4) - number, key)  # as in `normal`, a counter that no other use has
+        return key
 
     def __call__(self, shape):
         return uniform(shape, self._next(), self.dtype)

@@ -11,8 +11,9 @@ import numpy as np
 from fallline import arrays, tree
 from fallline.arguments import takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, nearest
+from fallline.graph.calls import repeated
 from fallline.graph.draws import Watch
-from fallline.graph.node import INPUT, Graph, Node, as_node, new_input, reachable
+from fallline.graph.node import INPUT, Graph, Node, as_node, constant, new_input, reachable
 from fallline.graph.trace import in_progress, input_like, trace
 from fallline.graph.where import defined_at, here
 from fallline.ops.reduce import broadcast_to
@@ -48,7 +49,8 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
     Results agree with a loop over rows up to rounding, since a product of matrices may add its terms in another order.
     It may be nested, differentiated, compiled, and applied to a derivative:
     vmap(grad(loss), in_axes=(None, 0, 0))(params, x, y) are the gradients of the loss of each row. Numbers drawn by
-    fallline.ops follow from their key: rows draw different ones where the key has rows too.
+    fallline.ops follow from their key: rows draw different ones where the key has rows too. Those of a layer's context
+    are others in each row.
     Errors: ShapeError for arguments with different numbers of rows, or without such an axis; ArgumentError for axes of
     another form than what they are for, and where no argument has rows; TraceError for what cannot be traced, and for
     a function that draws numbers of its own, which would be the same in every row.
@@ -88,10 +90,12 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
             return function(*positional, **named)
 
         on_row.__wrapped__ = function  # type: ignore[attr-defined]  # all that messages need of functools.wraps
-        sources = [*rows, *(node for node, _ in inputs)]
-        watch = Watch(function, *_DRAWS)
+        number = new_input((), np.int64, "row")
+        sources = [*rows, *(node for node, _ in inputs), number]
+        rows[number] = constant(np.arange(given.count))
+        watch = Watch(function, *_DRAWS, each_call=True)
         try:
-            with misspelt("vmap", (args, kwargs)):
+            with misspelt("vmap", (args, kwargs)), repeated(number):
                 graph, outputs = trace(on_row, sources)
                 watch.check(graph, lambda: trace(on_row, sources)[0])
         except TypeError as error:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from fallline import tree
 from fallline.arguments import takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.body import Body
+from fallline.graph.calls import repeated
 from fallline.graph.draws import Watch
 from fallline.graph.node import CONSTANT, INPUT, Graph, Node, new_input
 from fallline.graph.trace import in_progress, trace
@@ -38,9 +40,9 @@ def scan(
 
     f: takes a carry and a row, and returns the next carry, of the same form, shapes and dtypes, and a result in any
         form or None. It is traced once, so the graph, and the time to make it, do not grow with the number of rows.
-        Values that it closes over are the same in every turn, and get their gradients if traced. Random
-        numbers of a context or a key are the same in every turn too, unless the key is a row's; those that it draws
-        from a generator are refused.
+        Values that it closes over are the same in every turn, and get their gradients if traced. Random numbers of a
+        layer's context are others in every turn; numbers of a key are the same in every turn unless the key is a row's;
+        those that it draws from a generator are refused.
     init: nested dicts, lists and tuples of arrays. A plain Python number takes the dtype that the first turn gives it.
     xs: nested arrays with a first axis of the same length T, whose rows f gets one after the other; None for none.
     length: T, needed where there are no xs. reverse: from the last row to the first; results keep the order of rows.
@@ -61,8 +63,11 @@ def scan(
     begun = begin(f, init, xs, each)
     parts = zip(tree.items(init), begun, strict=True)
     carries = [new_input(x.shape, x.dtype, named("carry", path)) for (path, _), x in parts]
-    graph, after, results = turn(f, init, xs, [*carries, *each])
+    number = new_input((), np.int64, "turn")
+    graph, after, results = turn(f, init, xs, [*carries, *each], number)
     check_carry(f, init, begun, after)
+    if any(node is number for node in graph.nodes()):  # random numbers follow from it
+        graph, rows = replace(graph, inputs=(*graph.inputs, number)), [*rows, np.arange(turns)]
     constants, graph = closed(graph)
     values: list[Any] = [*constants.values()]
     if values and not in_progress():
@@ -106,9 +111,9 @@ def turns_of(xs: Tree, length: int | None) -> int:
     return next(iter(sizes.values()))
 
 
-def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any]) -> tuple[Graph, Tree, Tree]:
+def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any], number: Node) -> tuple[Graph, Tree, Tree]:
     """One turn traced: its graph, and the trees of the carry and of the results that it returns. Inputs that are no
-    nodes stay plain numbers."""
+    nodes stay plain numbers. number: that of the turn, no input of the graph yet."""
 
     returned: list[Tree] = []
 
@@ -125,14 +130,14 @@ def turn(f: Function, init: Tree, xs: Tree, inputs: Sequence[Any]) -> tuple[Grap
         returned.append(made)
         return tree.leaves(made)
 
-    nodes = [x for x in inputs if isinstance(x, Node)]
-    watch = Watch(f, *_DRAWS)
-    # Whatever is no generator is left to the trace around this one: a layer's context counts what is drawn from it.
-    watch.is_open = False
-    graph, leaves = trace(step, nodes)
-    watch.check(graph, lambda: trace(step, nodes)[0])
+    nodes = [*(x for x in inputs if isinstance(x, Node)), number]
+    watch = Watch(f, *_DRAWS, each_call=True)
+    watch.is_open = False  # what is no generator is left to the trace around this one
+    with repeated(number):
+        graph, leaves = trace(step, nodes)
+        watch.check(graph, lambda: trace(step, nodes)[0])
     after, results = tree.unflatten(returned[-1], leaves)
-    return graph, after, results
+    return replace(graph, inputs=graph.inputs[:-1]), after, results
 
 
 def begin(f: Function, init: Tree, xs: Tree, each: Sequence[Node]) -> list[Any]:
@@ -145,7 +150,7 @@ def begin(f: Function, init: Tree, xs: Tree, each: Sequence[Node]) -> list[Any]:
         inputs = [
             x if is_weak else new_input(y.shape, y.dtype) for x, y, is_weak in zip(leaves, begun, weak, strict=True)
         ]
-        after = tree.leaves(turn(f, init, xs, [*inputs, *each])[1])
+        after = tree.leaves(turn(f, init, xs, [*inputs, *each], new_input((), np.int64))[1])
         if len(after) == len(begun):
             begun = [
                 x.astype(y.dtype) if is_weak and not is_number(y) else x
