@@ -160,10 +160,12 @@ def kind_for(error: Exception) -> type[FalllineError]:
 def asked(function: F) -> F:
     """A function of arrays that, where the user calls it himself with a value of another kind, raises as ours do."""
 
+    each = f"{function.__qualname__}: an argument"
+
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         for arg in args:
-            plain(arg, f"{function.__qualname__}: an argument")
+            plain(arg, each)
             if type(arg) is np.ndarray and arg.dtype.kind not in "fiubO":
                 raise ArgumentTypeError(f"{function.__qualname__}: an argument holds {arg.dtype}, not real numbers")
         try:

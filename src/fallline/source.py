@@ -52,6 +52,15 @@ class Source(Protocol):
         ...
 
 
+# Never a Source, and told apart from one in no time: a protocol is looked up name by name.
+_PLAIN = (tuple, list, dict, str, bytes, int, float, np.ndarray, type(None))
+
+
+def is_source(given: Any) -> bool:
+    """Whether data of a caller are a Source."""
+    return not isinstance(given, _PLAIN) and isinstance(given, Source)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Arrays:
     """The Source whose rows lie in memory, or are mapped there: arrays by name, (rows, *shape), never copied.

@@ -21,7 +21,6 @@ from fallline.jobs.streamed import Streamed
 from fallline.jobs.training_state import TrainingState
 from fallline.nn.inputs import shapes_to_config
 from fallline.nn.model import Model
-from fallline.nn.theta import Layout
 from fallline.stored import Stored
 
 # Keys in which a run and its continuation may differ; "recompute" is the older name of gradient_checkpointing.
@@ -33,7 +32,7 @@ _WHOLE_BYTES, _PIECES, _PIECE_BYTES = 1 << 24, 64, 1 << 16
 def described(job: Job) -> dict[str, Any]:
     """The run's config.json."""
     settings, held = job.settings.given, job.validation
-    kinds = job.model.layout.differences(Layout.of(job.model.params))
+    kinds = job.model.layout.marks
     validation: Any = job.settings.share or None
     if held is not None and not job.settings.share:
         validation = data_of(held, job.model, job.cache)

@@ -21,7 +21,7 @@ from fallline.nn.layer import with_batch
 from fallline.nn.loss import Loss, check_weighs
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
-from fallline.source import Form, Source, named
+from fallline.source import Form, is_source, named
 from fallline.stored import Stored, is_mapped, parts_of_source, stored
 from fallline.tree import Tree
 
@@ -65,7 +65,7 @@ def count(x: Tree | None) -> int | None:
 
 def given_parts(data: Any) -> Any:
     """Data of a caller, a Source of theirs as x, y and weight."""
-    return parts_of_source(data) if isinstance(data, Source) else data
+    return parts_of_source(data) if is_source(data) else data
 
 
 def read_whole(rows: Rows) -> Rows:

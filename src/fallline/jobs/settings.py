@@ -21,7 +21,7 @@ from fallline.nn.metric import Metric
 from fallline.optim import MINIMISERS, OPTIMIZERS, Optimizer, Schedule
 from fallline.program import lanes
 from fallline.ranges import option, short
-from fallline.source import Source
+from fallline.source import is_source
 from fallline.split import chosen_rows
 from fallline.steps.measure import Measure, named
 
@@ -158,7 +158,7 @@ def _early_stopping(given: Any) -> EarlyStopping | None:
 
 def are_rows(validation: Any) -> bool:
     """Whether validation is given as rows of their own."""
-    if isinstance(validation, tuple | list | dict | Source) or is_stream(validation):
+    if isinstance(validation, tuple | list | dict) or is_source(validation) or is_stream(validation):
         return True
     return hasattr(validation, "x") and hasattr(validation, "y")
 

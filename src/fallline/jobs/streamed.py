@@ -19,7 +19,7 @@ from fallline.nn.data_parts import is_stream, parts_of
 from fallline.nn.encoder import Columns
 from fallline.nn.intake import Problems
 from fallline.nn.model import Model
-from fallline.source import Form, Source
+from fallline.source import Form, is_source
 
 # Validation batches are read once and kept, up to so many bytes.
 MOST_BYTES = 1 << 30
@@ -81,7 +81,7 @@ def first_batch(data: Any) -> tuple[Batches | None, Any]:
 
     Errors: DataError where there is none, ReadingError where it cannot be read.
     """
-    if isinstance(data, Source) or not is_stream(data):
+    if is_source(data) or not is_stream(data):
         if _gives_rows(data):
             message = f"data is {shown(data)}, whose rows are asked for one by one"
             raise DataError(f"{message}\n  try: batches of them, such as torch's DataLoader(data, batch_size=256)")
@@ -103,7 +103,7 @@ def _gives_rows(data: Any) -> bool:
     """Whether data are a collection that is asked for row i, and nothing that holds arrays."""
     if isinstance(data, tuple | list | str | bytes | Mapping) or hasattr(data, "__array__") or hasattr(data, "shape"):
         return False
-    is_data = isinstance(data, Source) or (hasattr(data, "x") and hasattr(data, "y"))
+    is_data = is_source(data) or (hasattr(data, "x") and hasattr(data, "y"))
     return not is_data and hasattr(data, "__getitem__") and hasattr(data, "__len__")
 
 
@@ -132,7 +132,7 @@ def collected(given: Any) -> Any:
 
     Errors: DataError; whatever the iterable raises.
     """
-    if isinstance(given, Source) or not is_stream(given):
+    if is_source(given) or not is_stream(given):
         return given
     what, problems, parts, size = "validation", Problems(), [], 0
     for number, batch in enumerate(Batches(given).begin(0)):

@@ -365,8 +365,8 @@ class Model(NotCalled):
 
         Errors: ArgumentError for layers, functions and initialisers of a user's own: a file holds no code.
         """
-        classes, is_plain = self.classes, self.layout.kinds == Layout.of(self.params).kinds
-        changed = {} if is_plain else self.layout.differences(self._declared())
+        classes = self.classes
+        changed = self.layout.differences(self._declared()) if self.layout.marks else {}
         return {
             "network": to_config(self.network, "network"),
             "input_shape": shapes_to_config(self.input_shape),

@@ -40,7 +40,7 @@ def _traced(network: Layer, layout: Layout, forms: Tree, dtype: Any, training: b
         seen.append((context.marked(layout, params), context.mode_was_read))
         return [y, *context.kept(params).values()]
 
-    slots = tree.leaves(layout.slots)
+    slots = layout.leaves
     _, rows = traced(forms, rows_to_probe(*sizes(forms), *(slot.shape for slot in slots)))
     k = len(rows)
     leaves = [new_input(slot.shape, dtype) for slot in slots]

@@ -1,9 +1,11 @@
 """Theta: how a tree of named parameters lies in one flat contiguous vector, and which kind each is. Knows no layer."""
 
+import math
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,11 +45,16 @@ class Slot:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def stop(self) -> int:
         return self.start + self.size
+
+    @property
+    def treatment(self) -> tuple[str, float, float]:
+        """(kind, rate, decay)."""
+        return self.kind, self.rate, self.decay
 
     def of(self, theta: Any) -> Any:
         """This slot's array, as a view of theta; of a traced theta, as a slice."""
@@ -55,12 +62,22 @@ class Slot:
         return view.reshape(piece, shape=self.shape)
 
 
-@dataclass(frozen=True, slots=True)
+def usual_decay(shape: Shape) -> float:
+    """The factor of weight decay where nobody says otherwise: 1 for two or more axes (weights), 0 for others."""
+    return 1.0 if len(shape) > 1 else 0.0
+
+
+@dataclass(frozen=True)
 class Layout:
     """A tree of slots that follow one another in theta, in the order of the tree's leaves."""
 
     slots: Tree
     size: int
+
+    @cached_property
+    def leaves(self) -> tuple[Slot, ...]:
+        """The slots in the order of theta."""
+        return tuple(tree.leaves(self.slots))
 
     @staticmethod
     def of(params: Tree) -> "Layout":
@@ -71,14 +88,14 @@ class Layout:
             if isinstance(leaf, Slot):
                 slots.append(replace(leaf, start=start, path=path))
             else:
-                slots.append(Slot(start, shape, path, decay=1.0 if len(shape) > 1 else 0.0))
+                slots.append(Slot(start, shape, path, decay=usual_decay(shape)))
             start = slots[-1].stop
         return Layout(tree.unflatten(params, slots), start)
 
     def join(self, params: Tree, dtype: Any) -> Array:
         """A new theta with these parameters."""
         theta = np.empty(self.size, dtype)
-        for slot, leaf in zip(tree.leaves(self.slots), tree.leaves(params), strict=True):
+        for slot, leaf in zip(self.leaves, tree.leaves(params), strict=True):
             theta[slot.start : slot.stop] = np.ravel(leaf)
         return theta
 
@@ -93,11 +110,11 @@ class Layout:
             if shape is None:
                 raise ArgumentTypeError(f"{wants}, got {shown(theta)}\n  try: model.theta; params is its tree")
             raise ShapeError(f"{wants}, got one of shape {tuple(shape)}")
-        return tree.map(lambda slot: slot.of(theta), self.slots)
+        return tree.unflatten(self.slots, [slot.of(theta) for slot in self.leaves])
 
     def items(self) -> Iterator[tuple[str, Slot]]:
         """(path, slot) pairs: ("0.weight", Slot(64, (30, 64), "0.weight"))."""
-        return ((slot.path, slot) for slot in tree.leaves(self.slots))
+        return ((slot.path, slot) for slot in self.leaves)
 
     def matching(self, patterns: str | Sequence[str]) -> tuple[Slot, ...]:
         """The slots whose path fits one of these patterns, in the order of theta.
@@ -106,7 +123,7 @@ class Layout:
         Errors: ArgumentError for a pattern that fits no path, with the nearest one.
         """
         patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-        slots = tree.leaves(self.slots)
+        slots = self.leaves
         for pattern in patterns:
             if not any(fnmatchcase(slot.path, pattern) for slot in slots):
                 paths = [slot.path for slot in slots]
@@ -137,18 +154,24 @@ class Layout:
                 raise ArgumentError(f"the {name} of a parameter is a factor >= 0 and finite, got {value!r}")
         changes: dict[str, Any] = {**factors, **({} if kind is None else {"kind": kind})}
         meant = {slot.path for slot in self.matching(patterns)}
-        new = [replace(slot, **changes) if slot.path in meant else slot for slot in tree.leaves(self.slots)]
+        new = [replace(slot, **changes) if slot.path in meant else slot for slot in self.leaves]
         return replace(self, slots=tree.unflatten(self.slots, new))
 
     @property
     def kinds(self) -> tuple[tuple[str, float, float], ...]:
         """(kind, rate, decay) of every slot: what tells two layouts of one network apart."""
-        return tuple((slot.kind, slot.rate, slot.decay) for slot in tree.leaves(self.slots))
+        return tuple([slot.treatment for slot in self.leaves])
 
     def differences(self, other: "Layout") -> dict[str, list[Any]]:
         """{path: [kind, rate, decay]} of the slots that another layout of the same arrays has otherwise."""
-        pairs = zip(self.items(), self.kinds, other.kinds, strict=True)
-        return {path: list(mine) for (path, _), mine, its in pairs if mine != its}
+        pairs = zip(self.leaves, self.kinds, other.kinds, strict=True)
+        return {slot.path: list(mine) for slot, mine, its in pairs if mine != its}
+
+    @property
+    def marks(self) -> dict[str, list[Any]]:
+        """{path: [kind, rate, decay]} of the slots that are not trainable with the usual factors."""
+        usual = [(TRAINABLE, 1.0, usual_decay(slot.shape)) for slot in self.leaves]
+        return {slot.path: list(mine) for slot, mine, its in zip(self.leaves, self.kinds, usual) if mine != its}
 
     def with_differences(self, differences: Mapping[str, Any]) -> "Layout":
         """The layout with these kinds and factors, as `differences` gives them.
@@ -168,7 +191,7 @@ class Layout:
 
     def count(self, kind: str = TRAINABLE) -> int:
         """How many elements of theta are of a kind."""
-        return sum(slot.size for slot in tree.leaves(self.slots) if slot.kind == kind)
+        return sum(slot.size for slot in self.leaves if slot.kind == kind)
 
     @property
     def trained(self) -> "Layout":
@@ -176,7 +199,7 @@ class Layout:
 
         Its parameters are a tuple of arrays; its slots keep their paths.
         """
-        slots = tree.leaves(self.slots)
+        slots = self.leaves
         if all(slot.kind == TRAINABLE for slot in slots):
             return self
         found, start = [], 0
@@ -188,7 +211,7 @@ class Layout:
 
     def trainable(self, params: Tree) -> list[Any]:
         """The trainable arrays of a tree of parameters, in the order of theta."""
-        pairs = zip(tree.leaves(self.slots), tree.leaves(params), strict=True)
+        pairs = zip(self.leaves, tree.leaves(params), strict=True)
         return [leaf for slot, leaf in pairs if slot.kind == TRAINABLE]
 
     def pack(self, theta: Any) -> Any:
@@ -206,7 +229,7 @@ class Layout:
         if self._runs() == [(TRAINABLE, 0, self.size)]:
             return trained
         parts, at = [], 0
-        for slot in tree.leaves(self.slots):
+        for slot in self.leaves:
             if slot.kind == TRAINABLE:
                 parts.append(_cut(trained, at, at + slot.size))
                 at += slot.size
@@ -219,7 +242,7 @@ class Layout:
     def _runs(self) -> list[tuple[str, int, int]]:
         """(kind, start, stop) of the slots, neighbours of one kind as one."""
         runs: list[tuple[str, int, int]] = []
-        for slot in tree.leaves(self.slots):
+        for slot in self.leaves:
             kind, start = (slot.kind, slot.start)
             if runs and runs[-1][0] == kind:
                 start = runs.pop()[1]
@@ -232,7 +255,7 @@ class Layout:
 
     def rates(self, dtype: Any) -> Array | None:
         """The factor of the learning rate for each element; None where all are 1."""
-        if all(slot.rate == 1 for slot in tree.leaves(self.slots)):
+        if all(slot.rate == 1 for slot in self.leaves):
             return None
         return self._spread("rate", dtype)
 

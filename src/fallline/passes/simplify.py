@@ -79,7 +79,8 @@ def pieces_joined(graph: Graph) -> Graph:
 
 def sums_of_pieces(nodes: Sequence[Node], outputs: Sequence[Node]) -> dict[Node, tuple[int, list[Piece]]]:
     """The last node of every such sum, with the axis and the pieces along it in order."""
-    found = {node: cut for node in nodes if (cut := piece_of(node)) is not None}
+    joins = [node for node in nodes if node.op.kind is Kind.JOIN]
+    found = {node: cut for node in joins if (cut := piece_of(node)) is not None}
     if len(found) < 2:
         return {}
     users = Counter([*outputs, *(x for node in nodes for x in node.inputs)])
@@ -109,8 +110,8 @@ def fits(piece: Piece, before: Sequence[Piece], after: Sequence[Piece]) -> bool:
 
 
 def piece_of(node: Node) -> tuple[int, list[Piece]] | None:
-    """The axis and the piece of a node that lays an array into zeros along one axis; None for any other."""
-    if node.op.kind is not Kind.JOIN or len(node.inputs) != 1:
+    """The axis and the piece of a join that lays one array into zeros along one axis; None for any other."""
+    if len(node.inputs) != 1:
         return None
     (part,) = node.inputs
     (window,) = node.op.facts["windows"](part, **node.attrs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from fallline.graph.node import Node
 from fallline.graph.op import Kind, Shape
-from fallline.program.kernels.elementwise import Step
+from fallline.program.kernels.elementwise import Step, named
 
 # Beyond these a chain's values no longer fit the registers, and compiling it takes noticeably longer.
 MOST_OPS = 40
@@ -41,7 +41,7 @@ class OpenChain:
         for node in self.members:
             args = tuple(self.name_of(x) for x in node.inputs)
             if node.op.kind is Kind.CAST:
-                made.append(Step(node.op.name, str(node.dtype), args, str(node.inputs[0].dtype)))
+                made.append(Step(node.op.name, named(node.dtype), args, named(node.inputs[0].dtype)))
             else:
-                made.append(Step(node.op.name, str(node.inputs[-1].dtype), args))
+                made.append(Step(node.op.name, named(node.inputs[-1].dtype), args))
         return tuple(made)

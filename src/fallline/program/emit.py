@@ -17,7 +17,7 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.program import cost_model as costs
 from fallline.program.instructions import STATUS, STATUS_WORDS, Instruction, Split
 from fallline.program.kernels import wrap
-from fallline.program.kernels.elementwise import CLOSE, SHARED, TILE, Chain, Step
+from fallline.program.kernels.elementwise import CLOSE, SHARED, TILE, Chain, Step, named
 from fallline.program.kernels.elementwise import source_of as chain_source
 from fallline.program.strides import Ref, Shape, collapse, row_major
 
@@ -77,9 +77,9 @@ def chain(
     n = sizes[-1]
     patterns = ["c" if n == 1 or s[-1] == 1 else "b" if s[-1] == 0 else "s" for s in strides]
     described = Chain(
-        tuple((str(ref.dtype), p) for ref, p in zip(inputs, patterns[len(outputs) :], strict=True)),
+        tuple((named(ref.dtype), p) for ref, p in zip(inputs, patterns[len(outputs) :], strict=True)),
         steps,
-        tuple((r, str(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
+        tuple((r, named(ref.dtype), p) for r, ref, p in zip(results, outputs, patterns, strict=False)),
         tile_of(sizes, strides, [ref.dtype.itemsize for ref in (*outputs, *inputs)]),
     )
     words = (*sizes, *(s for stride in strides for s in stride), 0)
@@ -141,7 +141,7 @@ def copy(out: Ref, x: Ref, where: Where = NOWHERE) -> Instruction:
         sizes, so, sx = (1,), (1,), (1,)
     sizes, so, sx = pad(sizes, COPY_LOOPS, 1), pad(so, COPY_LOOPS, 0), pad(sx, COPY_LOOPS, 0)
     words = (*sizes, *so, *sx)
-    source = wrap.source_of("move", "copy", (str(out.dtype), str(x.dtype)), len(words))
+    source = wrap.source_of("move", "copy", (named(out.dtype), named(x.dtype)), len(words))
     operands = out.viewed(sizes, so), x.viewed(sizes, sx)
     return Instruction(
         "copy", source, operands, 1, words, True, where, along(sizes, (0, 0)), out.size * costs.current().move
@@ -150,7 +150,7 @@ def copy(out: Ref, x: Ref, where: Where = NOWHERE) -> Instruction:
 
 def fill(out: Ref, where: Where = NOWHERE) -> Instruction:
     """Zeros."""
-    source = wrap.source_of("move", "fill", (str(out.dtype),), 1)
+    source = wrap.source_of("move", "fill", (named(out.dtype),), 1)
     operands = (out.viewed((out.size,), (1,)),)
     return Instruction(
         "fill",
@@ -173,7 +173,7 @@ def fold(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], across: bool, wh
     work = n0 * n1 * r * costs.current().fold
     # The second loop may be cut only where the first does not need its length to find the next row.
     split = Split(0, n0, (0, 0)) if n0 > 1 else Split(1, n1, (1, 1), COLUMNS if across else 1) if n1 > 1 else None
-    source = wrap.fold_source(op, str(x.dtype), "across" if across else "along")
+    source = wrap.fold_source(op, named(x.dtype), "across" if across else "along")
     return Instruction(f"fold_{op}", source, operands, 1, words, False, where, split, work)
 
 
@@ -193,7 +193,7 @@ def scan(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where, sc
     sizes, (s0, s1, sr) = loops
     operands = (out, x.viewed(sizes, (s0, s1, sr))) + (() if scratch is None else (scratch,))
     words = (*sizes[:2], s0, s1, sizes[2], sr)
-    source = wrap.source_of("fold", f"scan_{op}", tuple(str(ref.dtype) for ref in operands), 6)
+    source = wrap.source_of("fold", f"scan_{op}", tuple(named(ref.dtype) for ref in operands), 6)
     work = 4 * math.prod(sizes) * costs.current().fold
     scratch_at = None if scratch is None else 2
     return Instruction(f"scan_{op}", source, operands, 1, words, False, where, None, work, scratch_at)
@@ -201,14 +201,14 @@ def scan(op: str, out: Ref, x: Ref, loops: tuple[Shape, Shape], where: Where, sc
 
 def watch(x: Ref, where: Where = NOWHERE) -> Instruction:
     """Stop unless the value is finite."""
-    source = wrap.source_of("fold", "watch", ("int64", str(x.dtype)), 0)
+    source = wrap.source_of("fold", "watch", ("int64", named(x.dtype)), 0)
     return Instruction("watch", source, (STATUS_REF, x), 1, (), False, where)
 
 
 def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:
     """Slices by position; sizes: outer, size of the axis, inner, number of positions."""
     outer, size, inner, count = sizes
-    source = wrap.source_of("move", "gather", (str(out.dtype), str(x.dtype), "int64", "int64"), 4)
+    source = wrap.source_of("move", "gather", (named(out.dtype), named(x.dtype), "int64", "int64"), 4)
     operands = (
         out.viewed((outer, count, inner), row_major((outer, count, inner))),
         x.viewed((outer, size, inner), row_major((outer, size, inner))),
@@ -223,7 +223,7 @@ def gather(out: Ref, x: Ref, index: Ref, sizes: tuple[int, int, int, int], where
 
 def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], where: Where) -> Instruction:
     """Slices added by position to zeros; sizes as for gather."""
-    dtypes = (str(out.dtype), str(g.dtype), "int64", "int64")
+    dtypes = (named(out.dtype), named(g.dtype), "int64", "int64")
     operands = (out, g, index, STATUS_REF)
     return Instruction(
         "scatter_add", wrap.source_of("move", "scatter_add", dtypes, 4), operands, 1, sizes, False, where
@@ -232,7 +232,7 @@ def scatter_add(out: Ref, g: Ref, index: Ref, sizes: tuple[int, int, int, int], 
 
 def record(ring: Ref, count: Ref, row: Ref, where: Where = NOWHERE) -> Instruction:
     """A row into the next place of a ring, which counts what it was given."""
-    source = wrap.source_of("move", "record", (str(ring.dtype), "int64", str(row.dtype)), 2)
+    source = wrap.source_of("move", "record", (named(ring.dtype), "int64", named(row.dtype)), 2)
     rows, n = ring.shape
     # Its output is read too: it must never be somebody else's memory.
     return Instruction("record", source, (ring, count, row), 2, (rows, n), False, where)

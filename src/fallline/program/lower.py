@@ -4,6 +4,7 @@ in place by whoever makes their parts, and new state is written over old state w
 Asks for the kind of an op, never for its name. Knows nothing of addresses (machine.py) or offsets (plan.py).
 """
 
+import math
 import operator
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
@@ -25,7 +26,7 @@ from fallline.passes.turns import turned_products
 from fallline.program import emit, products, repeat
 from fallline.program.chains import OpenChain
 from fallline.program.instructions import STATUS_WORDS, Buffer, Instruction, Lowered, Place
-from fallline.program.kernels.elementwise import DTYPES
+from fallline.program.kernels.elementwise import DTYPES, named
 from fallline.program.state import donate
 from fallline.program.strides import Ref, Shape, as_strided_view, collapse, row_major
 
@@ -53,9 +54,9 @@ class Lowering:
     def new(self, shape: Shape, dtype: Any, place: Place = Place.TEMPORARY, number: int = 0) -> Ref:
         """A fresh contiguous buffer."""
         dtype = np.dtype(dtype)
-        if str(dtype) not in DTYPES:
+        if named(dtype) not in DTYPES:
             raise ProgramError(f"the machine computes with {', '.join(sorted(DTYPES))}, not {dtype}; cast the input")
-        size = int(np.prod(shape, dtype=np.int64))
+        size = math.prod(shape)
         self.buffers.append(Buffer(place, size, dtype.itemsize, number))
         return Ref(len(self.buffers) - 1, 0, tuple(shape), row_major(shape), dtype)
 
@@ -173,7 +174,7 @@ class Lowering:
     def scan(self, node: Node) -> None:
         x, axis, where = self.packed(self.ref(node.inputs[0])), node.attrs["axis"], node.where
         n = x.shape[axis]
-        outer, inner = int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis + 1 :]))
+        outer, inner = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
         out = self.target(node)
         scratch = self.new((2 * n,), np.int64) if node.op.facts.get("scratch") else None
         loops = (outer, inner, n), (n * inner, 1, inner)
@@ -191,7 +192,7 @@ class Lowering:
             operands.append((ref, strides[0] if strides else 0))
         out = self.target(node)
         (a, as_), (b, bs) = operands
-        count = int(np.prod(node.shape[:-2], dtype=np.int64))
+        count = math.prod(node.shape[:-2])
         accumulate, row = len(node.inputs) > 2, None
         if accumulate:
             start = self.ref(node.inputs[0]).broadcast(node.shape)
@@ -241,7 +242,7 @@ class Lowering:
     def positions(self, node: Node, axis: int, shape: Shape) -> tuple[Ref, Ref, tuple[int, int, int, int]]:
         """Packed operands of a gather or scatter, and the sizes around the axis of the array of this shape."""
         x, index = (self.packed(self.ref(i), node.where) for i in node.inputs)
-        outer, inner = int(np.prod(shape[:axis], dtype=np.int64)), int(np.prod(shape[axis + 1 :], dtype=np.int64))
+        outer, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
         return x, index, (outer, shape[axis], inner, index.size)
 
     def gather(self, node: Node) -> None:

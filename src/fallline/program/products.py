@@ -7,6 +7,7 @@ from fallline.graph.where import Where
 from fallline.program import cost_model as costs
 from fallline.program.instructions import Instruction, Split
 from fallline.program.kernels import wrap
+from fallline.program.kernels.elementwise import named
 from fallline.program.strides import Ref
 
 Batch = tuple[int, int, int, int]  # matrices, and each operand's stride from one to the next
@@ -105,7 +106,7 @@ def pack(out: Ref, a: Ref, where: Where) -> Instruction:
     words = (*a.strides[-2:], m, k)
     work = 2 * m * k * costs.current().move
     split = Split(2, m, (0, 0), TILE_ROWS)
-    return Instruction("pack", wrap.pack_source(str(a.dtype)), operands, 1, words, False, where, split, work)
+    return Instruction("pack", wrap.pack_source(named(a.dtype)), operands, 1, words, False, where, split, work)
 
 
 def panel_columns(b: Ref) -> int:
@@ -123,7 +124,7 @@ def whole_product(out: Ref, a: Ref, b: Ref, batch: Batch, where: Where) -> Instr
         b.viewed((count, k, n), (bs, *b.strides[-2:])),
     )  # fmt: skip
     sizes = (*batch, m, n, k, *a.strides[-2:], *b.strides[-2:])
-    source = wrap.source_of("product", "plain", (str(out.dtype),) * 3, len(sizes), "REORDERED")
+    source = wrap.source_of("product", "plain", (named(out.dtype),) * 3, len(sizes), "REORDERED")
     return Instruction("product", source, operands, 1, sizes, False, where)
 
 
@@ -147,7 +148,7 @@ def dots(out: Ref, a: Ref, b: Ref, batch: Batch, where: Where, accumulate: bool,
         split = Split(0, count, (0, 0, 0, 0))
     elif m > 1:
         split = Split(3, m, (1, 1, None, 1))
-    source = wrap.dots_source(str(out.dtype))
+    source = wrap.dots_source(named(out.dtype))
     return Instruction("product", source, (c2, a3, b3, row2), 1, words, False, where, split, work)
 
 
@@ -169,7 +170,7 @@ def product(
     row: repeated to out's shape. packed: a as `pack` has left it, which needs no scratch memory for strips then.
     """
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
-    name = str(out.dtype)
+    name = named(out.dtype)
     count, cs, as_, bs = batch
     # One product's own batch axes are already merged into one, by `batch`.
     c3 = out.viewed((count, m, n), (cs, n, 1))

@@ -51,7 +51,7 @@ def check_layer(layer: Any, rows: Any, *, order: int = 2, seed: int = 0) -> None
         _same(outputs["float32"], outputs["float64"], "float32", f"{_mode(layer, training)}: float32 and float64")
     params, x = _drawn(layer, x, np.dtype("float64"), seed)
     layout = declared(layer, Layout.of(params), _forms(x), np.dtype("float64"))[0]
-    leaves, is_fixed = tree.leaves(params), [slot.kind == FROZEN for slot in tree.leaves(layout.slots)]
+    leaves, is_fixed = tree.leaves(params), [slot.kind == FROZEN for slot in layout.leaves]
     moved = [leaf for leaf, fixed in zip(leaves, is_fixed, strict=True) if not fixed]
     for training in (False, True):
 

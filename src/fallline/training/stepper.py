@@ -175,7 +175,7 @@ class BatchStepper:
             return (of_size(size, whole) for size, whole in sizes(feed, batch_size))
 
         # The learning rate and the seed are read with the data, so they are no part of the programs.
-        rule = optimizer.at_rate(1.0) if optimizer.inputs else optimizer
+        rule = cache.once(("rule", optimizer), lambda: optimizer.at_rate(1.0) if optimizer.inputs else optimizer)
         key = (
             "step",
             model.network,

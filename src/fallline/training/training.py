@@ -37,7 +37,7 @@ from fallline.runs.events import (
 )
 from fallline.runs.folder import RunFolder
 from fallline.runs.kept import BEST
-from fallline.training.closed_over import Frozen
+from fallline.training.closed_over import ClosedOver
 from fallline.training.evaluate import Evaluation
 from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
@@ -69,7 +69,7 @@ class Training(Iterator[Event], Attributes):
             }
             self._folder = RunFolder(resolved.folder, self.config, resolved.given.checkpoints, **options)
         self._stepper = stepper_for(job, self.interrupts.word)
-        self._frozen = Frozen(job.model.network, job.model.loss, job.optimizer)
+        self._closed_over = ClosedOver(cache, job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
             theta = self._stepper.theta
@@ -264,7 +264,7 @@ class Training(Iterator[Event], Attributes):
     def _epoch(self) -> Generator[Event, None, str | None]:
         """An epoch or what is left of it; returns why training ends after it, or None."""
         stepper, folder, interrupts = self._stepper, self._folder, self.interrupts
-        self._frozen.warn()
+        self._closed_over.warn()
         if stepper.reason is not None:
             return stepper.reason
         if stepper.epoch >= self.job.epochs:

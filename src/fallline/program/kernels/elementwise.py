@@ -4,7 +4,9 @@ A chain's source depends on its ops, dtypes and access patterns only, never on s
 with known activations compiles nothing. Knows nothing of graphs.
 """
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 # How an operand is walked in the inner loop: c = one after the other, b = the same element again, s = by a stride.
 PATTERNS = "cbs"
@@ -15,6 +17,12 @@ CLOSE, SHARED = 32, 1024
 # Bytes of an element of every dtype that kernels compute with.
 DTYPES = {"float32": 4, "float64": 8, "bool": 1,
           **{f"{kind}int{8 * size}": size for kind in ("", "u") for size in (1, 2, 4, 8)}}  # fmt: skip
+
+
+@functools.cache
+def named(dtype: Any) -> str:
+    """The name of a dtype, such as "float32", which NumPy puts together anew each time."""
+    return str(dtype)
 
 
 @dataclass(frozen=True, slots=True)
