@@ -437,6 +437,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(data=lambda: iter([(X, Y)] * 4))),
     (lambda: fit(data=[*zip(X, Y)]), "(np.stack([x for x, y in data]), np.stack([y for x, y in data]))",
      lambda: fit(data=(np.stack([x for x, y in zip(X, Y)]), np.stack([y for x, y in zip(X, Y)])))),
+    (lambda: nn.standardise(batches()), "nn.standardise of some rows in memory, such as next(iter(batches))[0]",
+     lambda: nn.standardise(next(iter(batches()))[0])),
     (lambda: fit(data=[*batches()]), "a function that gives the batches of an epoch, data=lambda: iter(batches)",
      lambda: fit(data=lambda: iter([*batches()]))),
     (lambda: fit(nn.Sequential(joined, nn.Dense(1)), ({"a.b": X, "a": {"b": X}}, Y)), "keys without dots",

@@ -275,6 +275,7 @@ def read_rows(source: Any, rows: Array, into: Array) -> None:
 
 
 def _from_array(source: Array, rows: Array, at: Any, into: Array) -> None:
+    _check_length(source)
     if _from_file(source, rows, at, into):
         return
     release = _pages_of(source)
@@ -287,6 +288,19 @@ def _from_array(source: Array, rows: Array, at: Any, into: Array) -> None:
         into[place] = source[some[0] : some[-1] + 1] if is_run else source[some]
         if release is not None:
             release()
+
+
+def _check_length(source: Array) -> None:
+    """That the file of a memory map is as long as it was: reading beyond its end would end the process.
+
+    Errors: OSError.
+    """
+    whole = _map_of(source)
+    if whole is None or not isinstance(whole.base, mmap.mmap):
+        return
+    end = whole.offset - whole.offset % mmap.ALLOCATIONGRANULARITY + len(whole.base)
+    if whole.base.size() < end:
+        raise OSError(f"{whole.filename} is {whole.base.size():,} bytes long, and had {end:,} when it was mapped")
 
 
 def _from_file(source: Array, rows: Array, at: Any, into: Array) -> bool:
@@ -319,8 +333,10 @@ def _from_file(source: Array, rows: Array, at: Any, into: Array) -> bool:
                 end += 1
             part = space[places[start] * row_bytes : (places[start] + end - start) * row_bytes]
             if not _filled(file, part, begin + numbers[start] * row_bytes):
+                _check_length(source)
                 return False
             start = end
+        _check_length(source)
         return bool(into[places[0]].tobytes() == source[numbers[0]].tobytes())
     finally:
         os.close(file)

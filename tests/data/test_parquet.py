@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fallline.data.parquet import Parquet
-from fallline.errors import ArgumentError, ArgumentTypeError, MissingFileError
+from fallline.errors import ArgumentError, ArgumentTypeError, MissingFileError, ReadingError
 
 pyarrow = pytest.importorskip("pyarrow")
 
@@ -46,3 +46,12 @@ def test_it_says_what_is_wrong(path: Path, tmp_path: Path) -> None:
         Parquet(tmp_path / "none.parquet", "y")
     with pytest.raises(ArgumentTypeError):
         Parquet(3, "y")
+    for columns, told in (("length", "names in a list"), (5, "names in a list")):
+        with pytest.raises(ArgumentTypeError, match=told):
+            Parquet(path, "y", columns)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="left with none"):
+        Parquet(path, "y", ())
+    (tmp_path / "junk.parquet").write_text("no table")
+    for wrong in (tmp_path / "junk.parquet", tmp_path):
+        with pytest.raises(ReadingError, match="cannot be read as Parquet"):
+            Parquet(wrong, "y")

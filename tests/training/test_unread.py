@@ -589,3 +589,17 @@ def test_a_reader_can_neither_change_the_order_nor_hand_over_arrays_of_its_own()
     for kind in (Sorts, Sets):
         with pytest.raises(DataError, match=r"read-only|item assignment"):
             fl.fit(NETWORK, kind({"x": X, "y": CODES}), **SETTINGS)
+
+
+def test_a_file_that_is_cut_while_it_is_mapped_is_an_error_of_ours(tmp_path: Path) -> None:
+    held = mapped(np.repeat(X, 200, axis=1), tmp_path)
+    training = fl.train(NETWORK, (held, CODES), **SETTINGS)
+    next(training)
+    os.truncate(tmp_path / "x.npy", 4096)
+    with pytest.raises(ReadingError, match="4,096 bytes long"):
+        list(training)
+
+
+def test_labels_in_an_array_of_objects_are_told_as_texts_are() -> None:
+    with pytest.raises(DataError, match="labels such as 'a'"):
+        fl.fit(NETWORK, lambda: iter([(X, np.array(["a"] * N, object))]), **SETTINGS)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fallline import ranges
-from fallline.arguments import PATH, record
-from fallline.errors import ArgumentError, ArgumentTypeError, MissingFileError, nearest
+from fallline.arguments import PATH, record, shown
+from fallline.errors import ArgumentError, ArgumentTypeError, MissingFileError, ReadingError, nearest
 from fallline.graph.op import Array
 from fallline.ranges import option
 
@@ -21,8 +21,8 @@ class Parquet:
     path: of the file. target: the column to predict. columns: those of x, in this order; None for all but the target.
     batch_rows: read at a time; what a step takes is `batch_size`, whatever this is.
     Missing entries come as NaN, and are refused while training like any NaN. Columns of x hold numbers.
-    Errors: MissingFileError; ArgumentError for a column that the file does not have, or that holds no numbers;
-    ArgumentTypeError where pyarrow is not installed.
+    Errors: MissingFileError; ReadingError for what is no Parquet file; ArgumentError for a column that the file
+    does not have, or that holds no numbers; ArgumentTypeError for other columns, and where pyarrow is not installed.
     Example: fl.fit(network, Parquet("flights.parquet", target="delay"), loss="squared_error", epochs=3)
     """
 
@@ -36,9 +36,13 @@ class Parquet:
         wrong = PATH.problem(self.path)
         if wrong:
             raise ArgumentTypeError(f"path {wrong}")
+        if self.columns is not None and (isinstance(self.columns, str) or not isinstance(self.columns, Sequence)):
+            raise ArgumentTypeError(f"columns are names in a list or a tuple, got {shown(self.columns)}")
         with self._opened() as file:
             known = list(file.schema_arrow.names)
         columns = [name for name in known if name != self.target] if self.columns is None else list(self.columns)
+        if not columns:
+            raise ArgumentError(f"x takes one column or more, and {self.path} is left with none")
         missing = [name for name in (*columns, self.target) if name not in known]
         if missing:
             problems = (f"{self.path} has no column {name!r}{nearest(str(name), known)}" for name in missing)
@@ -54,6 +58,8 @@ class Parquet:
             return parquet.ParquetFile(self.path)
         except FileNotFoundError:
             raise MissingFileError(f"there is no file {self.path}") from None
+        except (OSError, ValueError) as error:  # pyarrow's own errors are among them
+            raise ReadingError(f"{self.path} cannot be read as Parquet: {error}") from error
 
     @property
     def rows(self) -> int:

@@ -35,7 +35,7 @@ def with_classes(model: Model, y: Any) -> Model:
     for classes in candidates:
         if len(found) and np.isin(found, classes).all():
             return replace(model, classes=classes.astype(array.dtype))
-    first = repr(array.ravel()[0].item()) if array.size else "nothing"
+    first = repr(array.ravel()[:1].tolist()[0]) if array.size else "nothing"
     raise DataError(
         f"y holds labels such as {first}, and is not read whole, so that its classes are not known\n"
         "  try: whole numbers from 0 on, or decoder=nn.Labels(...), which names the classes"

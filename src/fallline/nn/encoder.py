@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from fallline import ranges
-from fallline.arguments import Form, takes
+from fallline.arguments import Form, shown, takes
 from fallline.arrays import as_array
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
 from fallline.graph.op import Array
+from fallline.nn.data_parts import is_stream
 from fallline.ranges import FLAG, required
 from fallline.stored import Stored, is_source, parts_of_source, stored
 
@@ -263,6 +264,9 @@ def centre_and_spread(x: Array) -> tuple[Any, Any]:
 
 def _to_measure(x: Any) -> Any:
     """Rows to measure, as an array, or Stored where they are not to be read whole."""
+    if is_stream(x) and not hasattr(x, "__len__"):
+        raise ArgumentError(f"columns are measured on an array of rows, got {shown(x)}\n"
+                            "  try: nn.standardise of some rows in memory, such as next(iter(batches))[0]")  # fmt: skip
     held = parts_of_source(x, ("x",))["x"] if is_source(x) else stored(x)
     if isinstance(held, dict):
         raise ArgumentError(f"columns are measured on one input, got several, {', '.join(held)}")
