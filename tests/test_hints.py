@@ -197,6 +197,26 @@ def keep_a_mean():
     return made.update(one.params, made.init(one.params, one.layout), one.params, one.layout, {"0.mean": np.ones(3)})
 
 
+class Steady(Unsaved):
+    """One that writes its parameter in every training step."""
+
+    least = 0
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {"mean": np.zeros(shape, dtype), "w": np.ones((*shape, 1), dtype)}, (1,)
+
+    def apply(self, params: Any, x: Any, context: nn.Context) -> Any:
+        if context.training and len(x) > self.least:
+            context.keep(params["mean"], np.mean(x, axis=0))
+        return (x - params["mean"]) @ params["w"]
+
+
+class Fickle(Steady):
+    """One that does so for large batches alone."""
+
+    least = 11
+
+
 class Unstarted(Unsaved):
     """One whose init returns nothing."""
 
@@ -422,6 +442,9 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fl.optim.Adam().update(normed().params, {"step": np.int64(0)}, normed().params, normed().layout),
      "kept = context.kept(params), of the nn.Context(training=True, ...) of the pass, and update(grads, state, params, "
      "layout, kept); or kept={}, which leaves them as they are", lambda: keep_a_mean()),
+    (lambda: fl.optim.LBFGS().minimise(fl.value_and_grad(np.sum), normed().params),
+     "fl.fit(model, data, optimizer=...), which knows them",
+     lambda: fl.fit(normed(), (X, Y), optimizer=fl.optim.LBFGS(), epochs=1)),
     (lambda: fl.optim.Groups({"w": fl.optim.Adam()}).init([W]), 'a last pattern "*"',
      lambda: fl.optim.Groups({"w": fl.optim.Adam(), "*": fl.optim.Adam()}).init({"w": W, "b": W})),
     (lambda: fl.optim.Groups({"*": fl.optim.Adam(), "w": fl.optim.Adam()}).init({"w": W}), "'w' before it",
@@ -459,6 +482,11 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: fit(fit(ensemble=2).model)),
     (lambda: fit(init=fit(), optimizer="momentum"), "leaving optimizer= out, which goes on with that of the run",
      lambda: fit(init=fit())),
+    (lambda: fit(fit().model.marked("bias", kind="frozen"), init=fit()),
+     "fl.fit(model, data), which begins anew from the parameters of this model",
+     lambda: fit(fit().model.marked("bias", kind="frozen"))),
+    (lambda: fit(init=fit(optimizer=fl.optim.LBFGS()), optimizer=fl.optim.LBFGS(memory=3)),
+     "fl.fit(run.model, data), which begins anew", lambda: fit(fit().model, optimizer=fl.optim.LBFGS(memory=3))),
     (lambda: fit(init=fit(nn.Dense(1, bias=False))), "None in its place, for the model of the run",
      lambda: fl.fit(None, (X, Y), init=fit(), epochs=1)),
     (lambda: fit(init=fit(), ensemble=2), "ensemble=None", lambda: fit(init=fit(), ensemble=None)),
@@ -470,7 +498,9 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: fit(data=(X, Y, np.abs(Y)[:, None])), "weight.reshape(-1)", lambda: fit(data=(X, Y, np.abs(Y)))),
     (lambda: fit(data=X), "(x, y), x an array of rows and y their targets", lambda: fit()),
     (lambda: fit(data="rows.csv"), "`fallline train FILE`", lambda: fit()),
-    (lambda: nn.Model.init(nn.Sequential(nn.ReLU()), 3), "nn.Dense(1)", lambda: nn.Model.init(nn.Dense(1), 3)),
+    (lambda: fit(nn.ReLU(), (X, X)), "nn.Dense(1) in it", lambda: fit(nn.Sequential(nn.ReLU(), nn.Dense(1)))),
+    (lambda: fit(Fickle()), "context.keep wherever context.training is true, for batches of two rows and more",
+     lambda: fit(Steady())),
     (lambda: nn.Model.init(5, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),
     (lambda: nn.Model.init(nn.ReLU, 3), "nn.mlp((64,), 10)", lambda: nn.Model.init(nn.mlp((64,), 10), 3)),
     (lambda: fit(nn.Sequential(nn.Tanh(), nn.Flatten(), lambda x: x[:, None]), (X, Y)), "nn.Dense",

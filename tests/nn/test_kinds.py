@@ -1,5 +1,6 @@
 """Parameters that are kept or frozen: what moves them, over optimizers, files, resumed runs, races and ensembles."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 import fallline as fl
 from fallline import nn, optim, tree
-from fallline.errors import ArgumentError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.nn.model import Model
 
 RNG = np.random.default_rng(0)
@@ -83,6 +84,44 @@ def test_marks_that_make_no_sense_are_told() -> None:
         fit(model.marked("*", kind="frozen"))
     with pytest.raises(ArgumentError, match="all parameters are frozen or kept"):
         fit(nn.Frozen(nn.Dense(1)))
+
+
+@pytest.mark.parametrize("given", [{"rate": "a"}, {"decay": np.ones(3)}, {"rate": None, "decay": [1]}])
+def test_factors_are_numbers(given: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="of a parameter is a number, got"):
+        Model.init(NORMED, 4).marked("0.*", **given)
+
+
+def test_a_training_goes_on_only_with_the_parameters_that_its_optimizer_knows() -> None:
+    """Two parts of one size: the arrays of the optimizer would fit, and belong to others."""
+    network = nn.Sequential(nn.Dense(4), nn.Tanh(), nn.Dense(4), nn.Tanh(), nn.Dense(1))
+    start = Model.init(network, 4, loss="squared_error")
+    run = fit(start.marked("0.*", kind="frozen"), epochs=1)
+    assert "49 parameters" not in run.summary() and run.started is not None
+    assert (run.started.parameters, run.started.trainable) == (45, 25)
+    assert run.summary().startswith("45 parameters, 25 of them trained, 60 rows")
+    assert fit(start, epochs=1).summary().startswith("45 parameters, 60 rows")
+    with pytest.raises(ArgumentError, match=r"frozen, so its optimizer's arrays do not fit: 0.bias, 0.weight, 2.b"):
+        fl.fit(start.marked("2.*", kind="frozen"), (X, Y), init=run, epochs=1)
+    fl.fit(run.model, (X, Y), init=run, epochs=1)
+
+
+@dataclass(frozen=True)
+class Fickle:
+    """Writes its parameter for some batches alone."""
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {"k": np.zeros(shape, dtype)}, shape
+
+    def apply(self, params: Any, x: Any, context: nn.Context) -> Any:
+        if context.training and len(x) > 12:
+            context.keep(params["k"], np.mean(x, axis=0))
+        return x + params["k"]
+
+
+def test_a_value_that_is_kept_in_some_batches_alone_is_not_lost_in_silence() -> None:
+    with pytest.raises(ArgumentError, match=r"writes the parameter .0.k. in this step, and did not while"):
+        fit(nn.Sequential(Fickle(), nn.Dense(1)))
 
 
 def test_decay_pulls_by_its_factor() -> None:

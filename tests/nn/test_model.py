@@ -332,7 +332,7 @@ def test_no_config_does_anything_but_raise_our_errors(junk: Any, key: str) -> No
 
 
 @pytest.mark.parametrize(("call", "error", "says"), [
-    (lambda: Model.init(nn.ReLU(), 3), ArgumentError, "no parameters: there is nothing to train"),
+    (lambda: fl.fit(nn.ReLU(), (X, X), loss="squared_error"), ArgumentError, "no parameters, so there is nothing"),
     (lambda: Model.init(nn.Dense, 3), ArgumentTypeError, "a network is a layer or a list of layers"),
     (lambda: Model.init(7, 3), ArgumentTypeError, "a network is a layer"),
     (lambda: Model.init([nn.Dense(2), lambda x: x[:, 0]], 3), ShapeError, r"gives \(N,\), and the loss"),

@@ -52,6 +52,15 @@ def test_a_part_goes_to_a_file_and_trains_on(model: Any, tmp_path: Path) -> None
     assert not np.array_equal(run.model.theta, part.theta)
 
 
+def test_a_part_without_parameters_predicts_and_goes_to_a_file(model: Any, tmp_path: Path) -> None:
+    part = model[1]
+    fl.save_model(part, tmp_path / "part.safetensors")
+    z = model[0].outputs(X)
+    np.testing.assert_array_equal(fl.load_model(tmp_path / "part.safetensors").predict(z), part.predict(z))
+    with pytest.raises(ArgumentError, match="no parameters, so there is nothing to train"):
+        fl.fit(part, (z, z), epochs=1)
+
+
 def test_the_encoder_goes_with_the_first_layer_and_the_decoder_with_the_last() -> None:
     raw = X * 100 + 7
     whole = fl.fit(nn.mlp((4,), 3), (raw, NAMES), loss="cross_entropy", encoder=nn.standardise(raw), epochs=1).model

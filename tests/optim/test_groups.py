@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import fallline as fl
 from fallline import optim
 from fallline.config import from_config, to_config
-from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.nn.theta import Layout
 from fallline.optim import Adam, Cosine, GradientDescent, Groups, Momentum, Muon, Optimizer
 
@@ -142,6 +143,20 @@ def test_a_last_pattern_for_the_rest_may_find_nothing_left() -> None:
 def test_what_is_no_dict_of_optimizers_is_refused(given: Any, kind: type[Exception], told: str) -> None:
     with pytest.raises(kind, match=told):
         Groups(given)
+
+
+@dataclass(frozen=True)
+class Short(Optimizer):
+    def rule(self, theta: Any, g: Any, state: Any, step: Any, learning_rate: Any) -> Any:
+        return theta[:1], state
+
+
+def test_errors_in_a_rule_name_its_group_and_advice_its_rates() -> None:
+    with pytest.raises(ShapeError, match=r"group .\*.weight.: Short.*: rule returns theta of shape \(1,\)"):
+        fl.fit(MODEL, (X, Y), optimizer=Groups({"*.weight": Short(), "*": Adam()}), **SETTINGS)
+    wild = Groups({"*": GradientDescent(1e6)})
+    run = fl.fit(fl.nn.Dense(1), (X, Y), optimizer=wild, loss="squared_error", epochs=30)
+    assert run.diverged is not None and "try: smaller learning rates of the groups, or clip" in run.diverged.advice
 
 
 def test_a_race_over_rates_is_refused_as_each_group_has_its_own() -> None:

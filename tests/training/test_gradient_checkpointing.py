@@ -12,6 +12,7 @@ import pytest
 
 import fallline as fl
 from fallline.errors import ArgumentError
+from fallline.nn import layer_table
 from fallline.passes import in_place
 from fallline.program import lanes
 
@@ -88,3 +89,15 @@ def test_a_training_that_recomputes_takes_what_its_plan_announces_which_is_less(
 def test_recompute_is_true_or_false(labelled: Any) -> None:
     with pytest.raises(ArgumentError, match="gradient_checkpointing has to be True or False"):
         fl.fit(NETWORK, labelled, gradient_checkpointing=3, **SETTINGS)
+
+
+@pytest.mark.parametrize("name", sorted(fl.nn.LAYERS.keys() - {"Softmax"}))  # which is a last layer alone
+def test_every_layer_of_the_table_trains_to_the_same_bits(name: str) -> None:
+    for layer, shape in layer_table.examples(name):
+        network = fl.nn.Sequential(fl.nn.Tanh(), layer, fl.nn.Tanh(), fl.nn.Flatten(), fl.nn.Dense(1))
+        rows = np.random.default_rng(0).normal(size=(13, *shape)), np.ones(13)
+        kept, again = (
+            fl.fit(network, rows, gradient_checkpointing=choice, loss="squared_error", epochs=2, batch_size=5)
+            for choice in (False, True)
+        )
+        assert kept.model.theta.tobytes() == again.model.theta.tobytes()

@@ -76,8 +76,8 @@ def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:
         notes = [f"an ensemble of {len(kept)}: the numbers of an epoch are the means of its members"]
         if len(kept) < len(runs):
             notes.append(f"{len(runs) - len(kept)} of {len(runs)} members diverged and are left out")
-        parameters = model.layout.size
-        events.append(replace(started, parameters=parameters, seed=seed, folder=None, notes=(*started.notes, *notes)))
+        counted = replace(started, parameters=model.layout.size, trainable=model.layout.count())
+        events.append(replace(counted, seed=seed, folder=None, notes=(*started.notes, *notes)))
     events += mean_epochs(kept, started)
     if all(run.stop_reason == "diverged" for run in kept):
         events += [run.diverged for run in kept if run.diverged is not None]

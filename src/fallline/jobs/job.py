@@ -295,8 +295,9 @@ def _model(
 def _between(model: Model, resolved: ResolvedSettings, problems: Problems) -> Model:
     """The model with the encoder and the decoder that were asked for, which has to have something to train."""
     if not model.layout.count():
-        what = "the network has no parameters" if not model.layout.size else "all parameters are frozen or kept"
-        problems.arguments.append(f"{what}, so there is nothing to train")
+        none = "the network has no parameters, so there is nothing to train\n    try: nn.Dense(1) in it"
+        fixed = "all parameters are frozen or kept, so there is nothing to train"
+        problems.arguments.append(fixed if model.layout.size else none)
     try:
         return model.between(resolved.given.encoder, resolved.given.decoder)
     except FalllineError as error:

@@ -71,19 +71,31 @@ def state_of(init: Any) -> TrainingState | None:
     return state
 
 
-def put_into(state: Mapping[str, Array], start: TrainingState, optimizer: Optimizer) -> dict[str, Array]:
+def put_into(state: Mapping[str, Array], start: TrainingState, model: Model, optimizer: Optimizer) -> dict[str, Array]:
     """A stepper's first state with the arrays of an earlier training in it.
 
-    Errors: ArgumentError for an optimizer that keeps other arrays.
+    Errors: ArgumentError for an optimizer that keeps other arrays, or a model of which other parameters are trainable.
     """
     wanted = {name: array.shape for name, array in state.items() if is_kept(name)}
     given = {name: array.shape for name, array in start.arrays.items()}
-    if wanted != given:
+    anew = "fl.fit(run.model, data), which begins anew"
+    if wanted.keys() != given.keys():
         mine, theirs = (", ".join(sorted(name.removeprefix(OPTIMIZER) for name in names if name != "step")) or "nothing"
                         for names in (wanted, given))  # fmt: skip
         raise ArgumentError(
             f"init was trained by {short(start.optimizer)}, which remembers {theirs}, and {short(optimizer)} remembers "
-            f"{mine}\n  try: leaving optimizer= out, which goes on with that of the run; or fl.fit(run.model, data), "
-            "which begins anew"
+            f"{mine}\n  try: leaving optimizer= out, which goes on with that of the run; or {anew}"
+        )
+    then, now = ({path for path, _ in one.layout.trained.items()} for one in (start.model, model))
+    if then != now:
+        changed = ", ".join(sorted(then ^ now))
+        raise ArgumentError(
+            f"init was trained with other parameters frozen, so its optimizer's arrays do not fit: {changed:.200}\n"
+            "  try: fl.fit(model, data), which begins anew from the parameters of this model"
+        )
+    if wanted != given:
+        raise ArgumentError(
+            f"init was trained by {short(start.optimizer)}, whose arrays have other sizes than those of "
+            f"{short(optimizer)}\n  try: {anew}"
         )
     return {**state, **start.arrays}

@@ -107,8 +107,6 @@ class Model(NotCalled):
             raise ArgumentError(f"seed is a whole number >= 0 or a NumPy Generator, got {seed!r}") from None
         params, out = started(layer, rng, shape, precision)
         layout = Layout.of(params)
-        if not layout.size:
-            raise ArgumentError(f"{layer!r} has no parameters: there is nothing to train\n  try: nn.Dense(1)")
         layout, traced = declared(layer, layout, forms, precision)
         theta = layout.join(params, precision)
         model = Model(layer, shape, tuple(out), layout, theta, chosen, input_dtypes=dtypes)

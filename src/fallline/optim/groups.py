@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from fallline import tree
 from fallline.arguments import shown, takes
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.graph.inside import Inside
 from fallline.graph.op import Array
 from fallline.nn.theta import FROZEN, Layout
 from fallline.ops.view import cut, join
@@ -118,16 +120,24 @@ class Groups(Optimizer):
                 continue
             prefix = f"{place}."
             own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            new, own = made.moved(its.pack(theta), its.pack(g), own, step, its.trained)
+            with Inside(partial(self._named, place), ours_pass=type(made).__module__.startswith("fallline.")):
+                new, own = made.moved(its.pack(theta), its.pack(g), own, step, its.trained)
             after.update({prefix + name: array for name, array in own.items()})
             for path, slot in its.trained.items():
                 pieces[path] = cut(new, 0, slot.start, slot.stop)
         parts = [pieces[path] for path, _ in layout.items()]
         return parts[0] if len(parts) == 1 else join(*parts, axis=0), after
 
+    def _named(self, place: int) -> str:
+        pattern, made = self.groups[place]
+        return f"group {pattern!r}: {short(made)}"
+
     @property
     def inputs(self) -> dict[str, float]:
         return {}
+
+    def slower(self, rate: float) -> str:
+        return "smaller learning rates of the groups"
 
     @property
     def has_end(self) -> bool:

@@ -210,6 +210,10 @@ class Optimizer(Attributes):
         """The same optimizer with another learning rate."""
         return replace(self, learning_rate=learning_rate)
 
+    def slower(self, rate: float) -> str:
+        """The setting to try where a training diverged at this learning rate."""
+        return f"learning_rate={rate / 10:g}"
+
     @property
     def has_end(self) -> bool:
         """Whether its schedule spans the whole training, and so has to know how long that is."""

@@ -12,6 +12,12 @@ from fallline.graph.node import Node
 from fallline.nn.theta import KEPT, KINDS, Layout, layout_of
 from fallline.ops.view import join, reshape
 
+_WITH_LAYOUT = {
+    "init": "optimizer.init(params, model.layout)",
+    "update": "optimizer.update(grads, state, params, model.layout)",
+    "minimise": "fl.fit(model, data, optimizer=...), which knows them",
+}
+
 
 def joined(params: Any, layout: Layout | None, verb: str) -> tuple[Layout, Any]:
     """The layout of a tree and its numbers as one vector; a vector that belongs to the layout stays as it is.
@@ -24,8 +30,7 @@ def joined(params: Any, layout: Layout | None, verb: str) -> tuple[Layout, Any]:
         kinds = " and ".join(f"{its.count(kind):,} {kind}" for kind in KINDS[1:] if its.count(kind))
         raise ArgumentError(
             f"{verb}: params are of a model with {kinds} parameters, which an optimizer must not move, and no layout "
-            f"tells which\n  try: optimizer.{'init(params' if verb == 'init' else 'update(grads, state, params'}, "
-            "model.layout)"
+            f"tells which\n  try: {_WITH_LAYOUT[verb]}"
         )
     leaves = {path: _array(leaf, verb, f"params{path and ' at ' + path}") for path, leaf in tree.items(params)}
     if not leaves:

@@ -91,6 +91,7 @@ class TrainingStarted(Event):
     notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
     watches: str = ""  # the number by which the best epoch is chosen: "loss", "validation_loss" or a key of metrics
     higher_is_better: bool = False  # of that number
+    trainable: int | None = None  # of the parameters; the others are frozen, or kept by layers. None: not told
 
 
 @event

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.errors import TraceError
+from fallline.errors import ArgumentError, TraceError
 from fallline.graph.inside import Inside
 from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
@@ -19,6 +19,7 @@ from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
 from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
+from fallline.nn.theta import TRAINABLE, Layout
 from fallline.ops.gather_scatter import gather
 from fallline.ops.random import random_bits
 from fallline.ops.view import join, reshape
@@ -136,7 +137,19 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
         "activation": context.outputs,
         "note": context.notes,
     }
-    return Found(loss, flat(grads), context.kept(params), mass, values)
+    return Found(loss, flat(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
+
+
+def kept_by_layers(layout: Layout, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values that layers write in a step. Errors: ArgumentError for a parameter that the optimizer moves."""
+    for path, slot in layout.items():
+        if slot.kind == TRAINABLE and path in kept:
+            raise ArgumentError(
+                f"context.keep: a layer writes the parameter {path!r} in this step, and did not while the network was "
+                "made, so the optimizer moves it\n  try: context.keep wherever context.training is true, for batches "
+                "of two rows and more"
+            )
+    return kept
 
 
 def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:

@@ -132,8 +132,9 @@ class Run(NotCalled):
         if start is not None:
             held = f", {start.validation_rows:,} for validation" if start.validation_rows else ""
             rows = "rows of a stream" if start.rows is None else f"{start.rows:,} rows"
+            of_them = "" if start.trainable in (None, start.parameters) else f", {start.trainable:,} of them trained"
             lines.append(
-                f"{start.parameters:,} parameters, {rows}{held}; {start.loss}, {start.optimizer}, "
+                f"{start.parameters:,} parameters{of_them}, {rows}{held}; {start.loss}, {start.optimizer}, "
                 f"batch {start.batch_size:,}"
             )
             lines += [f"note: {note}" for note in start.notes]

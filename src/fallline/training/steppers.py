@@ -116,5 +116,5 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
         )
     start = job.settings.start
     if start is not None:
-        stepper.restore(put_into(stepper.state, start, job.optimizer), start.epochs, 0)
+        stepper.restore(put_into(stepper.state, start, job.model, job.optimizer), start.epochs, 0)
     return stepper

@@ -219,6 +219,7 @@ class Training(Iterator[Event], Attributes):
             validation_rows=len(job.validation.index) if job.validation is not None else 0,
             input_shape=job.model.input_shape,
             parameters=job.model.layout.size,
+            trainable=job.model.layout.count(),
             batch_size=job.batch_size,
             steps_per_epoch=self._stepper.steps_per_epoch,
             epochs=job.epochs,
@@ -352,7 +353,7 @@ class Training(Iterator[Event], Attributes):
     def _advice(self, setback: Setback, rate: float) -> str:
         if setback.step == 0:
             return "try: check the scale of x and y (a mean near 0, a spread near 1), or a smaller initialiser"
-        tries = [f"learning_rate={rate / 10:g}"]
+        tries = [self.job.optimizer.slower(rate)]
         if self.job.optimizer.clip_norm is None:
             tries.append("clip_norm=1.0")
         # Of data that are not read whole the window has the rows of the steps just made.
