@@ -61,3 +61,21 @@ def test_a_definition_in_a_table_has_an_example_that_runs_and_tells_its_errors(n
 def test_a_transform_tells_its_errors_and_shows_a_call(name: str) -> None:
     doc = getattr(fl, name).__doc__
     assert "Errors: " in doc and ">>> " in doc
+
+
+# Public names that a user calls or writes, besides those above; records that are only handed out are not among them.
+CALLED = {name: getattr(fl, name) for name in fl.__all__ if callable(getattr(fl, name))}
+CALLED = {
+    name: made for name, made in CALLED.items() if name not in {*TRANSFORMS, "Fold", "Form", "Plan", "Race", "Run"}
+}
+MEASURES = ("norm", "mean", "spread", "largest", "zeros", "value")
+CALLED |= {f"measure.{name}": getattr(fl.measure, name) for name in MEASURES}
+CALLED |= {f"nn.{name}": getattr(nn, name) for name in ("Dropout", "Residual", "Frozen", "BatchNorm", "mlp")}
+CALLED |= {f"optim.{name}": getattr(optim, name) for name in ("Groups", "LBFGS", "Muon")}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_public_name_tells_its_errors_and_has_an_example(name: str) -> None:
+    doc = CALLED[name].__doc__ or ""
+    assert "rrors" in doc
+    assert "Example:" in doc or ">>> " in doc or "\n    fl." in doc

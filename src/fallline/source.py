@@ -34,7 +34,16 @@ class Form:
 class Source(Protocol):
     """Rows of named arrays.
 
-    rows: how many there are. form: by name, the form of one row.
+    rows: how many there are. form: by name, the form of one row: "x" and "y"; "weight" where rows have one; "x.age"
+        for each of several inputs. Any class with these three is one, and is given to a training as its data.
+    Errors: what `read` raises ends the training, as an error of reading.
+    Example:
+        class Halves:
+            rows, form = 100, {"x": fl.Form((1,), "float32"), "y": fl.Form((), "float64")}
+
+            def read(self, rows, into):
+                for name, array in into.items():
+                    array[:] = rows[:, None] / 2 if name == "x" else rows
     """
 
     @property

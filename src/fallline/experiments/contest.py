@@ -307,6 +307,7 @@ def racing(
     """A race as a stream of events; takes what `race` takes.
 
     Returns an iterator over RaceStarted, RaceResults, VariantEnded and RaceEnded, with the result so far as its `race`.
+    Errors: those of `race`.
     Example:
         for event in (racing := fl.racing(model, data, variants=[{"seed": s} for s in range(8)], loss="cross_entropy")):
             print(event)

@@ -34,6 +34,8 @@ class EarlyStopping:
     restore_best: the model ends with the parameters of its best epoch, however training ended; else with the last.
     Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn; patience that grows with
     the steps done as in Bengio 2012, arXiv:1206.5533, section 3.1.
+    Errors: ArgumentError for a number outside its range; where training begins also for an unknown metric.
+    Example: fl.fit(model, data, loss="squared_error", validation=0.25, early_stopping=EarlyStopping(patience=20))
     """
 
     patience: int | None = option(

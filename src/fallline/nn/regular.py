@@ -27,6 +27,7 @@ class Dropout(NotCalled):
 
     rate: 0 <= rate < 1. The numbers drawn follow from the seed and the step alone.
     Source: Srivastava et al. 2014, Dropout, JMLR 15; scaled while training rather than afterwards.
+    Errors: ArgumentError for a rate outside its range.
     Example: Sequential(Dense(64), ReLU(), Dropout(0.2), Dense(10))
     """
 
@@ -53,6 +54,7 @@ class Residual(NotCalled):
         y = x + f(x)        f: the layers, which have to keep the shape
 
     Source: He et al. 2016, Deep residual learning, arXiv:1512.03385, equation 1.
+    Errors: ShapeError, when a model is made, for layers that change the shape.
     Example: Sequential(Dense(64), Residual(ReLU(), Dense(64)), Dense(10))
     """
 

@@ -109,6 +109,7 @@ def mlp(hidden: Sequence[int], outputs: int, activation: Any = "relu") -> Sequen
 
     hidden: widths, each >= 1; () gives linear or logistic regression.
     activation: a name of ACTIVATIONS, or a layer such as LeakyReLU(0.2).
+    Errors: ArgumentError for a width below 1 and an unknown activation.
     Example: mlp((64, 64), 10, "tanh")
     """
     bend = activations.get(activation)

@@ -92,32 +92,56 @@ class Column:
 
 
 def norm(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """The Euclidean norm of each array: the root of the sum of its squares."""
+    """The Euclidean norm of each array: the root of the sum of its squares.
+
+    of, at, and errors: as in Measure.
+    Example: norm("gradient", "*.weight")
+    """
     return Measure(of, at, _norm)
 
 
 def mean(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """The mean of the elements of each array."""
+    """The mean of the elements of each array.
+
+    of, at, and errors: as in Measure.
+    Example: mean("activation", "1")
+    """
     return Measure(of, at, np.mean)
 
 
 def spread(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """The standard deviation of the elements of each array."""
+    """The standard deviation of the elements of each array.
+
+    of, at, and errors: as in Measure.
+    Example: spread("parameter", "*.weight")
+    """
     return Measure(of, at, np.std)
 
 
 def largest(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """The largest absolute element of each array."""
+    """The largest absolute element of each array.
+
+    of, at, and errors: as in Measure.
+    Example: largest("update")
+    """
     return Measure(of, at, _largest)
 
 
 def zeros(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """The share of elements that are exactly 0, such as those of units that a ReLU has switched off."""
+    """The share of elements that are exactly 0, such as those of units that a ReLU has switched off.
+
+    of, at, and errors: as in Measure.
+    Example: zeros("activation", "1")
+    """
     return Measure(of, at, _zeros)
 
 
 def value(of: str, at: str | Sequence[str] = "*") -> Measure:
-    """Each array as it is."""
+    """Each array as it is.
+
+    of, at, and errors: as in Measure.
+    Example: value("note")
+    """
     return Measure(of, at)
 
 

@@ -216,6 +216,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     The model is the file's; of a run that was cut off, it is that of its newest checkpoint. Model, config and extra
     come from files under a checksum, never from config.json.
     Errors: MissingFileError where there is no run; DataError where it is damaged.
+    Example: fl.load_run("runs/mine").model.predict(x)
     """
     path = Path(path)
     if not path.is_dir():

@@ -168,6 +168,7 @@ def graph_of(function: Function, *args: Any, **kwargs: Any) -> Graph:
     """The graph of `function` at these arguments: str() of it is readable text, one line a node.
 
     The arrays among the arguments are its inputs, named by their place in the arguments.
+    Errors: TraceError for code that cannot be traced.
 
     >>> print(graph_of(np.tanh, np.zeros(3)))  # doctest: +SKIP
     """
