@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -191,6 +192,15 @@ def resolve(target: str, modules: set[str]) -> str:
 
 def test_every_import_of_fallline_points_from_roof_to_floor() -> None:
     assert problems(PACKAGE) == []
+
+
+def test_no_source_is_ignored() -> None:
+    # Builds leave out what git ignores: a pattern without a leading slash would take a room of that name away.
+    root = PACKAGE.parents[1]
+    patterns = [line.rstrip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").split()]
+    sources = [path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts and path.suffix in ("", ".py")]
+    parts = {part for path in sources for part in path.relative_to(root).parts}
+    assert not [part for part in sorted(parts) for pattern in patterns if fnmatchcase(part, pattern)]
 
 
 def same_names(*folders: Path) -> dict[str, list[str]]:
