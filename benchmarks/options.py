@@ -45,46 +45,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks. Returns 0; falling short of a floor is a result, not a failure."""
     form = parser()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    asked = form.parse_args(given)
-    wrong = problems(asked)
+    options = form.parse_args(given)
+    wrong = problems(options)
     if wrong:
         form.error(wrong)
-    if asked.kept:
+    if options.kept:
         try:
-            found = results.read(asked.kept)
+            found = results.read(options.kept)
         except (OSError, ValueError) as error:
-            form.error(f"{asked.kept}: {error}")
+            form.error(f"{options.kept}: {error}")
     else:
-        found = measured(asked, " ".join(["python -m benchmarks", *given]))
+        found = measured(options, " ".join(["python -m benchmarks", *given]))
     short = report.shortfalls(found)
     print("\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met."))
-    written(found, asked)
+    written(found, options)
     return 0
 
 
-def problems(asked: argparse.Namespace) -> str:
+def problems(options: argparse.Namespace) -> str:
     """The problems of the arguments, reported before anything is measured; empty if there are none."""
-    wrong = command.problems(asked)
+    wrong = command.problems(options)
     if wrong:
         return wrong
-    if asked.readme:
+    if options.readme:
         try:
-            report.check_place(asked.readme.read_text(encoding="utf-8"))
+            report.check_place(options.readme.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            return f"{asked.readme}: {error}"
-    if asked.write and not asked.write.parent.is_dir():
-        return f"{asked.write.parent} is no folder"
+            return f"{options.readme}: {error}"
+    if options.write and not options.write.parent.is_dir():
+        return f"{options.write.parent} is no folder"
     return ""
 
 
-def measured(asked: argparse.Namespace, typed: str) -> Results:
+def measured(options: argparse.Namespace, typed: str) -> Results:
     """The requested results, shown as they come. typed: the command line."""
     begun = time.perf_counter()
     found = Results(typed, machine(), libraries())
-    if not asked.no_races:
-        found.outcomes += command.all_races(asked)
-    if not asked.no_costs:
-        measures(max(command.counts(asked)), found)
+    if not options.no_races:
+        found.outcomes += command.all_races(options)
+    if not options.no_costs:
+        measures(max(command.counts(options)), found)
     found.seconds = time.perf_counter() - begun
     return found
 
@@ -107,15 +107,15 @@ def measures(threads: int, found: Results) -> None:
         print(report.finding_text(replace(finding, about="")).strip(), flush=True)
 
 
-def written(found: Results, asked: argparse.Namespace) -> None:
+def written(found: Results, options: argparse.Namespace) -> None:
     """The page with its JSON, and the README, from the same results."""
     texts = {}
-    if asked.write:
-        texts[asked.write] = report.page(found)
-        if not asked.kept:
-            texts[asked.write.with_suffix(".json")] = found.to_json()
-    if asked.readme:
-        texts[asked.readme] = report.filled(asked.readme.read_text(encoding="utf-8"), found)
+    if options.write:
+        texts[options.write] = report.page(found)
+        if not options.kept:
+            texts[options.write.with_suffix(".json")] = found.to_json()
+    if options.readme:
+        texts[options.readme] = report.filled(options.readme.read_text(encoding="utf-8"), found)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     if texts:

@@ -25,11 +25,11 @@ def apart(function: Callable[..., Any], *arguments: Any, threads: int = 1) -> tu
 
     threads: that its libraries may use. Errors: RuntimeError with the last message of the process.
     """
-    asked = [function.__module__, function.__name__, json.dumps(arguments)]
+    command = [function.__module__, function.__name__, json.dumps(arguments)]
     start = time.perf_counter()
     where = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     done = subprocess.run(
-        [sys.executable, "-m", __name__, *asked],
+        [sys.executable, "-m", __name__, *command],
         env={**environment(threads), **where},
         capture_output=True,
         encoding="utf-8",

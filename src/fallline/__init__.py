@@ -70,7 +70,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _names() -> list[str]:
-    """Every public name as it is written after the package's, what its rooms for networks can be called for too."""
+    """Every public name as it is written after the package's, and the names in its rooms for networks."""
     rooms = {room: __getattr__(room) for room in ("nn", "optim", "ops", "testing")}
     inside = [f"{room}.{name}" for room, of in rooms.items() for name in of.__all__ if callable(getattr(of, name))]
     return [*_PUBLIC, *inside]

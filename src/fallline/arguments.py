@@ -35,7 +35,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An argument that is no number: what it is in words, and whether a value is that."""
+    """An argument that is no number: its form in words, and a check of a value."""
 
     said: str
     fits: Callable[[Any], bool]
@@ -126,7 +126,7 @@ def record(cls: C) -> C:
     cls.__init__ = __init__  # type: ignore[misc]
     for verb in _VERBS:
         if isinstance(vars(cls).get(verb), FunctionType):
-            setattr(cls, verb, asked(vars(cls)[verb]))
+            setattr(cls, verb, raises_ours(vars(cls)[verb]))
     return cls
 
 
@@ -157,7 +157,7 @@ def kind_for(error: Exception) -> type[FalllineError]:
     return OutOfRangeError if isinstance(error, IndexError) else ArgumentError
 
 
-def asked(function: F) -> F:
+def raises_ours(function: F) -> F:
     """A function of arrays that, where the user calls it himself with a value of another kind, raises as ours do."""
 
     each = f"{function.__qualname__}: an argument"
@@ -234,7 +234,7 @@ def misfit(
 
 
 def example(of: Any) -> str:
-    """The first lines of the example in a docstring, as what to try; nothing where there is none."""
+    """The first lines of the example in a docstring, as a hint; nothing where there is none."""
     doc = inspect.getdoc(of) or ""
     _, found, text = doc.partition("Example:" if "Example:" in doc else ">>>")
     if not found:
@@ -248,7 +248,7 @@ def example(of: Any) -> str:
 
 
 def module_attributes(module: str, known: Iterable[str]) -> Callable[[str], Any]:
-    """A module's `__getattr__`, which says what is meant by a name that is not there."""
+    """A module's `__getattr__`, which suggests the nearest name for an unknown one."""
 
     def __getattr__(name: str) -> Any:
         raise UnknownNameError(f"module {module!r}", name, lambda: known)

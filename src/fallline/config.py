@@ -40,7 +40,7 @@ def saved(cls: R) -> R:
     if dataclasses.is_dataclass(cls) and "type" in (field.name for field in dataclasses.fields(cls)):
         raise ArgumentError(f"{cls.__name__} has a field called 'type', which a file needs for its name")
     if cls.__module__.partition(".")[0] != _OWN:
-        # Fallline's classes come first: those that nobody has asked for yet would find their names taken.
+        # Fallline's classes come first: those that are not imported yet would find their names taken.
         for module in _OWN_RECORDS:
             importlib.import_module(module)
     enter(RECORDS, cls.__name__, cls, "records")
@@ -162,7 +162,7 @@ def _is_entered(cls: type) -> bool:
 def from_config(config: Any, kind: type[T], where: str = "config") -> T:
     """The record of this kind that `to_config` turned into `config`.
 
-    Errors: ArgumentError where a name, a field or a value is not what the record declares, with its place.
+    Errors: ArgumentError where a name, a field or a value does not fit the declaration of the record, with its place.
     """
     made = _read(config, where, 0)
     if not isinstance(made, kind):

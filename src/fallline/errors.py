@@ -87,7 +87,7 @@ class DataError(FalllineError, ValueError):
 
 
 class ReadingError(DataError):
-    """Data that could not be read in the middle of a training; `run` is what the training has come to all the same.
+    """Data that could not be read during a training; `run` is the result until then.
 
     Its `__cause__` is the error of the file, the iterable or the function that the data come from.
     """
@@ -106,7 +106,7 @@ class ExistingFileError(FalllineError, FileExistsError):
 
 
 class SavingError(FalllineError, OSError):
-    """A run folder that cannot be written to; `run` is what the training has come to all the same."""
+    """A run folder that cannot be written to; `run` is the result until then."""
 
 
 class GradientError(FalllineError, AssertionError):

@@ -1,6 +1,7 @@
-"""How a table becomes a training: the loss, the scales of columns and target, the network, how long, what is watched.
+"""How a table becomes a training: the loss, the scales of columns and target, the network, the length, the monitored
+number.
 
-Every face (the command line, an estimator, a studio) turns what a person asked for into Choices, and trains by the
+Every face (the command line, an estimator, a studio) turns a person's wishes into Choices, and trains by the
 Recipe that they make of a table. Knows no face and reads no file.
 """
 
@@ -34,7 +35,7 @@ def named(table: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """How a table is to be learnt, as a person says it; None leaves a choice to the table or to the library.
+    """The choices of a person for the training on a table; None leaves a choice to the table or to the library.
 
     hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS.
     watch: the metric by which the best epoch is chosen; None for the validation loss. batch_size: "auto" stands for 16
@@ -48,7 +49,7 @@ class Choices:
     activation: str = option("relu", "after each hidden layer", number=False, words=named({*ACTIVATIONS} - {"softmax"}))
     loss: str | None = option(
         None,
-        "what is made small; by default cross_entropy or squared_error",
+        "the loss to minimise; by default cross_entropy or squared_error",
         number=False,
         words=named(LOSSES),
         optional=True,
@@ -183,7 +184,7 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
 
 
 def validation_for(rows: int) -> float:
-    """The share of so many training rows that is held out for validation, where nobody says."""
+    """The default share of validation rows among so many training rows."""
     return VALIDATION if VALIDATION * rows >= FEWEST_VALIDATION_ROWS else 0.0
 
 
@@ -193,7 +194,7 @@ def outputs_for(loss: Loss, data: Dataset) -> int:
 
 
 def loss_for(data: Dataset, choices: Choices) -> Loss:
-    """The loss that was asked for, if it can learn this target, else the target's own.
+    """The requested loss, if it fits this target, else the target's own.
 
     Errors: ArgumentError for one that cannot, or for label smoothing that it does not have.
     """

@@ -1,4 +1,4 @@
-"""Which rows are held out: a share of all, a fold of them, of each class alike; or those that were named.
+"""Splits of rows into training and validation rows: by share, by fold, of each class alike, or as named.
 
 Knows row numbers and class codes only.
 """
@@ -18,11 +18,11 @@ FEW = 20
 
 
 def split_off(n: int, share: float, rng: np.random.Generator, codes: Array | None = None) -> tuple[Array, Array]:
-    """The rows to train on and the rows held out, both ascending, int64.
+    """The training rows and the validation rows, both ascending, int64.
 
-    n: rows. share: 0 < share < 1; at least one row is held out, and one is left where n > 1.
+    n: rows. share: 0 < share < 1; at least one row is a validation row, and one a training row where n > 1.
     codes: class of each row, 0..K-1. Classes keep their shares to within one row, each keeps one to train on, and one
-        of two rows or more has one held out where there is room.
+        of two rows or more has a validation row where there is room.
     """
     count = min(max(1, round(share * n)), n - 1)
     if codes is None:
@@ -38,7 +38,7 @@ def split_off(n: int, share: float, rng: np.random.Generator, codes: Array | Non
 
 
 def shares(sizes: Array, count: int) -> list[int]:
-    """How many of each class to hold out: `count` in all by largest remainder, never the last row of a class."""
+    """Validation rows of each class: `count` in all by largest remainder, never the last row of a class."""
     room = np.maximum(sizes - 1, 0)
     ideal = sizes * (count / max(1, sizes.sum()))
     taken = np.clip(np.floor(ideal).astype(np.int64), np.minimum(room, 1), room)
@@ -52,7 +52,7 @@ def shares(sizes: Array, count: int) -> list[int]:
 @record
 @dataclass(frozen=True, eq=False, slots=True)
 class Fold:
-    """Rows to hold out: one of several parts of the data. As `validation=`, the other rows are trained on.
+    """Validation rows: one of several parts of the data. As `validation=`, the other rows are trained on.
 
     rows: ascending row numbers, int64. number: from 1.
     """

@@ -48,7 +48,7 @@ def train(
     decoder: Decoder | None = None,
     init: Run | None = None,
 ) -> Training:
-    """A training as a stream of events: theta <- theta - (what the optimizer makes of the gradient), step by step.
+    """A training as a stream of events: theta <- theta - (the optimizer's step), again and again.
 
     model: a Sequential or another layer, whose parameters are drawn from the seed once the data are known; or a Model,
         whose parameters are where training starts (they are copied, never changed).
@@ -77,7 +77,7 @@ def train(
         parameters are kept. The rule is EarlyStopping's, unless early_stopping gives another or is False.
     batch_size: rows a step, >= 1; the last batch of an epoch may be smaller. None or "full": all rows at once, in
         their own order; so does a number above that of the rows. "auto": 32, or all for a minimiser such as LBFGS.
-    validation: a share of the rows to hold out, 0 <= share < 1, of each class alike and chosen by the seed; or other
+    validation: the share of rows for validation, 0 <= share < 1, of each class alike and chosen by the seed; or other
         rows, (x, y) or (x, y, weight); or None. An iterable of batches is read once and kept.
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
         validation loss, or the loss where there is no validation; EarlyStopping(watch="f1") a metric.
@@ -95,7 +95,7 @@ def train(
     threads: cores to train on at most, >= 1; a step too small to gain from several runs on one. None means as many as
         this process may use. The results have the same bits with any number.
     gradient_checkpointing: take less memory and more time in deep networks: a few activations are stored, those
-        between them are recomputed in the backward pass. The results have the same bits. `fl.plan` tells what it saves.
+        between them are recomputed in the backward pass. The results have the same bits. `fl.plan` shows the saving.
     out: a folder to save the run in; one that holds a run already is refused without overwrite or resume.
     checkpoints: epochs between checkpoints in that folder; "auto" writes one every 15 seconds or so, and every one
         includes the place inside the epoch. None writes none.
@@ -128,16 +128,16 @@ def train(
 
 @takes()
 def fit(model: Any, data: Any, *, ensemble: int | None = None, **settings: Any) -> Run:
-    """A training from its start to its end: takes what `train` takes, and returns the Run.
+    """A training from its start to its end: arguments as for `train`; returns the Run.
 
-    ensemble: train so many networks side by side, from seeds drawn from `seed` and with the same rows held out, and
+    ensemble: train so many networks side by side, from seeds drawn from `seed` and with the same validation rows, and
         return them as one: its model predicts the average of their probabilities, or of their numbers, and its history
         is their mean; nn.members(run.model) are the single ones. Members that diverge are left out.
 
     A loss is traced once: a variable that it reads keeps its first value; docs/noise.md shows losses that change.
     Ctrl-C ends the training in good order: the Run has the last state, and its stop_reason is "interrupted". SIGTERM
     and SIGHUP end it likewise, all saved, and then the process; handlers of your own are left alone.
-    Errors: as for `train`; SavingError where the disk does not take what is to be saved: its `run` has it all the same.
+    Errors: as for `train`; SavingError where the disk refuses to save: its `run` has the result all the same.
     Example:
         run = fl.fit(nn.mlp((64,), 10), (x, y), loss="cross_entropy", validation=0.2, early_stopping=True)
         run.model.predict(x), run.history["loss"], run.summary()

@@ -1,8 +1,8 @@
 """Rows that stay where they are stored until they are needed: of a memory map, or of anything with shape, dtype and
 slices of rows, such as a data set of an HDF5 file.
 
-Reads in ascending order whatever order is asked for, and lets go of the pages of a memory map, so that what is resident
-stays small. Knows no models and no training.
+Reads in ascending order whatever the requested order, and releases the pages of a memory map, so that the resident
+memory stays small. Knows no models and no training.
 """
 
 import mmap
@@ -28,7 +28,7 @@ WHOLE_BYTES = 1 << 28
 _MAPPED_ROWS = 512
 # Rows from so many bytes on are read from the file of a memory map, each by a call, and no page is mapped for them.
 _CALL_BYTES = 256
-# Bytes read by one slice, and bytes between two rows that are rather read along than asked for apart.
+# Bytes read by one slice, and bytes between two rows that are rather read along than read apart.
 _SLICE_BYTES, _GAP_BYTES = 1 << 24, 1 << 17
 
 
@@ -100,7 +100,7 @@ class Stored:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """What goes wrong in the code that reads rows becomes a ReadingError."""
+    """Errors of the code that reads rows become ReadingError."""
     try:
         yield
     except FalllineError:
@@ -195,7 +195,7 @@ def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def stored(given: Any) -> Any:
     """The given array, as Stored where it is large and can be read in parts; anything else as it is.
 
-    Memory maps can, and what has a shape, a dtype of NumPy's and slices of rows, but is no array in memory.
+    Memory maps can, and objects with a shape, a dtype of NumPy's and slices of rows that are no arrays in memory.
     """
     shape, dtype = getattr(given, "shape", None), getattr(given, "dtype", None)
     if isinstance(given, Stored) or not isinstance(dtype, np.dtype) or dtype.kind not in "fiub":

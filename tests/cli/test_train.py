@@ -66,7 +66,7 @@ def test_a_quantity_is_told_in_its_own_units(shell: Shell, line: Path) -> None:
     assert np.allclose(weight, 1, atol=0.01)  # standardised columns of a straight line: slope 1
 
 
-def test_classes_of_a_file_are_learnt(shell: Shell, flowers: Path) -> None:
+def test_classes_of_a_file_are_trained_on(shell: Shell, flowers: Path) -> None:
     done = shell("train flowers.csv --target kind --epochs 60")
     assert accuracy(done.out) == 100
     assert "3 classes: 'iris', 'lily', 'rose'" in done.out

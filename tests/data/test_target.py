@@ -1,4 +1,4 @@
-"""What a file's target means: the rule, the class names, and targets that cannot be learnt."""
+"""Targets of files: the rule for classes, their names, and targets that cannot be trained on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ BAD_TARGETS = {
 
 
 @pytest.mark.parametrize("case", BAD_TARGETS)
-def test_a_target_that_cannot_be_learnt_says_why(tmp_path: Path, case: str) -> None:
+def test_a_target_that_cannot_be_trained_on_says_why(tmp_path: Path, case: str) -> None:
     labels, task, parts = BAD_TARGETS[case]
     with pytest.raises(DataError) as caught:
         read_dataset(file_of(tmp_path, labels), "y", task)

@@ -203,7 +203,7 @@ def test_a_silent_unit_ends_the_chain_and_is_told() -> None:
     dict(tree.items(model.params))["0.bias"][...] = -100.0
     found = explain(model, [1.0], [1.0])
     assert found.derivative == 0.0 == found.difference and found.relative_difference == 0.0
-    assert "no way from this weight" in str(found)
+    assert "no path from this weight" in str(found)
 
 
 def test_float32_models_are_explained_in_float64_and_left_alone() -> None:

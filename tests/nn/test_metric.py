@@ -135,7 +135,7 @@ def test_metrics_are_given_by_name_as_functions_records_and_dicts() -> None:
         ([3], "a metric is a name, a function"),
         ({1: len}, "a metric's name is a text"),
         (["mae", "mae"], "'mae' are two"),
-        ({"loss": len}, "'loss' is what is made small"),
+        ({"loss": len}, "'loss' is the number that is minimised"),
     ],
 )
 def test_what_is_no_metric_is_refused(given: Any, told: str) -> None:

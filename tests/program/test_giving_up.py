@@ -53,7 +53,7 @@ def test_a_step_cut_into_slices_comes_to_the_same_bits(optimizer, threads):
         cut = network_loop(optimizer, threads)
     assert len(cut.program.instructions) > 1.5 * len(whole.program.instructions)
     assert cut.run(5, np.zeros(1, np.int64)) == 5
-    assert not cut.gave_up
+    assert not cut.was_stopped
     assert bits(cut.state) == bits(whole.state)
 
 
@@ -68,7 +68,7 @@ def test_a_step_that_is_given_up_changes_nothing(name, threads):
     before = bits(one.state)
     stop_requested = np.ones(1, np.int64)
     assert one.run(3, stop_requested) == 0
-    assert one.gave_up
+    assert one.was_stopped
     assert bits(one.state) == before
     stop_requested[0] = 0
     assert one.run(3, stop_requested) == 3
@@ -96,11 +96,11 @@ def test_a_step_is_given_up_in_its_middle_but_never_in_the_middle_of_its_update(
     stop_requested = one.program.value(one.program.outputs[3]).reshape(1)
     stop_requested[0] = 0
     assert one.run(1, stop_requested) == 0
-    assert (one.gave_up, stop_requested[0] != 0, bits(one.state) == before) == (True, True, True)
+    assert (one.was_stopped, stop_requested[0] != 0, bits(one.state) == before) == (True, True, True)
     # A word that is set when its update has begun.
     stop_requested = one.state[2].reshape(1)
     assert one.run(3, stop_requested) == 1
-    assert (one.gave_up, stop_requested[0], bits(one.state) == before) == (True, 1, False)
+    assert (one.was_stopped, stop_requested[0], bits(one.state) == before) == (True, 1, False)
 
 
 def test_slices_follow_one_another_through_the_whole_of_the_work():

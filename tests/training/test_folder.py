@@ -418,7 +418,7 @@ def full_after(monkeypatch: pytest.MonkeyPatch, files: int) -> None:
     monkeypatch.setattr(checkpoint, "save_arrays", until_full)
 
 
-def test_a_full_disk_is_told_and_loses_neither_what_was_learnt_nor_the_last_checkpoint(
+def test_a_full_disk_is_reported_and_loses_neither_the_run_nor_the_last_checkpoint(
     labelled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fl.fit(NETWORK, labelled, **SETTINGS)

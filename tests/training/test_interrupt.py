@@ -137,8 +137,8 @@ def test_ctrl_c_is_heard_while_something_long_is_worked_on() -> None:
         return "done"
 
     with Interrupts() as interrupts:
-        assert interrupts.heard(work) == "done"
-    assert interrupts.heard(lambda: threading.current_thread()) is threading.main_thread()
+        assert interrupts.run_interruptibly(work) == "done"
+    assert interrupts.run_interruptibly(lambda: threading.current_thread()) is threading.main_thread()
 
 
 def test_what_goes_wrong_in_long_work_is_raised_and_a_second_ctrl_c_waits_for_its_end() -> None:
@@ -152,9 +152,9 @@ def test_what_goes_wrong_in_long_work_is_raised_and_a_second_ctrl_c_waits_for_it
         ended.append(True)
 
     with Interrupts() as interrupts, pytest.raises(ZeroDivisionError):
-        interrupts.heard(lambda: 1 // 0)
+        interrupts.run_interruptibly(lambda: 1 // 0)
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
-        interrupts.heard(work)
+        interrupts.run_interruptibly(work)
     assert ended == [True]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

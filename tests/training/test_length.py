@@ -123,7 +123,7 @@ def test_a_default_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: 
     assert len(again.epochs) == len(whole.epochs)
 
 
-def test_small_tables_are_learnt_better_than_least_squares_does() -> None:
+def test_training_on_small_tables_predicts_better_than_least_squares() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1277, 6))
     y = np.sin(2 * x[:, 0]) + x[:, 1] ** 2 / 2

@@ -113,7 +113,7 @@ def test_metrics_are_in_the_unit_of_the_target() -> None:
 
 
 class Peak:
-    """A number that is highest in the third epoch, whatever is learnt."""
+    """A number that is highest in the third epoch, whatever the training does."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -46,28 +46,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     form.add_argument(
         "--calibrate", action="store_true", help="measure the costs of work here, for choosing lanes; ends"
     )
-    asked = form.parse_args(list(sys.argv[1:] if arguments is None else arguments))
-    if asked.calibrate:
+    options = form.parse_args(list(sys.argv[1:] if arguments is None else arguments))
+    if options.calibrate:
         return calibrate()
-    wrong = problems(asked)
+    wrong = problems(options)
     if wrong:
         form.error(wrong)
     print("\n".join(filter(None, [machine(), libraries()])))
-    short = [line for outcome in all_races(asked) for line in outcome.shortfalls]
+    short = [line for outcome in all_races(options) for line in outcome.shortfalls]
     print("\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met."))
     return 0
 
 
-def problems(asked: argparse.Namespace) -> str:
+def problems(options: argparse.Namespace) -> str:
     """The problems of the arguments, reported before anything is measured; empty if there are none."""
-    if not (1 <= asked.rounds <= 1000 and 0 < asked.seconds <= 600):
+    if not (1 <= options.rounds <= 1000 and 0 < options.seconds <= 600):
         return "--rounds has to be from 1 to 1000 and --seconds above 0 and at most 600"
     most = cores()
-    if any(not 1 <= threads <= most for threads in asked.threads or ()):
+    if any(not 1 <= threads <= most for threads in options.threads or ()):
         return f"--threads has to be from 1 to the {most} cores that this process may use"
-    if not chosen(asked):
+    if not chosen(options):
         names = "; ".join(case.name for case in CASES)
-        return f"no network's name has {' or '.join(asked.case)} in it; there are: {names}"
+        return f"no network's name has {' or '.join(options.case)} in it; there are: {names}"
     return ""
 
 
@@ -77,34 +77,34 @@ def cores() -> int:
     return lanes.available()
 
 
-def chosen(asked: argparse.Namespace) -> list[Case]:
-    return [case for case in CASES if any(part in case.name for part in asked.case or [""])]
+def chosen(options: argparse.Namespace) -> list[Case]:
+    return [case for case in CASES if any(part in case.name for part in options.case or [""])]
 
 
-def counts(asked: argparse.Namespace) -> list[int]:
+def counts(options: argparse.Namespace) -> list[int]:
     """The numbers of threads to race on."""
-    return list(dict.fromkeys(asked.threads or (cores(), 1)))
+    return list(dict.fromkeys(options.threads or (cores(), 1)))
 
 
-def all_races(asked: argparse.Namespace) -> list[Outcome]:
-    """The races on every number of threads that was asked for."""
+def all_races(options: argparse.Namespace) -> list[Outcome]:
+    """The races on every number of threads requested."""
     absent = [name for name, why in installed(COMPETITORS).items() if why]
     if absent:
         print(f"Not installed and left out: {', '.join(absent)}. `make peers` in a checkout installs them.")
-    return [outcome for threads in counts(asked) for outcome in races(asked, threads)]
+    return [outcome for threads in counts(options) for outcome in races(options, threads)]
 
 
-def races(asked: argparse.Namespace, threads: int) -> list[Outcome]:
+def races(options: argparse.Namespace, threads: int) -> list[Outcome]:
     """The races of all cases that are for so many threads, shown as they come."""
     outcomes = []
-    names = asked.against or [name for name, entry in COMPETITORS.items() if entry.always or threads == 1]
+    names = options.against or [name for name, entry in COMPETITORS.items() if entry.always or threads == 1]
     names = list(dict.fromkeys([OURS, *names]))
     with Field(threads) as field:
-        for case in chosen(asked):
+        for case in chosen(options):
             if case.floors_at(threads) is None:
                 continue
             print(f"\n{case.name}, on {on(threads)}", flush=True)
-            outcome = race(case, names, field, rounds=asked.rounds, seconds=asked.seconds)
+            outcome = race(case, names, field, rounds=options.rounds, seconds=options.seconds)
             outcomes.append(outcome)
             print(race_table(outcome), flush=True)
     return outcomes

@@ -19,7 +19,7 @@ class CommandModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """name: what is typed. doc: one line for the list; more about it stands at the top of its file.
+    """name: as it is typed. doc: one line for the list; more about it stands at the top of its file.
 
     reads_itself: the words after its name go to its own `main`, help included.
     """

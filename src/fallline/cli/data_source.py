@@ -11,7 +11,7 @@ from fallline.errors import nearest
 
 
 def open_data(data: str, target: str | None, task: str | None) -> Dataset:
-    """The data set that was asked for.
+    """The requested data set.
 
     data: a name of SETS, which wins over a file of that name, or the path of a CSV file.
     Errors: UsageProblem for a target that is missing or cannot be chosen; those of reading.
@@ -28,6 +28,6 @@ def open_data(data: str, target: str | None, task: str | None) -> Dataset:
                            f"  data sets: {', '.join(sets.SETS)}; or the path of a CSV file")  # fmt: skip
     if target is None:
         with open_records(path) as records:
-            raise UsageProblem(f"which column of {data} is to be learnt?\n"
+            raise UsageProblem(f"which column of {data} is the target?\n"
                                f"  try: --target NAME, one of {listed(records.header, 12)}")  # fmt: skip
     return read_dataset(path, target, task)

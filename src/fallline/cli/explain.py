@@ -42,7 +42,7 @@ def run(flags: FLAGS) -> None:
     model = trained.model
     name = flags.data or trained.source.get("data")
     if not isinstance(name, str):
-        raise UsageProblem(f"the run in {flags.run} does not say what data it was trained on\n  try: --data FILE")
+        raise UsageProblem(f"the run in {flags.run} does not name the data it was trained on\n  try: --data FILE")
     x, y = rows_of(name, trained)
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")

@@ -21,7 +21,7 @@ _KEY = "flag"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field is shown and checked. metavar: what stands for its value; limits: None where any text will do."""
+    """How a field is shown and checked. metavar: the placeholder of its value; limits: None where any text will do."""
 
     doc: str
     metavar: str | None
@@ -47,7 +47,7 @@ def numbers_of(limits: Range | None) -> str:
 
 
 def flag(default: Any, doc: str, *, metavar: str | None = None, limits: Range | None = None, **more: Any) -> Any:
-    """A field that is an option, `--its-name`. limits, or the fields of a Range as keywords: what is allowed."""
+    """A field that is an option, `--its-name`. limits, or the fields of a Range as keywords: the allowed values."""
     checked = Range(doc, **more) if more else limits
     return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, checked)})
 
@@ -133,7 +133,8 @@ def check(given: Any) -> None:
 
 
 def typed(flags: type[Any], run: Callable[[Any], None]) -> Callable[..., Callable[[], None]]:
-    """A function with the signature Typer reads, one parameter for each field of `flags`; it returns what to run.
+    """A function with the signature Typer reads, one parameter for each field of `flags`; it returns the function to
+    run.
 
     Nothing runs inside Typer, which would turn Ctrl-C and closed pipes into endings of its own.
     """

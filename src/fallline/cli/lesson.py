@@ -9,7 +9,7 @@ from fallline.cli import screen
 from fallline.cli.flags import argument, flag
 
 EXAMPLES = """\
-fallline lesson               what there is
+fallline lesson               the list
 fallline lesson step-size     run one"""
 
 

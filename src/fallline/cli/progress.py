@@ -94,7 +94,7 @@ class Live:
             self.put(event.epoch + 1, event.step, [*shown, speed(event.steps_per_second)])
 
     def put(self, epoch: int, step: int, shown: list[str]) -> None:
-        """As much as fits: what stands between the losses and the speed goes first, then the speed."""
+        """As much as fits: columns between the losses and the speed go first, then the speed."""
         name = place(epoch, self.epochs, self.open_ended)
         room = self.width - len(name) - BAR - TIME
         while len(shown) > 1 and len("  ".join(shown)) > room:
@@ -117,7 +117,7 @@ def facts(event: EpochEnded) -> list[str]:
 
 
 def metric(name: str, value: float) -> str:
-    """A metric's value: a share where it counts what is right, else a number."""
+    """A metric's value: a percentage where it counts right answers, else a number."""
     return share(value) if name.endswith(("accuracy", "exact_match")) else number(value)
 
 

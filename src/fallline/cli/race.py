@@ -1,6 +1,6 @@
 """`fallline race`: variants of one training side by side, with results, and which of them did best.
 
-Takes what `fallline train` takes. --learning-rate, --optimizer, --activation, --weight-decay, --batch-size and --seed
+Takes the flags of `fallline train`. --learning-rate, --optimizer, --activation, --weight-decay, --batch-size and --seed
 take several values, separated by commas, --hidden several networks, separated by semicolons; every combination of them
 is a variant. Each comes to the same network as `fallline train` with its flags. Variants are sorted by the lowest
 validation loss, or loss where there are no validation rows; the test rows are looked at for the best one alone.
@@ -22,7 +22,7 @@ fallline race iris --optimizer adam,momentum --learning-rate 0.001,0.01 --epochs
 fallline race data.csv --target price --hidden '64;128,64;none' --seed 0,1,2
 fallline race wine --seed 0,1,2,3 --out runs/seeds       then: fallline predict runs/seeds/seed-2 new.csv"""
 
-# Flags that take several values: what separates these, and what one of them is.
+# Flags that take several values: their separator, and the form of one.
 RACED: Mapping[str, tuple[str, type[Any]]] = {
     "hidden": (";", str),
     "activation": (",", str),

@@ -23,7 +23,7 @@ from fallline.runs.events import Event, RaceEnded, RaceResult, RaceResults, Race
 
 # Rows of the table at the end; the live one has as many as the terminal has room for.
 MOST_ROWS = 40
-# Lines of a terminal that the live table leaves to what stands around it.
+# Lines of a terminal that the live table leaves free.
 AROUND = 6
 STATES = {"finished": "done", "early_stopping": "stopped early"}
 
@@ -36,7 +36,7 @@ class Raced:
     singles: dict[str, FLAGS]
     plans: dict[str, Plan]
     result: Race
-    signal: int | None = None  # what stopped it, if a signal did
+    signal: int | None = None  # the signal that stopped it, if one did
 
     @property
     def best(self) -> str:
@@ -57,7 +57,7 @@ def run(flags: Any, singles: Sequence[FLAGS], varied: Sequence[str]) -> Raced:
     planned = dict(zip(named, plans, strict=True))
     variants = [{"name": name, **plan.recipe.variant} for name, plan in planned.items()]
     settings = {**first.settings, "out": flags.out}
-    with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
+    with screen.told_if_slow("preparing; the first run on a machine compiles kernels, which takes some seconds"):
         racing = fl.racing(first.recipe.network, first.recipe.rows, variants, threads=flags.threads, **settings)
     try:
         # Entered around the readers too, so that Ctrl-C never breaks out of the middle of a line.
@@ -111,9 +111,9 @@ def header(plan: Plan, event: RaceStarted, named: dict[str, FLAGS], varied: Sequ
     """Show the variants that are about to be raced, and their data."""
     data = plan.recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
-    learnt = event.rows - event.validation_rows
+    training_rows = event.rows - event.validation_rows
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
-    screen.fact("rows", f"{learnt} training, {event.validation_rows} validation, {len(plan.test)} test")
+    screen.fact("rows", f"{training_rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     screen.fact("race", f"{len(event.names)} variant{'s' * (len(event.names) > 1)}, {event.lanes} at a time")
     for name in varied:
         values = dict.fromkeys(value_of(one, name) for one in named.values())

@@ -55,7 +55,7 @@ def show(plan: Plan, outcome: Outcome) -> None:
         if event.step:
             screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s of training")
     if outcome.reason == "interrupted" and not outcome.of(TrainingEnded):
-        screen.fact("ended", "interrupted twice; the last checkpoint is what was saved")
+        screen.fact("ended", "interrupted twice; the last checkpoint is saved")
     for name, text in zip(("test", ""), tested(plan, outcome)):
         screen.fact(name, text)
     screen.fact("saved", str(outcome.folder))
@@ -94,10 +94,10 @@ def tested(plan: Plan, outcome: Outcome) -> tuple[str, ...]:
     return (quantity(y, y_hat, data.target),)
 
 
-def accuracy(y: NDArray[Any], y_hat: NDArray[Any], learnt: NDArray[Any]) -> tuple[str, str]:
+def accuracy(y: NDArray[Any], y_hat: NDArray[Any], training_y: NDArray[Any]) -> tuple[str, str]:
     """How many are right, and how many would be without looking."""
     right = int((y == y_hat).sum())
-    labels, counts = np.unique(learnt, return_counts=True)
+    labels, counts = np.unique(training_y, return_counts=True)
     commonest = float((y == labels[counts.argmax()]).mean())
     return (
         f"accuracy {share(right / len(y))}, {right} of {len(y)} test rows",

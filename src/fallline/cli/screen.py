@@ -11,7 +11,7 @@ SILENCE = 1.0
 
 
 def width(most: int = 100) -> int:
-    """Columns to fill, at most `most`: the terminal's, or what COLUMNS says."""
+    """Columns to fill, at most `most`: the terminal's, or COLUMNS."""
     return max(20, min(most, shutil.get_terminal_size((80, 24)).columns))
 
 
@@ -32,7 +32,7 @@ def say(text: str = "") -> None:
 
 
 def fact(name: str, text: str) -> None:
-    """A line of two columns: what it is about, and what there is to say."""
+    """A line of two columns: a name and a text."""
     say(f"{name:<14}{text}")
 
 

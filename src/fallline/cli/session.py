@@ -1,4 +1,4 @@
-"""A training run as the command line starts and watches it: from flags to a plan, from a plan to what it became."""
+"""A training run as the command line starts and watches it: from flags to a plan, from a plan to its outcome."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -55,14 +55,14 @@ class Outcome:
     events: tuple[Event, ...]
     folder: Path | None
     profile: Callable[[], Any] | None = None  # measures where the time of a step goes
-    signal: int | None = None  # what stopped it, if a signal did
+    signal: int | None = None  # the signal that stopped it, if one did
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
 def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
-    """Read the data, cut it, and decide how it is learnt.
+    """Read the data, split them, and decide how to train.
 
     like: a plan for the same data, which are not read again.
     Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
@@ -82,7 +82,7 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
 
 def run(plan: Plan) -> Outcome:
     """Train with live progress; Ctrl-C, SIGTERM and SIGHUP end in good order, wherever they arrive."""
-    with screen.told_if_slow("preparing; the first run on a machine compiles what it needs, which takes some seconds"):
+    with screen.told_if_slow("preparing; the first run on a machine compiles kernels, which takes some seconds"):
         training, folder = begun(plan)
     events: list[Event] = []
     try:
@@ -119,7 +119,7 @@ def finish(training: Training | Racing) -> None:
 
 
 def begun(plan: Plan) -> tuple[Training, Path]:
-    """The training, not yet started, and its folder: the one asked for, or the first free one under runs/."""
+    """The training, not yet started, and its folder: the given one, or the first free one under runs/."""
     if plan.flags.out is not None:
         return training_of(plan, Path(plan.flags.out)), Path(plan.flags.out)
     for folder in free_folders(plan.recipe.data.name):

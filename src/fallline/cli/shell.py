@@ -27,7 +27,7 @@ ABOUT = "Trains neural networks by gradient descent with backpropagation, and sh
 EXAMPLES = """\
 fallline train digits                     a network on hand-written digits
 fallline train data.csv --target price    on a file; --target names the column to learn
-fallline predict runs/data-1 new.csv      with what was trained
+fallline predict runs/data-1 new.csv      with that model
 fallline lesson step-size                 a runnable explanation"""
 
 DEBUG = "--debug"
@@ -60,7 +60,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         text, code = message_and_code(error)
-        # Not imported here: its import may be what failed.
+        # Not imported here: its import may have failed.
         flags = getattr(sys.modules.get(f"fallline.cli.{words[0]}"), "FLAGS", None)
         if flags is not None:
             from fallline.cli.flags import as_typed
@@ -94,7 +94,7 @@ def dispatch(words: list[str]) -> int:
         raise UsageProblem(f"{text}\n  try: {where}") from error
     if found == INTERRUPTED:  # Typer turns Ctrl-C into an exit code
         raise KeyboardInterrupt
-    if not callable(found):  # a help text was asked for
+    if not callable(found):  # a help text was requested
         return OK
     try:
         found()
@@ -143,8 +143,8 @@ def block(title: str, lines: str) -> str:
     return "\b\n" + f"{title}:\n" + "\n".join("  " + line for line in lines.splitlines())
 
 
-def show_version(asked: bool) -> None:
-    if asked:
+def show_version(requested: bool) -> None:
+    if requested:
         import typer
 
         import fallline

@@ -1,8 +1,8 @@
 """`fallline train`: data in, network trained with live progress, result on screen and in a run folder.
 
 DATA is digits, iris, wine, breast-cancer, diabetes, or a CSV file with a header, numeric columns and the column that
---target names. A target of text, or of at most 20 distinct whole numbers, is learnt as classes, any other as a
-quantity; --task says otherwise. Columns are standardised by the training rows, and what that took is kept with the
+--target names. A target of text, or of at most 20 distinct whole numbers, is taken as classes, any other as a
+quantity; --task says otherwise. Columns are standardised by the training rows, and the scales are saved with the
 network. The test rows are the same whatever the seed, and are looked at once, at the end. The network that is
 kept is the one with the lowest validation loss.
 """

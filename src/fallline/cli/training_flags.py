@@ -12,7 +12,7 @@ from fallline.nn import METRICS
 from fallline.ranges import Range, options
 from fallline.recipe import BATCH_SIZE, FEWEST_VALIDATION_ROWS, HIDDEN, SMOOTHING, VALIDATION, Choices
 
-# None cannot be typed: it is what a flag that is left out stands for.
+# None cannot be typed: it is the value of a flag that is left out.
 CHOICES: dict[str, Range] = {name: replace(limits, optional=False) for name, _, limits in options(Choices)}
 DEFAULTS: dict[str, Any] = {name: default for name, default, _ in options(Choices)}
 
@@ -30,7 +30,7 @@ class FLAGS:
     data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a CSV file", "DATA")
     target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
     task: str | None = flag(
-        None, "what the target is, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
+        None, "the kind of target, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
     )
     hidden: str = flag(",".join(map(str, HIDDEN)), "widths of the hidden layers, or none", metavar="W,W,..")
     activation: str = named("activation")

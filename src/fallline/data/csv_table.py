@@ -71,8 +71,8 @@ def wanted(
 ) -> tuple[tuple[str, ...], list[int], int | None]:
     """Names and places of the numeric columns, and the place of the target."""
     header, times = records.header, Counter(records.header)
-    asked = [*(features or ()), *([target] if target is not None else [])]
-    missing = [name for name in asked if name not in times]
+    requested = [*(features or ()), *([target] if target is not None else [])]
+    missing = [name for name in requested if name not in times]
     if (features is None or missing) and all(map(is_number, header)):
         raise DataError(
             f"{records.place}: only numbers, where the names of the columns are expected\n"
@@ -86,11 +86,11 @@ def wanted(
         unnamed = next(i for i, name in enumerate(header, 1) if not name)
         raise DataError(
             f"{records.place}: column {unnamed} has no name\n"
-            "  try: a name for it, or the file without it (an index of the rows is nothing to learn from)"
+            "  try: a name for it, or the file without it (an index of the rows predicts nothing)"
         )
     place = {name: i for i, name in enumerate(header)}
     if len(place) < len(header):
-        twice = sorted({name for name in [*features, *asked] if times[name] > 1})
+        twice = sorted({name for name in [*features, *requested] if times[name] > 1})
         if twice:
             where = ", ".join(str(i) for i, name in enumerate(header, 1) if name == twice[0])
             raise DataError(

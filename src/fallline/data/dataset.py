@@ -50,14 +50,14 @@ class Dataset:
 
 
 def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
-    """The rows to train on and the rows held out for the test, both in ascending order; always the same ones.
+    """The training rows and the test rows, both in ascending order; always the same ones.
 
     test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares, and each keeps at least one row
     to train on; a class of two rows or more has one in the test as well where there is room.
     Errors: ArgumentError for a share outside the range; DataError for a single row.
     """
     if not 0 <= test < 1:
-        raise ArgumentError(f"the share held out for the test has to be in 0 <= test < 1, got {test!r}")
+        raise ArgumentError(f"the share of test rows has to be in 0 <= test < 1, got {test!r}")
     n = len(data)
     if test == 0:
         return np.arange(n), np.arange(0)

@@ -19,7 +19,7 @@ class Parquet:
     """Batches (x, y) of the rows of a Parquet file, in their order; goes through it anew each time.
 
     path: of the file. target: the column to predict. columns: those of x, in this order; None for all but the target.
-    batch_rows: read at a time; what a step takes is `batch_size`, whatever this is.
+    batch_rows: read at a time; a step takes `batch_size` rows, whatever this is.
     Missing entries come as NaN, and are refused while training like any NaN. Columns of x hold numbers.
     Errors: MissingFileError; ReadingError for what is no Parquet file; ArgumentError for a column that the file
     does not have, or that holds no numbers; ArgumentTypeError for other columns, and where pyarrow is not installed.

@@ -1,6 +1,6 @@
 """A CSV file as records of text: encoding, delimiter, header, quotes, blank lines, and the line each record starts at.
 
-Knows nothing of numbers: what a field means is the table's business.
+Knows nothing of numbers: tables interpret the fields.
 """
 
 import csv

@@ -61,7 +61,7 @@ class NamedSet:
             raise DataError(
                 f"the data set {self.name!r} ships with scikit-learn, which cannot be loaded: {error}"
             ) from error
-        # Raw columns: their units are what a reader knows; preprocessing standardises them anyway.
+        # Raw columns, in units that a reader knows; preprocessing standardises them anyway.
         options = {"scaled": False} if self.sklearn == "load_diabetes" else {}
         bunch = getattr(datasets, self.sklearn)(**options)
         return np.ascontiguousarray(bunch.data, dtype=np.float64), np.asarray(bunch.target, dtype=np.float64)

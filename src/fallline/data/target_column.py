@@ -22,11 +22,11 @@ MOST_CODES = 20
 
 
 def read_dataset(path: str | Path, target: str, task: str | None = None) -> Dataset:
-    """A CSV file as a data set: `target` is learnt from all other columns.
+    """A CSV file as a data set: `target` is predicted from all other columns.
 
-    task: "classification" or "regression"; None asks the rule above.
-    Errors: those of `read_table`; DataError for a target that cannot be learnt: one class or one value only, a label
-    seen only once, text where numbers are asked for.
+    task: "classification" or "regression"; None applies the rule above.
+    Errors: those of `read_table`; DataError for a target that cannot be trained on: one class or one value only, a
+    label seen only once, text where numbers are needed.
     """
     if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)

@@ -54,7 +54,7 @@ class Runner:
         self._restores = rule is not None and rule.restore_best
         self._epochs, self._epoch, self._step, self._seconds = variant.job.epochs, 0, 0, 0.0
         self._shown: EpochEnded | None = None
-        self.watches, self.higher_is_better = "", False  # what all variants watch, if that is a metric
+        self.watches, self.higher_is_better = "", False  # the metric that all variants monitor, if there is one
         self._state, self._problem = "waiting", ""
         self.error: Exception | None = None
 
@@ -172,9 +172,9 @@ class Race(Attributes):
 
 
 class Racing(Iterator[Event]):
-    """A race as an iterator over its events; `race` is what has become of it so far.
+    """A race as an iterator over its events; `race` is its result so far.
 
-    Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
+    Work is done only while an event is requested. Ctrl-C while an event is awaited ends
     all trainings in good order; so does `stop`, for a reader that has seen enough.
     """
 
@@ -275,7 +275,7 @@ class Racing(Iterator[Event]):
         alone = partial(self._work, 0)
         work = alone if crew is None else partial(crew.run, self._work, self.lanes, self._give_up)
         if any(runner.training.is_slow for runner in self._runners):
-            self.interrupts.heard(work)
+            self.interrupts.run_interruptibly(work)
         else:
             work()
         self._seconds += time.perf_counter() - begun
@@ -304,7 +304,7 @@ class Racing(Iterator[Event]):
 def racing(
     model: Any, data: Any, variants: Sequence[Mapping[str, Any]], *, threads: int | None = None, **settings: Any
 ) -> Racing:
-    """A race as a stream of events; takes what `race` takes.
+    """A race as a stream of events; arguments as for `race`.
 
     Returns an iterator over RaceStarted, RaceResults, VariantEnded and RaceEnded, with the result so far as its `race`.
     Errors: those of `race`.
@@ -324,9 +324,9 @@ def race(
     """Variants of one training side by side: learning rates, optimizers, seeds, networks, folds.
 
     Each comes to the same bits as if it were trained alone with `fit`. A variant that diverges or fails stands at the
-    end of the results; the others go on. Ctrl-C ends all in good order, with what they have reached so far.
+    end of the results; the others go on. Ctrl-C ends all, with their results so far.
 
-    model, data, settings: as for `fit`; what all variants share. Data are checked and converted once for all of them.
+    model, data, settings: as for `fit`, shared by all variants. Data are checked and converted once for all of them.
         With out=, each variant is saved in a folder of its own inside that one.
     variants: a dict for each, of what it differs in: any of the settings; "learning_rate", of whatever optimizer it
         has; "model", another network; "name", else it is called by what it differs in. A "validation" may be one of

@@ -1,4 +1,4 @@
-"""`fit(..., ensemble=k)`: one training from k seeds side by side, and the average of what comes out as one model."""
+"""`fit(..., ensemble=k)`: one training from k seeds side by side, and the average of the results as one model."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,8 +31,8 @@ def member_seeds(seed: int, size: int) -> list[int]:
 def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) -> Run:
     """Train `size` members and return one Run with their average.
 
-    All members hold out the rows that the seed chooses for a single training. Member i is the network that `fit` gives
-    with seed=member_seeds(seed, size)[i] and those rows as `validation`. Members that diverge are left out.
+    All members have the validation rows that the seed chooses for a single training. Member i is the network that `fit`
+    gives with seed=member_seeds(seed, size)[i] and those rows as `validation`. Members that diverge are left out.
     """
     wrong = SIZE.problem(size)
     if wrong:
@@ -54,7 +54,7 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         folder = RunFolder(job.settings.folder, config, overwrite=job.settings.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
     members = racing(model, data, variants, threads=threads, **{**options, "seed": job.seed})
-    with members.interrupts:  # a process that is asked to end saves what it has first
+    with members.interrupts:  # a signal that ends the process lets it save first
         for _ in members:
             pass
         for error in members.race.errors.values():
@@ -142,7 +142,7 @@ def _end(
         best_epoch=None if best is None else best.epoch,
         best_loss=best_loss,
         best_value=math.nan if best is None or started is None else best.value(started.watches),
-        restored_best=False,  # each member has the parameters of its own best epoch, where they were asked for
+        restored_best=False,  # each member has the parameters of its own best epoch, where requested
         seconds=done.seconds,
         steps_per_second=steps / done.seconds if done.seconds else 0.0,
         still_falling=any(event.still_falling for event in ended),

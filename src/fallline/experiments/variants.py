@@ -33,7 +33,7 @@ MEASURED = frozenset({"encoder", "decoder"})
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """given: what it differs in, as it was written."""
+    """given: its differences, as they were written."""
 
     name: str
     given: Mapping[str, Any]
@@ -140,7 +140,7 @@ def is_repeated(given: Mapping[str, Any]) -> bool:
 
 
 def names_of(given: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A name for each variant: its own, else what it differs in from the others."""
+    """A name for each variant: its own, else its differences from the others."""
     keys = [key for key in dict.fromkeys(key for one in given for key in one) if key != "name"]
     varied = [key for key in keys if len({_text(one.get(key), i) for i, one in enumerate(given)}) > 1]
     names: list[str] = []
@@ -160,7 +160,7 @@ def _part(key: str, value: Any, place: int) -> str:
 
 
 def _text(value: Any, place: int) -> str:
-    """A value in a few words; for what has none, the number of its variant."""
+    """A value in a few words; the number of its variant for values that have none."""
     network = value.network if isinstance(value, Model) else value
     if isinstance(network, Sequential):
         widths = [str(layer.units) for layer in network.layers if isinstance(layer, Dense)]

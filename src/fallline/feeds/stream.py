@@ -1,4 +1,4 @@
-"""Batches from a caller's iterable, as rows that can be asked for by epoch and number. Knows no models and no threads.
+"""Batches from a caller's iterable, as rows that are read by epoch and number. Knows no models and no threads.
 
 An iterable is gone through once an epoch, in its own order; its batches may be of any sizes.
 """
@@ -62,9 +62,9 @@ def _after(batches: Iterator[Any], first: Any) -> Iterator[Any]:
 
 
 class Stream:
-    """A Supply of the rows of batches, cut anew to the sizes that are asked for.
+    """A Supply of the rows of batches, cut anew to the requested sizes.
 
-    forms: of a row, by name. seed: of what layers draw. rows: of every epoch, where the caller knows.
+    forms: of a row, by name. seed: of the numbers that layers draw. rows: of every epoch, where the caller knows.
     """
 
     rereads = False  # an iterable may well give other rows the second time
@@ -83,7 +83,7 @@ class Stream:
         self._at: tuple[int, int] | None = None
         self._open: Iterator[Any] | None = None
         self._number = 0  # of the next batch
-        self._left: Named = {}  # rows that were read and not yet asked for
+        self._left: Named = {}  # rows that were read and not yet requested
         self._is_over = False
         self._weighs = True  # whether a row of this epoch had a weight other than 0, or rows have no weights
 

@@ -1,4 +1,4 @@
-"""The rows of a Source in the order of the epochs, as a window asks for them. Knows no models and no threads."""
+"""The rows of a Source in the order of the epochs, as a window requests them. Knows no models and no threads."""
 
 from collections.abc import Callable, Mapping
 

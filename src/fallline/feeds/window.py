@@ -37,7 +37,8 @@ class Filled:
 class Supply(Protocol):
     """Rows in the order in which steps visit them.
 
-    forms: of a row, by name. seed: of what layers draw. rows: of every epoch, None where only its end tells.
+    forms: of a row, by name. seed: of the numbers that layers draw. rows: of every epoch, None where only its end
+        tells.
     rereads: whether rows that were read are the same if they are read again. order_bytes: of row numbers.
     """
 
@@ -59,7 +60,7 @@ class Supply(Protocol):
     def fill(self, epoch: int, row: int, into: Mapping[str, Array], stop: Callable[[], bool]) -> Filled:
         """Put the rows of an epoch from `row` on into arrays, as many as they have room for.
 
-        stop: once true, what is returned is not looked at. Errors: DataError, ReadingError.
+        stop: once true, the result is not read. Errors: DataError, ReadingError.
         """
         ...
 
@@ -189,7 +190,7 @@ class Window(Attributes):
         return self._half * self.half + row - self._place[1]
 
     def _ahead(self) -> _Reading | None:
-        """The reading of what comes after the half that was filled last."""
+        """The reading of the rows after the half that was filled last."""
         epoch, row = self._place
         following = (epoch, row + self._filled.rows) if self._filled.ends is None else (epoch + 1, 0)
         return self._begin(*following) if following[0] < self.epochs else None
@@ -200,7 +201,7 @@ class Window(Attributes):
         return _Reading(self.supply, epoch, row, into)
 
     def close(self) -> None:
-        """End the thread and let go of what the supply has open. The rows that are here stay.
+        """End the thread and close the files of the supply. Rows in memory stay.
 
         A caller's iterator that does not come to the end of a batch keeps its thread: nothing can end that.
         """

@@ -73,7 +73,7 @@ def _requested_rule(job: Job) -> EarlyStopping | None:
 
 
 def form(value: Any) -> Any:
-    """A record as JSON; what no file can hold, such as a user's function, is only named."""
+    """A record as JSON; values that no file can hold, such as a user's function, are only named."""
     try:
         return value.to_config() if hasattr(value, "to_config") else to_config(value)
     except ArgumentError:
@@ -112,7 +112,7 @@ def digest(array: Array | Stored) -> str:
 
 
 def differences(then: Any, now: Any, place: str = "") -> list[str]:
-    """Where two configs differ, apart from what is free to: `optimizer.learning_rate: 0.001 then, 0.01 now`."""
+    """The differences of two configs in keys that have to agree: `optimizer.learning_rate: 0.001 then, 0.01 now`."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         keys = [key for key in dict.fromkeys([*then, *now]) if place or key not in FREE]
         return [

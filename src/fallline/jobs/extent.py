@@ -10,7 +10,7 @@ from fallline.nn.model import Model
 from fallline.optim import Minimiser, Optimizer
 from fallline.ranges import short
 
-# Rows of a step where nothing else was asked for.
+# Rows of a step by default.
 BATCH = 32
 
 

@@ -240,7 +240,7 @@ def _dtype(given: Any, resolved: ResolvedSettings) -> np.dtype[Any]:
 
 
 def _encoder(given: Any, settings: Settings, problems: Problems) -> Columns | None:
-    """The encoder of the rows: the asked one, or that of the model."""
+    """The encoder of the rows: the requested one, or that of the model."""
     requested = settings.encoder
     if requested is None or isinstance(requested, Columns):
         return requested or (given.encoder if isinstance(given, Model) else None)
@@ -267,7 +267,7 @@ def _model(
     problems: Problems,
     cache: SharedCache = NOT_SHARED,
 ) -> Model | None:
-    """The model to train: the given one in the asked precision, or a new one for this data."""
+    """The model to train: the given one in the requested precision, or a new one for this data."""
     loss = resolved.loss
     if isinstance(given, Model):
         model = given if given.dtype == dtype else replace(given, theta=given.theta.astype(dtype))
@@ -293,7 +293,7 @@ def _model(
 
 
 def _between(model: Model, resolved: ResolvedSettings, problems: Problems) -> Model:
-    """The model with the encoder and the decoder that were asked for, which has to have something to train."""
+    """The model with the requested encoder and decoder. Errors: none of its parameters is trainable."""
     if not model.layout.count():
         none = "the network has no parameters, so there is nothing to train\n    try: nn.Dense(1) in it"
         fixed = "all parameters are frozen or kept, so there is nothing to train"

@@ -1,7 +1,7 @@
-"""How long a training goes on where neither epochs nor a rule for stopping were asked for.
+"""The length of a training for which neither epochs nor a rule for stopping were given.
 
 One rule for every caller: as long as the watched loss falls, up to a limit. The limit is one of steps, and of time as
-it is reckoned from the size of a step. No clock is asked, so the same seed comes to the same bits on any machine.
+it is estimated from the size of a step. No clock is read, so the same seed comes to the same bits on any machine.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ MOST_STEPS, ALONE_STEPS = 200_000, 16_000
 MOST_SECONDS = 60.0
 # Epochs are few where tables are large, and many where they are small: each has a price of its own.
 FEWEST_EPOCHS, MOST_EPOCHS = 20, 2000
-# A step is reckoned to take so long: what any takes, and three passes of two operations for a parameter and a row.
+# The estimated time of a step: a constant, and three passes of two operations for a parameter and a row.
 _STEP_SECONDS, _OPERATIONS_PER_SECOND = 5e-6, 2e10
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """epochs: at most. rule: what ends training sooner, or None."""
+    """epochs: at most. rule: for early stopping, or None."""
 
     epochs: int
     rule: EarlyStopping | None

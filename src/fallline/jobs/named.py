@@ -1,6 +1,6 @@
 """x, y and weights as a caller gives them become named arrays that a step can read, or a list of all that is wrong.
 
-Knows models and losses by what they say of their inputs and targets.
+Knows models and losses only by the declared form of their inputs and targets.
 """
 
 from collections.abc import Callable, Mapping
@@ -81,7 +81,7 @@ def targets_of_rows(rows: Rows) -> Array:
 
 
 def named_arrays(x: Tree | None, targets: Targets | None, weight: Array | None) -> dict[str, Array]:
-    """The rows as named arrays; of what was refused nothing."""
+    """The rows as named arrays, without those that were refused."""
     if x is None or targets is None:
         return {}
     return {**named(x), "y": targets.y, **({} if weight is None else {"weight": weight})}
@@ -155,7 +155,7 @@ def _checked(x: Array, what: str, form: Form | None, dtype: np.dtype[Any], probl
         whole = x if form is None else settled(x, form.dtype, what, problems)
         return None if whole is None else np.ascontiguousarray(whole)
     if not check_finite(x, what, dtype, problems):
-        return x  # its shape still helps to find what else is wrong
+        return x  # its shape still helps to find other problems
     if x.dtype in (np.float32, np.float64) and x.flags.c_contiguous and (is_mapped(x) or x.nbytes > _CONVERT_BYTES):
         return x  # the step converts each batch
     return to_dtype(x, dtype)

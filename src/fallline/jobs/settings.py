@@ -41,7 +41,7 @@ class Settings:
     early_stopping: Any = None
     metrics: Any = None
     measure: Any = None
-    measure_every: str = option("step", "what is measured: every step, or the last of a call", number=False,
+    measure_every: str = option("step", "the measured steps: every one, or the last of a call", number=False,
                                 words=("step", "call"))  # fmt: skip
     shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
@@ -67,7 +67,7 @@ class ResolvedSettings:
     loss: Loss | None
     optimizer: Optimizer | None
     early_stopping: EarlyStopping | None
-    metrics: tuple[Metric, ...]  # that were asked for
+    metrics: tuple[Metric, ...]  # requested ones
     share: float  # of the rows, for validation; 0 for none
     folder: Path | None
     resume: bool
@@ -78,7 +78,7 @@ class ResolvedSettings:
 
 
 def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
-    """Look everything up; what is wrong goes to `problems`, one line each."""
+    """Look up all names; errors go to `problems`, one line each."""
     dtype: Any = settings.dtype
     if dtype is not None and not isinstance(dtype, str):  # np.float32, np.dtype("float32")
         settings = replace(settings, dtype=getattr(dtype, "__name__", None) or str(dtype))
@@ -164,7 +164,7 @@ def are_rows(validation: Any) -> bool:
 
 
 def _share(validation: Any, problems: list[str]) -> float:
-    """The share of rows held out, 0 where validation data were given or none is wanted."""
+    """The share of validation rows, 0 where validation data were given or none is wanted."""
     if validation is None or validation is False or are_rows(validation):
         return 0.0
     if chosen_rows(validation, [], None) is not None:

@@ -1,4 +1,4 @@
-"""The best epoch so far, and when to stop waiting for a better one. Knows losses by number only."""
+"""The best epoch so far, and early stopping. Knows losses by number only."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from fallline.ranges import option
 WAIT_STEPS, WAIT_EPOCHS, WAIT_SHARE = 4000, 5, 0.5
 # Epochs to wait for a better loss where training is never to stop, and the best epoch to be kept all the same.
 NEVER = 10**9
-# Without a patience, progress is what lowers the loss by this share of it: one that creeps is not worth waiting for.
+# Without a patience, progress is a fall of the loss by at least this share of it; smaller ones do not count.
 PROGRESS = 1e-3
 
 
@@ -52,7 +52,7 @@ class EarlyStopping:
 
 
 class Best:
-    """Keeps the best value of what is watched, its epoch, and, where it is to be restored, its theta.
+    """Keeps the best value of the monitored number, its epoch, and, where it is to be restored, its theta.
 
     theta: the live parameters, copied at each best epoch. higher: whether a higher value is better.
     """
@@ -117,7 +117,7 @@ class Best:
         }
 
     def restore(self, values: dict[str, Any], theta: Array | None) -> None:
-        """Go on from what `to_values` returned, and the theta kept then.
+        """Go on from the values that `to_values` returned, and the theta kept then.
 
         A run that kept no best theta knows none: it is looked for from here on.
         """

@@ -100,7 +100,7 @@ def first_batch(data: Any) -> tuple[Batches | None, Any]:
 
 
 def _gives_rows(data: Any) -> bool:
-    """Whether data are a collection that is asked for row i, and nothing that holds arrays."""
+    """Whether data are a collection indexed by row, and nothing that holds arrays."""
     if isinstance(data, tuple | list | str | bytes | Mapping) or hasattr(data, "__array__") or hasattr(data, "shape"):
         return False
     is_data = is_source(data) or (hasattr(data, "x") and hasattr(data, "y"))
@@ -110,7 +110,7 @@ def _gives_rows(data: Any) -> bool:
 def of_batches(
     batches: Batches, y: Any, model: Model | None, resolved: ResolvedSettings, problems: Problems
 ) -> Model | None:
-    """The model with the classes that are known without reading all batches; what cannot be goes to `problems`."""
+    """The model with the classes that are known without reading all batches; errors go to `problems`."""
     validation, epochs = resolved.given.validation, resolved.given.epochs
     if resolved.share or (validation is not None and validation is not False and not are_rows(validation)):
         problems.arguments.append("validation rows cannot be split off from an iterable\n"
@@ -128,7 +128,7 @@ def of_batches(
 
 
 def collected(given: Any) -> Any:
-    """The rows of all batches, where validation is an iterable of them; else what was given.
+    """The rows of all batches, where validation is an iterable of them; else the given value.
 
     Errors: DataError; whatever the iterable raises.
     """

@@ -46,7 +46,12 @@ NOTHING = Measures()
 
 
 def measures(
-    asked: tuple[Metric, ...], rule: EarlyStopping | None, task: str, loss: Loss, y: Array | None, cache: SharedCache
+    requested: tuple[Metric, ...],
+    rule: EarlyStopping | None,
+    task: str,
+    loss: Loss,
+    y: Array | None,
+    cache: SharedCache,
 ) -> Measures:
     """The measures of a training. y: targets of the validation rows as the loss takes them; None without any.
 
@@ -55,13 +60,13 @@ def measures(
     """
     watch = None if rule is None or rule.watch is None else rule.watch.removeprefix(PREFIX)
     if y is None:
-        if asked or watch not in (None, "loss"):
-            named = asked[0].name if asked else watch
+        if requested or watch not in (None, "loss"):
+            named = requested[0].name if requested else watch
             raise ArgumentError(f"metrics={named!r} is measured on validation rows, and there are none\n"
                                 "  try: validation=0.2")  # fmt: skip
         return NOTHING
     kind = cache.once(("kind of targets", task, ByIdentity(y)), lambda: kind_of(task, y))
-    metrics = measured_by(asked, kind, loss)
+    metrics = measured_by(requested, kind, loss)
     if watch in (None, "loss"):
         return Measures(kind, metrics, None, True)
     names = [one.name for one in metrics]

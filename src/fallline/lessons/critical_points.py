@@ -164,7 +164,7 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
                 title="(x^2 + y - 11)^2 + (x + y^2 - 7)^2: m minimum, s saddle, M maximum", ascii_only=ascii_only),
         words(f"""At the lowest saddle the negative eigenvalue is
             {number(float(lowest.verdict.eigenvalues[0]))}. A step of length r along its eigenvector, either
-            way, changes the height by about {number(float(lowest.verdict.eigenvalues[0]))} / 2 * r^2:
+            direction, changes the height by about {number(float(lowest.verdict.eigenvalues[0]))} / 2 * r^2:
             down.""", width),
         words(f"""Networks have saddles too, and symmetry is one reason. Take a 1-2-1 network,
             {e.before.points.shape[1]} parameters, and start both hidden units with the same numbers. They

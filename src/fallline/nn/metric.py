@@ -58,7 +58,7 @@ class Metric:
         (N,), those of the last, as scikit-learn's roc_auc_score takes them; "outputs", the network's own.
     name: in events and histories, after "validation_"; by default the function's.
     kinds: of targets that it can measure, among KINDS; () for all.
-    usual: measured without being asked for. sums: for some kinds of targets, the metric as a sum over rows.
+    usual: measured without being requested. sums: for some kinds of targets, the metric as a sum over rows.
     coded: with probabilities, labels come as places among the columns, 0..K-1, and columns as the outputs stand.
     Errors: ArgumentTypeError for what is no function; ArgumentError for an unknown word.
     Example: nn.Metric(sklearn.metrics.matthews_corrcoef, better="higher")
@@ -147,7 +147,7 @@ def kind_of(task: str, y: Array) -> str:
 
 
 def resolve(given: Any) -> tuple[Metric, ...]:
-    """The metrics that were asked for: None, a name, a Metric, a function, several of these, or a dict of them by name.
+    """The metrics that were requested: None, a name, a Metric, a function, several of these, or a dict of them by name.
 
     Errors: ArgumentError for an unknown name, with the nearest, and for two of one name; ArgumentTypeError.
     """
@@ -168,7 +168,7 @@ def resolve(given: Any) -> tuple[Metric, ...]:
     names = [one.name for one in found]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1 or name == "loss"]
     if twice:
-        reason = "is what is made small" if twice[0] == "loss" else "are two"
+        reason = "is the number that is minimised" if twice[0] == "loss" else "are two"
         raise ArgumentError(f"metrics: {twice[0]!r} {reason}\n  try: metrics={{'another name': function}}")
     return tuple(found)
 
@@ -186,13 +186,13 @@ def _one(given: Any) -> Metric:
     raise ArgumentTypeError(f"a metric is a name, a function(y_true, y_pred) or nn.Metric, got {shown(given)}")
 
 
-def measured_by(asked: Sequence[Metric], kind: str, loss: Loss) -> tuple[Metric, ...]:
-    """The metrics of targets of this kind: the usual ones, then those that were asked for.
+def measured_by(requested: Sequence[Metric], kind: str, loss: Loss) -> tuple[Metric, ...]:
+    """The metrics of targets of this kind: the usual ones, then those that were requested.
 
-    One that was asked for takes the place of a usual one of its name.
+    A requested one takes the place of a usual one of its name.
     Errors: ArgumentError for one that cannot measure such targets, or reads probabilities where there are none.
     """
-    for one in asked:
+    for one in requested:
         if not one.measures(kind):
             suits = [name for name, other in METRICS.items() if other.kinds and other.measures(kind)]
             raise ArgumentError(f"the metric {one.name!r} measures {_words(one.kinds)}, and y holds {_words([kind])}"
@@ -201,7 +201,7 @@ def measured_by(asked: Sequence[Metric], kind: str, loss: Loss) -> tuple[Metric,
             raise ArgumentError(f"the metric {one.name!r} reads probabilities, and the loss {loss.name} gives none\n"
                                 "  try: loss='cross_entropy' or loss='binary_cross_entropy'")  # fmt: skip
     usual = [one for one in METRICS.values() if one.usual and one.measures(kind)]
-    return tuple({one.name: one for one in (*usual, *asked)}.values())
+    return tuple({one.name: one for one in (*usual, *requested)}.values())
 
 
 def _words(kinds: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import arrays, tree
-from fallline.arguments import asked, misfit, of, record, takes
+from fallline.arguments import misfit, of, raises_ours, record, takes
 from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
@@ -161,7 +161,7 @@ class Model(NotCalled):
         """The factor of weight decay of each parameter: 1 on weights, 0 on biases. A vector like theta."""
         return self.layout.decay_mask(self.dtype)
 
-    @asked
+    @raises_ours
     def apply(self, theta: Any, x: Any) -> Any:
         """The raw outputs for a batch as the model predicts: a function of theta in plain NumPy, for tracing.
 
@@ -171,7 +171,7 @@ class Model(NotCalled):
         floats = next((leaf.dtype for leaf in tree.leaves(params)), None)
         return applied(self.network, params, x, Context(dtype=floats))
 
-    @asked
+    @raises_ours
     def objective(self, theta: Any, x: Any, y: Any) -> Any:
         """The loss of a batch as a function of theta, or of `params`; y as `prepare` returns it in `Targets.y`."""
         return self.loss.function(self.apply(theta, x), y)

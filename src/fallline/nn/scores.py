@@ -36,7 +36,7 @@ class Evaluated(Answers, Protocol):
     def outputs(self, x: Any, *, threads: int | None = None) -> Array: ...
 
 
-def scores(model: Evaluated, data: Any, asked: Sequence[Metric], threads: int | None) -> dict[str, float]:
+def scores(model: Evaluated, data: Any, requested: Sequence[Metric], threads: int | None) -> dict[str, float]:
     """{"loss": the mean over the rows, by their weights where they have some, and each metric by its name}.
 
     data: (x, y) or (x, y, weight), a Source, or batches of an iterable, as they are given to `fit`.
@@ -51,7 +51,7 @@ def scores(model: Evaluated, data: Any, asked: Sequence[Metric], threads: int | 
     model = model.for_targets(targets)
     if len(z) != len(targets.y) or not len(z):
         raise ShapeError(f"evaluate: x has {len(z)} rows and y has {len(targets.y)}; both need as many, one at least")
-    metrics = measured_by(asked, kind_of(model.task, targets.y), model.loss)
+    metrics = measured_by(requested, kind_of(model.task, targets.y), model.loss)
     weights = None if weight is None else checked_weights(weight, len(z), z.dtype)
     return {"loss": mean_loss(model.loss, z, targets.y, weights), **values_of(metrics, model, z, targets.y)}
 

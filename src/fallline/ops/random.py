@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fallline.arguments import asked
+from fallline.arguments import raises_ours
 from fallline.errors import ArgumentError
 from fallline.graph.calls import Counter, call_numbers
 from fallline.graph.declare import Domain, cast_to, elementwise
@@ -39,7 +39,7 @@ def random_bits(counter, key):
         return _mix(lambda n: np.asarray(n).astype(np.int64).astype(np.uint64))(counter, key)
 
 
-@asked
+@raises_ours
 def uniform(shape, key, dtype=np.float32):
     """Numbers spread evenly over 0..1, one for each place of an array, as they follow from the key.
 
@@ -54,7 +54,7 @@ def uniform(shape, key, dtype=np.float32):
     return random_bits(counter, key).astype(dtype) * np.dtype(dtype).type(2.0**-63)
 
 
-@asked
+@raises_ours
 def normal(shape, key, dtype=np.float32):
     """Numbers of the standard normal law, mean 0 and variance 1, one for each place, as they follow from the key.
 
@@ -71,7 +71,7 @@ def normal(shape, key, dtype=np.float32):
     return np.sqrt(kind(-2) * np.log(np.maximum(u, kind(2.0**-63)))) * np.cos(kind(2 * np.pi) * v)
 
 
-@asked
+@raises_ours
 def integers(shape, key, low, high):
     """Whole numbers in low..high - 1, each as likely, one for each place of an array, as they follow from the key.
 

@@ -40,7 +40,7 @@ class LBFGS(Minimiser):
     name = "lbfgs"
     learning_rate: Any = option(1.0, "length of a step that is tried first", above=0)
     _: KW_ONLY
-    memory: int = option(10, "steps that the curvature is learnt from", at_least=1, at_most=1000, whole=True)
+    memory: int = option(10, "steps from which the curvature is estimated", at_least=1, at_most=1000, whole=True)
     tolerance: float = option(1e-5, "largest element of the gradient at which training ends", at_least=0)
     c1: float = option(1e-4, "share of the expected fall that is enough", above=0, below=1)
     c2: float = option(0.9, "share of the slope that may be left", above=0, below=1)

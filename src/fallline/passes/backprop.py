@@ -1,4 +1,4 @@
-"""Backpropagation as a graph transform: from an output and what it depends on, the gradient as more nodes.
+"""Backpropagation as a graph transform: from an output and its inputs to the gradient, as more nodes.
 
 One walk over the graph in reverse; every node hands the gradient of its output on to its inputs by its op's rule
 (the chain rule), and gradients that reach a node along several paths are summed. Gradients that are zero because
@@ -31,7 +31,7 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
     Returns one node per element of wrt, of its shape and dtype; zeros where no output depends on it.
     Source: Griewank & Walther 2008, Evaluating Derivatives, section 3.2 (the adjoint, or reverse, mode).
     """
-    grads: dict[Node, list[Share]] = {}  # what has reached a node so far
+    grads: dict[Node, list[Share]] = {}  # the gradients that have reached a node so far
     for output, seed in zip(outputs, seeds or [constant(1, output.dtype) for output in outputs], strict=True):
         if seed.shape != output.shape:
             raise GraphError(f"seed of shape {list(seed.shape)} for an output of shape {list(output.shape)}")
@@ -44,7 +44,7 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
             continue
         with made_at(going_back(node.where)):
             g = gathered(grads.pop(node), total)
-            if node in kept:  # asked for, and also passed on where it is computed from another of `wrt`
+            if node in kept:  # requested, and also passed on where it is computed from another of `wrt`
                 g = cleaned(g)
                 grads[node] = [g]
             if any(input_ in active for input_ in node.inputs):

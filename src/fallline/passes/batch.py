@@ -1,7 +1,7 @@
 """Batching: the graph of a computation on one row becomes the graph of the same computation on N rows at once.
 
 A value that depends on a batched input gets a first axis of length N; every other value stays as it is and is the same
-for all rows. How a node is computed for N rows follows from the kind of its op; the op's `batch` says what becomes of
+for all rows. How a node is computed for N rows follows from the kind of its op; the op's `batch` gives the changes of
 its attributes. Knows no single op.
 """
 
@@ -44,7 +44,7 @@ def _batched(
 
 
 class _Row:
-    """A node of the computation on one row, and its inputs for all rows: what a rule is given."""
+    """A node of the computation on one row, and its inputs for all rows: the argument of a rule."""
 
     __slots__ = ("bodies", "count", "has_rows", "inputs", "node")
 

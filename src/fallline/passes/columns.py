@@ -80,7 +80,7 @@ class _Columns:
         return Node(node.op, tuple(inputs), node.attrs, shape, node.dtype, node.where)
 
     def column(self, x: Node, j: int) -> Any:
-        """Column j of what is repeated to a matrix: as long as a column, or a single number."""
+        """Column j of a value that is broadcast to a matrix: as long as a column, or a single number."""
         if x in self.columns:
             columns = self.columns[x]
             return columns[j if len(columns) > 1 else 0]

@@ -1,5 +1,5 @@
-"""New state made part by part, as soon as each part of the gradient is there: nothing as long as theta is written and
-read again.
+"""In-place updates: the new state is made part by part, as soon as each part of the gradient is there, so that no
+vector as long as theta is written and read again.
 
 Plain gradient descent needs no gradient: where new state is old state minus a rate times joined parts, each part is
 subtracted where it lies, and a part that is a matrix product is added by the product itself.
@@ -152,8 +152,8 @@ def _by_parts(
             outputs.append(join(*(here[output] for here in made), axis=0) if output in made[0] else output)
     numbers = {here[node]: i for i, here in enumerate(made, 1) for node in work}
     single = [x for node in work for x in node.inputs if x.size == 1]
-    # A part that shows a product is there when the product is. Other views stay where they are: asking for what they
-    # show ends its chain, and where chains end decides about the last bit.
+    # A part that shows a product is there when the product is. Other views stay where they are: a request
+    # for their source ends its chain, and the ends of chains decide about the last bit.
     shown = {part for group in parts for part in group if product_of(part) is not None}
     changed, new = at_once(Graph(graph.inputs, tuple(outputs)), {*graph.nodes()} - shown, single)
     return changed, {new[node]: number for node, number in numbers.items() if node in new}

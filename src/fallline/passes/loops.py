@@ -1,6 +1,6 @@
-"""Loops over the same rows become one, and nothing is computed in a turn that nobody reads or that every turn shares.
+"""Merges loops over the same rows, drops outputs that nobody reads, and computes outside what no turn changes.
 
-A gradient asks a loop for more than its results: for the carries that each turn starts from. All are outputs of one
+A gradient needs more than the results of a loop: the carries that each turn starts from. All are outputs of one
 loop. Carries, rows and outputs that do not matter are left out; values that follow from constants alone are computed
 once, outside, and a sum of products over the turns, as the gradient of a weight is, is one product over all of them.
 """
@@ -16,7 +16,8 @@ from fallline.ops.contract import contract
 from fallline.ops.scan import nodes_of
 from fallline.ops.view import cut, join, reshape, slice_, transpose
 
-# A sum of products is taken over all turns at once where so many times what is stacked for it is at most its size.
+# A sum of products is taken over all turns at once where so many times the size of its stacked factors is at most its
+# own size.
 # Turns of a single row gain a third of an LSTM's time by it, turns of eight rows nothing.
 LITTLE = 32
 
@@ -81,13 +82,13 @@ def flat(x: Node) -> Node:
 
 
 class _Group:
-    """Loops over the same inputs whose turns differ in what they put out at most."""
+    """Loops over the same inputs whose turns differ in their outputs at most."""
 
     def __init__(self, body: Body) -> None:
         self.body = body
         self.last: set[int] = set()
         self.track: set[int] = set()
-        self.stacked: dict[Node, int] = {}  # what each turn puts out, and its number
+        self.stacked: dict[Node, int] = {}  # the outputs of each turn, and their numbers
         self.summed: dict[Node, int] = {}
         self.made: dict[tuple[str, int], Node] = {}
         self.carried: dict[int, int] = {}  # the new number of every carry that is left
@@ -117,7 +118,7 @@ class _Group:
         return result
 
     def make(self, inputs: Sequence[Node]) -> None:
-        """The one loop that stands for all, of what is wanted."""
+        """The one loop that replaces all of them, with the wanted outputs."""
         if self.made or not (self.last or self.track or self.stacked or self.summed):
             return
         body, c = self.body, self.body.constants
@@ -162,7 +163,7 @@ class _Group:
         return found
 
     def _needed(self, before: Sequence[Node], after: Sequence[Node], summed: Sequence[Node]) -> list[int]:
-        """The carries that what is wanted follows from."""
+        """The carries on which the wanted outputs depend."""
         number = {node: i for i, node in enumerate(before)}
         found: set[int] = set()
         new = self.last | self.track | {number[x] for x in reachable([*self.stacked, *summed]) if x in number}
@@ -175,7 +176,7 @@ class _Group:
 def outside(
     outputs: Sequence[Node], constants: Sequence[Node], given: dict[Node, Node]
 ) -> tuple[list[Node], dict[Node, Node]]:
-    """The outputs of a turn with all that follows from constants alone taken out of it; and what was taken out: new
+    """The outputs of a turn without the nodes that follow from constants alone; and those nodes: new
     constants of the loop, and the nodes outside that are their values.
 
     Repetitions stay: they cost nothing in a turn, and memory outside. given: the values of the constants.
@@ -190,7 +191,7 @@ def outside(
         if node not in fixed:
             wanted |= {x for x in node.inputs if x in fixed and x.inputs}
     wanted |= {x for x in outputs if x in fixed and x.inputs}
-    # Views that lie as what they show are as good inside.
+    # Views with the layout of their source are as good inside.
     while views := {x for x in wanted if "without_copy" in x.op.facts}:
         wanted = (wanted - views) | {x for view in views for x in view.inputs if x.inputs}
     if not wanted:

@@ -1,5 +1,5 @@
 """The transpose of a product is the product of the transposes in the other order, which the machine writes as it is
-wanted: what reads it then walks along rows.
+wanted: its readers then walk along rows.
 
     (a @ b).T   becomes   b.T @ a.T
 

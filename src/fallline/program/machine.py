@@ -115,7 +115,7 @@ class Program:
         self.outside = {number: self._output_array(number) for number in sorted(made.outside)}
         self.given: list[bool] | None = None  # which outputs are such an array's elements and nobody else's
         self.whole: list[tuple[int, tuple[int, ...]] | None] = []  # buffer and shape of those that are all its elements
-        self.gave_up = False  # whether the last run ended early because it was asked to
+        self.was_stopped = False  # whether the last run ended early because it was asked to
         self._place(arrays, writable, lowered.constants)
         self._assemble()
 
@@ -305,7 +305,7 @@ class Program:
         with self.lock:
             self.status.fill(0)
             done = self._run_lanes(steps, word) if self.schedule else self._run_alone(steps, word)
-            self.gave_up = done < steps and self.status[0] == 0
+            self.was_stopped = done < steps and self.status[0] == 0
         if self.status.item(0) == OUT_OF_RANGE:
             raise self.out_of_range()
         return done

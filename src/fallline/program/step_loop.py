@@ -60,7 +60,7 @@ class Loop(Protocol):
         ...
 
     @property
-    def gave_up(self) -> bool:
+    def was_stopped(self) -> bool:
         """Whether the last run did fewer steps than requested because of a stop request."""
         ...
 
@@ -102,12 +102,12 @@ class ReferenceLoop:
     records: bool = False
     lanes: int = 1
     nanoseconds: float = 0.0
-    gave_up: bool = False
+    was_stopped: bool = False
 
     def run(self, steps: int, stop_requested: Array | None = None) -> int:
         for done in range(steps):
-            self.gave_up = stop_requested is not None and bool(stop_requested.any())
-            if self.gave_up:
+            self.was_stopped = stop_requested is not None and bool(stop_requested.any())
+            if self.was_stopped:
                 return done
             results = reference.run(self.graph, [*self.state, *self.data])
             if self.watch is not None and not np.isfinite(results[self.watch]):
@@ -216,8 +216,8 @@ class MachineLoop:
         return self.program.memory.nanoseconds
 
     @property
-    def gave_up(self) -> bool:
-        return self.program.gave_up
+    def was_stopped(self) -> bool:
+        return self.program.was_stopped
 
     @property
     def outputs(self) -> list[Array]:

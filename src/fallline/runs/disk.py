@@ -1,6 +1,6 @@
 """Safe writing: files that are whole or absent, and a folder that one process writes at a time.
 
-Knows nothing of what is written.
+Knows nothing of the contents.
 """
 
 import errno
@@ -24,7 +24,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file next to `path`, and put it in place once it is on the disk.
 
     A reader, or a process that starts after a crash, finds the old file or the new one, never a part of it.
-    A link stays one; what is no file, such as /dev/null, is refused with ExistingFileError, as it would be replaced.
+    A link stays one; a path that is no file, such as /dev/null, is refused with ExistingFileError, as it would be
+    replaced.
     """
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
@@ -122,7 +123,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process, or raise ArgumentError naming the process that holds it.
 
     The system drops the lock when its process ends, however it ends, so a lock file that was left behind is no
-    obstacle: what counts is whether it is locked, not whether it exists.
+    obstacle: it matters whether it is locked, not whether it exists.
     """
     path = folder / "lock"
     while True:

@@ -76,7 +76,7 @@ class TrainingStarted(Event):
     parameters: int  # size of theta
     batch_size: int
     steps_per_epoch: int | None
-    epochs: int  # as asked, or the most there will be; early stopping may end sooner
+    epochs: int  # as requested, or the most there will be; early stopping may end sooner
     loss: str
     optimizer: str
     task: str
@@ -87,8 +87,8 @@ class TrainingStarted(Event):
     first_epoch: int = 0
     first_step: int = 0
     folder: str | None = None
-    open_ended: bool = False  # nobody asked for so many epochs: training goes on while the loss falls
-    notes: tuple[str, ...] = ()  # what was understood otherwise than written, e.g. a batch larger than the data
+    open_ended: bool = False  # epochs were not given: training goes on while the loss falls
+    notes: tuple[str, ...] = ()  # settings that were adjusted, e.g. a batch larger than the data
     watches: str = ""  # the number by which the best epoch is chosen: "loss", "validation_loss" or a key of metrics
     higher_is_better: bool = False  # of that number
     trainable: int | None = None  # of the parameters; the others are frozen, or kept by layers. None: not told
@@ -114,7 +114,7 @@ class Progress(Event):
 class Measured(Event):
     """The measures of `train(measure=...)` for the steps since the last event of this kind.
 
-    values: by the name of the measure, then by the path of what was measured: an array with one entry for each step,
+    values: by the name of the measure, then by the path of the measured value: an array with one entry for each step,
     (steps,) or (steps, ...); entry i is that of step `step` + i. Of measures once a call, those of the last step.
     """
 
@@ -204,7 +204,7 @@ class TrainingEnded(Event):
     seconds: float  # of this call
     steps_per_second: float  # over the whole call, without validation
     folder: str | None = None
-    best_value: float = math.nan  # of what was watched, in best_epoch
+    best_value: float = math.nan  # of the monitored number, in best_epoch
     still_falling: bool = False  # the loss that was watched, when the limit came that ends a training by default
 
     def stays(self, epoch: int) -> bool:
@@ -232,7 +232,7 @@ class RaceResult:
     state: str = "waiting"  # one of STATES
     place: int = 0  # from 1
     epoch: int = 0  # epochs done
-    epochs: int = 0  # as asked
+    epochs: int = 0  # as requested
     step: int = 0  # updates done
     loss: float = math.nan  # NaN before the first epoch has ended
     validation_loss: float | None = None  # None without validation data
@@ -259,7 +259,7 @@ class RaceResult:
 
 
 def ranked(results: Iterable[RaceResult]) -> tuple[RaceResult, ...]:
-    """Sorted by score, the lowest first; those without one next; then what diverged; then what failed."""
+    """Sorted by score, the lowest first; those without one next; then diverged ones; then failed ones."""
 
     def key(one: RaceResult) -> tuple[int, float]:
         group = {"diverged": 2, "failed": 3}.get(one.state, 0)
@@ -275,12 +275,12 @@ class RaceStarted(Event):
 
     names: tuple[str, ...]
     lanes: int  # variants that advance at the same time
-    rows: int  # of the data, those held out for validation included
+    rows: int  # of the data, validation rows included
     validation_rows: int  # of the first variant
     validated: bool  # whether results are sorted by validation loss rather than by loss
     metrics: tuple[str, ...] = ()  # keys of RaceResult.metrics
     watches: str = ""  # the metric that results are sorted by instead, where all variants watch it
-    notes: tuple[str, ...] = ()  # what makes variants hard to compare
+    notes: tuple[str, ...] = ()  # differences that make variants hard to compare
 
 
 @event
@@ -314,7 +314,8 @@ class RaceEnded(Event):
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: records and mappings become objects, tuples lists, what is not finite None."""
+    """A value as JSON can hold it: records and mappings become objects, tuples lists, numbers that are not finite
+    None."""
     if isinstance(value, Mapping):
         return {str(key): plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):

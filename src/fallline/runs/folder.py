@@ -1,6 +1,6 @@
 """The folder of a run: config.json, events.jsonl, checkpoints/, model.safetensors. Written by one process at a time.
 
-Whatever moment a process dies at, what is there can be read. Knows the run's state as named arrays, its model as a
+A folder can be read at whatever moment a process dies. Knows the run's state as named arrays, its model as a
 whole, and nothing of how either is made.
 """
 
@@ -24,7 +24,7 @@ from fallline.runs.model_file import save_model
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
 
 MOST_TOLD = 8  # differences between two trainings
-# Without being asked otherwise, a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
+# By default a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
 _EVERY_SECONDS, _SHARE = 15.0, 1 / 50
 _FLUSH_SECONDS, _SIGNS_SECONDS = 0.5, 1.0
 
@@ -33,7 +33,7 @@ class RunFolder:
     """One run's folder, for writing.
 
     config: what `describe.described` says of the job. every: epochs between checkpoints, "auto" for by time, None for
-        none but the last. overwrite, resume: what to do with a run that is there already.
+        none but the last. overwrite, resume: for a run that is there already.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class RunFolder:
         return before(read_events(self.path), found.values["epoch"], int(found.arrays["step"]))
 
     def _clear(self) -> None:
-        # In this order what is left is a run at every moment, to be resumed or overwritten.
+        # In this order the folder is a run at every moment, to be resumed or overwritten.
         for path in checkpoint.found(self.path / CHECKPOINTS):
             path.unlink()
         with suppress(OSError):  # somebody else's files are in it

@@ -1,4 +1,4 @@
-"""The history of a run as columns by name, which says what is meant by a name that is not there."""
+"""The history of a run as columns by name, which suggests the nearest name where one is unknown."""
 
 from fallline.errors import UnknownColumnError, nearest
 from fallline.graph.op import Array

@@ -57,11 +57,11 @@ def in_folder(path: Path) -> ModelFile:
 
 
 def _of_checkpoint(path: Path, found: checkpoint.Checkpoint) -> ModelFile:
-    """The model at a checkpoint: its last parameters, or what its run ended with."""
+    """The model at a checkpoint: its last parameters, or those that its run ended with."""
     config: dict[str, Any] | None = found.values.get("config")
     if config is None:
-        raise DataError(f"the checkpoints in {path} have the first form, which does not say what network they are of, "
-                        "and nothing checks what config.json says\n"
+        raise DataError(f"the checkpoints in {path} have the first form, which does not name their network, "
+                        "and config.json has no checksum\n"
                         "  try: resuming the run, which writes its model")  # fmt: skip
     if "not_saved" in config["model"]:
         raise ArgumentError(f"the run in {path} trained {config['model']['not_saved']}, which no file can hold")

@@ -1,4 +1,4 @@
-"""A model as one safetensors file: theta, and JSON metadata that says what it is. Nothing in it is executable.
+"""A model as one safetensors file: theta, and JSON metadata that describes it. Nothing in it is executable.
 
 Everything that predicting needs is in it, encoder and decoder included, under one checksum.
 """

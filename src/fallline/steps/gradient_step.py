@@ -26,7 +26,7 @@ LOSS = 1
 
 
 def found_at(model: Model, weighted: bool = False) -> dict[str, Array]:
-    """Arrays for what the first half of a step finds, which its graph writes over.
+    """Arrays for the results of the first half of a step, which its graph writes over.
 
     "gradient": with respect to the trainable part of theta, as `layout.pack` lays it. "loss", and "value": the loss
     with the term of weight decay; float64. "kept", where there are such slots: their new values one after the other.

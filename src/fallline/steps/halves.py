@@ -16,7 +16,7 @@ from fallline.program import step_loop as loop
 from fallline.program.step_loop import Loop
 from fallline.steps.gradient_step import LOSS, found_at, gradient_graph, update_graph
 
-# Called with what the first half has found, by name, which it may write over: "gradient", "loss", and where they are,
+# Called with the results of the first half, by name, which it may write over: "gradient", "loss", and where they are,
 # "kept" and "mass".
 Between = Callable[[dict[str, Array]], None]
 
@@ -42,7 +42,7 @@ class Halves:
         gradient_checkpointing: bool = False,
     ) -> None:
         """state, inputs, size, whole: as for `training_step`; the arrays of the state are changed in place."""
-        self.state, self._between, self.gave_up = list(state.values()), between, False
+        self.state, self._between, self.was_stopped = list(state.values()), between, False
         self.found = found_at(model, "weight" in inputs)
         given = {name: state[name] for name in ("theta", "step", "cursor")} | dict(inputs)
         given = {name: array for name, array in given.items() if name not in optimizer.inputs}
@@ -77,8 +77,8 @@ class Halves:
         """As for Loop."""
         for done in range(steps):
             met = self._first.run(1, stop_requested)
-            self.gave_up = self._first.gave_up
-            if self.gave_up:
+            self.was_stopped = self._first.was_stopped
+            if self.was_stopped:
                 return done
             if not met:
                 self.found["loss"][...] = math.nan

@@ -4,7 +4,7 @@
         if isinstance(event, fl.events.Measured):
             event.values["gradient norm"]["0.weight"]      # one number for each step
 
-A measure is traced into the step, so it sees every step and costs what its own arithmetic costs; a step without
+A measure is traced into the step, so it sees every step and costs only its own arithmetic; a step without
 measures is the same program as ever. Knows nothing of how a step is made.
 """
 

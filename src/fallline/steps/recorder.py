@@ -1,6 +1,6 @@
-"""Records what a loop measures at every step: a ring of rows in the loop's state, read between two calls.
+"""Records the measured values of every step of a loop: a ring of rows in the loop's state, read between two calls.
 
-Knows rows of numbers and what their parts are called, not how they come about.
+Knows rows of numbers and the names of their parts, not how they come about.
 """
 
 import math

@@ -49,8 +49,8 @@ def training_step(
     state: "theta", "step", "cursor", "loss_sum", "weight_sum" where rows have weights, and the optimizer's arrays under
     OPTIMIZER + name.
     data: named arrays, "x" (or "x.age", "x.image" ... of several inputs), "y", and "weight" where rows have them;
-    "order"; "seed", int64, of what layers draw while training; "learning_rate", float64, where it is
-    one number: what is given with the data is no part of the graph, so that trainings that differ in it can share one.
+    "order"; "seed", int64, of the numbers that layers draw while training; "learning_rate", float64, where it is
+    one number: inputs given with the data are no part of the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
     return measured_step(model, optimizer, state, data, size, whole, {})[0]
@@ -65,7 +65,7 @@ def measured_step(
     whole: bool,
     measures: Mapping[str, Measure],
 ) -> tuple[Graph, list[Column]]:
-    """The same with one more output for each measured value, and what each of these is."""
+    """The same with one more output for each measured value, and the description of each."""
     names, columns, wanted = [*state, *data], list[Column](), {one.of for one in measures.values()}
 
     def step(*values: Any) -> list[Any]:
@@ -86,7 +86,7 @@ def measured_step(
 def measured(
     measures: Mapping[str, Measure], values: Mapping[str, Mapping[str, Any]]
 ) -> tuple[list[Node], list[Column]]:
-    """The measures of these values, and what each is."""
+    """The measures of these values, and the description of each."""
     nodes, columns = [], []
     with part("measures"):
         for name, one in measures.items():

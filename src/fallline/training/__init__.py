@@ -1,6 +1,6 @@
 """Training as a stream of events: the loop, its batches, validation, early stopping, checkpoints and run folders.
 
-Names are looked up when they are first used, so that readers of events need not load what makes them.
+Names are looked up when they are first used, so that readers of events need not load the training loop.
 """
 
 import importlib

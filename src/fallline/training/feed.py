@@ -23,7 +23,8 @@ from fallline.stored import StoredRows
 class Feed(Protocol):
     """The rows that steps visit, where a program reads them.
 
-    arrays: by name. order: numbers of their rows; steps read those at consecutive places. seed: of what layers draw.
+    arrays: by name. order: numbers of their rows; steps read those at consecutive places. seed: of the numbers that
+        layers draw.
     is_whole: whether an epoch is all rows of the arrays as they stand. rereads: whether an epoch's rows are the same
     if they are asked for once more. rows: of every epoch, None where it is known only at its end.
     ready: rows from the place asked for last to the next one that has to be asked for. epoch_rows: rows of the epoch

@@ -1,4 +1,4 @@
-"""Ctrl-C, and a process that is asked to end, as a question between machine calls, instead of an exception or an end
+"""Ctrl-C and signals that end a process as stop requests, read between machine calls, instead of an exception or an end
 anywhere. Knows nothing of training.
 """
 
@@ -57,8 +57,8 @@ class Interrupts:
     def stop_requested(self, value: bool) -> None:
         self.word[0] = value
 
-    def heard(self, work: Callable[[], T]) -> T:
-        """The result of work that takes long, done in another thread so that Ctrl-C is heard meanwhile.
+    def run_interruptibly(self, work: Callable[[], T]) -> T:
+        """The result of work that takes long, done in another thread so that Ctrl-C takes effect meanwhile.
 
         Python delivers signals in the main thread only, and only between two of its own instructions.
         """
@@ -68,7 +68,7 @@ class Interrupts:
             working = pool.submit(work)
             try:
                 return working.result()
-            except KeyboardInterrupt:  # the second one; what is worked on must not be let go before its end
+            except KeyboardInterrupt:  # the second one; the work must not be abandoned before its end
                 while not working.done():
                     with suppress(KeyboardInterrupt):
                         wait([working])

@@ -27,7 +27,7 @@ from fallline.steps.step import OPTIMIZER
 from fallline.training.feed import Feed
 from fallline.training.stepper import Setback, first_state
 
-# A step that takes longer is not waited for when training is asked to stop.
+# A stop request does not wait for a step that takes longer.
 _LONG_SECONDS = 0.1
 
 
@@ -40,7 +40,7 @@ class _Evaluated(Point):
 
 
 class _GivenUp(BaseException):
-    """Training is asked to stop, so the step is given up; no minimiser is meant to catch this."""
+    """A stop request interrupts the step; no minimiser is meant to catch this."""
 
 
 def evaluation(
@@ -135,7 +135,7 @@ class MinimiserStepper:
 
     @property
     def is_slow(self) -> bool:
-        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        """Whether the next call may take longer than a stop request should wait."""
         return (1 / self.rate if self.rate else self._loop.nanoseconds * 1e-9) > _LONG_SECONDS
 
     @property
@@ -180,7 +180,7 @@ class MinimiserStepper:
     def advance(self) -> Setback | None:
         """One step. A Setback means that the loss is not finite where training begins.
 
-        A step that was given up because training was asked to stop is none, and has changed nothing.
+        A step that was interrupted by a stop request does not count, and has changed nothing.
         """
         begun, self.measured = time.perf_counter(), None
         if not self._placed():
@@ -272,7 +272,7 @@ class MinimiserStepper:
             raise ArgumentError(f"evaluate takes theta, of shape {shape}, got one of shape {place.shape}")
         self._trial[...] = self._layout.unpack(self.theta, place)
         done = self._loop.run(1, self._stop_requested)
-        if self._loop.gave_up or (self._stop_requested is not None and self._stop_requested[0]):
+        if self._loop.was_stopped or (self._stop_requested is not None and self._stop_requested[0]):
             raise _GivenUp
         if not done:
             return _Evaluated(place, math.inf, np.full_like(place, np.nan), math.inf)

@@ -145,7 +145,7 @@ def _is_shape(data: Any) -> bool:
 
 
 def _made_of(*pairs: tuple[Any, Any]) -> int:
-    """Bytes of the rows' arrays that are not the memory of what was given; a part of the given rows adds none."""
+    """Bytes of the rows' arrays that are not the memory of the given ones; a part of the given rows adds none."""
     found: dict[int, int] = {}
     for rows, given in pairs:
         if rows is None:

@@ -36,9 +36,9 @@ BUSY = "\n>100%: the machine did other work while its peak was measured; measure
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Some of a step's instructions: how many, what they take, compute and move on one core.
+    """Some of a step's instructions: their number, time, operations and bytes on one core.
 
-    least_seconds: what the same work takes at the peak rates of this machine, as measured in the same profile.
+    least_seconds: of the same work at the peak rates of this machine, as measured in the same profile.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Share:
     @property
     def is_above_peak(self) -> bool:
         """Whether more than the peak is shown, which means that the peak was measured on a busy machine."""
-        return self.of_peak >= 1.005  # what rounds to more than 100 %
+        return self.of_peak >= 1.005  # it rounds to more than 100 %
 
 
 @dataclass(frozen=True)
 class Profile:
     """A training step, instruction by instruction on one core.
 
-    instructions: in running order, each with its median time. peak: what this machine does at best. lanes,
+    instructions: in running order, each with its median time. peak: rates of this machine at best. lanes,
     step_seconds: on how many lanes a step runs in training, and how long it then takes.
     """
 
@@ -129,7 +129,7 @@ class Profile:
 
 
 def table(head: str, shares: Iterable[Share], whole: float) -> list[str]:
-    """Lines of text: one for each share, with what it takes of the whole and what it reaches of the machine's peak."""
+    """Lines of text: one for each share, with its share of the time and of the machine's peak rates."""
     rows: list[tuple[str, ...]] = [(head, "forward", "backward", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "peak")]
     for share in shares:
         rates = (amount / share.seconds / 1e9 if share.seconds else 0.0 for amount in (share.flops, share.bytes))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @record
 @dataclass(frozen=True, eq=False)
 class Run(NotCalled):
-    """The result of `fit`, or what `load_run` finds in a folder.
+    """The result of `fit`, or of `load_run` from a folder.
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
         whose loss was finite. events: those that last, in order. folder: where it is saved, or None.
@@ -126,7 +126,7 @@ class Run(NotCalled):
 
     @takes()
     def summary(self) -> str:
-        """The run in a few lines: what was trained, how it ended, what came out, and a warning if it diverged."""
+        """The run in a few lines: model, data, end, results, and a warning if it diverged."""
         lines = []
         start, end, epochs = self.started, self.ended, self.epochs
         if start is not None:

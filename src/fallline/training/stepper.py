@@ -28,7 +28,7 @@ from fallline.steps.step import OPTIMIZER, measured_step, training_step
 from fallline.training.feed import Feed
 from fallline.training.pace import Pace
 
-# A call that takes longer is not waited for when training is asked to stop.
+# A stop request does not wait for a call that takes longer.
 _LONG_SECONDS = 0.1
 
 # Time between copies of the state: at least this, and so long that copying takes at most a hundredth of it.
@@ -98,7 +98,7 @@ def sizes(feed: Feed, batch_size: int) -> Iterator[tuple[int, bool]]:
 
 
 def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
-    """The loop over whole batches, and the one over what is left."""
+    """The loop over whole batches, and the one over the remaining rows."""
     main, *last = loops
     return main, last[0] if last else None
 
@@ -142,7 +142,7 @@ class BatchStepper:
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
         arrays = list(self.state.values()), list(step_inputs(optimizer, feed).values())
 
-        # The stepper keeps what makes a loop, so that knows neither the stepper nor the parameters to start from.
+        # The stepper keeps the function that makes a loop, so it refers neither to the stepper nor to first parameters.
         state, start = self.state, model.with_theta(self.theta)
         self.measured: tuple[int, Values] | None = None
         self._recorders = recorders = dict[int, Recorder]()  # by the identity of their loop
@@ -194,7 +194,7 @@ class BatchStepper:
         # Loops over the rows left at an epoch's end, by their number. Where it is known only at the end, they are made
         # then.
         self._lasts = {} if last is None or feed.rows is None else {feed.rows % batch_size: last}
-        self._of_size, self._gave_up = of_size, False
+        self._of_size, self._was_stopped = of_size, False
         self.pace = Pace()
         self._before, self._before_loss = self.theta.copy(), math.nan
         begun = time.perf_counter()
@@ -213,7 +213,7 @@ class BatchStepper:
 
     @property
     def is_slow(self) -> bool:
-        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        """Whether the next call may take longer than a stop request should wait."""
         return (1 / self.rate if self.rate else self._main.nanoseconds * 1e-9) > _LONG_SECONDS
 
     @property
@@ -257,7 +257,7 @@ class BatchStepper:
         if self.epoch_step < self._until:
             return True
         cursor = self.feed.place(self.epoch, self.epoch_step * self.batch_size, self._stop_requested)
-        self._gave_up = cursor is None
+        self._was_stopped = cursor is None
         if cursor is None:
             return False
         self._cursor[...] = cursor
@@ -289,7 +289,7 @@ class BatchStepper:
     def advance(self) -> Setback | None:
         """One machine call within this epoch. A Setback means no step could be made: the last good theta is back.
 
-        A step that was given up because somebody asked is none, and nothing has changed.
+        A step that was interrupted by a stop request does not count, and has changed nothing.
         """
         begun, self.measured = time.perf_counter(), None
         if not self._has_rows():
@@ -309,7 +309,7 @@ class BatchStepper:
             if done:
                 self.pace.note(done, now - ready)
                 self.rate = done / max(now - begun, 1e-9)
-        return None if done or self._gave_up else self.fall_back()
+        return None if done or self._was_stopped else self.fall_back()
 
     def _run(self, limit: int) -> int:
         """Up to so many steps whose rows are there, all of one size."""
@@ -328,7 +328,7 @@ class BatchStepper:
             recorder.begin()
             most = most if recorder.most is None else min(most, recorder.most)
         done = steps.run(most, self._stop_requested)
-        self._gave_up = steps.gave_up
+        self._was_stopped = steps.was_stopped
         self.epoch_step += done
         if recorder is not None and done:
             self.measured = first if recorder.most is not None else self.step - 1, recorder.taken()
@@ -356,7 +356,7 @@ class BatchStepper:
         return its / (weights[0] or 1.0 if weights else size) if done else None
 
     def _one_then_keep(self) -> int:
-        """One step and a copy of what it led to. Theta before it is kept too, in case the very next loss is bad."""
+        """One step and a copy of the state after it. Theta before it is kept too, in case the very next loss is bad."""
         is_copied = self.step == self._copy.step  # then theta before the last step is needed if this one fails
         if not is_copied:
             self._before[...] = self.theta

@@ -1,4 +1,4 @@
-"""The stepper of a training, as its job asks for: who makes the steps between two events.
+"""The stepper of a training, chosen by its job: it makes the steps between two events.
 
 Training, its events, checkpoints and Ctrl-C know this protocol alone.
 """
@@ -38,7 +38,7 @@ class Stepper(Protocol):
 
     @property
     def measured(self) -> tuple[int, Values] | None:
-        """The first step of the last call, and what its steps measured; None where nothing was."""
+        """The first step of the last call, and the measured values of its steps; None without measures."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class Stepper(Protocol):
 
     @property
     def is_slow(self) -> bool:
-        """Whether the next call may well take longer than anybody wants to wait who asks training to stop."""
+        """Whether the next call may take longer than a stop request should wait."""
         ...
 
     @property
@@ -77,7 +77,7 @@ class Stepper(Protocol):
     def advance(self) -> Setback | None:
         """Steps within this epoch for a while. A Setback means no step could be made: the last good theta is back.
 
-        A step that was given up because training was asked to stop is none, and has changed nothing.
+        A step that was interrupted by a stop request does not count, and has changed nothing.
         """
         ...
 

@@ -48,9 +48,9 @@ PROGRESS_SECONDS = 0.1
 
 
 class Training(Iterator[Event], Attributes):
-    """A training as an iterator over its events; `run` is what has become of it so far.
+    """A training as an iterator over its events; `run` is its result so far.
 
-    Nothing happens until the first event is asked for, and nothing between two. Ctrl-C while an event is awaited ends
+    Work is done only while an event is requested. Ctrl-C while an event is awaited ends
     the training in good order, with the reason "interrupted"; so does `stop`, for a reader that has seen enough.
     SIGTERM and SIGHUP do the same, and end the process once the last event was read, unless somebody handles them.
     """
@@ -100,7 +100,7 @@ class Training(Iterator[Event], Attributes):
                 raise self._unsaved(error, self._folder) from error
 
     def _unsaved(self, error: OSError, folder: RunFolder) -> SavingError:
-        """The error for a folder that cannot be written to; what was learnt until then goes with it."""
+        """The error for a folder that cannot be written to; the run until then goes with it."""
         text = f"{error.filename or folder.path}: {error.strerror or error}"
         if self._stepper.step:
             text += f"\n  training ended in epoch {self._stepper.epoch}, at step {self._stepper.step}"
@@ -263,7 +263,7 @@ class Training(Iterator[Event], Attributes):
         return notes
 
     def _epoch(self) -> Generator[Event, None, str | None]:
-        """An epoch or what is left of it; returns why training ends after it, or None."""
+        """The rest of an epoch; returns the reason for which training ends after it, or None."""
         stepper, folder, interrupts = self._stepper, self._folder, self.interrupts
         self._closed_over.warn()
         if stepper.reason is not None:
@@ -279,7 +279,7 @@ class Training(Iterator[Event], Attributes):
         while not stepper.epoch_is_done:
             if interrupts.stop_requested:  # while nobody asked for events
                 return "interrupted"
-            setback = interrupts.heard(stepper.advance) if stepper.is_slow else stepper.advance()
+            setback = interrupts.run_interruptibly(stepper.advance) if stepper.is_slow else stepper.advance()
             if setback is not None:
                 yield self._report(self._diverged(setback))
                 return "diverged"
@@ -316,7 +316,7 @@ class Training(Iterator[Event], Attributes):
         if self._evaluation is None:
             return True
         measure = partial(self._evaluation.measure, self.interrupts.word)
-        return self.interrupts.heard(measure) if self._stepper.is_slow else measure()
+        return self.interrupts.run_interruptibly(measure) if self._stepper.is_slow else measure()
 
     @property
     def _spent(self) -> float:

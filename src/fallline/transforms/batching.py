@@ -44,7 +44,7 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         that is the same for every row, which may be anything; arrays among those are traced too. One for all
         arguments, or a tuple with one for each; where an argument is nested, a dict, list or tuple of the same form
         may stand for its parts. Arguments given by name count their rows along axis 0.
-    out_axes: the axis along which the rows of what is returned lie; None for what is the same for every row. Nested as
+    out_axes: the axis of rows of each result; None for results that are the same for every row. Nested as
         in_axes may be.
     Results agree with a loop over rows up to rounding, since a product of matrices may add its terms in another order.
     It may be nested, differentiated, compiled, and applied to a derivative:
@@ -52,8 +52,8 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
     fallline.ops follow from their key: rows draw different ones where the key has rows too. Those of a layer's context
     are others in each row.
     Errors: ShapeError for arguments with different numbers of rows, or without such an axis; ArgumentError for axes of
-    another form than what they are for, and where no argument has rows; TraceError for what cannot be traced, and for
-    a function that draws numbers of its own, which would be the same in every row.
+    another form than the arguments, and where no argument has rows; TraceError for operations that cannot be traced,
+    and for a function that draws numbers of its own, which would be the same in every row.
     Source: Bradbury et al. 2018, JAX: jax.vmap, without the names of axes.
 
     >>> vmap(np.dot)(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 1.0], [0.0, 2.0]]))
@@ -73,7 +73,7 @@ def vmap(function: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         given = arguments(function, in_axes, args, kwargs)
         nested = in_progress()
         rows: dict[Node, Node] = {}  # a node for one row, and where all of them lie
-        inputs: list[tuple[Node, Any]] = []  # what is not of a trace outside, and its numbers
+        inputs: list[tuple[Node, Any]] = []  # inputs that are not of a trace outside, and their numbers
         leaves = list(given.leaves)
         for i, leaf in enumerate(leaves):
             if i not in given.axes and not is_traced(leaf):
@@ -173,7 +173,7 @@ def arguments(function: Function, in_axes: Axes, args: tuple[Any, ...], kwargs: 
 
 
 def spread(axes: Axes, whole: Tree, name: str, of: str, path: str = "") -> list[Any]:
-    """An axis, or None, for every leaf of a tree. of: what the tree is, in words."""
+    """An axis, or None, for every leaf of a tree. of: the tree, in words."""
     if axes is None or _is_axis(axes):
         return [axes] * len(tree.leaves(whole))
     parts, own = tree.children(axes), tree.children(whole)
@@ -197,10 +197,10 @@ def placed(
     found: Sequence[tuple[Node, bool]], outputs: Tree, out_axes: Axes, count: int, function: Function
 ) -> list[Node]:
     """The results with the axis of rows where it is wanted."""
-    places = spread(out_axes, outputs, "out_axes", "what was returned")
+    places = spread(out_axes, outputs, "out_axes", "the result")
     results = []
     for (node, has_rows), axis, (path, _) in zip(found, places, tree.items(outputs), strict=True):
-        what = f"what was returned{path and ' as ' + path}"
+        what = f"the result{path and ' as ' + path}"
         if axis is None:
             if has_rows:
                 raise ArgumentError(

@@ -22,7 +22,7 @@ from fallline.transforms.recording import Function, check_function, native, plai
 from fallline.tree import Tree
 
 _PLAIN = (bool, int, float)
-# The error for a function that draws from a generator, and what to do in its place (graph/draws.py).
+# The error for a function that draws from a generator, and a replacement (graph/draws.py).
 _DRAWS = (
     "scan: a function that is traced once for all turns drew a number, which would be the same in every turn",
     "an array drawn before, with a first axis as long as xs, as one of xs; or fallline.ops.normal(shape, key), uniform "
@@ -183,7 +183,7 @@ def check_carry(f: Function, init: Tree, begun: Sequence[Any], after: Tree) -> N
             raise ArgumentTypeError(
                 f"scan: {name} begins as {start.dtype} and comes back as {node.dtype}\n"
                 f"  made by {node.op.name} at {node.where}\n  at {here()}\n"
-                f"  try: init.astype(np.{node.dtype}), or .astype(np.{start.dtype}) of what the function returns"
+                f"  try: init.astype(np.{node.dtype}), or .astype(np.{start.dtype}) of the function's result"
             )
 
 

@@ -59,7 +59,7 @@ class Rowwise:
         doubt: called with xs when they turn out to hold something that may not be finite (a sum is not); it raises
         where it finds cause, else the rest is computed without looking.
         threads: lanes to use at most; None means the cores this process may use. Little work is done on one.
-        Errors: ProgramError where no program can be made; what `doubt` raises.
+        Errors: ProgramError where no program can be made; those of `doubt`.
         """
         most = threads if threads is None else checked(threads)
         n = len(xs[0])
