@@ -11,10 +11,10 @@ from fallline.names import instead, likest, meant
 
 
 class FalllineError(Exception):
-    """Whatever goes wrong in Fallline; the message says what was asked, what was seen, and what to try.
+    """The base of all errors of Fallline; a message gives the expected value, the one that was seen, and a hint.
 
-    run: where it ended a training, such as an error in a metric of the caller's: what the training has come to all the
-    same, which `fl.fit(..., init=error.run)` goes on from; else None.
+    run: where it ended a training, such as an error in a metric of the caller's: the result until then, from which
+    `fl.fit(..., init=error.run)` goes on; else None.
     """
 
     run: Any = None

@@ -328,10 +328,10 @@ def race(
 
     model, data, settings: as for `fit`, shared by all variants. Data are checked and converted once for all of them.
         With out=, each variant is saved in a folder of its own inside that one.
-    variants: a dict for each, of what it differs in: any of the settings; "learning_rate", of whatever optimizer it
-        has; "model", another network; "name", else it is called by what it differs in. A "validation" may be one of
-        `folds`. An "encoder" that all share has seen the validation rows of every fold; one for each fold has not:
-        {"validation": fold, "encoder": nn.standardise(np.delete(x, fold.rows, axis=0))}.
+    variants: a dict for each, of the settings in which it differs: any setting of `fit`; "learning_rate", of whatever
+        optimizer it has; "model", another network; "name", else it is named after its differences. A "validation" may
+        be one of `folds`. An "encoder" that all share has seen the validation rows of every fold; one for each fold has
+        not: {"validation": fold, "encoder": nn.standardise(np.delete(x, fold.rows, axis=0))}.
     threads: variants that advance at the same time, >= 1; None means the cores this process may use. Each is trained
         on one.
     Errors: ArgumentError or DataError with everything that is wrong with any variant, before anything starts.
