@@ -77,6 +77,18 @@ def test_a_views_layout_is_found_without_touching_memory():
     assert as_strided_view(seen, lambda a: np.reshape(a, -1, copy=False)) is None
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), *[st.none() | st.integers(-5, 5)] * 2, st.sampled_from([None, 1, 2, -1]))))
+def test_a_window_is_what_numpy_s_slices_give(cut: list[tuple[int, int | None, int | None, int | None]]) -> None:
+    cut = cut[:3]
+    shape, slices = (*(n for n, *_ in cut), 2), tuple(slice(*part) for _, *part in cut)
+    ref = Ref(0, 5, shape, row_major(shape), np.dtype(np.float32))
+    made, seen = ref.window(slices), as_strided_view(ref, lambda a: a[slices])
+    assert seen is not None and made.shape == seen.shape
+    if made.size:  # a stride along one element or none is never used
+        assert made.offset == seen.offset
+        assert all(a == b for n, a, b in zip(made.shape, made.strides, seen.strides) if n > 1)
+
+
 def loops(step, state, data, watch=None):
     """The same step on both engines, each with its own copy of the state."""
     inputs = [new_input(a.shape, a.dtype) for a in [*state, *data]]

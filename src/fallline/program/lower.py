@@ -5,7 +5,6 @@ Asks for the kind of an op, never for its name. Knows nothing of addresses (mach
 """
 
 import math
-import operator
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from functools import partial
@@ -314,12 +313,7 @@ class Lowering:
 
     def windows(self, node: Node, out: Ref) -> list[Ref]:
         """Where in a join's result each part lies."""
-        found = []
-        for slices in node.op.facts["windows"](*node.inputs, **node.attrs):
-            window = as_strided_view(out, operator.itemgetter(slices))
-            assert window is not None
-            found.append(window)
-        return found
+        return [out.window(slices) for slices in node.op.facts["windows"](*node.inputs, **node.attrs)]
 
     # The whole
 

@@ -56,6 +56,14 @@ class Ref:
         """The same with its last two axes exchanged."""
         return self.permuted([*range(len(self.shape) - 2), len(self.shape) - 1, len(self.shape) - 2])
 
+    def window(self, slices: Sequence[slice]) -> "Ref":
+        """The part that slices cut out, one for each axis from the first on."""
+        cut = [*map(slice.indices, slices, self.shape)]
+        sizes, rest = [len(range(*one)) for one in cut], len(cut)
+        start = sum(one[0] * s for one, s in zip(cut, self.strides)) if all(sizes) else 0
+        strides = (one[2] * s for one, s in zip(cut, self.strides))
+        return self.viewed((*sizes, *self.shape[rest:]), (*strides, *self.strides[rest:]), start)
+
     def permuted(self, axes: Sequence[int]) -> "Ref":
         return self.viewed(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
 

@@ -81,7 +81,7 @@ def measured_gradient_graph(
 
     def evaluate(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
-        made = evaluated(model, of, size)
+        made = evaluated(model, of, size, {one.of for one in measures.values()})
         g = made.gradient
         loss = value = made.loss.astype(np.float64)
         if weight_decay:

@@ -4,7 +4,7 @@ Everything a step does is in its graph, so the program that runs it needs nobody
 single loss, layer or optimizer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,7 +70,7 @@ def measured_step(
 
     def step(*values: Any) -> list[Any]:
         of = dict(zip(names, values, strict=True))
-        found = evaluated(model, of, None if whole else size)
+        found = evaluated(model, of, None if whole else size, wanted)
         # Measured before the update, so that the values need not be kept until after it.
         before, of_before = measured({n: one for n, one in measures.items() if one.of != "update"}, found.values)
         new = updated(model, optimizer, of, found, size)
@@ -107,7 +107,7 @@ class Found:
     values that layers keep, by path.
 
     mass: the sum of the batch's weights, float64, where rows have weights.
-    values: that can be measured, by source and path.
+    values: to be measured, by source and path.
     """
 
     loss: Any
@@ -117,10 +117,11 @@ class Found:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
+def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Collection[str] = ()) -> Found:
     """The forward and the backward pass of a step.
 
     of: nodes by name, as for `training_step`. size: rows of the batch; None: all rows as they stand.
+    wanted: sources of values that are to be measured; the others are not looked for.
     """
     params = model.layout.split(of["theta"])
     context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
@@ -131,12 +132,13 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None) -> Found:
         loss, mass = loss_of(model, output, yb, weight), mass_of(weight)
     leaves = model.layout.trainable(params)
     grads = backprop([loss], leaves)
-    values = {
-        "gradient": dict(zip((path for path, _ in model.layout.trained.items()), grads, strict=True)),
-        "parameter": dict(tree.items(params)),
-        "activation": context.outputs,
-        "note": context.notes,
+    sources: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+        "gradient": lambda: dict(zip((path for path, _ in model.layout.trained.items()), grads, strict=True)),
+        "parameter": lambda: dict(tree.items(params)),
+        "activation": lambda: context.outputs,
+        "note": lambda: context.notes,
     }
+    values = {name: found() for name, found in sources.items() if name in wanted}
     return Found(loss, flat(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
 
 
