@@ -59,6 +59,19 @@ def test_a_context_that_predicts_neither_draws_nor_keeps() -> None:
     trained(lambda p, x, context: x + context.uniform(x.shape) if context.training else x)  # the hint
 
 
+def test_a_context_without_a_key_trains_layers_that_draw_nothing() -> None:
+    context = nn.Context(training=True)
+    layer = nn.BatchNorm()
+    params, _ = layer.init(np.random.default_rng(0), (3,), np.float64)
+    assert context.within(0).training and not context.predicting().training
+    assert layer.apply(params, X, context.within(0)).shape == X.shape
+    with pytest.raises(
+        ArgumentError, match=r"context.uniform: .* from a key.* none\n  at .*\n  try: nn.Context\(training"
+    ):
+        context.within(0).uniform((3,))
+    assert nn.Context(training=True, key=np.int64(3)).uniform((3,)).shape == (3,)  # the hint
+
+
 def keeps(leaf: Any, new: Any) -> Any:
     def does(params: Any, x: Any, context: Any) -> Any:
         if context.training:

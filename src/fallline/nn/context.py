@@ -72,8 +72,8 @@ class Context:
     """The third argument of a layer's `apply`: how the network is used in this pass.
 
     training: whether this pass is one of a training step; False while predicting and evaluating.
-    key: a whole number, or a traced one, from which all random numbers of a training pass follow. dtype: of them, the
-        network's precision.
+    key: a whole number, or a traced one, from which all random numbers of a training pass follow; layers that draw some
+        need it. dtype: of them, the network's precision.
     path: of the layer in its network, such as "2", or "" for the whole network.
 
     Layers read `training`, draw by `uniform`, `normal` and `integers`, and call `keep` and `note`. Training and
@@ -84,15 +84,15 @@ class Context:
 
     __slots__ = ("_noise", "_records", "_training", "dtype", "path")
 
-    def __init__(self, training: bool = False, key: Any = 0, dtype: Any = None) -> None:
+    def __init__(self, training: bool = False, key: Any = None, dtype: Any = None) -> None:
         is_flag = isinstance(training, bool | np.bool_)
         wrong = [] if is_flag else [f"training has to be True or False, got {shown(training)}"]
-        wrong += [f"key {problem}" for problem in (_KEY.problem(key),) if problem]
+        wrong += [f"key {problem}" for problem in (None if key is None else _KEY.problem(key),) if problem]
         if wrong:
             raise ArgumentTypeError("Context: " + "\n  and ".join(wrong))
         self._training, self.path, self._records = bool(training), "", _Records()
         self.dtype = None if dtype is None else _precision(dtype)
-        self._noise = Noise(key, self.dtype or np.dtype(np.float32)) if training else None
+        self._noise = Noise(key, self.dtype or np.dtype(np.float32)) if training and key is not None else None
 
     def __repr__(self) -> str:
         return f"Context(training={self._training}{f', path={self.path!r}' if self.path else ''})"
@@ -109,7 +109,7 @@ class Context:
 
         Every call, step and place has others, and so has every turn of scan and row of vmap; they follow from the seed
         of the training alone. Numbers drawn before a loop are the same in all its turns.
-        Errors: ArgumentError outside training, so a layer asks `context.training` first.
+        Errors: ArgumentError outside training, so a layer asks `context.training` first, and without a key.
         """
         return self._draw("uniform")(shape)
 
@@ -124,6 +124,11 @@ class Context:
         return self._draw("integers").integers(shape, low, high)
 
     def _draw(self, name: str) -> Noise:
+        if self._training and self._noise is None:
+            raise ArgumentError(
+                f"context.{name}: random numbers follow from a key, another one in every step, and this context has "
+                f"none\n  at {here()}\n  try: nn.Context(training=True, key=np.int64(step))"
+            )
         if self._noise is None:
             raise ArgumentError(
                 f"context.{name}: random numbers are drawn while training, and this pass predicts\n  at {here()}\n"
@@ -190,15 +195,16 @@ class Context:
     @takes()
     def within(self, place: Any) -> "Context":
         """The context for a layer inside a container, at this place of it: "0" for the first."""
-        return self._child(f"{self.path}.{place}" if self.path else str(place), self._noise)
+        return self._child(f"{self.path}.{place}" if self.path else str(place), self._training)
 
     def predicting(self) -> "Context":
         """The context for a layer that computes as while predicting, whatever its network does: a frozen one."""
-        return self._child(self.path, None)
+        return self._child(self.path, False)
 
-    def _child(self, path: str, noise: Noise | None) -> "Context":
+    def _child(self, path: str, training: bool) -> "Context":
         new = object.__new__(Context)
-        new._training, new.path, new._records, new._noise = noise is not None, path, self._records, noise
+        new._training, new.path, new._records = training, path, self._records
+        new._noise = self._noise if training else None
         new.dtype = self.dtype
         return new
 
