@@ -1,4 +1,4 @@
-"""What every test shares: one BLAS thread, lanes at work however busy the machine is, graphs that are verified between
+"""Settings of every test: one BLAS thread, lanes at work however busy the machine is, graphs that are verified between
 passes, and one Hypothesis profile that finds the same examples every time."""
 
 import os

@@ -1,4 +1,4 @@
-"""The rooms of DESIGN.md, held by reading imports: which way they point, circles, libraries kept to their room, size.
+"""The rooms of DESIGN.md, held by reading imports: their direction, circles, libraries kept to their room, size.
 
 Nothing of the package is imported here, so a broken tree still gets a full answer.
 """
@@ -222,7 +222,7 @@ def test_files_with_one_name_are_found(tmp_path: Path) -> None:
     assert same_names(tree) == {"table.py": ["fallline/nn/table.py", "fallline/ops/table.py"]}
 
 
-# The test of the test: small made-up trees, each wrong in one way.
+# The test of the test: small made-up trees, each with one fault.
 
 
 def tree_of(tmp_path: Path, **files: str) -> Path:
@@ -291,7 +291,7 @@ def test_a_well_built_tree_has_no_problem(tmp_path: Path) -> None:
         ("graph/__init__", "def node(): ...\n", "fallline.graph.node is a module and something else too"),
     ],
 )
-def test_a_tree_wrong_in_one_way_is_told_so(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_a_tree_wrong_in_one_way_is_reported_so(tmp_path: Path, name: str, text: str, told: str) -> None:
     files = {**WELL_BUILT, "bench/__init__": "", name: text}
     found = problems(tree_of(tmp_path, **files))
     assert any(told in line for line in found), found

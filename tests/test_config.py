@@ -1,4 +1,4 @@
-"""Records as JSON: what goes in comes out, and nothing but the entered classes can be named."""
+"""Records as JSON: round trips, and names of entered classes only."""
 
 import json
 import subprocess
@@ -70,7 +70,7 @@ def test_what_is_no_array_in_a_file_is_refused(broken: dict) -> None:
         from_config({"type": "Scales", "by": broken}, Scales)
 
 
-@pytest.mark.parametrize(("value", "way"), [
+@pytest.mark.parametrize(("value", "hint"), [
     (lambda x: x, "a dataclass of your own in the place of the function, with @saved, from fallline.config, above it"),
     (nn.Function(np.sin), "a dataclass of your own in the place of the function"),
     (dataclass(frozen=True)(type("Mine", (), {})), "an instance, Mine"),
@@ -78,10 +78,10 @@ def test_what_is_no_array_in_a_file_is_refused(broken: dict) -> None:
     ({"a": 1}, "numbers, text, arrays, and dataclasses with @saved"),
     (np.array([np.nan]), "finite real numbers"),
 ])  # fmt: skip
-def test_what_a_file_cannot_hold_is_told_with_a_way_out(value: object, way: str) -> None:
+def test_values_that_a_file_cannot_hold_raise_with_a_hint(value: object, hint: str) -> None:
     with pytest.raises(ArgumentError) as raised:
         to_config(value)
-    assert way in str(raised.value) and "AbsoluteError" not in str(raised.value)
+    assert hint in str(raised.value) and "AbsoluteError" not in str(raised.value)
 
 
 def test_every_record_has_its_own_name() -> None:
@@ -222,7 +222,7 @@ def test_a_class_that_only_has_a_saved_name_is_not_saved() -> None:
         to_config(impostor)
 
 
-def test_places_of_problems_are_told() -> None:
+def test_places_of_problems_are_reported() -> None:
     with pytest.raises(ArgumentError, match=r"layers\[1\]\.initializer is <function"):
         to_config(nn.Sequential(nn.Tanh(), nn.Dense(2, initializer=lambda rng, shape, fan_in, fan_out: 0)))
     config = {"type": "Sequential", "layers": [{"type": "Dense", "units": 1}, {"type": "Dense", "units": 0}]}

@@ -44,7 +44,7 @@ def namespace() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_a_definition_in_a_table_has_an_example_that_runs_and_tells_its_errors(name: str) -> None:
+def test_a_definition_in_a_table_has_an_example_that_runs_and_lists_its_errors(name: str) -> None:
     cls, given = NAMED[name], namespace()
     doc = cls.__doc__ or ""
     lines = "\n".join(line.removeprefix("    ") for line in doc.split("\n"))
@@ -58,7 +58,7 @@ def test_a_definition_in_a_table_has_an_example_that_runs_and_tells_its_errors(n
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_a_transform_tells_its_errors_and_shows_a_call(name: str) -> None:
+def test_a_transform_lists_its_errors_and_shows_a_call(name: str) -> None:
     doc = getattr(fl, name).__doc__
     assert "Errors: " in doc and ">>> " in doc
 
@@ -75,7 +75,7 @@ CALLED |= {f"optim.{name}": getattr(optim, name) for name in ("Groups", "LBFGS",
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_a_public_name_tells_its_errors_and_has_an_example(name: str) -> None:
+def test_a_public_name_reports_its_errors_and_has_an_example(name: str) -> None:
     doc = CALLED[name].__doc__ or ""
     assert "rrors" in doc
     assert "Example:" in doc or ">>> " in doc or "\n    fl." in doc

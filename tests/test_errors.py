@@ -1,4 +1,4 @@
-"""Names that are not known: the nearest one, or the one that another library's word means."""
+"""Unknown names: the error suggests the nearest one, or the counterpart of another library's name."""
 
 import contextlib
 import inspect

@@ -1,4 +1,4 @@
-"""What error messages advise is run: each bad call is refused with its hint, and what the hint says works.
+"""The advice of error messages is run: each bad call is refused with its hint, and the hint works.
 
 `test_every_hint_is_tried` finds the hints in the sources, so a new one needs a line here or in the list of those that
 tests elsewhere follow.

@@ -1,4 +1,4 @@
-"""The public names: sorted, each there, loaded only when it is used, and a slip in one gets the nearest."""
+"""The public names: sorted, each there, loaded only when it is used, and a misspelt one raises with the nearest."""
 
 import subprocess
 import sys

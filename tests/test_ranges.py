@@ -1,4 +1,4 @@
-"""Ranges: what they let through, what they say, and the records that declare them."""
+"""Ranges: the values that they allow, their messages, and the records that declare them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,7 @@ class Record:
         ranges.check(self)
 
 
-def test_a_record_is_checked_when_it_is_made_and_tells_all_that_is_wrong() -> None:
+def test_a_record_is_checked_when_it_is_made_and_reports_all_that_is_wrong() -> None:
     assert Record(2).share == 0.5
     with pytest.raises(ArgumentError) as caught:
         Record(0, 1.0, "fats")
@@ -85,7 +85,7 @@ def test_short_leaves_out_what_is_as_usual() -> None:
     assert ranges.short(Record(3, mode="fast")) == "Record(3, mode='fast')"
 
 
-def test_a_record_with_an_array_is_told_too() -> None:
+def test_a_record_with_an_array_is_reported_too() -> None:
     @dataclass
     class Fixed:
         weight: Any = None

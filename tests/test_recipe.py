@@ -1,4 +1,4 @@
-"""From a table to a training: what nobody says follows from the table, and what somebody says is taken or refused."""
+"""From a table to a training: defaults follow from the table, and given choices are taken or refused."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_loss_that_cannot_learn_the_target_is_refused_with_those_that_can(
 
 
 @given(st.integers(2, 500))
-def test_rows_are_held_out_where_there_are_enough_of_them(rows: int) -> None:
+def test_rows_are_validation_rows_where_there_are_enough_of_them(rows: int) -> None:
     share = validation_for(rows)
     assert share == (VALIDATION if rows * VALIDATION >= FEWEST_VALIDATION_ROWS else 0)
 
@@ -131,7 +131,7 @@ def test_a_metric_is_watched_and_measured() -> None:
         Choices(watch="acuracy")
 
 
-def test_choices_tell_all_that_is_wrong_with_them() -> None:
+def test_choices_report_all_that_is_wrong_with_them() -> None:
     with pytest.raises(ArgumentError, match=r"activation has to be[\s\S]*validation has to be[\s\S]*a width has to be"):
         Choices(activation="rleu", validation=1.5, hidden=(3, 0))
     with pytest.raises(ArgumentError, match="did you mean 'huber'"):

@@ -1,4 +1,4 @@
-"""Held-out rows: a share of all, of each class alike."""
+"""Validation rows: a share of all, of each class alike."""
 
 from __future__ import annotations
 

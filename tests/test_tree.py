@@ -1,4 +1,4 @@
-"""Laws of trees: what is flattened can be put back, in one order, with one name for each leaf."""
+"""Laws of trees: flattening has an inverse, one order, and one name for each leaf."""
 
 from collections import OrderedDict, namedtuple
 
@@ -72,7 +72,7 @@ def test_kinds_of_containers_differ_in_structure():
     assert isinstance(tree.map(str, OrderedDict(a=1)), dict)
 
 
-def test_keys_that_cannot_be_sorted_are_told():
+def test_keys_that_cannot_be_sorted_are_reported():
     with pytest.raises(ArgumentTypeError, match="keys that can be sorted"):
         tree.leaves({1: 2, "a": 3})
 

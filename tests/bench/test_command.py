@@ -1,4 +1,4 @@
-"""The command: wrong arguments are told before anything is measured; races are shown with their floors."""
+"""The command: wrong arguments are reported before anything is measured; races are shown with their floors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fallline.bench.results import Outcome, Timing
         (["--write", "page.md"], "unrecognized arguments"),
     ],
 )
-def test_wrong_arguments_are_told_before_anything_is_measured(
+def test_wrong_arguments_are_reported_before_anything_is_measured(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "race", lambda *_, **__: pytest.fail("raced"))

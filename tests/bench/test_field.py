@@ -1,4 +1,4 @@
-"""Processes of competitors: kept to processors, told how many threads, asked over pipes."""
+"""Processes of competitors: kept to processors and to a number of threads, commanded over pipes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_idlest_are_those_with_the_most_idle_time(monkeypatch: pytest.Monkey
     assert field.idlest(2, 0.0) == [0, 2]
 
 
-def test_pools_are_told_the_threads_and_one_thread_is_one_for_jax_too() -> None:
+def test_pools_are_reported_the_threads_and_one_thread_is_one_for_jax_too() -> None:
     assert {field.environment(3)[name] for name in field.POOLS} == {"3"}
     assert "intra_op_parallelism_threads=1" in field.environment(1)["XLA_FLAGS"]
     assert field.environment(3).get("XLA_FLAGS") == os.environ.get("XLA_FLAGS")

@@ -1,4 +1,4 @@
-"""Where a benchmark ran, as told."""
+"""The description of the machine on which a benchmark ran."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from fallline.bench import host
 
 
-def test_the_machine_is_told_with_date_and_cores() -> None:
+def test_the_machine_is_reported_with_date_and_cores() -> None:
     told = host.machine()
     assert told.startswith(time.strftime("%Y-")) and f"{os.cpu_count()} cores" in told
 
 
-def test_libraries_are_told_with_their_versions() -> None:
+def test_libraries_are_reported_with_their_versions() -> None:
     assert f"numpy {np.__version__}" in host.libraries()
 
 
@@ -25,7 +25,7 @@ def test_libraries_are_told_with_their_versions() -> None:
     ("avx2 avx512f", "SkylakeX", False),
     ("avx2", "Haswell", False),
 ])  # fmt: skip
-def test_a_blas_that_leaves_avx512_unused_is_told(
+def test_a_blas_that_leaves_avx512_unused_is_reported(
     flags: str, kernels: str, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = {"user_api": "blas", "internal_api": "openblas", "version": "0.3", "architecture": kernels}

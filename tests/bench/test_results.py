@@ -24,7 +24,7 @@ def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
     assert raced.ratio("JAX scan") is None
 
 
-def test_a_ratio_below_its_floor_is_told() -> None:
+def test_a_ratio_below_its_floor_is_reported() -> None:
     assert outcome(ours=[10.0], torch=[75.0]).shortfalls == []
     assert outcome(ours=[10.0], torch=[74.0]).shortfalls == [
         "30-64-64-2 batch 32, one thread: 14.80 times PyTorch, floor 15"

@@ -11,7 +11,7 @@ from benchmarks.probes import gradient, prediction, resident
 from benchmarks.processes import apart
 
 
-def test_more_than_the_ceiling_is_short_and_told() -> None:
+def test_more_than_the_ceiling_is_short_and_reported() -> None:
     assert verdict(3.2, 3.2) == "met" and missed("gradient", 3.2, 3.2) == []
     assert verdict(3.21, 3.2) == "SHORT"
     assert missed("gradient", 3.21, 3.2) == ["gradient: 3.21, floor 3.20"]

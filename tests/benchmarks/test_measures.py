@@ -1,4 +1,4 @@
-"""Measurements that are no race: they measure what they say, and their arithmetic is right."""
+"""Measurements that are no race: they agree with their definitions, and their arithmetic is right."""
 
 from __future__ import annotations
 

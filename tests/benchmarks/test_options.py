@@ -1,4 +1,4 @@
-"""The command: wrong arguments are told before anything is measured; page and README come from kept results."""
+"""The command: wrong arguments are reported before anything is measured; page and README come from kept results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ README = "# A\n<!-- benchmarks: by a command -->\n<!-- /benchmarks -->\n"
         (["--from", "no-such-file.json"], "No such file"),
     ],
 )
-def test_wrong_arguments_are_told_before_anything_is_measured(
+def test_wrong_arguments_are_reported_before_anything_is_measured(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "measured", lambda *_: pytest.fail("measured"))
@@ -62,7 +62,7 @@ def failing(threads: int) -> Found:
     raise subprocess.CalledProcessError(1, "a script")
 
 
-def test_a_measurement_that_fails_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_that_fails_is_reported_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     well = Measure("Well", "about", ("", "seconds"), lambda threads: Found([("one", f"{threads}")]))
     monkeypatch.setattr(options, "MEASURES", (Measure("Ill", "about", (), failing), well))
     rates = Rates(3, Rate("s", 1.0, 1.0), (Rate("p", 1.0, 1.0),), 1.0, 0)

@@ -91,7 +91,7 @@ def test_a_missed_floor_is_held_against_the_limit() -> None:
     assert told.endswith("floor 15; by the quickest turn of each 14.00")
 
 
-def test_a_missed_floor_is_told_by_the_quickest_turns_too_and_how_many_cores_there_were() -> None:
+def test_a_missed_floor_is_reported_by_the_quickest_turns_too_and_how_many_cores_there_were() -> None:
     # Ten steps of ours take 2 s, and 1 in the quickest turn; five of PyTorch's 10 and 9. Of 2 threads 1.5 were at work.
     found = results()
     ours, torch = (found.outcomes[0].timings[name] for name in ("Fallline", "PyTorch"))

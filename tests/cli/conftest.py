@@ -1,4 +1,5 @@
-"""What tests of the command line share: an empty folder to stand in, small files, and a way to run a line."""
+"""Fixtures of the tests of the command line: an empty folder to stand in, small files, and a function that runs a
+line."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_quantity_is_explained_in_its_own_units(shell: Shell, line: Path) -> N
         ("--data odd.csv", "'tulip', which is not one of 3 classes", 1),
     ],
 )
-def test_what_cannot_be_explained_is_told(shell: Shell, flowers: Path, flags: str, part: str, code: int) -> None:
+def test_what_cannot_be_explained_is_reported(shell: Shell, flowers: Path, flags: str, part: str, code: int) -> None:
     Path("odd.csv").write_text("length,width,kind\n1,2,tulip\n")
     shell("train flowers.csv --target kind --hidden 4 --epochs 1 --out kinds")
     done = shell(f"explain kinds {flags}")
@@ -68,11 +68,11 @@ def test_lessons_are_listed_in_one_line_each(shell: Shell) -> None:
     assert max(map(len, done.out.splitlines())) <= 100
 
 
-def test_a_lesson_tells_what_the_library_tells(shell: Shell) -> None:
+def test_a_lesson_reports_what_the_library_tells(shell: Shell) -> None:
     done = shell("lesson chain-rule")
     assert (done.code, done.out) == (0, lessons.tell("chain-rule", width=100) + "\n")
 
 
-def test_an_unknown_lesson_is_told_with_the_nearest(shell: Shell) -> None:
+def test_an_unknown_lesson_is_reported_with_the_nearest(shell: Shell) -> None:
     done = shell("lesson stepsize")
     assert (done.code, "did you mean 'step-size'" in done.err) == (2, True)

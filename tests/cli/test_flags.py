@@ -28,7 +28,7 @@ def test_the_function_takes_the_fields_and_returns_what_is_to_be_run() -> None:
     assert seen == [Flags("x", 0.5, "bright", True)]
 
 
-def test_all_flags_that_are_out_of_range_are_told_at_once() -> None:
+def test_all_flags_that_are_out_of_range_are_reported_at_once() -> None:
     with pytest.raises(UsageProblem) as caught:
         check(Flags("x", -1.0, "brigth"))
     first, second = str(caught.value).split("\n  and ")
@@ -51,5 +51,5 @@ def test_names_are_typed_with_dashes() -> None:
         ("nothing of it", "nothing of it"),
     ],
 )
-def test_advice_of_the_library_is_told_in_the_words_of_the_command_line(text: str, expected: str) -> None:
+def test_advice_of_the_library_is_reported_in_the_words_of_the_command_line(text: str, expected: str) -> None:
     assert as_typed(text, Flags) == expected

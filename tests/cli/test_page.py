@@ -1,4 +1,4 @@
-"""docs/command-line.md: its commands run, and print what the page says they print, but for the numbers."""
+"""docs/command-line.md: its commands run, and print the text on the page, but for the numbers."""
 
 from __future__ import annotations
 

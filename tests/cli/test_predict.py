@@ -1,4 +1,4 @@
-"""`fallline predict`: the file's rows in their order, through what the training rows went through."""
+"""`fallline predict`: the file's rows in their order, through the encoder of the training."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_file_that_cannot_be_answered_is_told_and_nothing_is_written(trained: Shell, case: str) -> None:
+def test_a_file_that_cannot_be_answered_is_reported_and_nothing_is_written(trained: Shell, case: str) -> None:
     text, flags, parts = BAD[case]
     Path("new.csv").write_text(text)
     before = sorted(path.name for path in Path().iterdir())
@@ -109,7 +109,7 @@ def test_answers_go_through_links_and_into_pipes_and_replace_neither(trained: Sh
     assert Path("pipe").is_fifo()
 
 
-def test_runs_that_cannot_answer_are_told(trained: Shell, line: Path) -> None:
+def test_runs_that_cannot_answer_are_reported(trained: Shell, line: Path) -> None:
     assert "there is no run 'kind'; did you mean 'kinds'?" in trained("predict kind flowers.csv").err
     assert "is a file, not the folder of a run" in trained("predict kinds/model.safetensors flowers.csv").err
     Path("empty").mkdir()
@@ -138,7 +138,7 @@ def test_nothing_is_predicted_from_the_file_a_person_can_edit(trained: Shell) ->
     assert trained("predict kinds flowers.csv --probabilities").out == answers
 
 
-def test_a_damaged_model_is_told(trained: Shell) -> None:
+def test_a_damaged_model_is_reported(trained: Shell) -> None:
     path = Path("kinds/model.safetensors")
     path.write_bytes(path.read_bytes()[:40])
     for checkpoint in Path("kinds/checkpoints").iterdir():

@@ -1,4 +1,4 @@
-"""The command line as a process: what it loads, terminals of all kinds, Ctrl-C, readers that go away."""
+"""The command line as a process: its imports, terminals of all kinds, Ctrl-C, readers that go away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fallline race`: each variant is what `fallline train` makes of its flags; the table, the winner, the endings."""
+"""`fallline race`: each variant agrees with `fallline train` and its flags; the table, the winner, the ends."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_ctrl_c_shows_how_all_stand(shell: Shell, monkeypatch: pytest.MonkeyPatc
         ("race irsi", ["did you mean 'iris'?"]),
     ],
 )
-def test_a_mistake_is_told_in_a_few_lines(shell: Shell, line: str, told: list[str]) -> None:
+def test_a_mistake_is_reported_in_a_few_lines(shell: Shell, line: str, told: list[str]) -> None:
     done = shell(line)
     assert done.code == USAGE
     for text in told:

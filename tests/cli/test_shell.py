@@ -44,7 +44,7 @@ def test_help_names_what_can_be_chosen_and_its_ranges(shell: Shell) -> None:
     assert "passes over the training rows; by default as long as the validation loss falls (>= 1)" in out
 
 
-def test_the_version_is_told(shell: Shell) -> None:
+def test_the_version_is_reported(shell: Shell) -> None:
     import fallline
 
     assert shell("--version").out == f"fallline {fallline.__version__}\n"
@@ -128,7 +128,7 @@ def bad_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_mistake_is_told_in_a_few_lines_and_leaves_nothing_behind(
+def test_a_mistake_is_reported_in_a_few_lines_and_leaves_nothing_behind(
     shell: Shell, bad_files: None, tmp_path: Path, line: str
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
@@ -157,7 +157,7 @@ def test_debug_shows_where_an_error_comes_from(shell: Shell) -> None:
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_anything_else_that_goes_wrong_is_told_too(
+def test_anything_else_that_goes_wrong_is_reported_too(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, part: str
 ) -> None:
     def fail(words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""`fallline train`: what it says and saves, and that a run ends, goes on and diverges as promised."""
+"""`fallline train`: its texts and files, and how a run ends, goes on and diverges."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_named_set_trains_and_says_what_came_out(shell: Shell, name: str) 
     assert "loss over epochs" in done.out
 
 
-def test_the_accuracy_told_is_that_of_the_saved_model_on_the_held_out_rows(shell: Shell) -> None:
+def test_the_accuracy_reported_is_that_of_the_saved_model_on_the_held_out_rows(shell: Shell) -> None:
     from fallline.data.dataset import split
 
     done = shell("train wine --epochs 3")
@@ -56,7 +56,7 @@ def test_the_accuracy_told_is_that_of_the_saved_model_on_the_held_out_rows(shell
     assert f", {(y_hat == np.array(data.classes)[data.y[test]]).sum()} of {len(test)} test rows" in done.out
 
 
-def test_a_quantity_is_told_in_its_own_units(shell: Shell, line: Path) -> None:
+def test_a_quantity_is_reported_in_its_own_units(shell: Shell, line: Path) -> None:
     done = shell("train line.csv --target price --hidden none --epochs 300 --learning-rate 0.05")
     assert done.code == OK
     words = fact(done.out, "test").split()
@@ -199,7 +199,7 @@ def test_full_batches_no_validation_and_no_test_are_possible(shell: Shell) -> No
     assert "there are no test rows" in fact(done.out, "test")
 
 
-def test_a_share_that_leaves_no_row_is_told_in_words_that_can_be_typed(shell: Shell, tmp_path: Path) -> None:
+def test_a_share_that_leaves_no_row_is_reported_in_words_that_can_be_typed(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
     done = shell("train two.csv --target b --validation 0.5")
     assert done.code == FAILED
@@ -216,7 +216,7 @@ def test_large_quantities_are_measured_without_overflow(shell: Shell, tmp_path: 
     assert "e30" in fact(done.out, "test")
 
 
-def test_threads_are_told_where_a_step_uses_several(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_reported_where_a_step_uses_several(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "threads" not in shell("train iris --epochs 1 --threads 2").out  # too little work to share
     monkeypatch.setattr("fallline.program.lanes.SHORT", 0.0)
     monkeypatch.setattr("fallline.program.lanes.GAIN", float("inf"))
@@ -252,7 +252,7 @@ def test_a_run_with_so_many_epochs_is_resumed_without_a_number_to_the_same_netwo
     assert len(cut.epochs) == len(whole.epochs)
 
 
-def test_a_metric_tells_the_best_epoch_and_is_shown_in_its_own_direction(shell: Shell) -> None:
+def test_a_metric_reports_the_best_epoch_and_is_shown_in_its_own_direction(shell: Shell) -> None:
     done = shell("train wine --epochs 6 --hidden 4 --metrics f1,roc_auc --watch log_loss --out run")
     assert done.code == OK
     run = fl.load_run("run")

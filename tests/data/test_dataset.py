@@ -1,4 +1,4 @@
-"""The held-out split: a partition, always the same, classes in their shares."""
+"""The split into training and test rows: a partition, always the same, classes in their shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no file of lines ends with a message: devices, folders, pipes and lines without an end."""
+"""Paths that are no files of lines raise with a message: devices, folders, pipes and lines without an end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_a_line_without_an_end_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_an_end_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "LONGEST_LINE", 1000)
     (tmp_path / "a.csv").write_bytes(b"a,b\n1,2\n" + b"\0" * 5000)
     with pytest.raises(DataError, match=r"a\.csv, line 3: longer than 1,000 characters"):

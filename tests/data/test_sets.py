@@ -1,4 +1,4 @@
-"""The named data sets: each holds what it says, and what scikit-learn's own loader gives."""
+"""The named data sets: each agrees with its record and with scikit-learn's own loader."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_reading_a_set_does_not_import_scikit_learn() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_an_unknown_set_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_set_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'digits'"):
         load("digit")
 

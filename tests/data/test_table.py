@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, case: str
     assert "\0" not in message
 
 
-def test_a_file_that_is_not_there_is_told_with_its_nearest_neighbour(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported_with_its_nearest_neighbour(tmp_path: Path) -> None:
     put(tmp_path, "a,y\n1,2\n")
     with pytest.raises(FileNotFoundError, match=r"dta\.csv'; did you mean 'data.csv'"):
         read_table(tmp_path / "dta.csv")
@@ -247,7 +247,7 @@ def test_a_file_that_is_not_there_is_told_with_its_nearest_neighbour(tmp_path: P
         read_table(tmp_path)
 
 
-def test_columns_that_a_model_needs_and_a_file_lacks_are_all_told(tmp_path: Path) -> None:
+def test_columns_that_a_model_needs_and_a_file_lacks_are_all_reported(tmp_path: Path) -> None:
     path = put(tmp_path, "length,height\n1,2\n")
     with pytest.raises(FalllineError) as caught:
         read_table(path, features=["lenght", "height", "wide"])

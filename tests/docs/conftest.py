@@ -1,4 +1,4 @@
-"""What tests of the pages share: the tools that make them, loaded from their files."""
+"""Fixtures of the tests of pages: the tools that make them, loaded from their files."""
 
 from __future__ import annotations
 

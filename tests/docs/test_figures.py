@@ -1,4 +1,4 @@
-"""The tool that measures what the decisions quote: it starts, and measures what they name."""
+"""The tool that measures the figures in decisions: it starts, and knows every figure they name."""
 
 from __future__ import annotations
 

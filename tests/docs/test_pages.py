@@ -1,4 +1,4 @@
-"""The README and the pages of docs/: what they show runs, and says what they say it does; links lead somewhere."""
+"""The README and the pages of docs/: their code runs and prints their outputs; links lead to files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def assert_same_output(transcripts: ModuleType, shown: str, now: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_shows_is_what_happens(transcripts: ModuleType, page: str) -> None:
+def test_the_code_of_a_page_prints_its_outputs(transcripts: ModuleType, page: str) -> None:
     shown = (ROOT / page).read_text(encoding="utf-8")
     now = transcripts.run(shown)
     for before, after in zip(transcripts.blocks(shown), transcripts.blocks(now), strict=True):
@@ -57,7 +57,7 @@ def test_an_output_that_differs_is_noticed(transcripts: ModuleType) -> None:
             assert_same_output(transcripts, "loss 1.0 at 2e-12", now)
 
 
-def test_python_that_fails_is_told_with_its_own_traceback(transcripts: ModuleType) -> None:
+def test_python_that_fails_has_its_own_traceback(transcripts: ModuleType) -> None:
     with pytest.raises(RuntimeError, match=r'(?s)example\.py", line 2.*ZeroDivisionError'):
         transcripts.run("```python\nx = 1\nprint(x / 0)\n```\n")
     page = "```python\nx = 2\n```\n\n```python\nprint(x)\n```\n\n```output about\n?\n```\n"

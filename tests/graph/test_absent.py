@@ -1,4 +1,4 @@
-"""NumPy's functions that are not there: the error says what is, and what it names can be traced and is right."""
+"""NumPy's functions that cannot be traced: the replacement in the error can be, with NumPy's values."""
 
 import re
 

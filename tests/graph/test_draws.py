@@ -123,7 +123,7 @@ PURE: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_what_a_compiled_function_draws_is_refused_with_its_place_and_a_way_out(name: str) -> None:
+def test_what_a_compiled_function_draws_is_refused_with_its_place_and_a_hint(name: str) -> None:
     with pytest.raises(TraceError, match=r"(?s)stay the same for ever.*\n  at test_draws.py:\d+\n  try: .*normal\("):
         fl.compile(DRAWN[name])(X)
 

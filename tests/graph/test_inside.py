@@ -1,4 +1,5 @@
-"""Errors out of code of the user's own name the object, the user's line, the shapes with N rows, and what is there."""
+"""Errors out of code of the user's own name the object, the user's line, the shapes with N rows, and the known
+names."""
 
 import re
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ WRONG = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that goes wrong in one way."""
+    """A layer with one fault."""
 
     how: str
     noisy: bool = False
@@ -112,7 +113,7 @@ def test_a_loss_that_goes_wrong_is_named_with_its_shapes(loss, kind, told):
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(fl.optim.Optimizer):
-    """An optimizer that goes wrong in one way; without a name of its own."""
+    """An optimizer with one fault; without a name of its own."""
 
     how: str = ""
 
@@ -147,7 +148,7 @@ def test_an_optimizer_that_goes_wrong_is_named(how, told):
 @pytest.mark.parametrize(("network", "loss"), [
     ([nn.Dense(1)], lambda output: 0.0), ([lambda a, x: x, nn.Dense(1)], "squared_error"),
 ])  # fmt: skip
-def test_a_function_that_takes_other_arguments_is_told_with_the_line_it_is_written_at(network, loss):
+def test_a_function_that_takes_other_arguments_is_reported_with_the_line_it_is_written_at(network, loss):
     text = message(TypeError, lambda: trained(network, loss=loss))
     written = loss if callable(loss) else network[0]
     assert f"\n  at test_inside.py:{written.__code__.co_firstlineno}\n" in text + "\n"
@@ -159,7 +160,7 @@ class Silent(Layer):
         pass
 
 
-def test_a_layer_that_returns_no_array_is_told_with_the_line_it_is_written_at():
+def test_a_layer_that_returns_no_array_is_reported_with_the_line_it_is_written_at():
     text = message(TypeError, lambda: nn.Model.init([Silent("nothing"), nn.Dense(1)], 8))
     assert "apply returns None, not an array" in text
     assert "at test_inside.py:" in text
@@ -182,7 +183,7 @@ def test_schedules_and_initialisers_that_go_wrong_are_named():
     assert "layer 0: the initialiser of Dense(1, " in text
 
 
-def test_a_misspelt_key_of_an_argument_is_told_with_those_there_are():
+def test_a_misspelt_key_of_an_argument_is_reported_with_those_there_are():
     params = {"weight": X[0], "bias": {"deep": X[1]}}
     for transform in (fl.grad, fl.value_and_grad, fl.compile, fl.hessian):
         text = message(KeyError, lambda transform=transform: transform(lambda p: np.sum(p["wieght"]))(params))

@@ -1,4 +1,4 @@
-"""What cannot be traced says so in one clear error: what it was, the user's file and line, and what to do instead."""
+"""Operations that cannot be traced raise one error with the operation, the user's file and line, and a replacement."""
 
 import cmath
 import functools
@@ -102,7 +102,7 @@ def test_one_clear_error_with_the_users_line(function, told, instead):
     assert message.count("\n  at ") + message.count("\n  function: ") == 1
 
 
-def test_a_value_kept_from_an_earlier_trace_is_told_with_the_line_that_used_it():
+def test_a_value_kept_from_an_earlier_trace_is_reported_with_the_line_that_used_it():
     kept = []
     fl.grad(lambda x: kept.append(x) or np.sum(x))(X)
     message = raised(TraceError, fl.grad(lambda x: np.sum(x * kept[0])), X)
@@ -214,7 +214,7 @@ def test_attributes_are_asked_for_without_harm_and_printing_is_allowed():
 @pytest.mark.parametrize(
     "transform", [fl.grad, fl.value_and_grad, fl.vjp, fl.jvp, fl.hvp, fl.jacobian, fl.hessian, fl.compile]
 )
-def test_a_value_instead_of_a_function_is_told_at_once(transform):
+def test_a_value_instead_of_a_function_is_reported_at_once(transform):
     message = raised(ArgumentTypeError, transform, np.sum(X))
     assert message.startswith(f"{transform.__name__}: takes a function, got float64")
     assert f"fallline.{transform.__name__}(f)(x), not fallline.{transform.__name__}(f(x))" in message

@@ -70,7 +70,7 @@ def test_the_drawing_has_a_box_for_each_node_and_an_arrow_for_each_use():
     assert drawing.count("style=bold") == 1
 
 
-def test_json_tells_the_same_graph():
+def test_json_reports_the_same_graph():
     found = json.loads(show.as_json(graph()))
     assert found["inputs"] == [0, 1]
     assert [node["op"] for node in found["nodes"]][:4] == ["input", "input", "contract", "tanh"]

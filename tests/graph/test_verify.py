@@ -1,4 +1,4 @@
-"""A graph that is not well formed is told so, fault by fault."""
+"""verify raises for a graph that is not well formed: one case for each fault."""
 
 import ast
 import dataclasses
@@ -29,7 +29,7 @@ def node(x, shape, dtype=np.float64, op=tanh):
     return Node(op, (x,), {}, shape, np.dtype(dtype), here())
 
 
-def test_each_fault_is_told():
+def test_each_fault_is_reported():
     x = new_input((3,), np.float64)
     table = constant(np.ones(2))
     object.__setattr__(table, "shape", (5,))

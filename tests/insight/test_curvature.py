@@ -155,7 +155,7 @@ def test_the_largest_eigenvalue_of_a_quadratic_is_exact() -> None:
         (lambda x: x, "text", {}, ArgumentTypeError),
     ],
 )
-def test_what_has_no_verdict_is_told(function, params, options, error) -> None:
+def test_what_has_no_verdict_is_reported(function, params, options, error) -> None:
     with pytest.raises(error):
         verdict(function, params, **options)
 

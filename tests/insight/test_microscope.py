@@ -159,7 +159,7 @@ def test_the_weight_can_be_named_in_three_ways_and_left_out() -> None:
         ({"loss": lambda output, y: output - y}, ShapeError, "one number"),
     ],
 )
-def test_what_cannot_be_explained_is_told(change, error, told) -> None:
+def test_what_cannot_be_explained_is_reported(change, error, told) -> None:
     model = nn.Model.init(nn.mlp((3,), 1, "tanh"), 2)
     arguments = {"model": model, "x": [0.5, 1.0], "y": [2.0], **change}
     with pytest.raises(error, match=told):
@@ -198,7 +198,7 @@ def test_a_layer_of_ones_own_and_a_plain_function_are_followed() -> None:
     assert across.count == 3, "every output of this layer depends on every input of its row"
 
 
-def test_a_silent_unit_ends_the_chain_and_is_told() -> None:
+def test_a_silent_unit_ends_the_chain_and_is_reported() -> None:
     model = nn.Model.init(nn.mlp((2,), 1), 1, loss="squared_error", dtype="float64")
     dict(tree.items(model.params))["0.bias"][...] = -100.0
     found = explain(model, [1.0], [1.0])

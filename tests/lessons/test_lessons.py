@@ -1,4 +1,4 @@
-"""The lessons: each tells real results that hold, at sizes small enough for a test."""
+"""The lessons: each shows computed results, at sizes small enough for a test."""
 
 import math
 
@@ -60,7 +60,7 @@ def test_a_lesson_reads_as_text_of_its_width(name, results) -> None:
     assert max(len(line) for line in narrow.split("\n") if not line.startswith("    ")) <= 60
 
 
-def test_tell_runs_a_lesson() -> None:
+def test_report_runs_a_lesson() -> None:
     assert lessons.tell("chain-rule", width=10).startswith("The chain rule")
 
 
@@ -132,7 +132,7 @@ def test_brute_force_visits_every_point_and_finds_the_lowest(results) -> None:
     assert [s.parameters for s in found.searches] == [2, 3, 4, 5]
     assert [s.points for s in found.searches] == [25, 125, 625, 3125]
     assert all(s.seconds > 0 and s.loss > 0 for s in found.searches)
-    # The smallest one again, in another way: a line through the same points, every pair of grid values.
+    # The smallest one again, by another method: a line through the same points, every pair of grid values.
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (20, 5))
     y = 1.3 * np.tanh(x @ (1.7 * 0.5 ** np.arange(5)) + 0.3) + 0.05 * rng.standard_normal((20, 1))[:, 0]
@@ -236,5 +236,5 @@ def test_one_compiled_gradient_serves_many_walks() -> None:
      (864000.0, "10 days"), (3.15576e9, "100 years"), (3.15576e7 * 1e7, "1e7 years"),
      (3.15576e7 * 13.8e9 * 100, "100 ages of the universe")],
 )  # fmt: skip
-def test_durations_are_told_in_a_unit_people_use(seconds, text) -> None:
+def test_durations_are_reported_in_a_unit_people_use(seconds, text) -> None:
     assert duration(seconds) == text

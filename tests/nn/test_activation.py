@@ -1,4 +1,5 @@
-"""Activations: values against the textbook formula, first and second derivatives, and calm at the ends of the range."""
+"""Activations: values against the textbook formula, first and second derivatives, and finite values at the ends of the
+range."""
 
 import math
 

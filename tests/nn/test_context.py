@@ -1,4 +1,4 @@
-"""The context of apply: modes, random numbers, kept parameters and notes; a container that forgets it is told so."""
+"""The context of apply: modes, random numbers, kept parameters and notes; an error for a container that forgets it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +88,7 @@ def keeps(leaf: Any, new: Any) -> Any:
     (lambda p, x, c: [keeps(lambda p: p["seen"], lambda p: p["seen"])(p, x, c) for _ in "ab"][1], ArgumentError,
      "kept twice"),
 ])  # fmt: skip
-def test_what_cannot_be_kept_is_told(does: Any, error: type[Exception], says: str) -> None:
+def test_what_cannot_be_kept_is_reported(does: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         trained(does)
 
@@ -151,7 +151,7 @@ NEEDY = {
 
 
 @pytest.mark.parametrize("name", NEEDY)
-def test_a_container_that_forgets_the_context_is_told_which_layer_needs_it(name: str) -> None:
+def test_a_container_that_forgets_the_context_gets_an_error_with_the_layer_which_needs_it(name: str) -> None:
     inner = NEEDY[name]
     needy = {"nested": "Dropout", "ensemble": "Dropout"}.get(name, type(inner).__name__)
     for container in (Forgetful(inner), Container(inner, lambda inner, params, x, context: inner.apply(params, x))):
@@ -213,7 +213,7 @@ def test_a_loop_of_ones_own_keeps_and_draws() -> None:
     np.testing.assert_allclose(kept["0.mean"], 0.1 * X.mean(axis=0), rtol=1e-12)
 
 
-def test_a_context_given_to_a_layer_that_takes_none_is_told() -> None:
+def test_a_context_given_to_a_layer_that_takes_none_is_reported() -> None:
     network = [Container(Forgetful(nn.Dense(3)), lambda inner, params, x, context: inner.apply(params, x, context))]
     with pytest.raises(CodeTypeError, match=r"(?s)layer 0: Container.*Forgetful.apply\(\) takes 3 positional"):
         nn.Model.init(network, 3)

@@ -168,7 +168,7 @@ def test_what_does_not_fit_the_network_is_refused(encoder_: Any, decoder: Any, t
         MODEL.between(encoder_, decoder)
 
 
-def test_rows_of_another_form_are_told_as_raw_rows() -> None:
+def test_rows_of_another_form_are_reported_as_raw_rows() -> None:
     model = MODEL.between(Columns((Standardised("a", 5e38, 1e38), Standardised("b", 0.0, 1.0))), None)
     assert model.outputs([[5e38, 1.0]]).shape == (1, 3)  # only what the network reads has to fit its precision
     with pytest.raises(ShapeError, match=r"\(N, 2\)"):

@@ -111,7 +111,7 @@ def test_what_predicts_different_things_is_not_averaged() -> None:
         nn.averaged([])
 
 
-def test_what_cannot_be_an_ensemble_is_told() -> None:
+def test_what_cannot_be_an_ensemble_is_reported() -> None:
     with pytest.raises(ArgumentError, match="one network or more"):
         nn.Ensemble(())
     with pytest.raises(ArgumentTypeError, match="network 1 of the ensemble is no layer: 'relu'"):

@@ -1,4 +1,4 @@
-"""Inputs of a network, one or several: whole numbers stay, names are paths, what does not fit is told by its name."""
+"""Inputs of a network, one or several: whole numbers stay, names are paths, errors give the name of the input."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_a_dict_or_a_tuple_of_arrays_is_several_inputs_and_a_list_is_rows(given:
     (AGE, (0, 0), "a tuple of 2 arrays"),
     ((AGE,), (0, 0), "a tuple of 2 arrays"),
 ])  # fmt: skip
-def test_what_does_not_fit_is_told_by_its_name(given: Any, like: Any, says: str) -> None:
+def test_what_does_not_fit_is_reported_by_its_name(given: Any, like: Any, says: str) -> None:
     arrays, wrong = taken(given, like)
     assert arrays is None
     assert len(wrong) == 1 and says in wrong[0]

@@ -1,4 +1,4 @@
-"""The intake of rows: numbers in any form are taken as they are, and what is no number is told with its place."""
+"""The intake of rows: numbers in any form are taken as they are, and errors for other values give their place."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_what_is_ready_is_not_copied(dtype: type) -> None:
     (["a", "b"], "x holds .*'a'.* in row 0"),
     (Frame(np.array([[1, "ten"]], object), ["size", "price"]), r"x holds 'ten' \(str\) in column 1 \('price'\), row 0"),
 ])  # fmt: skip
-def test_what_is_no_number_is_told_with_its_place(given: Any, says: str) -> None:
+def test_what_is_no_number_is_reported_with_its_place(given: Any, says: str) -> None:
     problems = Problems()
     assert as_numbers(given, "x", problems) is None
     with pytest.raises(DataError, match=f"(?s){says}"):
@@ -76,7 +76,7 @@ def test_the_first_bad_number_is_found_in_blocks_of_any_size(
     assert problems.data[0].startswith(f"x holds NaN or infinity: 3 of 80 numbers, the first {bad} in row 13, column 2")
 
 
-def test_numbers_beyond_the_precision_of_training_are_told() -> None:
+def test_numbers_beyond_the_precision_of_training_are_reported() -> None:
     problems = Problems()
     assert check_finite(np.array([1e38, -1e39]), "y", np.float64, problems)
     assert not check_finite(np.array([1e38, -1e39]), "y", np.float32, problems)

@@ -1,4 +1,5 @@
-"""Parameters that are kept or frozen: what moves them, over optimizers, files, resumed runs, races and ensembles."""
+"""Parameters that are kept or frozen change by their layer or not at all, over optimizers, files, resumed runs, races
+and ensembles."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_parts_of_a_trained_model_are_frozen_by_patterns_and_trained_again() -> 
     assert moved == {"1.mean", "1.variance", "3.bias"}
 
 
-def test_marks_that_make_no_sense_are_told() -> None:
+def test_marks_that_make_no_sense_are_reported() -> None:
     model = Model.init(NORMED, 4)
     with pytest.raises(ArgumentError, match=r"kept by its layer\n  try: context.keep"):
         model.marked("0.*", kind="kept")

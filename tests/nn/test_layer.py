@@ -1,4 +1,4 @@
-"""Layers and Sequential: what they compute, how they start, and what they say about shapes that do not fit."""
+"""Layers and Sequential: outputs, first parameters, and errors for shapes that do not fit."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +111,7 @@ def told(error: type[Exception], network: nn.Sequential, shape: tuple[int, ...])
     return str(caught.value)
 
 
-def test_a_shape_that_does_not_fit_is_told_with_layer_source_and_way_out() -> None:
+def test_a_shape_that_does_not_fit_is_reported_with_layer_source_and_hint() -> None:
     assert told(ShapeError, nn.Sequential(nn.Tanh(), nn.Dense(10)), (28, 28)) == (
         "layer 1: Dense(10) takes rows of features, (N, D), and meets an input of shape (N, 28, 28)\n"
         "  its input: (N, 28, 28) from layer 0, Tanh()\n"
@@ -120,7 +120,7 @@ def test_a_shape_that_does_not_fit_is_told_with_layer_source_and_way_out() -> No
     assert "from the data\n  try: x.reshape(-1, 1)" in told(ShapeError, nn.Sequential(nn.Dense(10)), ())
 
 
-def test_a_function_that_mixes_or_loses_rows_is_told_at_the_start() -> None:
+def test_a_function_that_mixes_or_loses_rows_is_reported_at_the_start() -> None:
     assert "layer 0: Function(" in told(ShapeError, nn.Sequential(lambda x: np.sum(x)), (3,))
     assert "keeps the first axis" in told(ShapeError, nn.Sequential(lambda x: x.T), (2,))
     assert "a branch on a traced value" in told(TraceError, nn.Sequential(lambda x: x if x[0, 0] > 0 else -x), (2,))
@@ -131,7 +131,7 @@ def test_a_function_that_mixes_or_loses_rows_is_told_at_the_start() -> None:
     ((nn.Dense(3), 5), "layer 1 is 5, which is no layer"),
     (([nn.Dense(3)],), r"layer 0 is a list\n  try: Sequential\(\*layers\)"),
 ])  # fmt: skip
-def test_what_is_no_layer_is_told_with_its_place(layers: tuple, says: str) -> None:
+def test_what_is_no_layer_is_reported_with_its_place(layers: tuple, says: str) -> None:
     with pytest.raises(ArgumentTypeError, match=says):
         nn.Sequential(*layers)
 

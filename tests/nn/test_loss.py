@@ -1,4 +1,5 @@
-"""Losses: worked numbers, identities between them, derivatives of two orders, and calm at the ends of the range."""
+"""Losses: worked numbers, identities between them, derivatives of two orders, and finite values at the ends of the
+range."""
 
 import math
 

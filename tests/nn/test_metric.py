@@ -1,4 +1,5 @@
-"""Metrics: each agrees with an oracle of its own; its sum over rows is its function; what users give is understood."""
+"""Metrics: each agrees with an oracle of its own; its sum over rows is its function; users' functions and names are
+looked up."""
 
 from __future__ import annotations
 

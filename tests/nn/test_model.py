@@ -107,7 +107,7 @@ def test_a_theta_of_another_length_is_refused(run, more) -> None:
     ([["a", 1, 2]], DataError, "x holds 'a' .str. in column 0, row 0"),
     (5, DataError, "x is int 5, not an array of rows"),
 ])  # fmt: skip
-def test_rows_that_cannot_be_read_are_told(x: Any, error: type[Exception], says: str) -> None:
+def test_rows_that_cannot_be_read_are_reported(x: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         small().predict(x)
 
@@ -277,7 +277,7 @@ def test_a_layer_of_ones_own_trains_and_is_refused_in_files() -> None:
         model.to_config()
 
 
-def test_a_layer_that_announces_another_shape_than_it_gives_is_told() -> None:
+def test_a_layer_that_announces_another_shape_than_it_gives_is_reported() -> None:
     class Liar:
         def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
             return {"w": np.ones((3, 2), dtype)}, (5,)

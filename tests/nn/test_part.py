@@ -68,7 +68,7 @@ def test_the_encoder_goes_with_the_first_layer_and_the_decoder_with_the_last() -
     assert whole[1:].encoder is None and whole[1:].classes is not None and whole[:1].classes is None
 
 
-def test_what_has_no_such_part_is_told(model: Any) -> None:
+def test_what_has_no_such_part_is_reported(model: Any) -> None:
     for key, kind, told in (
         ("0", ArgumentTypeError, "taken by places"),
         (slice(3, 1), ArgumentError, "one layer or more"),

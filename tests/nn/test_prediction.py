@@ -184,7 +184,7 @@ def test_a_deep_copys_theta_is_its_own() -> None:
     (-np.inf, "x holds NaN or infinity: 1 of {size} numbers, the first -inf in row {row}, column 1"),
     (1e300, r"x holds numbers too large for float32: 1 of {size}, the first 1e\+300 in row {row}, column 1"),
 ])  # fmt: skip
-def test_what_is_not_finite_is_told_wherever_it_is(n: int, bad: float, says: str) -> None:
+def test_what_is_not_finite_is_reported_wherever_it_is(n: int, bad: float, says: str) -> None:
     model, row = small(), n // 2
     x = np.tile(X, (17, 1))[:n].astype(np.float64)
     x[row, 1] = bad

@@ -1,4 +1,4 @@
-"""Dropout and Residual: what they compute, while training and after, and that noise follows from seed and step."""
+"""Dropout and Residual: outputs in training and prediction; random numbers follow from seed and step."""
 
 import numpy as np
 import pytest

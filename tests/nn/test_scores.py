@@ -89,7 +89,7 @@ def test_a_loss_of_ones_own_and_data_as_attributes() -> None:
     assert found["loss"] == pytest.approx(np.mean((run.model.outputs(X)[:, 0] - Y) ** 4), rel=1e-4)
 
 
-def test_slips_are_told() -> None:
+def test_slips_are_reported() -> None:
     model = nn.Model.init(nn.mlp((4,), 1), 3)
     for call, kind, told in (
         (lambda: model.evaluate(X), DataError, r"a pair \(x, y\)"),

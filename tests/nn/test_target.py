@@ -1,4 +1,4 @@
-"""Targets: labels of every kind become codes and come back; numbers keep their values; what cannot be used is told."""
+"""Targets: labels of every kind become codes and come back; numbers keep their values; others raise."""
 
 from typing import Any
 
@@ -125,12 +125,12 @@ def test_a_users_loss_gets_what_was_given() -> None:
     ("cross_entropy", [["a", "b"]], None, "text in 2 columns"),
     ("cross_entropy", [{}, {}], None, "dict"),
 ])  # fmt: skip
-def test_what_cannot_be_used_is_told(loss: str, y: Any, outputs: int | None, says: str) -> None:
+def test_what_cannot_be_used_is_reported(loss: str, y: Any, outputs: int | None, says: str) -> None:
     with pytest.raises(DataError, match=f"(?s){says}"):
         prepare(loss, y, outputs)
 
 
-def test_labels_outside_the_known_classes_are_told_with_the_nearest() -> None:
+def test_labels_outside_the_known_classes_are_reported_with_the_nearest() -> None:
     with pytest.raises(
         DataError, match=r"2 of 3 labels in y are none of the classes, the first 'cta'; did you mean 'cat'"
     ):
@@ -139,7 +139,7 @@ def test_labels_outside_the_known_classes_are_told_with_the_nearest() -> None:
         prepare("cross_entropy", [3, 4], classes=["cat", "dog"])
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(DataError, match=r"(?s)2 problems:.*2 numbers a row.*NaN or infinity"):
         prepare("squared_error", [[1.0, np.nan]], outputs=1)
     with pytest.raises(DataError, match=r"(?s)2 problems:.*y has 3.*one output a row"):

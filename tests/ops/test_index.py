@@ -82,7 +82,7 @@ def test_a_position_outside_is_an_index_error_with_the_users_line():
         fl.grad(lambda x: np.sum(x[np.array([0.5])]))(X)
 
 
-def test_a_traced_mask_is_refused_with_the_way_out():
+def test_a_traced_mask_is_refused_with_the_hint():
     with pytest.raises(TraceError, match=r"traced mask[\s\S]*np.where\(mask, x, 0\)"):
         fl.grad(lambda x: np.sum(x[x > 0]))(X)
     with pytest.raises(TraceError, match=r"np.where\(condition, x, y\)"):

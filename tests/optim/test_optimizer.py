@@ -244,7 +244,7 @@ def test_every_field_declares_its_range_and_is_held_to_it(cls: type[Optimizer]) 
                 cls(**{name: wrong})
 
 
-def test_all_wrong_fields_are_told_at_once() -> None:
+def test_all_wrong_fields_are_reported_at_once() -> None:
     with pytest.raises(
         ArgumentError, match=r"(?s)Adam: learning_rate has to be a number > 0.*\n  and beta1 .*\n  and eps"
     ):
@@ -288,7 +288,7 @@ def test_a_rate_that_branches_or_is_no_number_is_refused_when_it_is_given() -> N
     assert optim.Adam(lambda step: 0.1).rate_at(np.int64(3)) == 0.1
 
 
-def test_resolve_tells_the_schedule_the_length_and_refuses_bad_rates() -> None:
+def test_resolve_reports_the_schedule_the_length_and_refuses_bad_rates() -> None:
     assert optim.Adam(optim.Cosine(0.1)).resolve(40) == optim.Adam(optim.Cosine(0.1, steps=40))
     assert optim.Adam(0.1).resolve(40) == optim.Adam(0.1)
     with pytest.raises(ArgumentError, match=r"the learning rate is -0\.5 at step 9"):

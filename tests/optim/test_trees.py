@@ -252,7 +252,7 @@ def test_what_a_rule_widens_comes_back_in_the_precision_it_had() -> None:
     assert {leaf.dtype for leaf in [*tree.leaves(after), state["seen"]]} == {np.dtype(np.float32)}
 
 
-def test_an_old_init_that_asks_its_parents_is_told_what_to_write() -> None:
+def test_an_old_init_that_asks_its_parents_raises_with_a_replacement() -> None:
     with pytest.raises(ArgumentTypeError, match=r"try: start\(self, theta, layout\), and super\(\)\.start"):
 
         class Older(Adam):

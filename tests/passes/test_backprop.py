@@ -118,7 +118,7 @@ def table():
     TABLE.update(before)
 
 
-def test_a_rule_of_the_wrong_form_is_told_by_name(table):
+def test_a_rule_of_the_wrong_form_is_reported_by_name(table):
     @primitive(Kind.CONTRACTION, infer=lambda x: ((), x.dtype), grad=lambda g, y, x: (g,))
     def folded(x):
         """Its rule forgets to spread the gradient."""

@@ -1,4 +1,4 @@
-"""Laws of batching that are not about one op: values without rows, what a declaration has to say, places of nodes.
+"""Laws of batching that are not about one op: values without rows, requirements of a declaration, places of nodes.
 
 That every op is right for many rows is a law of the table of ops, tests/ops/test_table.py.
 """

@@ -1,4 +1,4 @@
-"""New state part by part: the same step as before, no gradient vector, and nothing kept for the end."""
+"""In-place updates by parts: the same step as before, no gradient vector, and nothing kept for the end."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Fewer loops of less: one for a value and what its gradient keeps of it, without what nobody reads."""
+"""Merged loops: one for a value and for the carries that its gradient needs, without unread outputs."""
 
 import numpy as np
 

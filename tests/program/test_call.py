@@ -1,4 +1,4 @@
-"""What a compiled call promises: right results for new inputs each time, in arrays that stay what they were."""
+"""The laws of a compiled call: right results for new inputs each time, in arrays that later calls leave alone."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Long steps: cut so that nobody waits for their end, to the same bits, and given up without a trace on request."""
+"""Long steps: cut so that nobody waits for their end, to the same bits, and interrupted without a trace on request."""
 
 import numpy as np
 import pytest
@@ -92,7 +92,7 @@ def test_a_step_is_given_up_in_its_middle_but_never_in_the_middle_of_its_update(
         in_haste(patch, threads)
         one = loop.build(graph, arrays[:3], arrays[3:], threads=threads)
     before = bits(one.state)
-    # A word in memory that the step itself fills half-way: a place of the forward pass.
+    # A word in memory that the step itself fills in its middle: a place of the forward pass.
     stop_requested = one.program.value(one.program.outputs[3]).reshape(1)
     stop_requested[0] = 0
     assert one.run(1, stop_requested) == 0

@@ -1,4 +1,4 @@
-"""The law of lanes: any number of them, the same bits. And what choosing, starting and stopping them promises."""
+"""The law of lanes: the same bits on any number of them; and the laws of choosing, starting and stopping them."""
 
 import threading
 

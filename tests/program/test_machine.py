@@ -1,4 +1,4 @@
-"""The law of the machine: for every op, precision, shape and layout it computes what the reference does."""
+"""The law of the machine: for every op, precision, shape and layout it agrees with the reference."""
 
 import dataclasses
 import inspect

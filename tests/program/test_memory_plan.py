@@ -1,4 +1,4 @@
-"""Laws of drafts: what is known without memory is what a program with memory has."""
+"""Laws of memory plans: they agree with a program that has its memory."""
 
 import tracemalloc
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Laws of the planner, of layouts, and of new state written over old."""
+"""Laws of the planner, of layouts, and of in-place updates."""
 
 import sys
 

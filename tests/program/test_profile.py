@@ -1,4 +1,4 @@
-"""What profiles say of instructions: operations and bytes by hand, times for each, and peaks to compare them with."""
+"""Profiles of instructions: operations and bytes by hand, times for each, and peaks to compare them with."""
 
 import numpy as np
 import pytest

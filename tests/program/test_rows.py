@@ -1,4 +1,5 @@
-"""Row programs: every block lands where its rows lie, nothing outside is touched, what is not finite ends a run."""
+"""Row programs: every block lands where its rows lie, nothing outside is touched, numbers that are not finite end a
+run."""
 
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_results_that_cannot_be_written_are_refused() -> None:
         program(lambda h, x: x + 1).run(y, (X,), 0, 1)
 
 
-def test_a_position_outside_its_array_is_told() -> None:
+def test_a_position_outside_its_array_is_reported() -> None:
     from fallline.ops.gather_scatter import gather
 
     made = program(lambda h, x: gather(h, x[:, 0].astype(np.int64), axis=0))

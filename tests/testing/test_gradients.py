@@ -120,7 +120,7 @@ def test_the_check_is_the_same_each_time_and_its_tolerance_can_be_set():
     check_grads(wrong, (X,), order=1, tolerance=1e-3)
 
 
-def test_wrong_arguments_are_told():
+def test_wrong_arguments_are_reported():
     with pytest.raises(ArgumentTypeError, match="args has to be a tuple"):
         check_grads(np.sin, X)
     with pytest.raises(ArgumentError, match="order has to be a whole number >= 1 and <= 9, got 0"):

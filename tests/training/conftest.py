@@ -1,4 +1,4 @@
-"""Small data, and ways to cut a run into calls of any length."""
+"""Small data, and functions that cut a run into calls of any length."""
 
 from __future__ import annotations
 

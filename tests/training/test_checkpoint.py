@@ -43,7 +43,7 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_cut_short_anywhere_is_told_and_the_one_before_is_used(tmp_path: Path) -> None:
+def test_a_file_cut_short_anywhere_is_reported_and_the_one_before_is_used(tmp_path: Path) -> None:
     checkpoint.write(tmp_path, 1, example(1))
     path = checkpoint.write(tmp_path, 2, example(2))
     whole = path.read_bytes()

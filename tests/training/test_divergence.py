@@ -1,4 +1,4 @@
-"""A loss that stops being finite is an answer: where, how far it came, what to try; the last good parameters stay."""
+"""A loss that stops being finite is reported with its step and a hint; the last good parameters stay."""
 
 from __future__ import annotations
 

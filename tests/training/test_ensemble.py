@@ -87,7 +87,7 @@ def _held(data: Any) -> np.ndarray:
     return held.index
 
 
-def test_members_that_diverge_are_left_out_and_told(labelled: Any) -> None:
+def test_members_that_diverge_are_left_out_and_reported(labelled: Any) -> None:
     # Rates near the border of what is stable: some seeds cross it and some do not.
     settings = {**SETTINGS, "loss": lambda z, y: np.mean(np.exp(z * z)), "epochs": 8, "validation": None}
     for rate in (0.003, 0.01, 0.02, 0.04, 0.08):
@@ -127,12 +127,12 @@ def test_ctrl_c_returns_the_ensemble_so_far(labelled: Any, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "three", True])
-def test_a_size_that_is_none_is_told(labelled: Any, size: Any) -> None:
+def test_a_size_that_is_none_is_reported(labelled: Any, size: Any) -> None:
     with pytest.raises(ArgumentError, match="ensemble has to be a whole number >= 1"):
         fl.fit(NETWORK, labelled, ensemble=size, **SETTINGS)
 
 
-def test_what_is_wrong_with_the_training_is_told_as_for_one(labelled: Any, tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_training_is_reported_as_for_one(labelled: Any, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="cannot be resumed"):
         fl.fit(NETWORK, labelled, ensemble=2, out=tmp_path, resume=True, **SETTINGS)
     with pytest.raises(ArgumentError, match="epochs has to be"):

@@ -1,4 +1,4 @@
-"""Run folders: what is in them, what is refused, and what is left when a process dies."""
+"""Run folders: their files, refused calls, and their state after a process dies."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_existing_run_is_refused_and_left_as_it_is(labelled: Any, tmp_path: P
     assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
 
-def test_a_path_that_cannot_be_written_is_told_as_it_was_given(labelled: Any, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_reported_as_it_was_given(labelled: Any, tmp_path: Path) -> None:
     run = fl.fit(fl.nn.mlp((4,), 3), labelled, loss="cross_entropy", epochs=1)
     with pytest.raises(SavingError, match=r"none/m.safetensors cannot be written: .*\n  try: os.makedirs"):
         fl.save_model(run.model, tmp_path / "none" / "m.safetensors")
@@ -322,7 +322,7 @@ def change_config(path: Path, **changed: Any) -> None:
 
 
 @pytest.mark.parametrize("events", [b"{}\n", b"[]\n", b"\xff\n"])
-def test_damaged_events_are_told_with_their_line(labelled: Any, tmp_path: Path, events: bytes) -> None:
+def test_damaged_events_are_reported_with_their_line(labelled: Any, tmp_path: Path, events: bytes) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
     (tmp_path / "events.jsonl").write_bytes(events)
     with pytest.raises(DataError, match="line 1"):
@@ -353,7 +353,7 @@ def test_a_damaged_config_changes_nothing_that_is_loaded_and_is_not_resumed(
         fl.fit(NETWORK, labelled, out=tmp_path, resume=True, **SETTINGS)
 
 
-def test_settings_edited_here_and_there_alike_are_still_told(labelled: Any, tmp_path: Path) -> None:
+def test_settings_edited_here_and_there_alike_are_still_reported(labelled: Any, tmp_path: Path) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, **SETTINGS)
     change_config(tmp_path, batch_size=9)
     with pytest.raises(ArgumentError, match="batch_size: 8 then, 9 now"):

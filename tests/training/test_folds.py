@@ -1,4 +1,4 @@
-"""Folds: every row is held out once, each class alike; and rows that are named are the ones held out."""
+"""Folds: every row is a validation row once, each class alike; and named rows are the validation rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_labels_of_any_form_are_cut_each_into_equal_parts(y: np.ndarray) -> None
         assert set(np.unique(y[fold.rows], axis=0, return_counts=True)[1].tolist()) == {2}
 
 
-def test_the_rows_of_a_fold_are_held_out_and_the_others_trained_on_without_a_copy(labelled: Any) -> None:
+def test_the_rows_of_a_fold_are_validation_rows_and_the_others_trained_on_without_a_copy(labelled: Any) -> None:
     x, y = labelled[0].astype(np.float32), labelled[1]
     for fold in fl.folds((x, y), 3):
         job = prepare(NETWORK, (x, y), Settings(loss="cross_entropy", validation=fold))
@@ -86,12 +86,12 @@ def test_a_run_on_other_rows_cannot_be_resumed_as_the_same(labelled: Any, tmp_pa
         (np.ones(5, bool), "5 times True or False, and x has 53 rows"),
     ],
 )
-def test_rows_that_cannot_be_held_out_are_told(labelled: Any, rows: np.ndarray, told: str) -> None:
+def test_rows_that_cannot_be_validation_rows_are_reported(labelled: Any, rows: np.ndarray, told: str) -> None:
     with pytest.raises(DataError, match=told):
         fl.fit(NETWORK, labelled, loss="cross_entropy", validation=rows)
 
 
-def test_folds_that_cannot_be_cut_are_told(labelled: Any) -> None:
+def test_folds_that_cannot_be_cut_are_reported(labelled: Any) -> None:
     for k in (0, 1, 2.5, True):
         with pytest.raises(ArgumentError, match="k has to be a whole number >= 2"):
             fl.folds(labelled, k)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A variable that a loss or a layer reads keeps its first value in a training; that it has changed is told."""
+"""A variable that a loss or a layer reads keeps its first value in a training; its change is reported."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def epochs(loss: Any, between: Any, network: Any = None) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_variable_that_changed_between_epochs_is_told_once(name: str) -> None:
+def test_a_variable_that_changed_between_epochs_is_reported_once(name: str) -> None:
     loss, change, told = LOSSES[name]
     change(0.5)
     with pytest.warns(UserWarning, match="was .*0.5.* when the training began and is .*0.[67]") as caught:
@@ -72,7 +72,7 @@ def test_a_variable_that_changed_between_epochs_is_told_once(name: str) -> None:
     change(0.5)
 
 
-def test_closures_and_layers_are_told_too() -> None:
+def test_closures_and_layers_are_reported_too() -> None:
     beta = 0.5
 
     def change(epoch: int) -> None:

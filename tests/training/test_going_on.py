@@ -129,7 +129,7 @@ def test_a_minimiser_goes_on() -> None:
      "init is a run that diverged"),
     ({"init": fit(1), "ensemble": 2}, "ensemble"),
 ])  # fmt: skip
-def test_bad_beginnings_are_told(given: Any, says: str) -> None:
+def test_bad_beginnings_are_reported(given: Any, says: str) -> None:
     with pytest.raises(FalllineError, match=says):
         fit(1, **given)
 

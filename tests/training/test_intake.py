@@ -1,4 +1,4 @@
-"""Bad input is told before training starts, all of it at once; what a person would expect to work, works."""
+"""Bad input is reported before training starts, all of it at once; usual forms of input are taken."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ BAD_DATA: dict[str, tuple[Any, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", BAD_DATA)
-def test_bad_data_are_told_in_one_error(name: str, tmp_path: Path) -> None:
+def test_bad_data_are_reported_in_one_error(name: str, tmp_path: Path) -> None:
     data, told = BAD_DATA[name]
     regression = name == "nan in y"
     network, loss = (REGRESSOR, "squared_error") if regression else (CLASSIFIER, "cross_entropy")
@@ -114,7 +114,7 @@ BAD_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_SETTINGS)
-def test_bad_settings_are_told_in_one_error(name: str) -> None:
+def test_bad_settings_are_reported_in_one_error(name: str) -> None:
     settings, told = BAD_SETTINGS[name]
     with pytest.raises(FalllineError) as error:
         fl.train(CLASSIFIER, (X, LABELS), **{"loss": "cross_entropy", **settings})
@@ -140,12 +140,12 @@ def test_a_share_that_leaves_nothing_to_train_on_is_refused() -> None:
         fl.train(REGRESSOR, (X[:1], NUMBERS[:1]), loss="squared_error", validation=0.5)
 
 
-def test_a_network_that_does_not_fit_the_targets_is_told_before_training() -> None:
+def test_a_network_that_does_not_fit_the_targets_is_reported_before_training() -> None:
     with pytest.raises(FalllineError, match="2 numbers a row and the network gives 1"):
         fl.train(REGRESSOR, (X, np.stack([NUMBERS, NUMBERS], 1)), loss="squared_error")
 
 
-def test_a_loss_that_is_no_number_is_told_before_training(tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_is_reported_before_training(tmp_path: Path) -> None:
     with pytest.raises(FalllineError, match=r"np\.mean"):
         fl.train(REGRESSOR, (X, NUMBERS), loss=lambda output, y: (output - y) ** 2, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -59,7 +59,7 @@ def test_fit_returns_the_run_with_the_last_state(
     assert more.model.theta.tobytes() == whole.model.theta.tobytes()
 
 
-def test_an_interrupted_stream_tells_its_ending(labelled: Any, cut: Any, interrupted_at: Any) -> None:
+def test_an_interrupted_stream_reports_its_ending(labelled: Any, cut: Any, interrupted_at: Any) -> None:
     cut([1])
     interrupted_at(9)
     events = list(fl.train(NETWORK, labelled, **SETTINGS))
@@ -128,7 +128,7 @@ def test_a_reader_may_stop_a_training(labelled: Any) -> None:
     assert len(training.run.epochs) == 5
 
 
-def test_ctrl_c_is_heard_while_something_long_is_worked_on() -> None:
+def test_ctrl_c_takes_effect_while_something_long_is_worked_on() -> None:
     def work() -> str:
         os.kill(os.getpid(), signal.SIGINT)
         while not interrupts.stop_requested:  # set by a handler that runs in the main thread alone

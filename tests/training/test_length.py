@@ -1,4 +1,4 @@
-"""How long training goes on by default: while the watched loss falls, up to a limit; the ending says which it was."""
+"""How long training goes on by default: while the monitored loss falls, up to a limit; the end gives the reason."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_training_ends_after_the_validation_loss_has_stopped_falling_and_keeps_i
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("validation", [None, 0.3])
-def test_a_loss_that_is_still_falling_at_the_limit_is_told(validation: float | None) -> None:
+def test_a_loss_that_is_still_falling_at_the_limit_is_reported(validation: float | None) -> None:
     settings: dict[str, Any] = {"loss": "squared_error", "optimizer": fl.optim.Adam(1e-4), "validation": validation}
     run = fl.fit(mlp((16,), 1), noisy(), **settings)
     assert run.ended is not None

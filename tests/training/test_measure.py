@@ -77,7 +77,7 @@ def test_what_is_measured_changes_no_bit(labelled: Any, optimizer: str, dtype: s
     assert looked_at.history["loss"].tolist() == plain.history["loss"].tolist()
 
 
-def test_no_step_is_left_out_and_none_told_twice_however_a_run_is_cut(labelled: Any, cut: Any) -> None:
+def test_no_step_is_left_out_and_none_reported_twice_however_a_run_is_cut(labelled: Any, cut: Any) -> None:
     whole = fit(labelled, measure=EVERYTHING)
     cut([3, 1, 2], copy_every_call=True)
     parts = fit(labelled, measure=EVERYTHING)
@@ -88,7 +88,7 @@ def test_no_step_is_left_out_and_none_told_twice_however_a_run_is_cut(labelled: 
             np.testing.assert_array_equal(column(whole, name, path), column(parts, name, path))
 
 
-def test_more_steps_than_the_ring_has_rows_are_all_told(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_steps_than_the_ring_has_rows_are_all_reported(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit(labelled, measure=EVERYTHING)
     monkeypatch.setattr("fallline.steps.recorder._ROWS", 3)
     short = fit(labelled, measure=EVERYTHING)
@@ -111,7 +111,7 @@ def test_threads_change_nothing_that_is_measured(labelled: Any) -> None:
     np.testing.assert_array_equal(column(one, "u", "0.weight"), column(two, "u", "0.weight"))
 
 
-def test_events_come_back_from_the_file_and_a_resumed_run_tells_each_step_once(labelled: Any, tmp_path: Path) -> None:
+def test_events_come_back_from_the_file_and_a_resumed_run_reports_each_step_once(labelled: Any, tmp_path: Path) -> None:
     whole = fit(labelled, measure=EVERYTHING)
     fit(labelled, measure=EVERYTHING, out=tmp_path, epochs=2)
     run = fit(labelled, measure=EVERYTHING, resume=tmp_path)
@@ -158,7 +158,7 @@ def test_a_minimiser_s_steps_are_measured_where_they_begin(labelled: Any) -> Non
     )
 
 
-def test_a_step_that_fails_is_not_told_and_those_before_are(labelled: Any) -> None:
+def test_a_step_that_fails_is_not_reported_and_those_before_are(labelled: Any) -> None:
     x, y = labelled
     run = fl.fit(nn.Dense(1), (x, y * 1.0), loss="squared_error", optimizer=fl.optim.GradientDescent(1e12), epochs=3,
                  batch_size=8, measure=fl.measure.norm("gradient"))  # fmt: skip
@@ -173,12 +173,12 @@ def test_a_step_that_fails_is_not_told_and_those_before_are(labelled: Any) -> No
     ({"a": "norm"}, "measure takes measures"), ("norm", "measure takes measures"),
     ([fl.measure.norm("update")] * 2, "two measures are called 'update norm'"),
 ])  # fmt: skip
-def test_what_cannot_be_measured_is_told(labelled: Any, measure: Any, told: str) -> None:
+def test_what_cannot_be_measured_is_reported(labelled: Any, measure: Any, told: str) -> None:
     with pytest.raises((ArgumentError, ArgumentTypeError), match=told):
         fit(labelled, measure=measure)
 
 
-def test_a_run_gathers_what_its_events_told(labelled: Any) -> None:
+def test_a_run_gathers_what_its_events_reported(labelled: Any) -> None:
     run = fit(labelled, measure=EVERYTHING)
     assert fit(labelled).measured == {}
     assert {*run.measured} == {*EVERYTHING}
@@ -190,6 +190,6 @@ def test_a_run_gathers_what_its_events_told(labelled: Any) -> None:
     assert whole.shape == (4 * 6, 8, 3)  # batches of 8; the rest of an epoch, of 5, is another shape
 
 
-def test_a_source_that_is_none_is_told_with_the_nearest() -> None:
+def test_a_source_that_is_none_is_reported_with_the_nearest() -> None:
     with pytest.raises(ArgumentError, match="gradient"):
         fl.measure.norm("gradients")

@@ -105,7 +105,7 @@ def test_a_run_that_has_converged_is_over_when_it_is_resumed(numbers: Any, tmp_p
     assert again.stop_reason == "converged"
     assert again.model.theta.tobytes() == run.model.theta.tobytes()
     assert fl.load_run(tmp_path).stop_reason == "converged"
-    # Least squares by another way.
+    # Least squares by another method.
     x = np.column_stack([numbers[0], np.ones(47)])
     best = np.linalg.lstsq(x, numbers[1], rcond=None)[0]
     np.testing.assert_allclose(run.model.predict(numbers[0]).ravel(), x @ best, atol=1e-4)
@@ -139,7 +139,7 @@ def test_a_race_of_minimisers_and_rules_comes_to_the_same_bits_as_each_alone(lab
         assert race.runs[variant["name"]].model.theta.tobytes() == alone.model.theta.tobytes()
 
 
-def test_a_loss_that_is_not_finite_at_the_start_is_told_and_theta_stays(numbers: Any) -> None:
+def test_a_loss_that_is_not_finite_at_the_start_is_reported_and_theta_stays(numbers: Any) -> None:
     x, y = numbers
     run = fl.fit(fl.nn.Dense(1), (x, y * 1e200), **{**SETTINGS, "loss": "squared_error"})
     assert run.stop_reason == "diverged"
@@ -197,7 +197,7 @@ def test_a_minimiser_of_one_s_own_is_trained_with_and_resumed(labelled: Any, tmp
 
 @dataclass(frozen=True)
 class Wrong(Minimiser):
-    """A step that is wrong in one way."""
+    """A step with one fault."""
 
     how: str = "place"
 
@@ -208,7 +208,7 @@ class Wrong(Minimiser):
 
 
 @pytest.mark.parametrize(("how", "told"), [("length", "of shape"), ("state", "returns the state"), ("place", "state")])
-def test_a_step_that_is_wrong_is_told(labelled: Any, how: str, told: str) -> None:
+def test_a_step_that_is_wrong_is_reported(labelled: Any, how: str, told: str) -> None:
     with pytest.raises(ArgumentError, match=told):
         fl.fit(NETWORK, labelled, **{**SETTINGS, "optimizer": Wrong(how=how)})
 

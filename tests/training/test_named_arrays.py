@@ -156,7 +156,7 @@ def test_several_inputs_in_races_folds_ensembles_and_plans() -> None:
     ({"age": AGE}, "no 'rest'"), ({"age": AGE, "rest": REST[:, :2]}, r"x\.rest has shape \(60, 2\)"),
     ({"age": AGE[:5], "rest": REST}, "lengths differ"), ({"age": AGE, "rest": REST * np.nan}, r"x\.rest holds NaN"),
 ])  # fmt: skip
-def test_inputs_that_do_not_fit_a_model_are_told_by_name(x: Any, says: str) -> None:
+def test_inputs_that_do_not_fit_a_model_are_reported_by_name(x: Any, says: str) -> None:
     model = fit(BOTH, (TWO, Y), epochs=1).model
     with pytest.raises(FalllineError, match=says):
         model.predict(x)
@@ -393,12 +393,12 @@ def test_weights_in_folds_races_checkpoints_and_on_any_lanes(tmp_path: Path) -> 
     (np.zeros(N), "the weights of all 60 training rows are 0"), (np.full(N, "a"), "weight holds 'a'"),
     (np.ones((N, 1)), r"weight.reshape\(-1\)"),
 ])  # fmt: skip
-def test_bad_weights_are_told(weight: Any, says: str) -> None:
+def test_bad_weights_are_reported(weight: Any, says: str) -> None:
     with pytest.raises(FalllineError, match=says):
         fit(nn.Dense(1), (REST, Y, weight))
 
 
-def test_a_loss_of_ones_own_takes_weights_where_it_tells_the_loss_of_each_row() -> None:
+def test_a_loss_of_ones_own_takes_weights_where_it_reports_the_loss_of_each_row() -> None:
     weight = RNG.uniform(size=N)
     by_row = fit(nn.Dense(1), (REST, Y, weight), loss=lambda output, y: np.mean((output - y) ** 2, axis=1))
     named = fit(nn.Dense(1), (REST, Y, weight))

@@ -1,4 +1,4 @@
-"""Training is what a plain NumPy loop with hand-derived gradients does: the same history, the same parameters."""
+"""Training agrees with a plain NumPy loop with hand-derived gradients: the same history, the same parameters."""
 
 from __future__ import annotations
 

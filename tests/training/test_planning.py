@@ -1,4 +1,4 @@
-"""Laws of plans: what is announced is what training takes, by purpose and in all, and planning itself takes little."""
+"""Laws of plans: a training takes the announced memory, by purpose and in all, and planning itself takes little."""
 
 from __future__ import annotations
 
@@ -132,12 +132,12 @@ def test_a_model_is_planned_as_it_is_and_stays_so(data: Any) -> None:
         ((10, 4), {"threads": 0}, "threads is a whole number"),
     ],
 )
-def test_what_cannot_be_planned_is_told(shape: Any, settings: dict[str, Any], told: str) -> None:
+def test_what_cannot_be_planned_is_reported(shape: Any, settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ArgumentError, match=told):
         fl.plan(fl.nn.mlp((4,), 2), shape, **{"loss": "squared_error", **settings})
 
 
-def test_a_model_for_other_rows_is_told() -> None:
+def test_a_model_for_other_rows_is_reported() -> None:
     model = fl.nn.Model.init(NETWORK, FEATURES, loss="cross_entropy")
     with pytest.raises(ArgumentError, match=r"the model was made for \(N, 60\)"):
         fl.plan(model, (100, 7))

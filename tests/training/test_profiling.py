@@ -157,7 +157,7 @@ def test_a_run_from_a_folder_is_profiled_on_data_that_are_given(
     assert [one.flops for one in again.instructions] == [one.flops for one in found.instructions]
 
 
-def test_an_optimizer_that_no_file_holds_is_told(data: Any, tmp_path: Path) -> None:
+def test_an_optimizer_that_no_file_holds_is_reported(data: Any, tmp_path: Path) -> None:
     own = fl.fit(NETWORK, data, optimizer=GradientDescent(lambda step: 0.1 / (step + 1)), **SETTINGS)
     assert own.profile(seconds=0.01).instructions
     with pytest.raises(ArgumentError, match="no file can hold"):

@@ -126,7 +126,7 @@ def test_results_are_sorted_by_validation_loss_and_what_broke_comes_last(order: 
     assert [one.place for one in got] == list(range(1, 9))
 
 
-def test_the_stream_begins_and_ends_and_tells_each_ending_once(labelled: Any) -> None:
+def test_the_stream_begins_and_ends_and_reports_each_ending_once(labelled: Any) -> None:
     variants = [{"name": f"n{i}", "learning_rate": rate} for i, rate in enumerate((1e-4, 1e-2, 1e-3))]
     first, *between, last = fl.racing(NETWORK, labelled, variants, **SETTINGS)
     assert isinstance(first, RaceStarted)
@@ -142,7 +142,7 @@ def test_the_stream_begins_and_ends_and_tells_each_ending_once(labelled: Any) ->
             for p in last.results if p.name == one.name}  # fmt: skip
 
 
-def test_a_standing_tells_the_epoch_whose_parameters_are_kept(labelled: Any) -> None:
+def test_a_standing_reports_the_epoch_whose_parameters_are_kept(labelled: Any) -> None:
     settings = {**SETTINGS, "epochs": 60, "optimizer": fl.optim.Adam(0.1)}
     race = fl.race(NETWORK, labelled, [{"early_stopping": 2}, {"early_stopping": None}], **settings)
     for one in race.results:
@@ -168,7 +168,7 @@ def test_one_that_diverges_stands_last_and_the_others_go_on(labelled: Any) -> No
     assert race.runs[wild.name].model.theta.tobytes() == single.model.theta.tobytes()
 
 
-def test_one_that_fails_is_told_and_the_others_go_on(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_is_reported_and_the_others_go_on(labelled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     race = fl.racing(NETWORK, labelled, [{"seed": seed} for seed in range(3)], threads=2, **SETTINGS)
     broken = race._runners[1].training._stepper
     advance = broken.advance
@@ -334,7 +334,7 @@ BAD: list[tuple[dict[str, Any], type[FalllineError], list[str]]] = [
 
 
 @pytest.mark.parametrize(("given", "kind", "told"), BAD, ids=lambda value: str(value)[:40])
-def test_what_is_wrong_with_any_variant_is_told_at_once(
+def test_what_is_wrong_with_any_variant_is_reported_at_once(
     labelled: Any, given: dict[str, Any], kind: type[FalllineError], told: list[str]
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -343,7 +343,7 @@ def test_what_is_wrong_with_any_variant_is_told_at_once(
         assert text.replace("NAME", "4-2 relu") in str(caught.value)
 
 
-def test_what_is_wrong_for_all_is_told_once(labelled: Any) -> None:
+def test_what_is_wrong_for_all_is_reported_once(labelled: Any) -> None:
     x = labelled[0].copy()
     x[3, 1] = np.nan
     with pytest.raises(DataError) as caught:
@@ -352,7 +352,7 @@ def test_what_is_wrong_for_all_is_told_once(labelled: Any) -> None:
     assert "variant" not in str(caught.value)
 
 
-def test_what_cannot_be_traced_is_told_before_anything_starts(labelled: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_traced_is_reported_before_anything_starts(labelled: Any, tmp_path: Path) -> None:
     def branches(output: Any, y: Any) -> Any:
         return output.sum() if output.sum() > 0 else y.sum()
 

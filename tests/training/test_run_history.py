@@ -1,4 +1,4 @@
-"""The history of a run: a name that is not there is told with what is meant."""
+"""The history of a run: an unknown name raises with the nearest one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {"loss": "cross_entropy", "epochs": 2}
         ("weather", "no column 'weather'\n  known: epoch, step, loss"),
     ],
 )
-def test_a_column_that_is_not_there_is_told_in_words(labelled: Any, name: str, told: str) -> None:
+def test_a_column_that_is_not_there_is_reported_in_words(labelled: Any, name: str, told: str) -> None:
     history = fl.fit(fl.nn.mlp((4,), 3), labelled, **SETTINGS).history
     with pytest.raises(KeyError) as raised:
         history[name]

@@ -1,4 +1,4 @@
-"""Early stopping: when it ends a run, and which parameters it leaves."""
+"""Early stopping: the epoch at which a run ends, and the parameters that it keeps."""
 
 from __future__ import annotations
 

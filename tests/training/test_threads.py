@@ -1,4 +1,4 @@
-"""The law of threads in training: any number of them, the same bits. And that they end with the training."""
+"""The law of threads in training: the same bits on any number of them; and they end with the training."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_run_resumed_with_another_number_of_threads_equals_the_uninterrupted_o
 
 
 @pytest.mark.parametrize("threads", [0, -2, 10**6, 2.5, True, "two"])
-def test_senseless_numbers_of_threads_are_told_with_everything_else(labelled: Any, threads: Any) -> None:
+def test_senseless_numbers_of_threads_are_reported_with_everything_else(labelled: Any, threads: Any) -> None:
     with pytest.raises(fl.errors.ArgumentError, match="threads is a whole number from 1") as told:
         fl.fit(NETWORK, labelled, threads=threads, loss="cross_entropy", epochs=0)
     assert "epochs" in str(told.value)

@@ -1,4 +1,4 @@
-"""The stream of events: which come, in which order, and what they say."""
+"""The stream of events: their order and their contents."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_progress_comes_inside_epochs_with_the_mean_loss_so_far(labelled: Any, c
             assert progress.learning_rate == ended.learning_rate == 1e-3
 
 
-def test_the_first_event_tells_what_will_be_done(labelled: Any) -> None:
+def test_the_first_event_reports_what_will_be_done(labelled: Any) -> None:
     started = next(fl.train(NETWORK, labelled, validation=0.2, **SETTINGS))
     assert isinstance(started, TrainingStarted)
     assert (started.rows, started.validation_rows, started.input_shape) == (42, 11, (3,))
@@ -52,7 +52,7 @@ def test_the_first_event_tells_what_will_be_done(labelled: Any) -> None:
     assert started.metrics == ("validation_accuracy",)
 
 
-def test_epochs_tell_which_is_the_best_so_far(labelled: Any) -> None:
+def test_epochs_report_which_is_the_best_so_far(labelled: Any) -> None:
     run = fl.fit(NETWORK, labelled, validation=0.3, **{**SETTINGS, "epochs": 30, "optimizer": fl.optim.Adam(0.1)})
     losses = run.history["validation_loss"]
     lowest = [all(loss > later for loss in losses[:i]) for i, later in enumerate(losses)]
@@ -167,6 +167,6 @@ def test_soft_labels_are_counted_by_their_largest(labelled: Any) -> None:
     assert run.history["validation_accuracy"][-1] == pytest.approx(np.mean(hits))
 
 
-def test_a_setting_that_there_is_not_is_told_with_the_nearest(labelled: Any) -> None:
+def test_a_setting_that_there_is_not_is_reported_with_the_nearest(labelled: Any) -> None:
     with pytest.raises(ArgumentError, match=r"'epoch'.*epochs"):
         fl.fit(fl.nn.mlp((4,), 3), labelled, loss="cross_entropy", epoch=1)

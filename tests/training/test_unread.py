@@ -600,6 +600,6 @@ def test_a_file_that_is_cut_while_it_is_mapped_is_an_error_of_ours(tmp_path: Pat
         list(training)
 
 
-def test_labels_in_an_array_of_objects_are_told_as_texts_are() -> None:
+def test_labels_in_an_array_of_objects_are_reported_as_texts_are() -> None:
     with pytest.raises(DataError, match="labels such as 'a'"):
         fl.fit(NETWORK, lambda: iter([(X, np.array(["a"] * N, object))]), **SETTINGS)

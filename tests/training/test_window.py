@@ -1,4 +1,4 @@
-"""A window holds the rows that steps ask for, whoever supplies them; its thread ends with its work."""
+"""A window holds the rows that steps need, whoever supplies them; its thread ends with its work."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_used_up_iterable_is_told_apart_from_an_empty_epoch() -> None:
         made.place(1, 0)
 
 
-def test_a_function_is_told_the_epoch_if_it_asks_for_it_and_so_is_set_epoch() -> None:
+def test_a_function_gets_the_epoch_if_it_takes_one_and_so_is_set_epoch() -> None:
     asked: list[int] = []
 
     def make(epoch: int) -> Iterator[Any]:
@@ -160,7 +160,7 @@ def test_an_error_arrives_where_its_rows_are_waited_for(error: Exception) -> Non
     assert not threads()
 
 
-def test_a_stop_is_heard_while_rows_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_takes_effect_while_rows_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "_PATIENCE_SECONDS", 0.0)
     go_on, stop = threading.Event(), np.zeros(1, np.int64)
 

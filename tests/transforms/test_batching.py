@@ -1,4 +1,4 @@
-"""vmap and a loop over rows agree: on trees, nested, compiled and differentiated; and bad calls are told."""
+"""vmap and a loop over rows agree: on trees, nested, compiled and differentiated; and bad calls raise."""
 
 from collections import namedtuple
 
@@ -188,6 +188,6 @@ def test_networks_and_functions_of_scipy_are_batched_as_they_stand():
     (lambda: fl.vmap(lambda x: x if x[0] > 0 else -x)(X), TraceError, "branch on a traced value"),
     (lambda: fl.vmap(lambda p: p["q"])({"a": X}), KeyError, "vmap"),
 ])  # fmt: skip
-def test_a_bad_call_is_told(call, kind, told):
+def test_a_bad_call_is_reported(call, kind, told):
     with pytest.raises(kind, match=told):
         call()

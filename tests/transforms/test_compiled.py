@@ -98,7 +98,7 @@ def test_programs_unused_for_longest_make_room(monkeypatch):
     assert len(calls) == 4  # 1, 2, 3, and 2 again: it made room for 3
 
 
-def test_what_cannot_be_part_of_a_program_is_told():
+def test_what_cannot_be_part_of_a_program_is_reported():
     with pytest.raises(ArgumentTypeError, match=r"argument 0\.1 is neither an array nor hashable: set"):
         fl.compile(lambda x, y: x)(np.ones(2), {1, 2})
 

@@ -1,4 +1,4 @@
-"""Gradients whose steps are remembered: what a function does now is never missed, and numbers are never remembered."""
+"""Gradients whose steps are cached: changes of the function are never missed, and numbers are never cached."""
 
 import gc
 import threading

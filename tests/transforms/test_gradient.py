@@ -1,4 +1,4 @@
-"""grad and value_and_grad: forms of arguments, what stays plain, nesting."""
+"""grad and value_and_grad: forms of arguments, values that stay plain, nesting."""
 
 from collections import namedtuple
 

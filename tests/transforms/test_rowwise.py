@@ -80,7 +80,7 @@ def test_what_doubt_raises_ends_the_call_and_programs_come_back(threads: int) ->
     (lambda theta, x: np.sum(x), r"no program can be made for 8 rows of float64: 8 rows became an array of shape \(\)"),
     (lambda theta, x: undefined, "no program"),  # type: ignore[name-defined]  # noqa: F821
 ])  # fmt: skip
-def test_what_cannot_be_a_program_is_told(function: Any, says: str) -> None:
+def test_what_cannot_be_a_program_is_reported(function: Any, says: str) -> None:
     with pytest.raises(ProgramError, match=says):
         rowwise(function)((ROWS[:9],), never)
 

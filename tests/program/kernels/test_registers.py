@@ -1,4 +1,4 @@
-"""The processor that kernels are made for: its registers, and what Numba's settings say of it."""
+"""The processor that kernels are made for: its registers, and Numba's settings for it."""
 
 import pytest
 from llvmlite import binding as llvm

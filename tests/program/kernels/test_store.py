@@ -157,7 +157,7 @@ def saying(what):
 
 
 @pytest.mark.parametrize("what", ['raise ValueError("negative", w[0])', "print(w[0])"])
-def test_what_needs_the_interpreter_is_told(cache, what):
+def test_what_needs_the_interpreter_is_reported(cache, what):
     with pytest.raises(ProgramError, match="constant text"):
         store.address(saying(what))
 
@@ -179,7 +179,7 @@ def test_where_nothing_can_be_linked_numba_does_it(cache, monkeypatch):
     assert not list(store.folder().iterdir())
 
 
-def test_a_folder_that_takes_no_more_is_told(cache, monkeypatch):
+def test_a_folder_that_takes_no_more_is_reported(cache, monkeypatch):
     def full(*what, **more):
         raise OSError(28, "No space left on device")
 

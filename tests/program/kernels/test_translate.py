@@ -1,4 +1,4 @@
-"""Our own translation of kernels: it knows all of ours, and means what Python means."""
+"""Our own translation of kernels: it knows all of ours, with Python's results."""
 
 import ctypes
 import math
@@ -265,7 +265,7 @@ def test_what_a_helper_could_not_do_is_done_here(monkeypatch):
     assert found[2] is None
 
 
-def test_a_long_wait_is_told_on_a_terminal_once(monkeypatch, capsys):
+def test_a_long_wait_is_reported_on_a_terminal_once(monkeypatch, capsys):
     monkeypatch.setattr(store, "PATIENCE", 0.0)
     monkeypatch.setattr(store.sys.stderr, "isatty", lambda: True, raising=False)
 
