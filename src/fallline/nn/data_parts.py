@@ -11,6 +11,8 @@ from fallline.errors import nearest
 from fallline.nn.intake import Problems
 from fallline.source import PARTS
 
+# Other names of weights of rows, as other libraries have them.
+_WEIGHTS = ("weights", "sample_weight", "sample_weights")
 # Hints for data in another form.
 _INSTEAD: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (
@@ -49,12 +51,16 @@ def parts_of(data: Any, what: str, problems: Problems) -> tuple[Any, Any, Any]:
     if isinstance(data, Mapping) and {"x", "y"} <= data.keys():
         strange = [str(name) for name in data if name not in PARTS]
         if strange:
-            problems.data.append(
-                f"{what} has x, y and {strange[0]!r}{nearest(strange[0], PARTS)}\n"
-                "  try: several inputs in a dict of their own, {'x': {'age': ..., 'image': ...}, 'y': ...}"
-            )
+            hint = "several inputs in a dict of their own, {'x': {'age': ..., 'image': ...}, 'y': ...}"
+            if strange[0] in _WEIGHTS:
+                hint = "the name 'weight', for weights of rows"
+            problems.data.append(f"{what} has x, y and {strange[0]!r}{nearest(strange[0], PARTS)}\n  try: {hint}")
         x, y, weight = (data.get(name) for name in PARTS)
     elif hasattr(data, "x") and hasattr(data, "y"):
+        other = next((name for name in _WEIGHTS if getattr(data, name, None) is not None), None)
+        if other is not None and not hasattr(data, "weight"):
+            told = f"{what} has the attribute {other!r}, and weights of rows are read from 'weight'"
+            problems.data.append(f"{told}\n  try: (data.x, data.y, data.{other}), or (data.x, data.y) without them")
         return data.x, data.y, getattr(data, "weight", None)
     elif isinstance(data, tuple | list) and len(data) in (2, 3) and not _are_rows(data):
         x, y, weight = (*data, None)[:3]
