@@ -148,7 +148,7 @@ def test_the_quicker_of_both_entries_counts_by_its_rounds_not_by_its_warming_up(
 @pytest.mark.usefixtures("pytorch")
 def test_an_entry_that_is_hopelessly_slow_is_not_raced() -> None:
     assert [
-        entry.timing.threads for entry in rounds.prepared("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)
+        entry.timing.threads for entry in rounds.entries_of("PyTorch", CASE, field_of(four=Asked(1), one=Asked(9)), 1)
     ] == [4]
 
 
@@ -163,4 +163,4 @@ def test_who_fails_in_one_entry_counts_the_other_and_who_fails_both_is_left_out(
 def test_who_shows_another_curve_is_not_timed() -> None:
     wrong = Asked(1.0, right=False)
     with pytest.raises(WorkerFailed, match="another loss curve"):
-        rounds.prepared("PyTorch", CASE, field_of(four=wrong, one=wrong), 0.1)
+        rounds.entries_of("PyTorch", CASE, field_of(four=wrong, one=wrong), 0.1)

@@ -82,7 +82,7 @@ def race(
         if not why:
             report(f"  {name}: checking, warming up")
             try:
-                entries += prepared(name, case, field, seconds)
+                entries += entries_of(name, case, field, seconds)
             except WorkerFailed as failure:
                 why = str(failure)
         if why:
@@ -110,7 +110,7 @@ def race(
     return outcome
 
 
-def prepared(name: str, case: Case, field: Field, seconds: float) -> list[Entry]:
+def entries_of(name: str, case: Case, field: Field, seconds: float) -> list[Entry]:
     """Check one competitor and get it ready, on one thread too where that may be quicker. Errors: WorkerFailed."""
     found: list[tuple[float, Entry]] = []
     alone = COMPETITORS[name].alone_too and field.threads > 1

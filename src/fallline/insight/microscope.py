@@ -122,13 +122,13 @@ def as_batch(model: Model, x: Any, y: Any) -> tuple[Tree, Array]:
         if bad.size:
             message = f"{name} has NaN or infinite values in {bad.size} of {count} rows"
             raise DataError(f"{message}, the first at row {bad[0]}")
-    targets = prepared(model, y)
+    targets = targets_for(model, y)
     if len(targets) != count:
         raise ShapeError(f"x has {count} rows and y has {len(targets)} targets")
     return rows, targets
 
 
-def prepared(model: Model, y: Any) -> Array:
+def targets_for(model: Model, y: Any) -> Array:
     """Targets as the loss takes them. Without known classes, whole numbers are the classes 0..K-1 themselves."""
     outputs = model.output_shape[0] if len(model.output_shape) == 1 else None
     classes, y = model.classes, model.standard(y)
