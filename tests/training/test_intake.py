@@ -275,3 +275,40 @@ def test_the_most_epochs_that_may_be_asked_for_are_started(schedule: str | None)
 def test_counts_that_nobody_comes_to_are_refused(name: str, value: float) -> None:
     with pytest.raises(FalllineError, match=r"has to be|threads is a whole number"):
         fl.fit(CLASSIFIER, (X, LABELS), **{"loss": "cross_entropy", "epochs": 1, name: value})
+
+
+ONE = (X[:5], NUMBERS[:5])
+BAD_BATCHES: dict[str, list[Any]] = {
+    "another width": [ONE, (X[:5, :2], NUMBERS[:5])],
+    "weights in one": [(*ONE, np.ones(5)), ONE],
+    "an array, then several": [ONE, ({"a": X[:5]}, NUMBERS[:5])],
+    "targets of another form": [ONE, (X[:5], X[:5])],
+    "one target": [(X[:5], 1.0)],
+    "rows of several lengths": [([[1.0], [2.0, 3.0]], NUMBERS[:2])],
+    "no pair": [3],
+}
+
+
+@pytest.mark.parametrize("name", BAD_BATCHES)
+def test_bad_batches_of_validation_and_evaluation_are_told(name: str) -> None:
+    model = fl.nn.Model.init(REGRESSOR, 3)
+    with pytest.raises(FalllineError):
+        fl.fit(REGRESSOR, (X, NUMBERS), loss="squared_error", epochs=1, validation=lambda: iter(BAD_BATCHES[name]))
+    with pytest.raises(FalllineError):
+        model.evaluate(lambda: iter(BAD_BATCHES[name]))
+
+
+@pytest.mark.parametrize("function", [lambda: None, lambda: 3, lambda epoch: 1 / epoch, lambda: map(int, "a")])
+def test_errors_of_a_function_that_makes_batches_are_told(function: Any) -> None:
+    with pytest.raises(fl.errors.ReadingError, match="batch 0 of validation"):
+        fl.fit(REGRESSOR, (X, NUMBERS), loss="squared_error", epochs=1, validation=function)
+    with pytest.raises(fl.errors.ReadingError, match="batch 0 of data"):
+        fl.nn.Model.init(REGRESSOR, 3).evaluate(function)
+    with pytest.raises(fl.errors.ReadingError, match="first batch of data"):
+        fl.fit(REGRESSOR, function, loss="squared_error", epochs=1)
+
+
+def test_batches_of_lists_are_taken() -> None:
+    batches = [(X[:5].tolist(), NUMBERS[:5].tolist()), ONE]
+    run = fl.fit(REGRESSOR, (X, NUMBERS), loss="squared_error", epochs=1, validation=lambda: iter(batches))
+    assert "validation_loss" in run.history

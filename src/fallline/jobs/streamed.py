@@ -1,6 +1,6 @@
 """Data that come in batches, as a training takes them: the first batch gives their form, and each is prepared."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from fallline.jobs.block_targets import with_classes
 from fallline.jobs.named import inputs_of, named_arrays, targets_of, weights_of
 from fallline.jobs.settings import ResolvedSettings, are_rows
 from fallline.jobs.shared_cache import NOT_SHARED
-from fallline.nn.data_parts import is_stream, parts_of
+from fallline.nn.data_parts import is_stream, parts_of, read_once
 from fallline.nn.encoder import Columns
 from fallline.nn.intake import Problems
 from fallline.nn.model import Model
@@ -127,19 +127,41 @@ def of_batches(
         return None
 
 
+def _one_form(part: Any, before: Sequence[Any], name: str) -> Any:
+    """A batch as arrays whose rows have the form of those before it. Errors: DataError."""
+    try:
+        part = {one: np.asarray(value) if isinstance(value, list) else value for one, value in part.items()}
+        part = tree.map(np.asarray, part)
+    except ValueError as error:
+        raise DataError(f"{name} cannot be made arrays: {error}") from None
+    arrays = dict(tree.items(part))
+    first = dict(tree.items(before[0])) if before else arrays
+    for path in {**first, **arrays}:
+        if path not in arrays or path not in first:
+            raise DataError(f"{path} is in {'batch 0' if path in first else name} and not in "
+                            f"{name if path in first else 'batch 0'}")  # fmt: skip
+        if not arrays[path].ndim:
+            raise DataError(f"{path} of {name} is {arrays[path]!r:.60}, not an array of rows")
+        if arrays[path].shape[1:] != first[path].shape[1:]:
+            shapes = arrays[path].shape[1:], first[path].shape[1:]
+            raise DataError(f"{path} of {name} has rows of shape {shapes[0]}, and that of batch 0 {shapes[1]}")
+    return part
+
+
 def collected(given: Any) -> Any:
     """The rows of all batches, where validation is an iterable of them; else the given value.
 
-    Errors: DataError; whatever the iterable raises.
+    Errors: DataError; ReadingError for what the iterable raises.
     """
     if is_source(given) or not is_stream(given):
         return given
-    what, problems, parts, size = "validation", Problems(), [], 0
-    for number, batch in enumerate(Batches(given).begin(0)):
+    what, problems, size = "validation", Problems(), 0
+    parts: list[Any] = []
+    for number, batch in enumerate(read_once(given, what)):
         x, y, weight = parts_of(batch, f"batch {number} of {what}", problems)
         problems.raise_if_any()
         part = {"x": x, "y": y, **({} if weight is None else {"weight": weight})}
-        part = tree.map(np.asarray, part)
+        part = _one_form(part, parts, f"batch {number} of {what}")
         size += sum(array.nbytes for array in tree.leaves(part))
         if size > MOST_BYTES:
             raise DataError(f"{what} is kept while training, and has more than {MOST_BYTES:,} bytes\n"

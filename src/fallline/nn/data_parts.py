@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import nearest
+from fallline.errors import FalllineError, ReadingError, nearest
 from fallline.nn.intake import Problems
 from fallline.source import PARTS
 
@@ -98,6 +98,19 @@ def batches_of(given: Any, epoch: int) -> Iterator[Any]:
     if hasattr(given, "__iter__") or hasattr(given, "__next__"):
         return iter(given)
     return iter(given(epoch) if _takes_one(given) else given())
+
+
+def read_once(given: Any, what: str) -> Iterator[Any]:
+    """The batches of an iterable, or of a function that makes one. Errors: ReadingError for those that it raises."""
+    number = 0
+    try:
+        for batch in batches_of(given, 0):
+            yield batch
+            number += 1
+    except FalllineError:
+        raise
+    except Exception as error:
+        raise ReadingError(f"batch {number} of {what}: {type(error).__name__}: {error}") from error
 
 
 def _takes_one(function: Any) -> bool:

@@ -11,7 +11,7 @@ from fallline.arguments import shown
 from fallline.errors import DataError, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.op import Array
-from fallline.nn.data_parts import batches_of, is_stream, parts_of
+from fallline.nn.data_parts import is_stream, parts_of, read_once
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import Answers
@@ -65,7 +65,7 @@ def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, 
         x, y, weight = parts_of(parts_of_source(data), "data", Problems())
         return model.outputs(data, threads=threads), y.whole(), None if weight is None else weight.whole()
     found = []
-    for number, batch in enumerate(batches_of(data, 0) if is_stream(data) else [data]):
+    for number, batch in enumerate(read_once(data, "data") if is_stream(data) else [data]):
         problems = Problems()
         x, y, weight = parts_of(batch, f"batch {number} of data" if is_stream(data) else "data", problems)
         problems.raise_if_any()
@@ -81,7 +81,12 @@ def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, 
     if wrong is not None:
         a, b = lengths[wrong]
         raise ShapeError(f"evaluate: in batch {wrong} of data x has {a} rows and y has {b}")
-    return np.concatenate(z), np.concatenate([*map(np.asarray, y)]), np.concatenate(weight) if all(given) else None
+    y = [*map(np.asarray, y)]
+    wrong = next((number for number, part in enumerate(y) if part.shape[1:] != y[0].shape[1:]), None)
+    if wrong is not None:
+        raise ShapeError(f"evaluate: y of batch {wrong} of data has rows of shape {y[wrong].shape[1:]}, and that of "
+                         f"batch 0 {y[0].shape[1:]}")  # fmt: skip
+    return np.concatenate(z), np.concatenate(y), np.concatenate(weight) if all(given) else None
 
 
 def checked_weights(weight: Any, count: int, dtype: Any) -> Array:
