@@ -14,7 +14,7 @@ from fallline.graph.op import Array, Shape
 from fallline.jobs.named import Rows, targets_of_rows
 from fallline.jobs.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
 from fallline.jobs.validation import NOTHING, PREFIX, Measures
-from fallline.nn.metric import values_of
+from fallline.nn.metric import Metric, values_of
 from fallline.nn.model import Model
 from fallline.program import step_loop as loop
 from fallline.source import as_tree, named
@@ -26,8 +26,8 @@ from fallline.training.stepper import main_and_last
 
 # Enough rows for matrix products to be efficient, few enough for their activations to stay in cache.
 BLOCK_ROWS = 512
-# Rows read at once for metrics that look at the outputs.
-READ_ROWS = 1 << 16
+# Rows of a part, for metrics that look at the outputs: blocks for every lane; between parts a stop request is heard.
+PART_ROWS = 1 << 14
 
 
 def block_graphs(
@@ -45,6 +45,11 @@ def block_graphs(
 def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
     """The sums over blocks of rows besides the loss; several metrics may need the same one."""
     return list(dict.fromkeys(one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums))
+
+
+def of_outputs(measures: Measures) -> list[Metric]:
+    """The metrics that are no sums over rows, so that they look at the outputs for all rows."""
+    return [one for one in measures.metrics if measures.kind not in one.sums]
 
 
 def validation_feed(held: Rows) -> Feed:
@@ -81,7 +86,7 @@ class Evaluation:
         # The metrics that are no sums look at all outputs: of the network alone, whose rows are encoded already.
         sums = {one.name: one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums}
         self._place = {name: 1 + adds.index(add) for name, add in sums.items()}
-        self._whole = [one for one in measures.metrics if one.name not in self._place]
+        self._whole = of_outputs(measures)
         self._model, self._threads = replace(model, encoder=None, theta=theta), threads
         self._x = {name: held.data[name] for name in named(model.inputs)}
         key = "evaluation", model.network, model.loss, model.dtype, threads, *adds, rows, *map(form, inputs.values())
@@ -116,7 +121,12 @@ class Evaluation:
             return False
         self.loss = float(self._sums[0]) / (float(self._sums[-1]) if self._is_weighted else len(self.rows))
         begun = time.perf_counter()
-        found = values_of(self._whole, self._model, self._outputs(), self._y) if self._whole else {}
+        found: dict[str, float] = {}
+        if self._whole:
+            outputs = self._outputs(stop_requested)
+            if outputs is None:
+                return False
+            found = values_of(self._whole, self._model, outputs, self._y)
         for one in self.measures.metrics:
             if one.name in self._place:
                 sums = one.sums[self.measures.kind]
@@ -138,12 +148,17 @@ class Evaluation:
                 return False
         return True
 
-    def _outputs(self) -> Array:
-        """The outputs for all rows, read a part at a time where they are not all rows there are, or not in memory."""
+    def _outputs(self, stop_requested: Array | None) -> Array | None:
+        """The outputs for all rows, a part of them at a time; None if it was given up."""
         x = next(iter(self._x.values()))
         is_stored = any(isinstance(one, Stored) for one in self._x.values())
         every = len(self.rows) == len(x) and not is_stored
-        step = len(self.rows) if every else self.feed.arrays["y"].shape[0] if is_stored else READ_ROWS
-        places = [slice(None) if every else self.rows[i : i + step] for i in range(0, len(self.rows), step)]
-        parts = (as_tree({name: x[place] for name, x in self._x.items()}, self._model.inputs) for place in places)
-        return np.concatenate([self._model.outputs(part, threads=self._threads) for part in parts])
+        step = self.feed.arrays["y"].shape[0] if is_stored else PART_ROWS
+        outputs = np.empty((len(self.rows), *self._model.output_shape), self._model.dtype)
+        for i in range(0, len(self.rows), step):
+            if stop_requested is not None and stop_requested[0]:
+                return None
+            rows = slice(i, i + step)
+            part = as_tree({n: x[rows if every else self.rows[rows]] for n, x in self._x.items()}, self._model.inputs)
+            outputs[rows] = self._model.outputs(part, threads=self._threads)
+        return outputs

@@ -22,7 +22,7 @@ from fallline.jobs.settings import Settings
 from fallline.jobs.stopping import EarlyStopping
 from fallline.jobs.streamed import Streamed
 from fallline.nn.data_parts import is_stream, parts_of
-from fallline.nn.forms import forms_of
+from fallline.nn.forms import forms_of, sizes
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
@@ -34,7 +34,7 @@ from fallline.source import PARTS
 from fallline.steps.gradient_step import LOSS, found_at
 from fallline.steps.step import GRADIENT, OPTIMIZER
 from fallline.stored import Stored
-from fallline.training.evaluate import block_graphs, validation_feed
+from fallline.training.evaluate import PART_ROWS, block_graphs, of_outputs, validation_feed
 from fallline.training.feed import feed_of, gathered
 from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs
@@ -227,7 +227,7 @@ def by_purpose(made: MemoryPlan, source: Lowered) -> dict[str, int]:
 
 
 def _validation(job: Job) -> int:
-    """Bytes of validation passes: their programs, their sums, and the targets that metrics look at."""
+    """Bytes of validation passes: their programs, their sums, and the targets and outputs that metrics look at."""
     held = job.validation
     if held is None:
         return 0
@@ -238,4 +238,8 @@ def _validation(job: Job) -> int:
     sums = sum(8 * math.prod(shape) for shape in shapes)
     size = sum(made.size for made, _ in memory_plans(graphs, 1 + len(shapes), job.settings.threads))
     own = targets_of_rows(held).nbytes if job.measures.metrics and rows < len(y) else 0
+    if of_outputs(job.measures):  # the outputs for all rows, and a part of the rows they are computed from
+        item = job.model.dtype.itemsize
+        own += rows * math.prod(job.model.output_shape) * item
+        own += min(rows, PART_ROWS) * sum(map(math.prod, sizes(job.model.inputs))) * item
     return size + sums + own + held.index.nbytes + feed.nbytes.get("window", 0)
