@@ -27,7 +27,7 @@ from fallline.nn.context import Context, applied
 from fallline.nn.forms import dtypes_of, is_shape, shapes_of
 from fallline.nn.frozen import Frozen
 from fallline.nn.inputs import are_several, dtypes_to_tree
-from fallline.nn.layer import Dense, Function, Layer
+from fallline.nn.layer import Dense, Function, Layer, is_layer
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
 from fallline.ops.view import alias
@@ -86,7 +86,7 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
     """The given model in float64, with the loss to explain."""
     model = getattr(given, "model", given)
     if not isinstance(model, Model):
-        if not isinstance(model, Layer) or isinstance(model, type):
+        if not is_layer(model) or isinstance(model, type):
             raise ArgumentTypeError(f"explain takes a model, a run, or a network, got {given!r:.80}")
         labels = np.asarray(y).dtype.kind in "iubUS"
         one_row = np.ndim(y) == 0 or (not are_several(x) and np.ndim(x) == 1)

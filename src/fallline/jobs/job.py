@@ -35,7 +35,7 @@ from fallline.nn.encoder import Columns
 from fallline.nn.forms import dtypes_of, forms_of, shapes_in, shapes_of
 from fallline.nn.inputs import dtypes_to_tree
 from fallline.nn.intake import Problems
-from fallline.nn.layer import Layer, with_batch
+from fallline.nn.layer import is_layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
 from fallline.nn.target import Targets
@@ -319,7 +319,7 @@ def _drawn(
         return replace(fresh[0], theta=np.empty(0, dtype))
 
     forms = tuple(named(forms_of(shape, dtypes_of(x), dtype)).items())
-    known = cache.once(("model", given if isinstance(given, Layer) else ByIdentity(given), forms, loss, dtype), form)
+    known = cache.once(("model", given if is_layer(given) else ByIdentity(given), forms, loss, dtype), form)
     if fresh:
         return fresh[0]
     params, _ = known.network.init(rng, shape, dtype)

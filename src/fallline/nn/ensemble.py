@@ -18,7 +18,7 @@ from fallline.graph.op import Shape
 from fallline.nn import layer_table as table
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.context import Context, applied
-from fallline.nn.layer import Dense, Generator, Layer, check_no_model, with_batch
+from fallline.nn.layer import Dense, Generator, Layer, check_no_model, is_layer, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.sequential import mlp
@@ -82,7 +82,7 @@ class Ensemble(NotCalled):
             raise ArgumentError(f"an ensemble takes one network or more, in a tuple, got {self.networks!r}")
         for place, network in enumerate(networks):
             check_no_model(network, f"network {place} of the ensemble", "nn.averaged(models), for models; or ")
-            if not isinstance(network, Layer) or isinstance(network, type):
+            if not is_layer(network) or isinstance(network, type):
                 raise ArgumentTypeError(f"network {place} of the ensemble is no layer: {network!r}")
         object.__setattr__(self, "networks", networks)
 

@@ -12,7 +12,7 @@ from fallline.config import from_config
 from fallline.errors import ArgumentError, ArgumentTypeError
 from fallline.graph.op import Array, Shape
 from fallline.nn.encoder import Decoder, Labels, Quantity
-from fallline.nn.layer import Layer, check_no_model
+from fallline.nn.layer import Layer, check_no_model, is_layer
 from fallline.nn.loss import Loss
 from fallline.nn.sequential import Sequential
 
@@ -31,7 +31,7 @@ def row_hint(given: Any, array: Array, shape: Shape) -> str:
 def as_network(network: Any) -> Layer:
     """A layer itself, or a list of layers or a function as one."""
     check_no_model(network, "the network")
-    if isinstance(network, Layer) and not isinstance(network, type):
+    if is_layer(network) and not isinstance(network, type):
         return network
     if isinstance(network, list | tuple) or (callable(network) and not isinstance(network, type)):
         return Sequential(*(network if isinstance(network, list | tuple) else [network]))

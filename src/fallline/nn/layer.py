@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -43,6 +43,11 @@ class Layer(Protocol):
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         """The layer's output for a batch: x is (N, *shape). The context says whether the network is training."""
         ...
+
+
+def is_layer(given: Any) -> TypeGuard[Layer]:
+    """`isinstance(given, Layer)`, which takes 5 us, in a tenth of the time."""
+    return getattr(given, "init", None) is not None and getattr(given, "apply", None) is not None
 
 
 def rows_to_probe(*shapes: Shape) -> int:
@@ -225,7 +230,7 @@ def as_layer(given: Any, place: int) -> Layer:
     if isinstance(given, type):
         raise ArgumentTypeError(f"layer {place} is the class {given.__name__}\n  try: {given.__name__}(...)")
     check_no_model(given, f"layer {place}")
-    if isinstance(given, Layer):
+    if is_layer(given):
         return given
     if callable(getattr(given, "function", None)) and hasattr(given, "prepare"):
         raise ArgumentTypeError(f"layer {place} is the loss {short(given)}\n  try: loss={short(given)} in fit or train")
@@ -240,7 +245,7 @@ def as_layer(given: Any, place: int) -> Layer:
 def check_no_model(given: Any, what: str, instead: str = "") -> None:
     """Raise for a model or a run, which have `init` or a network too, where a layer is asked for."""
     model = getattr(given, "model", given)
-    if isinstance(getattr(model, "network", None), Layer) and hasattr(model, "theta"):
+    if hasattr(model, "theta") and is_layer(getattr(model, "network", None)):
         source = "run.model.network" if model is not given else "model.network"
         raise ArgumentTypeError(
             f"{what} is a {type(given).__name__}, which holds parameters of its own; a layer draws them when it "

@@ -11,7 +11,7 @@ from fallline.graph.node import CONSTANT, Graph, Node, new_input
 from fallline.graph.trace import trace
 from fallline.nn.context import Context, applied
 from fallline.nn.forms import sizes, traced
-from fallline.nn.layer import Function, Layer
+from fallline.nn.layer import Function, Layer, is_layer
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -58,7 +58,7 @@ def is_known(network: Layer) -> bool:
         return False
     held = [getattr(network, one.name) for one in fields(network)]
     parts = [part for value in held for part in (value if isinstance(value, tuple) else (value,))]
-    return all(is_known(part) for part in parts if isinstance(part, Layer))
+    return all(is_known(part) for part in parts if is_layer(part))
 
 
 def first_counted(graph: Graph, larger: Graph) -> Node | None:

@@ -315,7 +315,7 @@ class BatchStepper:
         """Up to so many steps whose rows are there, all of one size."""
         if self.epoch_is_done:
             raise ProgramError("a step was requested after the last of its epoch")
-        if not self._has_rows():
+        if self.epoch_step >= self._until and not self._has_rows():
             return 0
         steps, own = self._main, self._until - self.epoch_step
         if self._rows is not None:
