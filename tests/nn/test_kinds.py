@@ -226,3 +226,33 @@ def test_batch_normalisation_trains_and_predicts_row_by_row() -> None:
     assert run.history["validation_loss"][-1] < 0.1 * np.var(Y)
     model = run.model
     np.testing.assert_array_equal(model.outputs(X)[7:8], model.outputs(X[7:8]))
+
+
+@dataclass(frozen=True)
+class Handing:
+    """Hands to a layer what a function makes of its parameters."""
+
+    layer: Any
+    made: Any
+    freezes: bool = False
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return self.layer.init(rng, shape, dtype)
+
+    def apply(self, params: Any, x: Any, context: nn.Context) -> Any:
+        if self.freezes:
+            context.freeze(params)
+            return context.predicting().apply(self.layer, tree.map(self.made, params), x)
+        return context.apply(self.layer, tree.map(self.made, params), x)
+
+
+def test_a_frozen_layer_whose_parameters_are_computed_is_not_trained_in_silence() -> None:
+    def halved(leaf: Any) -> Any:
+        return 0.5 * leaf
+
+    with pytest.raises(ArgumentError, match=r"computed from parameters.*\n  at .*\n  try: context.freeze\(params\)"):
+        Model.init(nn.Sequential(Handing(nn.Frozen(nn.Dense(2)), halved), nn.Dense(1)), 4)
+    made = Model.init(nn.Sequential(Handing(nn.Dense(2), halved, freezes=True), nn.Dense(1)), 4)  # the hint
+    assert made.layout.count("frozen") == 10
+    same_one = Handing(nn.Frozen(nn.Frozen(nn.Dense(2))), fl.ops.stop_gradient)
+    assert Model.init(nn.Sequential(same_one, nn.Dense(1)), 4).layout.count("frozen") == 10

@@ -16,9 +16,11 @@ from fallline.arguments import NAME, Form, record, shown, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.graph.calls import call_numbers
 from fallline.graph.inside import Inside
+from fallline.graph.node import Node
 from fallline.graph.where import Where, defined_at, here
 from fallline.nn.theta import FROZEN, KEPT, Layout, exactly
 from fallline.ops.random import Noise
+from fallline.ops.view import alias, stop_gradient
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -58,7 +60,7 @@ class _Records:
     mode_was_read: bool = False
     calls: int = field(default_factory=lambda: len(call_numbers()))
     kept: dict[int, tuple[Any, Any, Where]] = field(default_factory=dict)
-    frozen: dict[int, Any] = field(default_factory=dict)
+    frozen: dict[int, tuple[Any, Where]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -210,8 +212,13 @@ class Context:
 
     @takes(params=_TREE)
     def freeze(self, params: Tree) -> None:
-        """Mark parameters as frozen: no training step changes them."""
-        self._records.frozen.update((id(leaf), leaf) for leaf in tree.leaves(params))
+        """Mark parameters as frozen: no training step changes them.
+
+        Errors: ArgumentError, where a model is made, for traced values that are computed from parameters.
+        """
+        where = here()
+        for leaf in map(_same_value, tree.leaves(params)):
+            self._records.frozen[id(leaf)] = leaf, where
 
     @property
     def mode_was_read(self) -> bool:
@@ -253,9 +260,24 @@ class Context:
         """The layout with the kinds that layers have declared in this pass: kept, and frozen, which counts more."""
         for path in self.kept(params):
             layout = layout.marked(exactly(path), kind=KEPT)
-        for path in [path for path, leaf in tree.items(params) if id(leaf) in self._records.frozen]:
+        frozen = dict(self._records.frozen)
+        for path in [path for path, leaf in tree.items(params) if frozen.pop(id(leaf), None)]:
             layout = layout.marked(exactly(path), kind=FROZEN)
+        for leaf, where in frozen.values():
+            if isinstance(leaf, Node):
+                raise ArgumentError(
+                    "a frozen layer got values computed from parameters, or a row of them inside fl.vmap, so the "
+                    f"parameters themselves would not be frozen\n  at {where}\n"
+                    "  try: context.freeze(params), with the entries of params, and the layer itself in there"
+                )
         return layout
+
+
+def _same_value(leaf: Any) -> Any:
+    """The traced value that this one is under another name."""
+    while isinstance(leaf, Node) and leaf.op in (alias, stop_gradient):
+        leaf = leaf.inputs[0]
+    return leaf
 
 
 def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, what: str = "") -> Any:

@@ -94,8 +94,10 @@ class Groups(Optimizer):
         for place, pattern in enumerate(patterns):
             fitting = [path for path in taken if fnmatchcase(path, pattern)]
             if not fitting:
-                raise ArgumentError(f"Groups: the pattern {pattern!r} fits no trainable parameter\n"
-                                    f"  known: {', '.join(taken):.400}")  # fmt: skip
+                raise ArgumentError(
+                    f"Groups: the pattern {pattern!r} fits no trainable parameter\n  known: {', '.join(taken):.400}; "
+                    "frozen ones, and those that layers keep, need no optimizer"
+                )
             takers = {taken[path] for path in fitting}
             if place not in takers and pattern.strip("*"):
                 raise ArgumentError(
