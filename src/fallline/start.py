@@ -86,7 +86,7 @@ def train(
         function gets all validation rows at once, in the form of `Model.predict`; weights of rows do not count there.
     measure: inner values of steps to be told by events Measured: measures of fl.measure, or a dict of them by name,
         such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
-        without them a step is the same program as ever.
+        without them a step is the same program as ever. The numbers of all measured steps stay in the run.
     measure_every: "step" tells of all steps; "call" of the last step of each machine call, twenty a second or so.
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone. Batches of an
         iterable are visited as they come.

@@ -163,3 +163,8 @@ def test_a_model_knows_the_shape_of_its_rows():
     model = fl.nn.Model.init(fl.nn.mlp((16,), 3), 5, loss="cross_entropy")
     asked = fl.plan(model, (64, 5), batch_size=64)
     assert fl.plan(model, batch_size=64) == fl.plan(model, 64) == asked
+
+
+def test_a_plan_of_an_iterable_reads_as_a_table_too(data: tuple[np.ndarray, np.ndarray]) -> None:
+    plan = fl.plan(NETWORK, lambda: iter([data]), loss="cross_entropy")
+    assert str(plan).splitlines()[0].endswith("rows of a stream, batch 32")

@@ -84,8 +84,9 @@ class Plan:
 
     def __str__(self) -> str:
         lanes = "one lane" if self.lanes == 1 else f"{self.lanes} lanes"
+        rows = "rows of a stream" if self.rows is None else f"{self.rows:,} rows"
         lines = [
-            f"{self.parameters:,} parameters in {self.dtype}, {self.rows:,} rows, batch {self.batch_size:,}",
+            f"{self.parameters:,} parameters in {self.dtype}, {rows}, batch {self.batch_size:,}",
             f"a step: {self.instructions} instructions on {lanes}, about {in_seconds(self.microseconds * 1e-6)}",
             *(f"  {name:<12}{in_bytes(n):>12}  {PURPOSES[name]}" for name, n in self.bytes.items() if n),
             f"  {'total':<12}{in_bytes(self.total):>12}",
