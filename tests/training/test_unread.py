@@ -412,7 +412,9 @@ def test_a_plan_counts_the_window_and_a_profile_reads_it(tmp_path: Path) -> None
     announced = fl.plan(NETWORK, data, loss="cross_entropy", batch_size=8)
     assert announced.bytes["window"] == 2 * 2 * 8 * (4 * D + 8)
     assert announced.bytes["data"] == CODES.nbytes
-    assert fl.plan(NETWORK, Loader(), loss="cross_entropy", batch_size=8).rows is None
+    streamed = fl.plan(NETWORK, Loader(), loss="cross_entropy", batch_size=8)
+    assert streamed.rows is None
+    assert "rows of a stream" in str(streamed)
     with pytest.raises(ArgumentError, match="use up its first batch"):
         fl.plan(NETWORK, in_batches((X, CODES), 5), loss="cross_entropy")
     run = fl.fit(NETWORK, data, **SETTINGS)
@@ -603,3 +605,31 @@ def test_a_file_that_is_cut_while_it_is_mapped_is_an_error_of_ours(tmp_path: Pat
 def test_labels_in_an_array_of_objects_are_reported_as_texts_are() -> None:
     with pytest.raises(DataError, match="labels such as 'a'"):
         fl.fit(NETWORK, lambda: iter([(X, np.array(["a"] * N, object))]), **SETTINGS)
+
+
+MASKED = np.ma.masked_less(X, 0)
+WRONG_VALIDATION: dict[str, tuple[list[Any], str]] = {
+    "lengths that add up": ([(X[:5], CODES[:4]), (X[:4], CODES[:5])], "batch 0 of validation: x has 5 rows, y has 4"),
+    "a mask": ([(X, CODES), (MASKED, CODES)], "x of batch 1 of validation is a masked array"),
+    "a mask of targets": ([(X, np.ma.masked_less(CODES, 1))], "y of batch 0 of validation is a masked array"),
+    "weights of some": ([(X, CODES, np.ones(N)), (X, CODES)], "weight is in batch 0 and not in batch 1"),
+    "another width": ([(X, CODES), (X[:, :2], CODES)], "x of batch 1 of validation has rows of"),
+    "numbers": ([(3, 4)], "x of batch 0 of validation is"),
+    "no pair": ([3], "batch 0 of validation has to be a pair"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_VALIDATION)
+def test_batches_of_validation_are_looked_at_one_by_one(name: str) -> None:
+    batches, told = WRONG_VALIDATION[name]
+    with pytest.raises(fl.errors.FalllineError, match=told):
+        fl.fit(NETWORK, (X, CODES), **SETTINGS, validation=iter(batches))
+
+
+def test_errors_of_batches_of_validation_and_masks_in_evaluation_are_told() -> None:
+    with pytest.raises(ReadingError, match="batch 2 of validation: OSError"):
+        fl.fit(NETWORK, (X, CODES), **SETTINGS, validation=failing(2, OSError("gone")))
+    model = fl.fit(NETWORK, (X, CODES), **SETTINGS).model
+    for batch in ((X, np.ma.masked_less(CODES, 1)), (MASKED, CODES), (X, CODES, np.ma.masked_less(np.ones(N), 2))):
+        with pytest.raises(fl.errors.FalllineError, match="masked array"):
+            model.evaluate(iter([batch, batch]))

@@ -8,6 +8,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.arguments import shown
+from fallline.arrays import as_array
 from fallline.errors import DataError, FalllineError
 from fallline.feeds.stream import AGAIN, Batches
 from fallline.graph.op import Array
@@ -131,7 +132,7 @@ def _one_form(part: Any, before: Sequence[Any], name: str) -> Any:
     """A batch as arrays whose rows have the form of those before it. Errors: DataError."""
     try:
         part = {one: np.asarray(value) if isinstance(value, list) else value for one, value in part.items()}
-        part = tree.map(np.asarray, part)
+        part = tree.unflatten(part, [as_array(value, f"{path} of {name}") for path, value in tree.items(part)])
     except ValueError as error:
         raise DataError(f"{name} cannot be made arrays: {error}") from None
     arrays = dict(tree.items(part))
@@ -145,6 +146,9 @@ def _one_form(part: Any, before: Sequence[Any], name: str) -> Any:
         if arrays[path].shape[1:] != first[path].shape[1:]:
             shapes = arrays[path].shape[1:], first[path].shape[1:]
             raise DataError(f"{path} of {name} has rows of shape {shapes[0]}, and that of batch 0 {shapes[1]}")
+    if len({len(array) for array in arrays.values()}) > 1:
+        told = ", ".join(f"{path} has {len(array)} rows" for path, array in arrays.items())
+        raise DataError(f"{name}: {told}")
     return part
 
 

@@ -81,7 +81,8 @@ def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, 
     if wrong is not None:
         a, b = lengths[wrong]
         raise ShapeError(f"evaluate: in batch {wrong} of data x has {a} rows and y has {b}")
-    y = [*map(np.asarray, y)]
+    y = [arrays.as_array(one, "y") for one in y]
+    weight = [arrays.as_array(one, "weight") for one in weight if one is not None]
     wrong = next((number for number, part in enumerate(y) if part.shape[1:] != y[0].shape[1:]), None)
     if wrong is not None:
         raise ShapeError(f"evaluate: y of batch {wrong} of data has rows of shape {y[wrong].shape[1:]}, and that of "
