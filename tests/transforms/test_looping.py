@@ -145,6 +145,14 @@ def test_worked_by_hand():
     assert counted == 3 and n.tolist() == [2, 1, 0] and x.tolist() == [0, 1, 2]  # the last row is the first turn
 
 
+def test_the_plan_does_not_grow_with_the_turns():
+    from fallline.program.lower import lower, prepared
+    from fallline.program.memory_plan import memory_plan
+
+    f = lambda start: fl.scan(lambda c, _: (np.cos(c), None), start, length=2**60)[0]
+    assert len(memory_plan(lower(prepared(fl.graph_of(f, np.array(0.0))))).instructions) < 1100
+
+
 def test_a_plain_number_takes_the_dtype_of_what_it_meets():
     total, _ = fl.scan(lambda total, x: (total + x, None), 0.0, np.ones(3, np.float32))
     assert total.dtype == np.float32 and total == 3
@@ -182,6 +190,8 @@ REFUSED = [
     (lambda: fl.scan(lambda c, x: (c, x), 0.0), ArgumentError, "how many turns"),
     (lambda: fl.scan(lambda c, x: (c, x), 0.0, length=-1), ArgumentError, "whole number >= 0"),
     (lambda: fl.scan(lambda c, x: (c, x), 0.0, 3.0), ShapeError, "no rows to go over"),
+    (lambda: fl.scan(lambda c, _: (c + 1, c), 0.0, length=2**62), ShapeError, "do not fit into any memory"),
+    (lambda: fl.scan(lambda c, _: (c + 1, c), 0.0, length=2**70), ShapeError, "do not fit into any memory"),
     (lambda: fl.scan(0.0, 0.0, np.ones(3)), ArgumentTypeError, "takes a function"),
 ]  # fmt: skip
 

@@ -65,7 +65,7 @@ def loop(*arrays, body, dtype):
     result = np.zeros(segments[-1].stop if segments else 0, dtype)
     places = {(s.role, s.number): result[s.start : s.stop].reshape(s.shape) for s in segments}
     outputs = list(_roles(body))
-    before, after = body.before(), 1 - body.before()
+    after = 1 - body.before()
     tracks = [(held, number) for (role, number), held in places.items() if role == "track"]
     for held, number in tracks:
         held[body.turns if body.reverse else 0] = carries[number]
@@ -82,7 +82,6 @@ def loop(*arrays, body, dtype):
     for (role, number), held in places.items():
         if role == "last":
             held[...] = carries[number]
-    assert before + after == 1
     return result
 
 
@@ -96,8 +95,11 @@ def outputs_of(body: Body, inputs: Sequence[Any]) -> dict[tuple[str, int], Any]:
     """A loop's outputs by role and number: nodes where an input is one, else arrays."""
     found: dict[tuple[str, int], Any] = {}
     for dtype in body.dtypes():
+        segments = body.segments(dtype)
+        if max(segments[-1].stop * dtype.itemsize, body.turns) > np.iinfo(np.int64).max:
+            raise ShapeError(f"loop: the results of {body.turns} turns do not fit into any memory\n  at {here()}")
         vector = loop(*inputs, body=body, dtype=dtype)
-        for s in body.segments(dtype):
+        for s in segments:
             found[s.role, s.number] = segment_of(vector, s)
     return found
 

@@ -12,6 +12,8 @@ from fallline.program.strides import Ref
 
 # Nanoseconds of an instruction besides its work.
 CALL = 5.0
+# Loops are cut into so many at most, so that a plan does not grow with the number of turns.
+_MOST_SLICES = 1024
 
 
 class Place(enum.Enum):
@@ -129,7 +131,7 @@ class Instruction:
     def slices(self, most: float) -> tuple["Instruction", ...]:
         """The same work as instructions one after the other, of about `most` nanoseconds each where it can be cut."""
         if self.turns is not None:
-            return self._slices_of_turns(self.turns, min(self.turns.count, math.ceil(self.work / most)))
+            return self._slices_of_turns(self.turns, min(self.turns.count, math.ceil(self.work / most), _MOST_SLICES))
         count = 1 if self.split is None else min(self.split.size, math.ceil(self.work / most))
         if self.split is None or count < 2:
             return (self,)
