@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.errors import DataError
-from fallline.source import Arrays, Form, Source, as_tree, named
+from fallline.source import Arrays, Form, Source, as_tree, is_source, named
 
 TREES = st.recursive(
     st.integers(),
@@ -43,3 +43,9 @@ def test_arrays_of_other_lengths_are_refused_by_name() -> None:
         Arrays({"x": np.zeros(3), "y": np.zeros(2)})
     with pytest.raises(DataError, match="there are no arrays"):
         Arrays({})
+
+
+def test_a_source_is_known_as_its_protocol_knows_it() -> None:
+    x = np.zeros((3, 2))
+    for one in [Arrays({"x": x}), x, (x, x), [x], {"x": x}, None, 0.2, "x", iter([x]), np.float32(1)]:
+        assert is_source(one) == isinstance(one, Source), one

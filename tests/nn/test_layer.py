@@ -10,7 +10,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError, TraceError
 from fallline.graph.node import new_input
-from fallline.nn.layer import Layer
+from fallline.nn.layer import Layer, is_layer
 from fallline.ranges import short
 
 ROWS = np.random.default_rng(0).normal(size=(5, 3))
@@ -248,3 +248,12 @@ def test_derivatives_inside_a_layer_are_trained_through(name: str) -> None:
         for h in 1e-5 * np.eye(model.theta.size)
     ]
     np.testing.assert_allclose(plain, by_hand, rtol=1e-5, atol=1e-7)
+
+
+def test_a_layer_is_known_as_its_protocol_knows_it() -> None:
+    class Half:
+        apply = init = None
+
+    others = [None, 1, "relu", ROWS, {}, Half(), Half, nn.SquaredError(), nn.Model.init(nn.Dense(1), 3), np.tanh]
+    for one in [nn.Dense(2), nn.mlp((3,), 1), nn.ReLU(), nn.Frozen(nn.Dense(1)), nn.Dense, *others]:
+        assert is_layer(one) == isinstance(one, Layer), one

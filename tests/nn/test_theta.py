@@ -64,3 +64,10 @@ def test_more_than_ten_layers_keep_their_order() -> None:
     np.testing.assert_array_equal(layout.pack(theta), np.delete(theta, 3))
     assert [slot.path for _, slot in layout.trained.items()] == [str(i) for i in range(12) if i != 3]
     np.testing.assert_array_equal(np.ravel(layout.trained.split(layout.pack(theta))), np.delete(theta, 3))
+
+
+def test_marks_are_the_differences_from_a_layout_that_nobody_marked() -> None:
+    assert PLAIN.marks == {}
+    marked = PLAIN.marked("*.weight", decay=0.5).marked("2.mean", kind="kept")
+    assert marked.marks == marked.differences(PLAIN)
+    assert [*marked.marks] == ["0.weight", "2.mean", "2.weight"]
