@@ -92,3 +92,17 @@ def test_a_model_takes_a_tree_of_parameters(model: Any) -> None:
             model.with_params(wrong)
     with pytest.raises(ShapeError):
         model.apply(np.ones(3), X)
+
+
+@pytest.mark.parametrize(
+    "network", [nn.Sequential(nn.Dense(4), nn.Tanh()), nn.Ensemble((nn.Dense(4), nn.Dense(4)))], ids=["one", "many"]
+)
+def test_a_tree_with_too_few_parts_or_too_many_is_refused(network: Any) -> None:
+    """An ensemble of fewer networks would be an answer too."""
+    whole = nn.Model.init(network, 3)
+    for params in (whole.params[:1], whole.params + whole.params[:1], list(whole.params[:1]), {}):
+        with pytest.raises(
+            ArgumentError, match=r"params have . entries, and the .* has 2 layers(?s:.*)try: a tree like mod"
+        ):
+            whole.apply(params, X)
+    np.testing.assert_array_equal(whole.apply(list(whole.params), X), whole.apply(whole.params, X))

@@ -18,7 +18,7 @@ from fallline.graph.op import Shape
 from fallline.nn import layer_table as table
 from fallline.nn.activation import Identity, Sigmoid, Softmax
 from fallline.nn.context import Context, applied
-from fallline.nn.layer import Dense, Generator, Layer, check_no_model, is_layer, with_batch
+from fallline.nn.layer import Dense, Generator, Layer, check_no_model, check_parts, is_layer, with_batch
 from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.sequential import mlp
@@ -102,6 +102,7 @@ class Ensemble(NotCalled):
         return tuple(params for params, _ in drawn), first
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
+        check_parts(params, len(self.networks), "Ensemble")
         contexts = [None if context is None else context.within(place) for place in range(len(self.networks))]
         z = [applied(*each) for each in zip(self.networks, params, itertools.repeat(x), contexts)]
         return z[0] if len(z) == 1 else AVERAGES[self.link](np.stack(z), len(z))

@@ -15,7 +15,7 @@ import numpy as np
 from fallline import ranges, tree
 from fallline.arguments import record, shown
 from fallline.arrays import plain
-from fallline.errors import ArgumentTypeError, FalllineError, NotCalled, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, NotCalled, ShapeError
 from fallline.graph.inside import Inside
 from fallline.graph.op import Shape
 from fallline.graph.trace import trace
@@ -214,6 +214,13 @@ class Function(NotCalled):
 
 def _of_several(function: Callable[[Any], Any], forms: Tree, *values: Any) -> Any:
     return function(tree.unflatten(forms, list(values)))
+
+
+def check_parts(params: Tree, count: int, of: str) -> None:
+    """Raise unless params are a list or tuple with an entry for each of so many layers."""
+    if not isinstance(params, list | tuple) or len(params) != count:
+        seen = f"{len(params)} entries" if hasattr(params, "__len__") else type(params).__name__
+        raise ArgumentError(f"params have {seen}, and the {of} has {count} layers\n  try: a tree like model.params")
 
 
 def with_batch(shape: Any) -> str:

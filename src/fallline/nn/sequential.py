@@ -18,7 +18,7 @@ from fallline.nn import activation as activations
 from fallline.nn import layer_table as table
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.context import Context, applied
-from fallline.nn.layer import Dense, Layer, as_layer, started, with_batch
+from fallline.nn.layer import Dense, Layer, as_layer, check_parts, started, with_batch
 from fallline.ranges import short
 from fallline.tree import Tree
 
@@ -63,6 +63,7 @@ class Sequential(NotCalled):
         return tuple(params), shape
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
+        check_parts(params, len(self.layers), "Sequential")
         for place, (layer, its_params) in enumerate(zip(self.layers, params, strict=True)):
             its_context = None if context is None else context.within(place)
             with _at(place, layer, x):
