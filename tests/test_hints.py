@@ -24,7 +24,7 @@ from fallline import nn
 from fallline.config import saved, to_config
 from fallline.errors import FalllineError
 from fallline.nn import loss as losses
-from fallline.nn.inputs import settled
+from fallline.nn.inputs import cast_whole
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.program import reference
@@ -114,7 +114,7 @@ def joined(x: Any) -> Any:
 def whole(x: Any) -> None:
     """x for a network of uint8."""
     problems = Problems()
-    settled(x, np.dtype(np.uint8), "x", problems)
+    cast_whole(x, np.dtype(np.uint8), "x", problems)
     problems.raise_if_any()
 
 

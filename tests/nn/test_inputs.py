@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fallline.nn.forms import dtypes_of, forms_of, shapes_of
-from fallline.nn.inputs import are_several, as_arrays, as_dtypes, settled
+from fallline.nn.inputs import are_several, as_arrays, as_dtypes, cast_whole
 from fallline.nn.intake import Problems
 from fallline.source import Form
 
@@ -60,7 +60,7 @@ def test_what_does_not_fit_is_reported_by_its_name(given: Any, like: Any, says: 
 ])  # fmt: skip
 def test_whole_numbers_come_in_the_dtype_of_the_training_or_are_refused(array: Any, dtype: str, fits: bool) -> None:
     problems = Problems()
-    found = settled(array, np.dtype(dtype), "x", problems)
+    found = cast_whole(array, np.dtype(dtype), "x", problems)
     assert fits is not bool(problems.data)
     if fits:
         assert found is not None and found.dtype == dtype and found.tolist() == array.tolist()
@@ -71,7 +71,7 @@ def test_whole_numbers_come_in_the_dtype_of_the_training_or_are_refused(array: A
 def test_floats_and_a_network_of_floats_take_each_other_as_they_are() -> None:
     problems = Problems()
     for array, dtype in ((AGE, "int64"), (IMAGE, "float32"), (AGE, "float64")):
-        assert settled(array, np.dtype(dtype), "x", problems) is array
+        assert cast_whole(array, np.dtype(dtype), "x", problems) is array
     assert not problems.data
 
 

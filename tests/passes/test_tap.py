@@ -9,7 +9,7 @@ import pytest
 
 from fallline.graph.node import Graph
 from fallline.graph.trace import input_like, trace
-from fallline.passes.tap import APART, apart, tap
+from fallline.passes.tap import APART, tap, tap_groups
 from fallline.program import step_loop as loop
 
 X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
@@ -83,7 +83,7 @@ def test_a_step_whose_loss_is_not_finite_leaves_no_row(engine: str) -> None:
 def test_only_what_the_row_alone_needs_is_apart() -> None:
     graph, _ = step(taps=True)
     graph = tap(graph, 2, 4)
-    alone = apart(graph)
+    alone = tap_groups(graph)
     assert set(alone.values()) == {APART}
     assert graph.outputs[-1] in {*alone}
     assert not {*graph.outputs[:-1]} & {*alone}

@@ -37,7 +37,7 @@ def test_arrays_and_values_come_back_to_the_bit(tmp_path: Path) -> None:
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     for step in (1, 20, 300):
         checkpoint.write(tmp_path, step, example(step))
-    assert [path.name for path in checkpoint.found(tmp_path)] == [
+    assert [path.name for path in checkpoint.paths_in(tmp_path)] == [
         "step-000000000300.safetensors",
         "step-000000000020.safetensors",
     ]

@@ -164,7 +164,7 @@ def test_a_process_that_dies_while_it_clears_a_folder_leaves_a_run(
 def test_overwriting_leaves_copies_of_checkpoints_alone(labelled: Any, tmp_path: Path) -> None:
     fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
     copy = tmp_path / "checkpoints" / "the good one.safetensors"
-    copy.write_bytes(checkpoint.found(tmp_path / "checkpoints")[0].read_bytes())
+    copy.write_bytes(checkpoint.paths_in(tmp_path / "checkpoints")[0].read_bytes())
     fl.fit(NETWORK, labelled, out=tmp_path, overwrite=True, checkpoints=None, **SETTINGS)
     assert list((tmp_path / "checkpoints").iterdir()) == [copy]
 
@@ -198,7 +198,7 @@ def test_resume_true_starts_where_there_is_nothing_and_a_named_folder_must_exist
 def test_a_damaged_checkpoint_is_passed_over_and_the_result_is_the_same(labelled: Any, tmp_path: Path) -> None:
     whole = fl.fit(NETWORK, labelled, **{**SETTINGS, "epochs": 8})
     fl.fit(NETWORK, labelled, out=tmp_path, checkpoints=1, **SETTINGS)
-    newest = checkpoint.found(tmp_path / "checkpoints")[0]
+    newest = checkpoint.paths_in(tmp_path / "checkpoints")[0]
     newest.write_bytes(newest.read_bytes()[:-5])
     run = fl.fit(NETWORK, labelled, resume=tmp_path, checkpoints=1, **{**SETTINGS, "epochs": 8})
     assert run.model.theta.tobytes() == whole.model.theta.tobytes()

@@ -15,7 +15,7 @@ from fallline.graph.op import Array
 from fallline.jobs.block_targets import stored_targets
 from fallline.jobs.shared_cache import ByIdentity, SharedCache
 from fallline.nn.encoder import Columns
-from fallline.nn.inputs import are_several, as_arrays, settled
+from fallline.nn.inputs import are_several, as_arrays, cast_whole
 from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 from fallline.nn.layer import with_batch
 from fallline.nn.loss import Loss, check_weighs
@@ -152,7 +152,7 @@ def _checked(x: Array, what: str, form: Form | None, dtype: np.dtype[Any], probl
     if not _has_shape(x, what, form, problems):
         return None
     if x.dtype.kind != "f" and (form is None or form.dtype.kind != "f"):
-        whole = x if form is None else settled(x, form.dtype, what, problems)
+        whole = x if form is None else cast_whole(x, form.dtype, what, problems)
         return None if whole is None else np.ascontiguousarray(whole)
     if not check_finite(x, what, dtype, problems):
         return x  # its shape still helps to find other problems
@@ -183,7 +183,7 @@ def _checked_when_read(
         found = Problems()
         if rows.dtype.kind == "f":
             check_finite(rows, what, dtype, found, numbers)
-        settled_rows = settled(rows, read_as, what, found)
+        settled_rows = cast_whole(rows, read_as, what, found)
         found.raise_if_any()
         assert settled_rows is not None
         return settled_rows

@@ -97,7 +97,7 @@ def _arrays(given: Any, what: str, problems: Problems, like: Tree) -> Tree:
     return tree.rebuild(like, made)
 
 
-def settled(array: Array, dtype: np.dtype[Any], what: str, problems: Problems) -> Array | None:
+def cast_whole(array: Array, dtype: np.dtype[Any], what: str, problems: Problems) -> Array | None:
     """Numbers in the dtype in which a network takes them, where they are whole; floats stay as they are.
 
     dtype: a float's takes all; another takes whole numbers that it holds. None after adding to `problems`.
@@ -137,7 +137,7 @@ def as_rows(x: Any, forms: Tree, encoder: Columns | None) -> Tree:
                 raise ShapeError(f"{name} has shape {array.shape}, and this model takes {with_batch(form.shape)}")
     if all(dtype.kind == "f" for dtype in dtypes.values()):
         return arrays
-    whole = [settled(array, dtypes[name], name, problems) for name, array in named(arrays).items()]
+    whole = [cast_whole(array, dtypes[name], name, problems) for name, array in named(arrays).items()]
     problems.raise_if_any()
     return tree.unflatten(arrays, whole)
 

@@ -91,7 +91,7 @@ def opposites(a: Mask, b: Mask) -> bool:
     return one.condition is other.condition and one.holds != other.holds
 
 
-def cleaned(share: Share) -> Share:
+def zeroed(share: Share) -> Share:
     """The same gradient with zeros where zeros are meant."""
     if not share.stale:
         return share
@@ -104,7 +104,7 @@ def cleaned(share: Share) -> Share:
     return replace(share, value=value, stale=False)
 
 
-def gathered(shares: Sequence[Share], total: Callable[[Sequence[Node]], Node]) -> Share:
+def sum_of_shares(shares: Sequence[Share], total: Callable[[Sequence[Node]], Node]) -> Share:
     """The sum of a node's shares under the mask they have in common."""
     if len(shares) == 1:
         return shares[0]
@@ -118,11 +118,11 @@ def gathered(shares: Sequence[Share], total: Callable[[Sequence[Node]], Node]) -
         ]
         pair = next(filter(is_choice, combinations(shares, 2)), None)
         if pair is not None:
-            return gathered([*(share for share in shares if share not in pair), chosen(*pair)], total)
+            return sum_of_shares([*(share for share in shares if share not in pair), chosen(*pair)], total)
     mask = reduce(either, (share.mask for share in shares))
     # Elements that are zero in the sum too may stay stale.
     stale = any(share.stale for share in shares) and all(mask <= share.mask for share in shares)
-    parts = [relieved(share, mask) if stale else cleaned(share) for share in shares]
+    parts = [relieved(share, mask) if stale else zeroed(share) for share in shares]
     return Share(total([share.value for share in parts]), mask, stale and bool(mask))
 
 
@@ -142,7 +142,7 @@ def chosen(one: Share, other: Share) -> Share:
 
 def relieved(share: Share, kept: Mask) -> Share:
     """A share with zeros where a mask other than the kept one means them."""
-    return cleaned(replace(share, mask=share.mask - kept)) if share.mask - kept else share
+    return zeroed(replace(share, mask=share.mask - kept)) if share.mask - kept else share
 
 
 def narrowed(mask: Mask, shape: Shape) -> Mask:
@@ -155,10 +155,10 @@ def narrowed(mask: Mask, shape: Shape) -> Mask:
     rest = reshape(rest, shape=(1,) * lead + rest.shape) if lead > 0 else rest
     last = rest.shape[len(rest.shape) - len(shape) :]
     kept = tuple(1 if n == 1 else m for n, m in zip(shape, last, strict=True))
-    return both(fitting, Literal(counted(rest, kept)))
+    return both(fitting, Literal(any_holds(rest, kept)))
 
 
-def counted(mask: Node, shape: Shape) -> Node:
+def any_holds(mask: Node, shape: Shape) -> Node:
     """Whether anything holds among the elements summed to one."""
     result: Node = not_equal(sum_to(cast_to(mask, np.dtype(np.int64)), shape), 0)
     return result
@@ -169,7 +169,7 @@ def fits(shape: Shape, other: Shape) -> bool:
     return len(shape) <= len(other) and all(m in (1, n) for m, n in zip(shape[::-1], other[::-1]))
 
 
-def behind(node: Node, place: int, mask: Mask, dtype: np.dtype[Any]) -> Mask:
+def mask_of_input(node: Node, place: int, mask: Mask, dtype: np.dtype[Any]) -> Mask:
     """The mask of the gradient of an input, from that of the output of an op that is not elementwise."""
     if not mask or node.op.kind in (Kind.CONTRACTION, Kind.LOOP) or node.op.grad is None:
         return ALL
@@ -195,7 +195,7 @@ def is_steady(node: Node, place: int) -> bool:
     return False
 
 
-def passed(node: Node, place: int, g: Share, value: Node) -> Share:
+def elementwise_share(node: Node, place: int, g: Share, value: Node) -> Share:
     """The share that an elementwise op hands to an input whose gradient, in the shape of the output, is `value`."""
     select = node.op.facts.get("selects")
     own = None if select is None else Literal(*select(place, *node.inputs))
@@ -208,5 +208,5 @@ def passed(node: Node, place: int, g: Share, value: Node) -> Share:
     shape = node.inputs[place].shape
     if value.shape == shape:
         return share
-    share = cleaned(share)
+    share = zeroed(share)
     return Share(sum_to(share.value, shape), narrowed(mask, shape))

@@ -107,13 +107,13 @@ class Minimiser(Optimizer):
         wrong = ranges.COUNT.problem(steps)
         if wrong:
             raise ArgumentError(f"minimise: steps {wrong}")
-        layout, theta = trees.joined(params, None, "minimise")
+        layout, theta = trees.as_vector(params, None, "minimise")
         mask, count = layout.decay_mask(theta.dtype), 0
 
         def evaluate(place: Array) -> Point:
             nonlocal count
             count += 1
-            value, grads = value_and_grad(trees.apart(params, layout, place))
+            value, grads = value_and_grad(trees.as_tree(params, layout, place))
             g = np.array(trees.like(params, grads, layout, theta))
             value = float(value)
             if self.weight_decay:
@@ -129,7 +129,7 @@ class Minimiser(Optimizer):
             here, state = self.step(here, state, evaluate)
             done += 1
         reason = self.reason(here, state) or "finished"
-        return Minimum(trees.apart(params, layout, here.theta), here.value, reason, done, count)
+        return Minimum(trees.as_tree(params, layout, here.theta), here.value, reason, done, count)
 
     def rule(self, theta: Any, g: Any, state: State, *rest: Any) -> tuple[Any, State]:
         raise FalllineError(

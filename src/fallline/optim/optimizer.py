@@ -106,7 +106,7 @@ class Optimizer(Attributes):
             layout's, and without a layout for the arrays of a model that has frozen parameters or kept ones.
         Example: state = optim.Adam(1e-3).init({"weight": np.zeros((3, 2)), "bias": np.zeros(2)})
         """
-        layout, theta = trees.joined(params, layout, "init")
+        layout, theta = trees.as_vector(params, layout, "init")
         return {"step": np.zeros((), np.int64), **self.started(layout.pack(theta), layout.trained)}
 
     def update(
@@ -133,7 +133,7 @@ class Optimizer(Attributes):
                 "  try: params, state = optimizer.update(grads, state, params)"
             )
         kept = trees.checked_kept(kept, layout)
-        layout, theta = trees.joined(params, layout, "update")
+        layout, theta = trees.as_vector(params, layout, "update")
         g = trees.like(params, grads, layout, theta)
         before = {name: array for name, array in state.items() if name != "step"}
         try:
@@ -142,7 +142,7 @@ class Optimizer(Attributes):
         except FalllineError:
             self._check_state(before, layout.trained, theta.dtype)
             raise
-        return trees.apart(params, layout, layout.unpack(theta, new, kept)), {"step": state["step"] + 1, **after}
+        return trees.as_tree(params, layout, layout.unpack(theta, new, kept)), {"step": state["step"] + 1, **after}
 
     def _check_state(self, state: State, layout: Layout, dtype: Any) -> None:
         """Raise for a state of other names or shapes than `start` makes for these parameters."""

@@ -19,7 +19,7 @@ _WITH_LAYOUT = {
 }
 
 
-def joined(params: Any, layout: Layout | None, verb: str) -> tuple[Layout, Any]:
+def as_vector(params: Any, layout: Layout | None, verb: str) -> tuple[Layout, Any]:
     """The layout of a tree and its numbers as one vector; a vector that belongs to the layout stays as it is.
 
     Errors: ArgumentTypeError for leaves that are no real floating-point arrays; ArgumentError for another form.
@@ -88,7 +88,7 @@ def checked_kept(kept: Any, layout: Layout | None) -> Mapping[str, Any]:
     return kept or {}
 
 
-def apart(params: Any, layout: Layout, theta: Any) -> Any:
+def as_tree(params: Any, layout: Layout, theta: Any) -> Any:
     """A vector as a tree like params, each array in the precision that it had."""
     if _is_vector(params, layout):
         return theta if theta.dtype == params.dtype else theta.astype(params.dtype)

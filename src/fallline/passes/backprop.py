@@ -11,7 +11,7 @@ from fallline.errors import GraphError
 from fallline.graph.node import Node, constant, reachable
 from fallline.graph.op import Kind
 from fallline.graph.where import going_back, made_at
-from fallline.ops.mask import Share, behind, cleaned, gathered, passed
+from fallline.ops.mask import Share, elementwise_share, mask_of_input, sum_of_shares, zeroed
 from fallline.ops.reduce import broadcast_to
 
 
@@ -43,13 +43,13 @@ def backprop(outputs: Sequence[Node], wrt: Sequence[Node], seeds: Sequence[Node]
         if node not in active or node not in grads or not node.inputs:
             continue
         with made_at(going_back(node.where)):
-            g = gathered(grads.pop(node), total)
+            g = sum_of_shares(grads.pop(node), total)
             if node in kept:  # requested, and also passed on where it is computed from another of `wrt`
-                g = cleaned(g)
+                g = zeroed(g)
                 grads[node] = [g]
             if any(input_ in active for input_ in node.inputs):
-                hand_on(node, g, grads, active)
-    return [cleaned(gathered(grads[node], total)).value if node in grads else zeros_like(node) for node in wrt]
+                add_to_inputs(node, g, grads, active)
+    return [zeroed(sum_of_shares(grads[node], total)).value if node in grads else zeros_like(node) for node in wrt]
 
 
 def zeros_like(node: Node) -> Node:
@@ -65,12 +65,12 @@ def total(shares: Sequence[Node]) -> Node:
     return result
 
 
-def hand_on(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[Node]) -> None:
+def add_to_inputs(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[Node]) -> None:
     """Add this node's share of the gradient to each of its inputs."""
     if node.op.grad is None:
         return
     each_alone = node.op.kind in (Kind.ELEMENTWISE, Kind.CAST)
-    g = g if each_alone else cleaned(g)
+    g = g if each_alone else zeroed(g)
     # The gradient of a loop is a loop over the gradient of its body.
     more = {"derive": backprop} if node.op.kind is Kind.LOOP else {}
     shares = node.op.grad(g.value, node, *node.inputs, **node.attrs, **more)
@@ -80,9 +80,9 @@ def hand_on(node: Node, g: Share, grads: dict[Node, list[Share]], active: set[No
         if value is None or input_ not in active:
             continue
         if each_alone:
-            share = passed(node, place, g, value)
+            share = elementwise_share(node, place, g, value)
         else:
-            share = Share(value, behind(node, place, g.mask, g.value.dtype))
+            share = Share(value, mask_of_input(node, place, g.mask, g.value.dtype))
         if share.value.shape != input_.shape or share.value.dtype != input_.dtype:
             raise GraphError(
                 f"the gradient rule of {node.op.name} returns {share.value.dtype}{list(share.value.shape)} "

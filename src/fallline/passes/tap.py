@@ -37,7 +37,7 @@ def _dtype(values: Sequence[Node]) -> str:
     return "float64" if any(value.dtype != "float32" for value in values) else "float32"
 
 
-def apart(graph: Graph) -> Mapping[Node, int]:
+def tap_groups(graph: Graph) -> Mapping[Node, int]:
     """A group for the nodes that only the last output of a graph needs."""
     own = {*reachable(graph.outputs[:-1])}
     return {node: APART for node in graph.nodes() if node not in own}

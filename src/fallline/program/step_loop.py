@@ -16,7 +16,7 @@ from fallline.graph.node import Graph, Node
 from fallline.graph.op import Array, Kind
 from fallline.passes.checkpointing import keep_less
 from fallline.passes.in_place import subtract_in_place, update_by_parts
-from fallline.passes.tap import apart
+from fallline.passes.tap import tap_groups
 from fallline.program import emit, reference
 from fallline.program.instructions import Lowered
 from fallline.program.lanes import checked
@@ -159,13 +159,13 @@ def lowered(
         if not gradient_checkpointing:
             graph, parts = update_by_parts(graph, count)
     loss = None if watch is None else graph.outputs[watch]
-    made = lower(graph, loss, {**apart(graph), **parts} if records else parts)
+    made = lower(graph, loss, {**tap_groups(graph), **parts} if records else parts)
     again = keep_less(graph, loss, count) if gradient_checkpointing and loss is not None else None
     if again is not None:
         # The same chains, and the same of their values written: fused chains round less often, so each bit depends
         # on it.
         stored = {node for node in again.graph.nodes() if again.origin.get(node, node) in made.values}
-        groups = {**apart(again.graph), **again.segment} if records else again.segment
+        groups = {**tap_groups(again.graph), **again.segment} if records else again.segment
         made = lower(again.graph, loss, groups, stored)
     made = donate(made, count)
     return recorded(made, graph, count) if records else made

@@ -71,7 +71,7 @@ def write(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"step-{step:012d}.safetensors"
     _put(path, checkpoint)
-    for old in found(folder)[KEPT:]:
+    for old in paths_in(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
 
@@ -84,14 +84,14 @@ def _put(path: Path, checkpoint: Checkpoint) -> None:
 
 def amend(folder: Path, values: Mapping[str, Any]) -> None:
     """Set values of the newest checkpoint that is whole, if there is one."""
-    for path in found(folder):
+    for path in paths_in(folder):
         checkpoint = read(path)
         if checkpoint is not None:
             _put(path, Checkpoint(checkpoint.arrays, {**checkpoint.values, **values}))
             return
 
 
-def found(folder: Path) -> list[Path]:
+def paths_in(folder: Path) -> list[Path]:
     """The checkpoints in a folder, newest first."""
     paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
     return sorted(paths, key=lambda path: path.name, reverse=True)
@@ -116,7 +116,7 @@ def read(path: Path) -> Checkpoint | None:
 def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:
     """The newest checkpoint that is whole, None if there is none; and the newer ones, which are damaged."""
     damaged: list[Path] = []
-    for path in found(folder):
+    for path in paths_in(folder):
         checkpoint = read(path)
         if checkpoint is not None:
             return checkpoint, damaged

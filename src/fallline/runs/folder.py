@@ -118,7 +118,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         # In this order the folder is a run at every moment, to be resumed or overwritten.
-        for path in checkpoint.found(self.path / CHECKPOINTS):
+        for path in checkpoint.paths_in(self.path / CHECKPOINTS):
             path.unlink()
         with suppress(OSError):  # somebody else's files are in it
             (self.path / CHECKPOINTS).rmdir()
@@ -146,7 +146,7 @@ class RunFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        return bool(checkpoint.found(self.path / CHECKPOINTS))
+        return bool(checkpoint.paths_in(self.path / CHECKPOINTS))
 
     def save(self, step: int, state: Checkpoint) -> Path:
         """Write a checkpoint, with every event before it."""

@@ -19,7 +19,7 @@ from fallline.ops.view import alias, join, reshape
 from fallline.optim import Optimizer
 from fallline.optim.optimizer import decay
 from fallline.steps.measure import Column, Measure
-from fallline.steps.step import Found, evaluated, measured, updated
+from fallline.steps.step import Evaluation, evaluated, measured, updated
 
 # The place of the loss among the outputs of a gradient graph.
 LOSS = 1
@@ -122,7 +122,7 @@ def update_graph(
         kept = kept_by_path(model.layout, of["kept"]) if "kept" in found else {}
         # The loss as a step has it, in the model's precision, and a value of its own: to be watched.
         loss = of["loss"].astype(model.dtype)
-        new = updated(model, optimizer, of, Found(loss, of["gradient"], kept, of.get("mass")), size)
+        new = updated(model, optimizer, of, Evaluation(loss, of["gradient"], kept, of.get("mass")), size)
         return [*(new[name] for name in state), loss]
 
     graph, _ = trace(update, [input_like(a, name) for name, a in {**state, **found, **data}.items()], kept=True)

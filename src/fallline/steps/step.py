@@ -102,7 +102,7 @@ def updates(model: Model, before: Any, after: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Evaluation:
     """The first half of a step: the loss of a batch, its gradient with respect to the trainable part of theta, and the
     values that layers keep, by path.
 
@@ -117,7 +117,7 @@ class Found:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Collection[str] = ()) -> Found:
+def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Collection[str] = ()) -> Evaluation:
     """The forward and the backward pass of a step.
 
     of: nodes by name, as for `training_step`. size: rows of the batch; None: all rows as they stand.
@@ -139,7 +139,7 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
         "note": lambda: context.notes,
     }
     values = {name: found() for name, found in sources.items() if name in wanted}
-    return Found(loss, flat(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
+    return Evaluation(loss, joined_gradients(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
 
 
 def kept_by_layers(layout: Layout, kept: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,27 +154,27 @@ def kept_by_layers(layout: Layout, kept: Mapping[str, Any]) -> Mapping[str, Any]
     return kept
 
 
-def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
+def updated(model: Model, optimizer: Optimizer, of: Mapping[str, Any], found: Evaluation, size: int) -> dict[str, Any]:
     """The second half of a step: the next state by name."""
     layout = model.layout
     moments = {name.removeprefix(OPTIMIZER): of[name] for name in of if name.startswith(OPTIMIZER)}
     with part("optimizer"):
         before, rate = layout.pack(of["theta"]), of.get("learning_rate")
-        after, moments = moved(optimizer, before, found.gradient, moments, of["step"], layout.trained, rate)
+        after, moments = optimizer_step(optimizer, before, found.gradient, moments, of["step"], layout.trained, rate)
         theta = layout.unpack(of["theta"], after, found.kept)
     with part("counters"):
-        counts = counted(of, found, size)
+        counts = updated_counters(of, found, size)
     return {"theta": theta, **counts, **{OPTIMIZER + name: value for name, value in moments.items()}}
 
 
-def moved(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
+def optimizer_step(optimizer: Optimizer, theta: Any, g: Any, state: Mapping[str, Any], *rest: Any) -> tuple[Any, Any]:
     """theta and the optimizer's state after its step; errors in the rule of a user's optimizer name it."""
     own = type(optimizer).__module__.startswith("fallline.")
     with Inside(lambda: short(optimizer), {"its state": state, "theta": theta}, ours_pass=own):
         return optimizer.moved(theta, g, dict(state), *rest)
 
 
-def counted(of: Mapping[str, Any], found: Found, size: int) -> dict[str, Any]:
+def updated_counters(of: Mapping[str, Any], found: Evaluation, size: int) -> dict[str, Any]:
     """The counters after a step: losses are summed by their weights where rows have them."""
     mass = float(size) if found.mass is None else found.mass
     total = of["loss_sum"] + found.loss.astype(np.float64) * mass
@@ -220,7 +220,7 @@ def loss_of(model: Model, output: Any, y: Any, weight: Any = None) -> Node:
     return loss
 
 
-def flat(grads: Sequence[Node]) -> Node:
+def joined_gradients(grads: Sequence[Node]) -> Node:
     """The gradients with respect to the trainable parts of theta, one after the other as they lie there."""
     with part(GRADIENT):
         parts = [reshape(g, shape=(g.size,)) for g in grads]

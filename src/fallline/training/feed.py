@@ -107,7 +107,7 @@ def feed_of(rows: Rows | Streamed, batch_size: int, epochs: int, seed: int, shuf
     return Window(supply, half_rows(row_bytes(supply.forms), batch_size, supply.rows), epochs)
 
 
-def gathered(feed: Feed, read: bool = True) -> Feed:
+def gathered_feed(feed: Feed, read: bool = True) -> Feed:
     """A feed whose rows in memory stand in the order of an epoch, so that a step of all rows gathers none.
 
     feed: whose order is the same in every epoch. read: False for arrays of the same form that hold other rows.

@@ -35,7 +35,7 @@ from fallline.steps.gradient_step import LOSS, found_at
 from fallline.steps.step import GRADIENT, OPTIMIZER
 from fallline.stored import Stored
 from fallline.training.evaluate import PART_ROWS, block_graphs, of_outputs, validation_feed
-from fallline.training.feed import feed_of, gathered
+from fallline.training.feed import feed_of, gathered_feed
 from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs
 from fallline.training.units import in_bytes, in_seconds
@@ -166,7 +166,7 @@ def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     state = first_state(model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):
         found, given = found_at(model, "weight" in feed.arrays), feed
-        feed = gathered(given, read=False)
+        feed = gathered_feed(given, read=False)
         made_of_data += 0 if feed is given else sum(array.nbytes for array in feed.arrays.values())
         graphs: Iterable[Graph] = [evaluation(job, feed, found, state["theta"])[0]()]
         count, watch = len(found), LOSS

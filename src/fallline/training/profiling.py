@@ -22,7 +22,7 @@ from fallline.program.profile import Peak, Timed, measure_peak, timed
 from fallline.program.step_loop import Loop, MachineLoop
 from fallline.ranges import Range
 from fallline.steps.gradient_step import LOSS, found_at
-from fallline.training.feed import feed_of, gathered
+from fallline.training.feed import feed_of, gathered_feed
 from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs, step_inputs
 from fallline.training.units import columns, in_seconds
@@ -170,7 +170,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     state = first_state(job.model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):  # an evaluation, of which a step makes one or more
         found = found_at(job.model, "weight" in feed.arrays)
-        feed = gathered(feed)
+        feed = gathered_feed(feed)
         make, inputs = evaluation(job, feed, found, state["theta"])
         graph, watch, arrays = make(), LOSS, (list(found.values()), list(inputs.values()))
     else:

@@ -11,7 +11,7 @@ from fallline.jobs.job import Job
 from fallline.jobs.training_state import put_into
 from fallline.optim.minimiser import Minimiser
 from fallline.steps.recorder import Values
-from fallline.training.feed import Feed, feed_of, gathered
+from fallline.training.feed import Feed, feed_of, gathered_feed
 from fallline.training.minimise import MinimiserStepper
 from fallline.training.stepper import BatchStepper, Setback
 
@@ -100,7 +100,7 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
     feed = feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
     stepper: Stepper
     if isinstance(job.optimizer, Minimiser):
-        stepper = MinimiserStepper(job, gathered(feed), stop_requested)
+        stepper = MinimiserStepper(job, gathered_feed(feed), stop_requested)
     else:
         stepper = BatchStepper(
             job.model,

@@ -123,7 +123,7 @@ def _digest(name: str, content: bytes) -> bytes:
     return hashlib.sha256(name.encode() + content).digest()
 
 
-def _found(path: Path) -> int | None:
+def _load(path: Path) -> int | None:
     """The address of the code in a file; None where there is none, or the file was changed."""
     try:
         digest, content = (whole := path.read_bytes())[:32], whole[32:]
@@ -146,7 +146,7 @@ def _found(path: Path) -> int | None:
     return address
 
 
-def _made(path: Path, source: str, built: Built) -> int:
+def _compile(path: Path, source: str, built: Built) -> int:
     """The address of a kernel that was compiled now, and is kept for later processes."""
     _kept.append(built.kernel)
     try:
@@ -174,7 +174,7 @@ def prepare(sources: Iterable[str]) -> None:
         for name, source in wanted.items():
             if name not in _addresses:
                 path = folder() / f"{name}.kernel"
-                if (found := _found(path)) is not None:
+                if (found := _load(path)) is not None:
                     _addresses[name] = found
                 else:
                     missing[path] = source
@@ -182,7 +182,7 @@ def prepare(sources: Iterable[str]) -> None:
             with slow_compilation_message():
                 every = build(list(missing.values()))
             for (path, source), built in zip(missing.items(), every, strict=True):
-                _addresses[path.stem] = _made(path, source, built)
+                _addresses[path.stem] = _compile(path, source, built)
             _keep_bounded()
 
 

@@ -153,14 +153,14 @@ def _compiling() -> Iterator[None]:
     before = config.DISABLE_JIT
     config.DISABLE_JIT = 0
     try:
-        with _heard():
+        with _interruptible():
             yield
     finally:
         config.DISABLE_JIT = before
 
 
 @contextmanager
-def _heard() -> Iterator[None]:
+def _interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt at the end, if Ctrl-C came meanwhile and got lost.
 
     LLVM calls back into Python, and an exception that comes up in a callback is printed and forgotten.
