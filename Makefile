@@ -26,7 +26,7 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 fuzz: .venv/dev.stamp              ## a minute of random wrong calls: each has to end in an error of ours
 	$(BIN)/python tools/bad_calls.py --calls 4000 --seed 1
 
-bench: .venv/package.stamp         ## a training step beside the installed peers; writes docs/benchmarks.md and the README's table
+bench: .venv/package.stamp         ## a training step compared with the installed peers; writes docs/benchmarks.md and the README's table
 	$(BIN)/python -m benchmarks --write docs/benchmarks.md --readme README.md
 
 peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JAX, and JAX 0.4.31 where it installs (large)
@@ -37,7 +37,7 @@ peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JA
 processors: .venv/dev.stamp        ## tests and bits as on other processors: x86-64 levels, and Arm emulated (Debian; slow)
 	$(BIN)/python tools/processors.py
 
-docs: .venv/package.stamp          ## the README and the pages of docs/: what follows from sources, and what they show
+docs: .venv/package.stamp          ## the README and the pages of docs/: generated parts and outputs
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/transcripts.py README.md docs/command-line.md docs/how-it-works.md docs/numpy-gradients.md \
 		docs/noise.md docs/extending.md docs/own-loop.md docs/own-loop-examples.md docs/adding.md

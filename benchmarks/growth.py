@@ -102,7 +102,7 @@ MEASURES: tuple[Measure, ...] = (
         "Fallline's step with the width n of n-n-n-10 (batch 64), with the number of layers 64 wide (batch 32) and "
         "with the batch of 128-128-128-10, and its epoch with the rows for 30-64-64-2 (batch 32). The slope is of the "
         "upper half of each line, both axes counted in powers of ten; at large sizes it comes to the last column. It "
-        "is less where a step still holds what does not grow, and where wider work is done at a better rate.",
+        "is less where a step still holds work that does not grow, and where wider work is done at a better rate.",
         ("", "on", "from", "to", "slope", "in the limit"),
         growth,
     ),

@@ -1,9 +1,9 @@
 """Runs a page's commands and code, and puts their output under them: `python tools/transcripts.py docs/PAGE.md`.
 
 A ```console block holds lines `$ command`, each with its output below; a block whose first line reads ```text NAME
-is a file the commands find. The ```python blocks of a page are one program; an ```output block holds what the block
-before it prints, ```output about where numbers differ from machine to machine. Everything runs in one empty folder, in
-the order of the page.
+is a file the commands find. The ```python blocks of a page are one program; an ```output block holds the output of the
+block before it prints, ```output about where numbers differ from machine to machine. Everything runs in one empty
+folder, in the order of the page.
 """
 
 from __future__ import annotations

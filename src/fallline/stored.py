@@ -181,7 +181,7 @@ def blocks_of(source: Source) -> Iterator[Any]:
 
 
 def is_source(given: Any) -> bool:
-    """Whether this is a Source; quick for what is none."""
+    """Whether this is a Source; quick for other values."""
     return hasattr(given, "form") and isinstance(given, Source)
 
 

@@ -32,7 +32,7 @@ Floors = Mapping[int, Mapping[str, float]]
 class Case:
     """One dense network with its training: `activation` after each layer but the last, `loss` on the last.
 
-    target: the source of y: "teacher", or "x" for a network that gives back what it gets.
+    target: the source of y: "teacher", or "x" for a network that reproduces its input.
     """
 
     sizes: tuple[int, ...]

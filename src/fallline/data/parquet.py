@@ -21,7 +21,7 @@ class Parquet:
     path: of the file. target: the column to predict. columns: those of x, in this order; None for all but the target.
     batch_rows: read at a time; a step takes `batch_size` rows, whatever this is.
     Missing entries come as NaN, and are refused while training like any NaN. Columns of x hold numbers.
-    Errors: MissingFileError; ReadingError for what is no Parquet file; ArgumentError for a column that the file
+    Errors: MissingFileError; ReadingError for a file of another kind; ArgumentError for a column that the file
     does not have, or that holds no numbers; ArgumentTypeError for other columns, and where pyarrow is not installed.
     Example: fl.fit(network, Parquet("flights.parquet", target="delay"), loss="squared_error", epochs=3)
     """

@@ -1,4 +1,4 @@
-"""From what a caller gave to a job that can be run: everything looked up, checked and converted, or one error that
+"""From a caller's arguments to a job that can be run: everything looked up, checked and converted, or one error that
 tells all that is wrong. Starts nothing and writes nothing.
 """
 

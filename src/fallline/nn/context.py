@@ -144,8 +144,9 @@ class Context:
 
         leaf: one of the arrays in `params`, itself and not something computed from it. new: its next value, of the
         same shape; cast to the parameter's dtype. The current value stays in use during this pass.
-        Errors: ArgumentError outside training, for what is no parameter, for one that is kept twice in a pass, and
-            where the new value is one of many, of a row of fl.vmap or a turn of fl.scan. ShapeError for another shape.
+        Errors: ArgumentError outside training, for a value that is no parameter, for one that is kept twice in a pass,
+            and where the new value is one of many, of a row of fl.vmap or a turn of fl.scan. ShapeError for another
+            shape.
         """
         if not self._training:
             raise ArgumentError(

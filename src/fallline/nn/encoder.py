@@ -81,7 +81,7 @@ class Columns:
     """The encoder of a table: its columns in order, each with what becomes of it.
 
     columns: records of KINDS, one for each column of the rows that a model with this encoder takes, (N, D).
-    Errors: ArgumentTypeError for what is no column; ArgumentError for none, or two of one name.
+    Errors: ArgumentTypeError for a value that is no column; ArgumentError for none, or two of one name.
     Example: Columns((Standardised("length", 5.84, 0.83), Standardised("width", 3.05, 0.43)))
     """
 
@@ -162,7 +162,7 @@ class Columns:
 class Labels:
     """The decoder of a classifier: output k means labels[k].
 
-    target: what the labels are of, a column's name. labels: all texts or all whole numbers, each once.
+    target: the name of the labels' column. labels: all texts or all whole numbers, each once.
     Errors: ArgumentError for fewer than two, or labels of several kinds.
     Example: Labels("species", ("setosa", "versicolor", "virginica"))
     """
@@ -191,7 +191,7 @@ class Labels:
 class Quantity:
     """The decoder of a regression: y = mean + scale * output, in the units of the target.
 
-    target: what is predicted, a column's name. mean, scale: in its units; the targets of a training are taken through
+    target: the name of the predicted column. mean, scale: in its units; the targets of a training are taken through
     the inverse.
     Example: Quantity("price", 206_855.8, 115_395.6)
     """
@@ -227,7 +227,7 @@ def standardise(x: Array, names: Sequence[str] | None = None, *, same_unit: bool
         "0", "1" ...; a model with named columns finds them by name in data frames.
     same_unit: all columns measure one thing (pixels) and share one mean and one scale.
     A column that is constant is only moved to zero.
-    Errors: ArgumentError, ArgumentTypeError for what is no table of numbers.
+    Errors: ArgumentError, ArgumentTypeError for a value that is no table of numbers.
     Example: fl.fit(network, (x, y), encoder=nn.standardise(x), loss="cross_entropy")
     """
     rows, columns = _to_measure(x), getattr(x, "columns", None)

@@ -37,7 +37,7 @@ def _log_mean_softmax(z: Any, k: int) -> Any:
 
 
 def _logit_of_mean_sigmoid(z: Any, k: int) -> Any:
-    # log p and log (1 - p) apart: a probability near 1 has no digits left for what is missing to 1.
+    # log p and log (1 - p) apart: a probability near 1 has no digits left for its distance to 1.
     return logsumexp(-np.logaddexp(-z, 0), axis=0) - logsumexp(-np.logaddexp(z, 0), axis=0)
 
 
@@ -45,7 +45,7 @@ def _log_mean_exp(z: Any, k: int) -> Any:
     return logsumexp(z, axis=0) - math.log(k)
 
 
-# For each link, from the k members' outputs, stacked in front, to what the link turns into their average.
+# For each link, from the k members' outputs, stacked in front, to the output that the link turns into their average.
 AVERAGES: Mapping[str, Callable[[Any, int], Any]] = {
     "identity": _mean,
     "softmax": _log_mean_softmax,

@@ -25,7 +25,7 @@ class Frozen(NotCalled):
     Neither the gradient's step nor momentum or weight decay moves its parameters, and no gradient with respect to them
     is computed. Their paths are those of the layer itself.
     layer: a layer; several as one, nn.Sequential(...).
-    Errors: ArgumentTypeError for what is no layer; those of the layer.
+    Errors: ArgumentTypeError for a value that is no layer; those of the layer.
     To freeze a part of a trained model, see `Model.marked`.
     Example: Sequential(Frozen(Dense(256)), ReLU(), Dense(10))
     """

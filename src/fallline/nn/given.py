@@ -1,4 +1,4 @@
-"""From what a caller or a config gives to what a model is made of: network, shape, precision, decoder, classes.
+"""From the arguments of a caller or a config to the parts of a model: network, shape, precision, decoder, classes.
 
 Knows no model.
 """

@@ -1,4 +1,4 @@
-"""Initialisers: what parameters are before training. Know a generator, a shape, and nothing of layers.
+"""Initialisers: the first values of parameters. Know a generator, a shape, and nothing of layers.
 
 The scaled ones keep the size of the signal from layer to layer, by drawing weights of variance gain / fan, where the
 fan of a weight of shape (D_in, D_out) is D_in going forward, D_out going back, or the mean of both.
@@ -18,7 +18,7 @@ from fallline.ranges import option
 
 @runtime_checkable
 class Initializer(Protocol):
-    """Draws an array of a shape from a generator; `fan_in` and `fan_out` count what one output, one input meets."""
+    """Draws an array of a shape from a generator; `fan_in`: inputs of one output; `fan_out`: outputs of one input."""
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array: ...
 

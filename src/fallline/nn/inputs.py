@@ -119,7 +119,8 @@ def cast_whole(array: Array, dtype: np.dtype[Any], what: str, problems: Problems
 def as_rows(x: Any, forms: Tree, encoder: Columns | None) -> Tree:
     """x as a model's network reads it: rows of the right form, encoded where there is an encoder.
 
-    Errors: ShapeError for another shape; DataError for what is no array of numbers, and for NaN before an encoder.
+    Errors: ShapeError for another shape; DataError for a value that is no array of numbers, and for NaN before an
+        encoder.
     """
     problems, dtypes = Problems(), {name: form.dtype for name, form in named(forms).items()}
     if encoder is not None:

@@ -62,7 +62,7 @@ def rows_to_probe(*shapes: Shape) -> int:
 def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tree, Shape]:
     """The result of `layer.init`, checked: a layer may be a user's, whose `init` may return anything.
 
-    Errors: ArgumentTypeError for what is not (params, shape), and for parameters that are not real numbers.
+    Errors: ArgumentTypeError for a value that is not (params, shape), and for parameters that are not real numbers.
     """
     if hasattr(layer, "apply_noisily"):
         raise ArgumentTypeError(
@@ -168,7 +168,7 @@ class Function(NotCalled):
 
     function: (N, *shape) -> (N, *out); rows must not mix. Values that it closes over are read when a model trains or
         first predicts. A network that holds one cannot be saved as a file.
-    Errors: TraceError where the function does what cannot be traced; ShapeError where it loses the batch axis.
+    Errors: TraceError where the function cannot be traced; ShapeError where it loses the batch axis.
     """
 
     function: Callable[[Any], Any]

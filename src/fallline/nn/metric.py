@@ -23,7 +23,7 @@ from fallline.nn.meaning import Answers, decided, named, probabilities, truth
 Function = Callable[[Any, Any], Any]
 F = TypeVar("F", bound=Function)
 
-# Kinds of targets: classes; two classes; several labels a row, each 0 or 1; numbers; what only its user knows.
+# Kinds of targets: classes; two classes; several labels a row, each 0 or 1; numbers; a kind of the user's own.
 KINDS = ("classification", "binary", "labels", "regression", "custom")
 BETTER, READS = ("higher", "lower"), ("predictions", "probabilities", "outputs")
 
@@ -60,7 +60,7 @@ class Metric:
     kinds: of targets that it can measure, among KINDS; () for all.
     usual: measured without being requested. sums: for some kinds of targets, the metric as a sum over rows.
     coded: with probabilities, labels come as places among the columns, 0..K-1, and columns as the outputs stand.
-    Errors: ArgumentTypeError for what is no function; ArgumentError for an unknown word.
+    Errors: ArgumentTypeError for a value that is no function; ArgumentError for an unknown word.
     Example: nn.Metric(sklearn.metrics.matthews_corrcoef, better="higher")
     """
 

@@ -94,7 +94,7 @@ class Model(NotCalled):
         dtype: "float32" or "float64"; both start from the same numbers.
         input_dtype: of whole numbers or bool that reach the network as they are, such as "uint8"; for several inputs a
             dict or tuple of dtypes, None for floats.
-        Errors: ArgumentError, ArgumentTypeError; ShapeError when a layer cannot take what it is given.
+        Errors: ArgumentError, ArgumentTypeError; ShapeError when a layer cannot take its input.
         Example: Model.init(Sequential(Dense(64), ReLU(), Dense(10)), 784, loss="cross_entropy")
         """
         chosen, precision, shape = losses.get(loss), as_float(dtype), as_shapes(input_shape)
@@ -131,7 +131,7 @@ class Model(NotCalled):
 
     @property
     def inputs(self) -> Tree:
-        """The form of one row of what the network reads: shape and dtype, in a dict or tuple of several inputs."""
+        """The form of one row of the network's input: shape and dtype, in a dict or tuple of several inputs."""
         return forms_of(self.input_shape, self.input_dtypes, self.dtype)
 
     @property
@@ -200,7 +200,7 @@ class Model(NotCalled):
         return replace(self, classes=classes, flat=targets.flat)
 
     def between(self, encoder: Columns | None, decoder: Decoder | None) -> "Model":
-        """The same model behind this encoder and before this decoder; None leaves what it has.
+        """The same model behind this encoder and before this decoder; None leaves those of the model.
 
         Errors: ArgumentError where they do not fit the network or its loss.
         """
@@ -238,7 +238,7 @@ class Model(NotCalled):
 
         patterns: of paths, as file names are matched: "0.weight", "*.weight", "0.*".
         kind: "frozen", no training changes them; "trainable", back to the kind that the network gives them. rate:
-            factor of their learning rate, >= 0. decay: factor of their weight decay, >= 0. None leaves what they have.
+            factor of their learning rate, >= 0. decay: factor of their weight decay, >= 0. None leaves them.
         Errors: ArgumentError for a pattern that fits no path, and for another kind or a negative factor.
         Example: fl.fit(model.marked("0.*", kind="frozen"), (x, y))
         """
@@ -269,7 +269,7 @@ class Model(NotCalled):
     def with_params(self, params: Tree) -> "Model":
         """The same model with other parameters, copied from a tree like `params`.
 
-        Errors: ArgumentError for another form; ArgumentTypeError for what are no arrays of real numbers.
+        Errors: ArgumentError for another form; ArgumentTypeError for values that are no arrays of real numbers.
         Example: model.with_params(params).predict(x), after a loop of one's own
         """
         return replace(self, theta=theta_of(self.layout, params, self.dtype))
@@ -277,7 +277,7 @@ class Model(NotCalled):
     def __getitem__(self, key: Any) -> "Model":
         """Some layers of a Sequential as a model over the same theta: model[:2], model[-1].
 
-        It begins with the encoder where it has the first layer, and means what the whole means where it has the last;
+        It begins with the encoder where it has the first layer, and predicts as the whole does where it has the last;
         elsewhere `predict` gives the numbers that leave it.
         Errors: ArgumentTypeError for a network that is no Sequential; ArgumentError for no layers; OutOfRangeError.
         Example: features = run.model[:-1].predict(x)

@@ -1,8 +1,8 @@
 """Rows through a network: on the machine where that pays, in plain NumPy where it does not. Knows no model.
 
 The rule: a process that has not loaded the machine (it has not trained or compiled anything yet) computes in NumPy,
-since loading takes a tenth of a second, and seconds where a kernel is not in the cache yet, until it is asked for LARGE
-work. From then on, and in a process that has trained, every prediction runs on the machine. A network that the machine
+since loading takes a tenth of a second, and seconds where a kernel is not in the cache yet, until the work is
+LARGE. From then on, and in a process that has trained, every prediction runs on the machine. A network that the machine
 cannot run is computed in NumPy always.
 The two agree to rounding. On the machine, a row's result is the same to the last bit whatever the other rows are; in
 NumPy, which picks other products for other shapes, it is the same to rounding.
@@ -33,7 +33,7 @@ class Predictor:
 
     function: plain NumPy, a row of y from the same row of each array. theta: read at every call. forms: names of the
     arrays, each with the form of a row as the function takes it; floats may have any precision and are computed with in
-    theta's. widths: numbers in a row, and in what leaves each layer for it.
+    theta's. widths: numbers in a row, and in each layer's output for it.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Predictor:
     def __call__(self, xs: Sequence[Array], threads: int | None = None) -> Array:
         """The results for the rows of xs, of which there is one at least.
 
-        Errors: DataError for NaN, infinity and what is too large for the dtype, with its place; ArgumentError for a
+        Errors: DataError for NaN, infinity and numbers too large for the dtype, with its place; ArgumentError for a
         senseless number of threads.
         """
         if self.machine is not None and (self.ready or len(xs[0]) >= self.large or ready()):
@@ -59,7 +59,7 @@ class Predictor:
             try:
                 return self.machine(xs, self.check, threads=threads)
             except ProgramError:
-                # NumPy gives the same result, only later; what it cannot do either, it says in its own words.
+                # NumPy gives the same result, only later, or an error of its own.
                 self.machine = None
         if threads is not None:
             checked(threads)
@@ -67,7 +67,7 @@ class Predictor:
         return self.plain(xs)
 
     def check(self, xs: Sequence[Array]) -> None:
-        """Raise if one of the arrays holds what is not finite."""
+        """Raise if one of the arrays holds a number that is not finite."""
         problems = Problems()
         for x, name in zip(xs, self.names, strict=True):
             check_finite(x, name, self.theta.dtype, problems)

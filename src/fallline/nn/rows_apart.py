@@ -19,7 +19,7 @@ ROWS = 3  # any number of them shows which meet
 
 
 def check_rows_stay_apart(network: Layer, params: Tree, forms: Tree) -> None:
-    """Raise if what a network gives for a row follows from other rows of the batch too.
+    """Raise if a network's output for a row depends on other rows of the batch.
 
     params: its parameters. forms: of a row of its inputs.
     Errors: ArgumentError with the layer, the line and what to do instead.
@@ -93,7 +93,7 @@ def first_moved(found: Rows, output: Node) -> Node | None:
 def refuse(network: Layer, node: Node, what: str) -> None:
     layer = f"layer {node.where.part}" if node.where.part else short(network)
     raise ArgumentError(
-        f"{layer}: {what}, so what is predicted for a row would follow from the rows beside it\n  at {node.where}\n"
+        f"{layer}: {what}, so a prediction for a row would depend on the other rows\n  at {node.where}\n"
         "  try: an axis other than the first (axis=-1); or numbers of all training rows, taken before: "
         "mean = x.mean(axis=0), and in the layer x - mean"
     )

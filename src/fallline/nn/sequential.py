@@ -26,12 +26,12 @@ from fallline.tree import Tree
 @table.layer(lambda: [(Sequential(Dense(3), "tanh", Dense(2)), (4,)), (Sequential(Dense(3), "sigmoid"), (4,))])
 @dataclass(frozen=True, init=False)
 class Sequential(NotCalled):
-    """Layers one after the other; what one returns the next one takes. Nested ones are laid flat.
+    """Layers one after the other: the output of one is the input of the next. Nested ones are flattened.
 
     layers: layer records, names of activations, plain NumPy functions, or other Sequentials. Parameters are a tuple
         with one entry a layer, so that paths read `0.weight`, `0.bias`.
-    Errors: ArgumentTypeError for what is no layer (with its place), ArgumentError for Softmax before the end;
-        ShapeError from `init`, when a layer cannot take what the one before it gives.
+    Errors: ArgumentTypeError for a value that is no layer (with its place), ArgumentError for Softmax before the end;
+        ShapeError from `init`, when a layer cannot take the output of the one before it.
     Example: Sequential(Dense(64), ReLU(), Dense(10))
     """
 
@@ -80,7 +80,7 @@ LONGEST_NAME = 20
 
 
 def _at(place: int, layer: Layer, x: Any) -> AbstractContextManager[None]:
-    """While a layer is traced, its name: nodes remember what they belong to."""
+    """While a layer is traced, its name: nodes remember their layer."""
     if not isinstance(x, Node) and not any(isinstance(leaf, Node) for leaf in tree.leaves(x)):
         return _NOTHING
     name = short(layer)

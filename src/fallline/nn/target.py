@@ -132,7 +132,8 @@ def bounded(
 
 
 def _numbers_not_text(y: Any, instead: str, problems: Problems) -> Array:
-    """y as numbers; text, and what is no array of numbers, is refused at once, as nothing more can be said of it."""
+    """y as numbers; text, and a value that is no array of numbers, is refused at once, as nothing more can be said of
+    it."""
     text = _first_text(y)
     if text is not None:
         problems.data.append(f"y holds text, such as {text!r:.40}, and this loss needs numbers\n  try: {instead}")

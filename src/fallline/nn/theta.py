@@ -102,7 +102,7 @@ class Layout:
     def split(self, theta: Any) -> Tree:
         """The parameters as views of theta; of a traced theta, as its slices.
 
-        Errors: ArgumentTypeError for what is no vector; ShapeError for one of another length.
+        Errors: ArgumentTypeError for a value that is no vector; ShapeError for one of another length.
         """
         shape = getattr(theta, "shape", None)
         if shape != (self.size,):
@@ -176,7 +176,7 @@ class Layout:
     def with_differences(self, differences: Mapping[str, Any]) -> "Layout":
         """The layout with these kinds and factors, as `differences` gives them.
 
-        Errors: ArgumentError for what is nothing of the kind.
+        Errors: ArgumentError for values of another form.
         """
         layout = self
         if not isinstance(differences, Mapping):
@@ -195,7 +195,7 @@ class Layout:
 
     @property
     def trained(self) -> "Layout":
-        """The layout of the trainable slots alone, one after the other: what an optimizer sees. Itself if all are.
+        """The layout of the trainable slots alone, one after the other, as an optimizer sees them. Itself if all are.
 
         Its parameters are a tuple of arrays; its slots keep their paths.
         """

@@ -30,7 +30,7 @@ class Groups(Optimizer):
     gradient, before it is divided among the groups.
     `learning_rate` and the events of a training give the rate of the first group.
     Errors: ArgumentError for a parameter that no pattern fits, for a pattern that fits none, and for one whose
-        parameters an earlier pattern takes; ArgumentTypeError for what is no optimizer.
+        parameters an earlier pattern takes; ArgumentTypeError for a value that is no optimizer.
     Example: Groups({"*.weight": Muon(0.02), "*": Adam(1e-3)})
     Source: parameter groups, as PyTorch calls them; patterns instead of lists of parameters.
     """

@@ -1,4 +1,4 @@
-"""L-BFGS: quasi-Newton steps from the last few steps and what they changed in the gradient."""
+"""L-BFGS: quasi-Newton steps from the last few steps and their changes of the gradient."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -60,7 +60,7 @@ class LBFGS(Minimiser):
             "sy": np.zeros(self.memory),  # s'y of each pair
             "pairs": np.zeros((), np.int64),  # made since the memory was last empty; pair i lies in row i mod memory
             "stalled": np.full((), np.nan),  # the value from which no step led down; on other data it is another
-            # Factors of the learning rate scale the first H of a step, and with it what the first step goes along.
+            # Factors of the learning rate scale the first H of a step, and with it the direction of the first step.
             **({} if rates is None else {"rates": rates}),
         }
 

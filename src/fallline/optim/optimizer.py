@@ -85,7 +85,7 @@ class Optimizer(Attributes):
             schedules.check_function(self.learning_rate)
 
     def start(self, *args: Any, **kwargs: Any) -> dict[str, Array]:
-        """start(theta, layout): what is remembered before the first step, arrays by name; usually like theta."""
+        """start(theta, layout): the state before the first step, arrays by name; usually like theta."""
         return {}
 
     def rule(self, *args: Any, **kwargs: Any) -> tuple[Any, State]:
@@ -158,7 +158,7 @@ class Optimizer(Attributes):
     def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
         """The result of `start`, checked, for a vector of trainable parameters.
 
-        Errors: ArgumentTypeError for what is no dict of arrays.
+        Errors: ArgumentTypeError for a value that is no dict of arrays.
         """
         made = self.start(theta, layout) if _sees(type(self).start, 3) else self.start(theta)
         if not isinstance(made, dict) or not all(hasattr(array, "dtype") for array in made.values()):

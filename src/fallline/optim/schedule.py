@@ -120,7 +120,7 @@ class Step(Schedule):
     shares: ClassVar[Shares] = {"every": 1 / 3}
     _: KW_ONLY
     every: int | None = option(None, "steps between falls; None: a third of the training", **_LENGTH)
-    factor: float = option(0.1, "what a fall multiplies by", above=0, at_most=1)
+    factor: float = option(0.1, "factor of a fall", above=0, at_most=1)
 
     def __call__(self, step: Any) -> Any:
         return self.learning_rate * self.factor ** np.floor(step / self.length("every"))
@@ -227,8 +227,8 @@ class OneCycle(Schedule):
     shares: ClassVar[Shares] = {"steps": 1.0}
     _: KW_ONLY
     rise: float = option(0.3, "share of the steps spent rising", above=0, below=1)
-    start: float = option(25.0, "what the highest rate is divided by at the start", at_least=1)
-    end: float = option(1e4, "what the first rate is divided by at the end", at_least=1)
+    start: float = option(25.0, "the highest rate divided by the first", at_least=1)
+    end: float = option(1e4, "the first rate divided by the last", at_least=1)
     steps: int | None = option(None, "steps it takes; None: the whole training", **_LENGTH)
 
     def __call__(self, step: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The check of a layer: what it announces, computes, differentiates and keeps apart. Knows no single layer."""
+"""The check of a layer: shapes, values, derivatives and separate rows. Knows no single layer."""
 
 from typing import Any
 

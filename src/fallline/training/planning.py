@@ -207,7 +207,7 @@ Planned = tuple[MemoryPlan, Lowered]
 def memory_plans(
     graphs: Iterable[Graph], count: int, threads: int, watch: int | None = None, gradient_checkpointing: bool = False
 ) -> list[Planned]:
-    """Each step's graph as what a loop over it will be; `count` arrays of state."""
+    """Each step's graph as the program of a loop over it; `count` arrays of state."""
     made = [lowered(graph, count, watch, gradient_checkpointing) for graph in graphs]
     return [(memory_plan(one, threads=threads), one) for one in made]
 

@@ -94,7 +94,7 @@ class Training(Iterator[Event], Attributes):
                 if isinstance(error, FalllineError):
                     error.run = self.run
                     if self._stepper.step:
-                        error.add_note("what was trained until then is the error's `run`")
+                        error.add_note("the training until then is the error's `run`")
                 if self._folder is None or isinstance(error, FalllineError) or not isinstance(error, OSError):
                     raise
                 raise self._unsaved(error, self._folder) from error
