@@ -127,6 +127,9 @@ def test_a_metric_is_watched_and_measured() -> None:
     assert run.started is not None and run.started.watches == "validation_roc_auc"
     assert list(run.epochs[0].metrics) == ["validation_accuracy", "validation_f1", "validation_roc_auc"]
     assert recipe_of(table(), Choices()).settings["metrics"] is None
+    alone: dict[str, Any] = {"metrics": "f1", "hidden": 8}
+    assert Choices(**alone) == Choices(metrics=("f1",), hidden=(8,))
+    assert Choices(**dict.fromkeys(alone)) == Choices()
     with pytest.raises(ArgumentError, match="did you mean 'accuracy'"):
         Choices(watch="acuracy")
 

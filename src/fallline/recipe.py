@@ -74,6 +74,10 @@ class Choices:
     dtype: str = ranged("float32", range_of(Settings, "dtype"), optional=False)
 
     def __post_init__(self) -> None:
+        for name, default in (("hidden", HIDDEN), ("metrics", ())):
+            value: Any = getattr(self, name)
+            several = tuple(value) if isinstance(value, list | tuple) else (value,)
+            object.__setattr__(self, name, default if value is None else several)
         wrong = ranges.problems(self)
         unknowns = [name for name in (*self.metrics, self.watch) if name is not None and name not in METRICS]
         wrong += [str(unknown("metric", name, METRICS)) for name in unknowns]

@@ -93,7 +93,7 @@ class FLAGS:
 def choices_of(flags: FLAGS) -> Choices:
     """The choices that the flags make. Errors: UsageProblem for widths, rows of a batch or names that are none."""
     same = {name: getattr(flags, name) for name in CHOICES if name != "batch_size"}
-    metrics = tuple(part.strip() for part in (flags.metrics or "").split(",") if part.strip())
+    metrics = tuple(dict.fromkeys(part.strip() for part in (flags.metrics or "").split(",") if part.strip()))
     typed = {"hidden": widths(flags.hidden), "batch_size": batch(flags.batch_size), "metrics": metrics}
     try:
         return Choices(**{**same, **typed, "watch": flags.watch})
