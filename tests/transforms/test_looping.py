@@ -179,6 +179,17 @@ def test_what_a_loop_returns_may_be_returned_with_its_none():
     assert nothing is None
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_turns_of_empty_rows_run_on_the_machine(reverse):
+    f = lambda start, x: fl.scan(lambda c, r: (c * r + 1, c), start, x, reverse=reverse)
+    last, all_ = fl.compile(fl.vmap(f))(np.zeros((0, 2)), np.zeros((0, 3, 2)))
+    assert (last.shape, all_.shape) == ((0, 2), (0, 3, 2))
+    grads = fl.compile(fl.grad(lambda *args: np.sum(fl.vmap(f)(*args)[1]), (0, 1)))(
+        np.zeros((0, 2)), np.zeros((0, 3, 2))
+    )
+    assert [g.shape for g in grads] == [(0, 2), (0, 3, 2)]
+
+
 REFUSED = [
     (lambda: fl.scan(lambda c, x: (c + np.random.normal(), x), 0.0, np.ones(3)), TraceError, "drew a number"),
     (lambda: fl.scan(lambda c, x: c, 0.0, np.ones(3)), ArgumentTypeError, "return two things.*float"),

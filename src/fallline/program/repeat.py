@@ -75,7 +75,7 @@ class Windows:
         return Window(ref.buffer, ref.offset, 0)
 
     def _rows(self, ref: Ref, first: int, last: int) -> Window:
-        step = ref.strides[0]
+        step = ref.strides[0] if ref.size else 0  # rows may be empty
         low, step = (last, -step) if self.reverse else (first, step)
         return Window(ref.buffer, ref.offset + low * abs(step), step)
 
