@@ -158,9 +158,9 @@ def reading(results: Results) -> str:
         if near:
             share, name = max(near)
             parts.append(
-                "Small networks are won by what is not there: no call from Python, no allocation, no dispatch for each "
+                "Small networks gain from the absence of Python calls, allocations and dispatch for each "
                 "op. Large ones come to the same products for everybody, and only the rest can be saved: of our step "
-                f"on {name}, {share:.0%} is what nothing has done faster on this machine."
+                f"on {name}, {share:.0%} is time that no library has undercut on this machine."
             )
     short = shortfalls(results)
     parts.append(f"{len(short)} of the floors are missed; see the end." if short else "Every floor is met.")
@@ -189,10 +189,10 @@ def page(results: Results) -> str:
         "Every competitor trains the same network from the same parameters on the same batches, in float32, in a "
         "process of its own kept to as many processors as everybody has threads. Before it is timed, its loss curve "
         "over 64 steps (16 of the large networks) has to agree with one computed in double precision to "
-        f"{TOLERANCE:.0%} of what a learning rate wrong by {WRONG - 1:.0%} does to it; one that does not is not timed. "
+        f"{TOLERANCE:.0%} of the effect of a learning rate wrong by {WRONG - 1:.0%}; one that does not is not timed. "
         "They take turns: each round runs all of them, one after the other, and waits until a thread pool has gone "
         "to sleep. A step is the median over rounds; `times ours` is the median of the rounds' own ratios. PyTorch "
-        "and JAX scan race on one thread too, and count as what was quicker: see `threads`; `busy` counts the "
+        "and JAX scan race on one thread too, and count with the quicker time: see `threads`; `busy` counts the "
         "threads that were at work, waiting in circles included. Libraries are as their users get them. Adam with "
         "learning rate 0.001 unless said otherwise (0.0001 for the largest network).",
     ]

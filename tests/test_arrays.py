@@ -26,7 +26,7 @@ class Units(np.ndarray):
 
 
 class Holder:
-    """What NumPy makes an array of by asking."""
+    """An object with `__array__`."""
 
     def __init__(self, array):
         self.array = array

@@ -275,7 +275,7 @@ def broken() -> nn.Model:
 
 
 IMAGES = np.zeros((4, 2, 5))
-# What is wrong, the hint, and what the hint says to do.
+# A wrong call, its hint, and the advice of the hint.
 TRACED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
     (lambda: on(lambda x: x.exp(), Y), "np.exp(a)", lambda: on(lambda x: np.exp(x), Y)),
     (lambda: on(lambda x: np.concatenate(x, x), Y), "np.concatenate([a, b])",

@@ -18,7 +18,7 @@ Shell = Callable[..., Any]  # see conftest
 
 
 def fact(out: str, name: str) -> str:
-    """What a line of two columns says."""
+    """The second column of a line."""
     return next(line for line in out.splitlines() if line.startswith(name + " ")).removeprefix(name).strip()
 
 

@@ -14,7 +14,7 @@ import fallline as fl
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 HEAD, *SECTIONS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-# What has to be possible from outside: the section that shows it.
+# Each use from outside the package, and the section that shows it.
 PROBES = (
     "Batch normalisation",
     "Dropout in a container of one's own",

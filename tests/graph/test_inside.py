@@ -25,7 +25,7 @@ def raise_mine(x):
     raise Mine("on purpose")
 
 
-# What the layer below does with its parameters and input, and what the error has to say.
+# Faults of the layer below, and parts of their errors.
 WRONG = {
     "product": (lambda p, x: x @ p["weight"], ShapeError, "inner sizes differ: [N, 8] @ [4, 8], 8 != 4"),
     "sum": (lambda p, x: x + p["three"], ShapeError, "shapes [N, 8] and [3] do not broadcast"),

@@ -139,7 +139,7 @@ def test_the_tanh_form_of_gelu_is_within_its_stated_distance() -> None:
 
 
 def test_selu_keeps_mean_zero_and_variance_one() -> None:
-    # What its two constants were solved for: checked by integrating over the normal density.
+    # The equations of its two constants: checked by integrating over the normal density.
     x = np.linspace(-12, 12, 200001)
     density = np.exp(-x * x / 2) / np.sqrt(2 * np.pi) * (x[1] - x[0])
     y = nn.SELU()(x)

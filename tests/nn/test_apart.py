@@ -24,7 +24,7 @@ MIX = {
     "attention over rows": lambda x: fl.ops.softmax(x @ x.T, axis=1) @ x,
     "diff": lambda x: np.concatenate([x[:1], np.diff(x, axis=0)]),
     "merged": lambda x: np.cumsum(x.ravel()).reshape(x.shape),
-    "beside": lambda x: x + np.roll(x, 1, axis=0),
+    "rolled": lambda x: x + np.roll(x, 1, axis=0),
     "einsum": lambda x: np.einsum("nd,md->nd", x, x),
     "a row for all": lambda x: x * x[0],
     "by the first": lambda x: np.where(x[0] > 0, x, 0),

@@ -42,7 +42,7 @@ def test_the_table_holds_what_is_tested_here() -> None:
 
 
 def test_the_signal_keeps_its_size_through_many_layers() -> None:
-    # What each was made for: He with ReLU, LeCun with linear units, over 20 layers of 200.
+    # The purpose of each: He with ReLU, LeCun with linear units, over 20 layers of 200.
     x = np.random.default_rng(1).normal(size=(500, 200))
     for name, bend in (("he_normal", nn.ReLU()), ("lecun_uniform", nn.Identity())):
         network = nn.Sequential(*(part for _ in range(20) for part in (nn.Dense(200, initializer=name), bend)))

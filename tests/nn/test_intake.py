@@ -11,7 +11,7 @@ from fallline.nn.intake import Problems, as_numbers, check_finite, to_dtype
 
 
 class Frame:
-    """What a data frame shows: columns, and an array."""
+    """A stand-in for a data frame: columns, and an array."""
 
     def __init__(self, array: np.ndarray, columns: list[str]) -> None:
         self.array, self.columns = array, columns

@@ -28,7 +28,7 @@ UFUNCS |= {
 COMPILED = (np.int64, np.int32, np.uint8)
 INTEGERS = (np.int64, np.int32, np.int16, np.int8, np.uint64, np.uint32, np.uint16, np.uint8)
 
-# What differs from NumPy by choice, and why.
+# Intended differences from NumPy, with reasons.
 OTHER_DTYPE = "small integers give float64 where NumPy gives float16 or float32: kernels have no float16"
 OTHER_VALUE = {
     ("power", "i"): "NumPy raises where an exponent is negative; a kernel cannot, and gives the quotient towards 0",

@@ -94,7 +94,7 @@ def shapes(rng):
 
 
 def axes(rng, ndim, takes):
-    """What to call a function of an array with so many axes with."""
+    """Arguments for a function of an array with so many axes."""
     if takes == "none":
         return {}
     each = list(range(-ndim, ndim)) or [0, -1]

@@ -25,7 +25,7 @@ ALLOWED = 60.0  # seconds for a child that computes for some milliseconds
 
 
 def in_a_child(work):
-    """What work returns in a forked child, as text; fails where that does not end."""
+    """The result of work in a forked child, as text; fails where that does not end."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -64,7 +64,7 @@ def test_kept_slots_and_noise_are_those_of_the_step(labelled: Any) -> None:
 
 
 class AllReduce:
-    """What several steppers, each in a thread, have found, averaged in the order of their numbers."""
+    """The gradients of several steppers, each in a thread, averaged in the order of their numbers."""
 
     def __init__(self, count: int) -> None:
         self.count = count

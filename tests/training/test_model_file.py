@@ -67,7 +67,7 @@ def test_a_run_of_the_first_form_loads_with_its_config(tmp_path: Path) -> None:
     first_form(run.model, {}, tmp_path / "model.safetensors")
     assert fl.load_run(tmp_path).config == json.loads(json.dumps(run.config))
     (tmp_path / "model.safetensors").unlink()
-    # What is left is a config that nothing checks: training goes on from it, but nothing is predicted.
+    # Only a config without a checksum is left: training goes on from it, but nothing is predicted.
     with pytest.raises(DataError, match="try: resuming the run"):
         fl.load_run(tmp_path)
     again = fl.fit(mlp((4,), 3), data, out=tmp_path, resume=True, **{**settings, "epochs": 3})

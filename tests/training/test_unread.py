@@ -158,7 +158,7 @@ def test_an_iterable_is_the_array_in_its_order(
 
 
 class Loader:
-    """What a loader of another library is: an iterable of batches that can be gone through again and again."""
+    """A stand-in for a loader of another library: an iterable of batches that can be gone through again and again."""
 
     def __init__(self, rows: int | None = None) -> None:
         if rows is not None:

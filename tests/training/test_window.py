@@ -251,7 +251,7 @@ def test_a_file_that_was_replaced_is_read_as_it_was_mapped(tmp_path: Path) -> No
 
 
 class Slices:
-    """What a file of arrays gives: a shape, a dtype, and slices of rows."""
+    """A stand-in for a file of arrays: a shape, a dtype, and slices of rows."""
 
     def __init__(self, array: np.ndarray) -> None:
         self._array, self.shape, self.dtype = array, array.shape, array.dtype

@@ -91,7 +91,7 @@ def of(content):
         lambda content: b"rubbish",
         lambda content: content[: len(content) // 2],
         lambda content: content[:-1] + bytes([content[-1] ^ 1]),
-        # What another program wrote with a right digest is no object code either.
+        # A file of another program with a right digest is no object code either.
         lambda content: of(b""),
         lambda content: of(b"rubbish"),
         lambda content: of(content[33 : len(content) // 2]),
