@@ -270,7 +270,7 @@ def test_a_long_wait_is_reported_on_a_terminal_once(monkeypatch, capsys):
     monkeypatch.setattr(store.sys.stderr, "isatty", lambda: True, raising=False)
 
     def slow():
-        with store.told():
+        with store.slow_compilation_message():
             for timer in store.threading.enumerate():
                 if isinstance(timer, store.threading.Timer):
                     timer.join()
