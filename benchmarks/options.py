@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             form.error(f"{options.kept}: {error}")
     else:
         found = measured(options, " ".join(["python -m benchmarks", *given]))
-    short = report.shortfalls(found)
-    print("\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met."))
+    print(command.conclusion(report.shortfalls(found)))
     written(found, options)
     return 0
 

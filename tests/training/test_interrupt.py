@@ -166,7 +166,7 @@ def test_a_step_that_takes_long_is_given_up_and_a_resumed_run_goes_on_from_befor
     cut([1])
     settings = {**SETTINGS, "threads": threads}
     monkeypatch.setattr("fallline.program.lanes.PATIENCE", 50.0)
-    monkeypatch.setattr("fallline.training.stepper._LONG_SECONDS", 0.0)
+    monkeypatch.setattr("fallline.training.pace.LONG_SECONDS", 0.0)
     whole = fl.fit(NETWORK, labelled, **settings)
     run = BatchStepper._run
 

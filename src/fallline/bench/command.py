@@ -53,9 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong:
         form.error(wrong)
     print("\n".join(filter(None, [machine(), libraries()])))
-    short = [line for outcome in all_races(options) for line in outcome.shortfalls]
-    print("\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met."))
+    print(conclusion([line for outcome in all_races(options) for line in outcome.shortfalls]))
     return 0
+
+
+def conclusion(short: Sequence[str]) -> str:
+    """The last lines on screen. short: a line for each missed floor."""
+    return "\n" + ("\n".join(["Short of the floors:", *short]) if short else "Every floor that was measured is met.")
 
 
 def problems(options: argparse.Namespace) -> str:

@@ -154,10 +154,6 @@ def is_number(field: str) -> bool:
     return NUMBER.fullmatch(field.strip()) is not None
 
 
-def is_missing(field: str) -> bool:
-    return field.strip().lower() in MISSING
-
-
 def problem_of(field: str) -> str | None:
     """Why a field is not a finite number, or None if it is one."""
     text = field.strip()

@@ -9,7 +9,7 @@ from fallline.graph.op import Array
 from fallline.jobs.shared_cache import ByIdentity, SharedCache
 from fallline.jobs.stopping import EarlyStopping
 from fallline.nn.loss import Loss
-from fallline.nn.metric import Metric, kind_of, measured_by
+from fallline.nn.metric import Metric, Sum, kind_of, measured_by
 
 PREFIX = "validation_"
 
@@ -26,6 +26,11 @@ class Measures:
     metrics: tuple[Metric, ...] = ()
     watched: Metric | None = None
     validated: bool = False
+
+    @property
+    def sums(self) -> dict[str, Sum]:
+        """The metrics that are sums over rows, by name; all others look at the outputs for all rows."""
+        return {one.name: one.sums[self.kind] for one in self.metrics if self.kind in one.sums}
 
     @property
     def names(self) -> tuple[str, ...]:

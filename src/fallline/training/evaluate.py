@@ -44,12 +44,13 @@ def block_graphs(
 
 def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
     """The sums over blocks of rows besides the loss; several metrics may need the same one."""
-    return list(dict.fromkeys(one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums))
+    return list(dict.fromkeys(one.add for one in measures.sums.values()))
 
 
 def of_outputs(measures: Measures) -> list[Metric]:
     """The metrics that are no sums over rows, so that they look at the outputs for all rows."""
-    return [one for one in measures.metrics if measures.kind not in one.sums]
+    sums = measures.sums
+    return [one for one in measures.metrics if one.name not in sums]
 
 
 def validation_feed(held: Rows) -> Feed:
@@ -84,8 +85,7 @@ class Evaluation:
             self._y = cache.once(("targets", ByIdentity(y), ByIdentity(self.rows)), lambda: targets_of_rows(held))
         adds = added_up(measures)
         # The metrics that are no sums look at all outputs: of the network alone, whose rows are encoded already.
-        sums = {one.name: one.sums[measures.kind].add for one in measures.metrics if measures.kind in one.sums}
-        self._place = {name: 1 + adds.index(add) for name, add in sums.items()}
+        self._added = {name: (one, 1 + adds.index(one.add)) for name, one in measures.sums.items()}
         self._whole = of_outputs(measures)
         self._model, self._threads = replace(model, encoder=None, theta=theta), threads
         self._x = {name: held.data[name] for name in named(model.inputs)}
@@ -127,10 +127,8 @@ class Evaluation:
             if outputs is None:
                 return False
             found = values_of(self._whole, self._model, outputs, self._y)
-        for one in self.measures.metrics:
-            if one.name in self._place:
-                sums = one.sums[self.measures.kind]
-                found[one.name] = sums.of(self._sums[self._place[one.name]], self._y, self._model.decoder)
+        for name, (one, place) in self._added.items():
+            found[name] = one.of(self._sums[place], self._y, self._model.decoder)
         self.values = {PREFIX + one.name: found[one.name] for one in self.measures.metrics}
         self.seconds += time.perf_counter() - begun
         return True

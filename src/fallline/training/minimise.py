@@ -25,10 +25,8 @@ from fallline.steps.gradient_step import LOSS, found_at, gradient_graph, kept_by
 from fallline.steps.recorder import Recorder, Values
 from fallline.steps.step import OPTIMIZER
 from fallline.training.feed import Feed
+from fallline.training.pace import takes_long
 from fallline.training.stepper import Setback, first_state
-
-# A stop request does not wait for a step that takes longer.
-_LONG_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +134,7 @@ class MinimiserStepper:
     @property
     def is_slow(self) -> bool:
         """Whether the next call may take longer than a stop request should wait."""
-        return (1 / self.rate if self.rate else self._loop.nanoseconds * 1e-9) > _LONG_SECONDS
+        return takes_long(self.rate, self._loop.nanoseconds)
 
     @property
     def step(self) -> int:

@@ -1,6 +1,16 @@
 """How long a machine call is: short enough to answer Ctrl-C well within 0.2 s, long enough to cost nothing."""
 
 CALL_SECONDS = 0.05
+# A stop request does not wait for a call that takes longer.
+LONG_SECONDS = 0.1
+
+
+def takes_long(rate: float, nanoseconds: float) -> bool:
+    """Whether the next call may take longer than a stop request should wait.
+
+    rate: steps per second of the last call, 0 before the first. nanoseconds: about how long a step takes.
+    """
+    return (1 / rate if rate else nanoseconds * 1e-9) > LONG_SECONDS
 
 
 class Pace:

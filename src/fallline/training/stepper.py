@@ -26,10 +26,7 @@ from fallline.steps.measure import Column, Measure
 from fallline.steps.recorder import Recorder, Values
 from fallline.steps.step import OPTIMIZER, measured_step, training_step
 from fallline.training.feed import Feed
-from fallline.training.pace import Pace
-
-# A stop request does not wait for a call that takes longer.
-_LONG_SECONDS = 0.1
+from fallline.training.pace import Pace, takes_long
 
 # Time between copies of the state: at least this, and so long that copying takes at most a hundredth of it.
 _COPY_SECONDS, _COPY_SHARE = 0.02, 1 / 100
@@ -214,7 +211,7 @@ class BatchStepper:
     @property
     def is_slow(self) -> bool:
         """Whether the next call may take longer than a stop request should wait."""
-        return (1 / self.rate if self.rate else self._main.nanoseconds * 1e-9) > _LONG_SECONDS
+        return takes_long(self.rate, self._main.nanoseconds)
 
     @property
     def reason(self) -> str | None:
