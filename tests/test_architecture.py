@@ -62,7 +62,8 @@ STRANGERS = ("passes",)
 KEPT_TO: dict[str, tuple[str, ...]] = {
     "numba": ("program/kernels",),
     "llvmlite": ("program/kernels",),
-    "sklearn": ("data", "sklearn.py", "bench"),
+    "sklearn": ("data", "sklearn", "bench"),
+    "joblib": ("sklearn",),
     "pyarrow": ("data",),
     "torch": ("bench",),
     "jax": ("bench",),
