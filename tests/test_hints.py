@@ -670,6 +670,7 @@ ELSEWHERE = {
     "nn/context.py": "tests/nn/test_context.py",
     "testing/layers.py": "tests/nn/test_table.py",
     "nn/metric.py": "tests/nn/test_metric.py",
+    "table.py": "tests/test_table.py",
     "data/parquet.py": "tests/data/test_parquet.py",
     "data/records.py": "tests/data/test_table.py",
     "data/target_column.py": "tests/data/test_target.py",

@@ -106,12 +106,12 @@ class Recipe:
     @property
     def shape(self) -> tuple[int, ...]:
         """Numbers in, widths of the hidden layers, numbers out."""
-        return (len(self.data.features), *self.choices.hidden, outputs_for(self.loss, self.data))
+        return (self.encoder.width, *self.choices.hidden, outputs_for(self.loss, self.data))
 
     @property
     def rows(self) -> tuple[Any, Any]:
         """x and y to train on, as they are in the table: the first argument of a training after its network."""
-        return self.data.x[self.train], targets_of(self.data, self.train, self.decoder)
+        return self.data.take(self.train), targets_of(self.data, self.train, self.decoder)
 
     @property
     def early_stopping(self) -> EarlyStopping | int | None:

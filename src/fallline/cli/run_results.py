@@ -88,7 +88,7 @@ def tested(plan: Plan, outcome: Outcome) -> tuple[str, ...]:
     if not len(plan.test):
         return ("there are no test rows (--test 0)",)
     recipe, data = plan.recipe, plan.recipe.data
-    y, y_hat = targets_of(data, plan.test, recipe.decoder), outcome.model.predict(data.x[plan.test])
+    y, y_hat = targets_of(data, plan.test, recipe.decoder), outcome.model.predict(data.take(plan.test))
     if data.classes:
         return accuracy(y, y_hat, targets_of(data, recipe.train, recipe.decoder))
     return (quantity(y, y_hat, data.target),)

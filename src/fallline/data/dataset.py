@@ -1,10 +1,10 @@
-"""A data set ready for training: numbers, targets, and the names of their columns; and how it is cut in two.
+"""A data set ready for training: rows, targets, and the meaning of their columns; and how it is cut in two.
 
 Knows nothing of files or of networks.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fallline.errors import ArgumentError, DataError
 from fallline.split import split_off
+from fallline.table import Table, Texts, as_table
 
 # Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
 # same rows.
@@ -24,29 +25,47 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Rows of numbers with a target.
+    """Rows with a target.
 
-    x: (N, D) float64. y: (N,), class codes 0..K-1 (int64) or quantities (float64).
+    x: numbers, (N, D) float64, or a Table of D columns. y: (N,), class codes 0..K-1 (int64) or quantities (float64).
     features: D column names. classes: K class names in the order of their codes, empty for regression.
     task: "classification" or "regression". name: on screen and in file names.
     same_unit: all columns measure one thing (pixels), so one mean and one scale serve them all.
+    kinds: by name, "number", "category" or "moment" for columns whose cells do not tell: texts that are numbers,
+    numbers that are codes.
     """
 
     name: str
-    x: Numbers
+    x: Any  # Numbers, or a Table
     y: NDArray[Any]  # int64 codes or float64 quantities, by task
     features: tuple[str, ...]
     target: str
     task: str
     classes: tuple[str, ...] = ()
     same_unit: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.y)
 
-    def rows(self, index: Rows) -> tuple[Numbers, NDArray[Any]]:
+    @property
+    def table(self) -> Table:
+        """The columns by name."""
+        return self.x if isinstance(self.x, Table) else as_table(self.x, self.name, self.features)
+
+    def kind(self, name: str) -> str:
+        """The kind of a column: the stated one, or that of its cells."""
+        values = self.table[name]
+        of_cells = "category" if isinstance(values, Texts) else "moment" if values.dtype.kind == "M" else "number"
+        return self.kinds.get(name, of_cells)
+
+    def take(self, index: Rows) -> Any:
+        """x of these rows, in this order."""
+        return self.x.take(index) if isinstance(self.x, Table) else self.x[index]
+
+    def rows(self, index: Rows) -> tuple[Any, NDArray[Any]]:
         """x and y of these rows, in this order."""
-        return self.x[index], self.y[index]
+        return self.take(index), self.y[index]
 
 
 def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:

@@ -35,6 +35,7 @@ from fallline.passes.backprop import backprop
 from fallline.program import call
 from fallline.ranges import COUNT, SEED
 from fallline.source import as_tree, named
+from fallline.table import is_table
 from fallline.tree import Tree
 
 # Relative step of the central difference: its own error and that of rounding are then both near 1e-10.
@@ -103,7 +104,7 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
 def as_batch(model: Model, x: Any, y: Any) -> tuple[Tree, Array]:
     """Rows and targets as the network and the loss take them; a single row becomes a batch of one."""
     if is_shape(model.row_shape):
-        x = np.asarray(x if model.encoder is None else model.encoder.in_order(x))
+        x = np.asarray(x) if model.encoder is None or not is_table(x) else model.encoder.table_numbers(x, "x")
         is_one = x.shape == model.row_shape
     else:
         is_one = np.ndim(y) == 0

@@ -23,6 +23,7 @@ from fallline.nn.model import Model
 from fallline.nn.target import Targets
 from fallline.source import Form, is_source, named
 from fallline.stored import Stored, is_mapped, parts_of_source, stored
+from fallline.table import is_table
 from fallline.tree import Tree
 
 # Data of another float precision are converted once if they are smaller than this, else batch by batch.
@@ -116,7 +117,7 @@ def inputs_of(
     form = None if wanted is None else tuple(named(wanted).items())
     key = "x", ByIdentity(given), what, form, dtype, ByIdentity(encoder)
     return _once_with_problems(
-        cache, key, problems, lambda found: _checked_rows(in_parts(given), what, wanted, dtype, encoder, found)
+        cache, key, problems, lambda found: _checked_rows(given, what, wanted, dtype, encoder, found)
     )
 
 
@@ -126,8 +127,9 @@ def _checked_rows(
     if given is None:
         return None
     if encoder is not None:
+        given = given if is_table(given) else in_parts(given)
         return _encoded_rows(given, what, dtype, encoder, problems)
-    arrays = as_arrays(given, what, problems, wanted)
+    arrays = as_arrays(in_parts(given), what, problems, wanted)
     if arrays is None:
         return None
     forms = {} if wanted is None else named(wanted, what)
@@ -196,7 +198,7 @@ def _encoded_when_read(x: Stored, what: str, dtype: np.dtype[Any], encoder: Colu
 
     def ready(rows: Array, numbers: Array) -> Array:
         found = Problems()
-        encoded = encoder.encode(rows, dtype) if check_finite(rows, what, np.float64, found, numbers) else rows
+        encoded = encoder.encode(rows, dtype) if encoder.are_finite(rows, what, found, numbers) else rows
         check_finite(encoded, what, dtype, found, numbers)
         found.raise_if_any()
         return encoded
@@ -214,11 +216,7 @@ def in_parts(given: Any) -> Any:
 
 
 def _encoded_rows(given: Any, what: str, dtype: np.dtype[Any], encoder: Columns, problems: Problems) -> Array | None:
-    try:
-        x = as_numbers(encoder.in_order(given, what), what, problems)
-    except FalllineError as error:
-        problems.data.append(str(error))
-        return None
+    x = encoder.numbers(given, what, problems)
     if x is None or not _has_numbers(x, what, problems):
         return None
     if x.shape[1:] != (len(encoder.columns),):
@@ -226,7 +224,7 @@ def _encoded_rows(given: Any, what: str, dtype: np.dtype[Any], encoder: Columns,
         return None
     if isinstance(x, Stored):
         return _encoded_when_read(x, what, dtype, encoder)
-    if not check_finite(x, what, np.float64, problems):
+    if not encoder.are_finite(x, what, problems):
         return None
     x = encoder.encode(x, dtype)
     check_finite(x, what, dtype, problems)

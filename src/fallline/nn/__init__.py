@@ -19,8 +19,9 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
+from fallline.nn.column import Category, Moment, Number, Standardised
 from fallline.nn.context import Context
-from fallline.nn.encoder import Columns, Labels, Quantity, Standardised, standardise
+from fallline.nn.encoder import Columns, Labels, Quantity, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.frozen import Frozen
 from fallline.nn.initial import INITIALIZERS, Normal, Scaled, Uniform, Zeros
@@ -57,6 +58,7 @@ __all__ = [
     "Activation",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "Category",
     "Columns",
     "Context",
     "CrossEntropy",
@@ -77,7 +79,9 @@ __all__ = [
     "Metric",
     "Mish",
     "Model",
+    "Moment",
     "Normal",
+    "Number",
     "Poisson",
     "Quantity",
     "ReLU",

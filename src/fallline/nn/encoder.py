@@ -1,78 +1,32 @@
 """Encoders and decoders around a network: an encoder turns the columns of a table into its inputs, a decoder turns its
 outputs into labels or quantities with a unit. Both are frozen records, part of the model, and saved with it.
 
-A kind of column is one class, entered by `@column`; it says how all columns of its kind are encoded together. All is
-computed in float64 and rounded to the network's precision last, so a row has the same bits whoever asks.
+The kinds of column are those of column.py. All is computed in float64 and rounded to the network's precision last, so
+a row has the same bits whoever asks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 
 from fallline import ranges
 from fallline.arguments import Form, shown, takes
 from fallline.arrays import as_array
-from fallline.config import enter, saved
-from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
+from fallline.config import saved
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, nearest
 from fallline.graph.op import Array
+from fallline.nn.column import KINDS, Standardised, named
 from fallline.nn.data_parts import is_stream
-from fallline.ranges import FLAG, required
+from fallline.nn.intake import Problems, as_numbers, check_finite
+from fallline.ranges import FLAG
 from fallline.stored import Stored, is_source, parts_of_source, stored
+from fallline.table import Table, as_table, is_table
 
 # Numbers encoded at once: the float64 values in between stay in the cache.
 _BLOCK = 1 << 16
-
-
-class Column(Protocol):
-    """One column of a table. name: as its file calls it. width: numbers that the network gets for it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def width(self) -> int: ...
-
-    @staticmethod
-    def together(columns: Sequence[Any]) -> Callable[[Array], Array]:
-        """From the values of these columns, (N, k) float64, to the network's numbers, (N, sum of their widths)."""
-        ...
-
-
-KINDS: dict[str, type[Column]] = {}
-C = TypeVar("C", bound=type)
-
-
-def column(kind: C) -> C:
-    """Enter a kind of column, so that tables may have columns of it."""
-    enter(KINDS, kind.__name__, kind, "kinds of column")
-    return saved(kind)
-
-
-@column
-@dataclass(frozen=True)
-class Standardised:
-    """A column of numbers, moved and scaled: (value - mean) / scale.
-
-    name: as in the file. mean, scale: in the units of the column; scale is not 0.
-    Example: Standardised("length", 5.84, 0.83)
-    """
-
-    name: str
-    mean: float = required("subtracted first")
-    scale: float = required("divided by then", above=0)
-    width = 1
-
-    def __post_init__(self) -> None:
-        _named(self, self.name)
-        ranges.check(self)
-
-    @staticmethod
-    def together(columns: Sequence["Standardised"]) -> Callable[[Array], Array]:
-        mean, scale = np.array([(float(one.mean), float(one.scale)) for one in columns]).T
-        return lambda x: (x - mean) / scale
 
 
 @saved
@@ -126,17 +80,66 @@ class Columns:
             )
         return found
 
-    def in_order(self, x: Any, what: str = "x") -> Any:
-        """The columns of a table that names them (a data frame), in the encoder's order; anything else as it is.
+    @cached_property
+    def _strict(self) -> list[int]:
+        """The places of columns whose numbers have to be finite."""
+        return [place for place, one in enumerate(self.columns) if not one.takes_missing]
 
-        Names that only count the columns, "0", "1" ..., are no names. Other columns of the table do not matter.
-        Errors: DataError for a column that is not there, with the nearest name.
+    @cached_property
+    def _counted(self) -> bool:
+        """Whether the names only count the columns, "0", "1" ..., and are no names."""
+        return self.names == tuple(map(str, range(len(self.names))))
+
+    def numbers(self, x: Any, what: str, problems: Problems) -> Array | None:
+        """One number for each cell of a table, (N, D) in the encoder's order; None after adding to `problems`.
+
+        x: a table in any form that `as_table` takes, whose columns are found by name; or an array of numbers, (N, D),
+        as it is, which may be Stored. Other columns of a table do not matter.
         """
+        try:
+            if len(self._strict) == len(self.columns) or not is_table(x):
+                return as_numbers(self._in_order(x, what), what, problems)
+            return self.table_numbers(x, what)
+        except FalllineError as error:
+            problems.data.append(str(error))
+            return None
+
+    def table_numbers(self, x: Any, what: str) -> Array:
+        """One number for each cell of a table in any form that `as_table` takes, (N, D) in the encoder's order.
+
+        Errors: DataError for columns that are not there, and for cells that their column cannot read.
+        """
+        table = as_table(x, what, None if hasattr(x, "columns") else self.names)
+        is_placed = self._counted and len(table.names) == len(self.names)
+        chosen = [*(table if is_placed else table.select(self.names)).columns.values()]
+        out, wrong = np.empty((table.rows, len(self.columns))), []
+        for place, (one, values) in enumerate(zip(self.columns, chosen)):
+            try:
+                out[:, place] = one.read(values)
+            except FalllineError as error:
+                wrong.append(f"{what}: {error}")
+        if wrong:
+            raise DataError("\n  ".join(wrong[:5]))
+        return out
+
+    def are_finite(self, numbers: Array, what: str, problems: Problems, rows: Array | None = None) -> bool:
+        """Whether the numbers are finite in each column that does not take missing values; adds to `problems` if not.
+
+        rows: their places among all rows, where these are some of them.
+        """
+        if len(self._strict) == len(self.columns):
+            return check_finite(numbers, what, np.float64, problems, rows)
+        return not self._strict or check_finite(numbers[:, self._strict], what, np.float64, problems, rows)
+
+    def _in_order(self, x: Any, what: str) -> Any:
+        """The columns of a data frame in the encoder's order; anything else as it is."""
         given = getattr(x, "columns", None)
         if given is None or not all(isinstance(name, str) for name in given):
             return x
-        if self.names == tuple(map(str, range(len(self.names)))):
+        if self._counted:
             return x
+        if isinstance(x, Table):
+            return self.table_numbers(x, what)
         wrong = [f"{what} has no column {name!r}{nearest(name, given)}" for name in self.names if name not in [*given]]
         if wrong:
             raise DataError("\n  ".join(wrong[:5]))
@@ -171,7 +174,7 @@ class Labels:
     labels: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        _named(self, self.target)
+        named(self, self.target)
         given = self.labels.tolist() if isinstance(self.labels, np.ndarray) else self.labels
         labels = tuple(given) if isinstance(given, list | tuple) else ()
         kinds = {type(label) for label in labels}
@@ -201,7 +204,7 @@ class Quantity:
     scale: float = ranges.option(1.0, "multiplied by first", above=0)
 
     def __post_init__(self) -> None:
-        _named(self, self.target)
+        named(self, self.target)
         ranges.check(self)
 
     def encode(self, y: Any) -> Array:
@@ -300,8 +303,3 @@ def _centre_and_spread_of(rows: Stored, same_unit: bool) -> tuple[Any, Any]:
     mean = add_up(lambda x: x / size) / count
     spread = np.sqrt(add_up(lambda x: np.square(x / size - mean)) / count)
     return mean * size, np.where(spread > 1e-12, spread * size, 1.0)
-
-
-def _named(record: Any, name: Any) -> None:
-    if not isinstance(name, str):
-        raise ArgumentTypeError(f"{type(record).__name__}: a name is a text, got {name!r}")

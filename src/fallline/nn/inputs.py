@@ -13,7 +13,7 @@ from fallline.nn.data_parts import is_stream
 from fallline.nn.encoder import Columns
 from fallline.nn.forms import Dtypes, is_shape
 from fallline.nn.given import as_shape, row_hint
-from fallline.nn.intake import Problems, as_numbers, check_finite
+from fallline.nn.intake import Problems, as_numbers
 from fallline.nn.layer import with_batch
 from fallline.source import Form, named
 from fallline.tree import Tree
@@ -124,8 +124,10 @@ def as_rows(x: Any, forms: Tree, encoder: Columns | None) -> Tree:
     """
     problems, dtypes = Problems(), {name: form.dtype for name, form in named(forms).items()}
     if encoder is not None:
-        array = _one(encoder.in_order(x), x, (len(encoder.columns),))
-        check_finite(array, "x", np.float64, problems)
+        numbers = encoder.numbers(x, "x", problems)
+        problems.raise_if_any()
+        array = _one(numbers, x, (len(encoder.columns),))
+        encoder.are_finite(array, "x", problems)
         problems.raise_if_any()
         return encoder.encode(array)
     if isinstance(forms, Form):

@@ -14,7 +14,8 @@ import numpy as np
 
 from fallline.arguments import PATH, takes
 from fallline.errors import DataError, FalllineError, MissingFileError
-from fallline.nn.encoder import Columns, Labels, Quantity, Standardised
+from fallline.nn.column import Standardised
+from fallline.nn.encoder import Columns, Labels, Quantity
 from fallline.nn.model import MODEL, Model
 from fallline.runs.checkpoint import checksum, save_arrays
 from fallline.runs.disk import saving_errors
