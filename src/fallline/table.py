@@ -52,7 +52,7 @@ class Texts:
 
     @staticmethod
     def of(strings: Sequence[Any] | Array) -> "Texts":
-        """Texts from one cell a row, None or NaN where it is missing; levels in the order in which they first appear."""
+        """Texts from one cell a row, None or NaN where it is missing; levels in the order of their first rows."""
         places: dict[Any, int] = {None: -1}
         cells = (one if type(one) is str else None if is_missing(one) else str(one) for one in strings)
         codes = np.fromiter((places.setdefault(one, len(places) - 1) for one in cells), np.int32, len(strings))
@@ -220,6 +220,8 @@ def _of_series(series: Any, what: str) -> Values:
     kind = series.dtype
     if kind in (nw.Categorical, nw.Enum) or isinstance(kind, nw.Enum):
         return replace(Texts.of(series.to_list()), categorical=True)
+    if kind == nw.Boolean and series.is_null().any():
+        return values_of(series.to_list(), what)
     if kind == nw.Boolean or kind.is_numeric():
         if not series.is_null().any():
             return values_of(series.to_numpy(), what)
@@ -273,6 +275,8 @@ def _of_objects(array: Array, what: str) -> Values:
     missing = np.fromiter((is_missing(cell) for cell in array), bool, len(array))
     there = array[~missing]
     number = (numbers.Real, np.bool_, np.number, decimal.Decimal)
+    if len(there) and all(isinstance(cell, bool | np.bool_) for cell in there):
+        return Texts.of(array) if missing.any() else array.astype(bool)
     if all(isinstance(cell, number) for cell in there):
         found = np.full(len(array), np.nan)
         found[~missing] = [float(cell) for cell in there]
