@@ -62,7 +62,7 @@ STRANGERS = ("passes",)
 KEPT_TO: dict[str, tuple[str, ...]] = {
     "numba": ("program/kernels",),
     "llvmlite": ("program/kernels",),
-    "sklearn": ("data", "sklearn", "bench"),
+    "sklearn": ("data", "sklearn", "bench", "nn/scorer.py"),
     "joblib": ("sklearn",),
     "pyarrow": ("data",),
     "narwhals": ("table.py",),

@@ -669,6 +669,8 @@ ELSEWHERE = {
     "runs/kept.py": "tests/training/test_folder.py",
     "nn/context.py": "tests/nn/test_context.py",
     "testing/layers.py": "tests/nn/test_table.py",
+    "nn/class_metrics.py": "tests/nn/test_metric.py",
+    "nn/measured.py": "tests/nn/test_metric.py",
     "nn/metric.py": "tests/nn/test_metric.py",
     "table.py": "tests/test_table.py",
     "data/parquet.py": "tests/data/test_parquet.py",

@@ -1,4 +1,4 @@
-"""Writes the generated pages: docs/ops.md, docs/benchmarks.md, the README's table of benchmarks.
+"""Writes the generated pages: docs/metrics.md, docs/ops.md, docs/benchmarks.md, the README's table of benchmarks.
 
 Run by `make docs`; generated pages are never edited by hand. `make bench` measures, and writes the last two itself.
 """
@@ -40,6 +40,31 @@ def ops_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def metrics_page() -> str:
+    """Every metric of the table, by the kind of targets that it measures."""
+    from fallline.nn import METRICS
+
+    parts = [
+        "# Metrics",
+        "Every metric of the table; made by `make docs`. Each is computed over all rows at once, never as a mean of "
+        "batches, and by the weights of rows where they have some. A name goes to `metrics=`, to "
+        "`EarlyStopping(watch=)`, to `--metrics` and `--watch`; one with a number in it, such as `top_3`, stands for "
+        "any number. Besides these, every scorer of scikit-learn is a metric, as an object or by its name "
+        '(`"neg_brier_score"`); where a name is in both tables, this one is meant.',
+    ]
+    of = {"Classes": ("classification", "binary"), "Several labels a row": ("labels",), "Numbers": ("regression",),
+          "Several quantiles of a number": ("quantiles",)}  # fmt: skip
+    for title, kinds in of.items():
+        rows = ["| metric | value | better | reads |", "| ------ | ----- | ------ | ----- |"]
+        for name, one in METRICS.items():
+            if set(kinds) & set(one.kinds):
+                names = f"`{name}`" + (f", `{one.numbered.form.format('N')}`" if one.numbered else "")
+                meaning = one.doc.replace("|", "\\|") + (" Always measured." if one.usual else "")
+                rows.append(f"| {names} | {meaning} | {one.better or 'neither'} | {one.reads} |")
+        parts += [f"## {title}", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
 def benchmarks_page() -> str:
     """The page of benchmarks as they were last measured."""
     from benchmarks import record as results
@@ -56,7 +81,7 @@ def readme(text: str) -> str:
     return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 
 
-PAGES: dict[str, Callable[[], str]] = {"ops.md": ops_page}
+PAGES: dict[str, Callable[[], str]] = {"metrics.md": metrics_page, "ops.md": ops_page}
 if MEASURED.exists():
     PAGES["benchmarks.md"] = benchmarks_page
 

@@ -16,7 +16,7 @@ from fallline.data.preprocess import decoder_of, encoder_of, targets_of
 from fallline.errors import ArgumentError, unknown
 from fallline.jobs.settings import Settings
 from fallline.jobs.stopping import NEVER, EarlyStopping
-from fallline.nn import ACTIVATIONS, LOSSES, METRICS, Columns, CrossEntropy, Identity, Loss, Sequential, mlp
+from fallline.nn import ACTIVATIONS, LOSSES, Columns, CrossEntropy, Identity, Loss, Sequential, measured, mlp
 from fallline.nn.encoder import Decoder
 from fallline.optim import MINIMISERS, OPTIMIZERS, SCHEDULES, Minimiser, Optimizer
 from fallline.ranges import option, range_of, ranged
@@ -37,10 +37,10 @@ def named(table: Any) -> tuple[str, ...]:
 class Choices:
     """The choices of a person for the training on a table; None leaves a choice to the table or to the library.
 
-    hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS.
-    watch: the metric by which the best epoch is chosen; None for the validation loss. batch_size: "auto" stands for 16
-    rows, and for all where a minimiser such as L-BFGS needs them. The ranges are what flags, parameters and sliders
-    read.
+    hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS
+    or of scikit-learn's scorers. watch: the metric by which the best epoch is chosen; None for the validation loss.
+    batch_size: "auto" stands for 16 rows, and for all where a minimiser such as L-BFGS needs them. The ranges are what
+    flags, parameters and sliders read.
     Errors: ArgumentError with all that is outside its range.
     Example: Choices(hidden=(64, 64), activation="tanh", epochs=100)
     """
@@ -79,8 +79,7 @@ class Choices:
             several = tuple(value) if isinstance(value, list | tuple) else (value,)
             object.__setattr__(self, name, default if value is None else several)
         wrong = ranges.problems(self)
-        unknowns = [name for name in (*self.metrics, self.watch) if name is not None and name not in METRICS]
-        wrong += [str(unknown("metric", name, METRICS)) for name in unknowns]
+        wrong += [problem for name in (*self.metrics, self.watch) if (problem := _unmeasured(name))]
         wrong += [f"hidden: a width {problem}" for one in self.hidden if (problem := ranges.COUNT.problem(one))]
         if wrong:
             raise ArgumentError("\n  and ".join(wrong))
@@ -122,7 +121,7 @@ class Recipe:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of `fl.train`, `fl.fit` and `fl.race`: all that they take besides the network and the rows."""
-        watched = [name for name in (self.choices.watch,) if name in METRICS and name not in self.choices.metrics]
+        watched = [name for name in (self.choices.watch,) if name and name not in self.choices.metrics]
         return {
             "loss": self.loss,
             "optimizer": self.optimizer,
@@ -185,6 +184,15 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
         batch_size="full" if not isinstance(size, str) and size >= left else size,
         validation=share,
     )
+
+
+def _unmeasured(name: str | None) -> str | None:
+    """The problem of the name of a metric, or None."""
+    try:
+        _ = None if name is None else measured.of_name(name)
+    except ArgumentError as error:
+        return str(error)
+    return None
 
 
 def validation_for(rows: int) -> float:

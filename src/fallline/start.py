@@ -82,8 +82,9 @@ def train(
     early_stopping: an EarlyStopping, a whole number for its patience in epochs, True for its defaults. Watches the
         validation loss, or the loss where there is no validation; EarlyStopping(watch="f1") a metric.
     metrics: measured on the validation rows after each epoch, besides the usual ones (accuracy; r2 and rmse): names
-        of nn.METRICS, functions f(y_true, y_pred) such as scikit-learn's, nn.Metric, or a dict of these by name. A
-        function gets all validation rows at once, in the form of `Model.predict`; weights of rows do not count there.
+        of nn.METRICS, functions f(y_true, y_pred) such as scikit-learn's, its scorers or their names, nn.Metric, or a
+        dict of these by name. A function gets all validation rows at once, in the form of `Model.predict`, and their
+        weights where it has an argument sample_weight and they have some.
     measure: inner values of steps to be told by events Measured: measures of fl.measure, or a dict of them by name,
         such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
         without them a step is the same program as ever. The numbers of all measured steps stay in the run.

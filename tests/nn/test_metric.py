@@ -17,21 +17,53 @@ from sklearn import metrics as theirs
 
 from fallline import nn
 from fallline.errors import ArgumentError, ArgumentTypeError, CodeError, CodeValueError
-from fallline.nn.metric import KINDS, METRICS, kind_of, measured_by, metric, resolve, values_of
+from fallline.nn.measured import kind_of, measured_by, resolve, values_of
+from fallline.nn.metric import KINDS, METRICS, metric
 
-# (true values, predictions as `predict` gives them, probabilities in sorted order) -> number, by scikit-learn.
-ORACLES: dict[str, Callable[[Any, Any, Any], float]] = {
-    "accuracy": lambda y, y_hat, p: theirs.accuracy_score(y, y_hat),
-    "balanced_accuracy": lambda y, y_hat, p: theirs.balanced_accuracy_score(y, y_hat),
-    "f1": lambda y, y_hat, p: theirs.f1_score(y, y_hat, average="macro", zero_division=0),
-    "roc_auc": lambda y, y_hat, p: theirs.roc_auc_score(y, p[:, 1] if p.shape[1] == 2 else p, multi_class="ovr"),
-    "log_loss": lambda y, y_hat, p: theirs.log_loss(y, p),
-    "exact_match": lambda y, y_hat, p: theirs.accuracy_score(y > 0.5, y_hat > 0.5),
-    "entry_accuracy": lambda y, y_hat, p: 1 - theirs.hamming_loss(y > 0.5, y_hat > 0.5),
-    "r2": lambda y, y_hat, p: theirs.r2_score(y, y_hat),
-    "rmse": lambda y, y_hat, p: float(np.sqrt(theirs.mean_squared_error(y, y_hat))),
-    "mae": lambda y, y_hat, p: theirs.mean_absolute_error(y, y_hat),
-}
+
+def second(p: Any) -> Any:
+    """Of two classes the probabilities of the second, else all."""
+    return p[:, 1] if p.shape[1] == 2 else p
+
+
+def binned(y: Any, p: Any, w: Any) -> float:
+    """The calibration error, bin by bin."""
+    labels = np.unique(y)
+    confidence, right, total = p.max(axis=1), labels[p.argmax(axis=1)] == y, 0.0
+    w = np.ones(len(y)) if w is None else w
+    for b in range(15):
+        inside = (confidence > b / 15) & (confidence <= (b + 1) / 15)
+        if inside.any():
+            own = w[inside]
+            total += own.sum() * abs(
+                np.average(right[inside], weights=own) - np.average(confidence[inside], weights=own)
+            )
+    return total / w.sum()
+
+
+# (true values, predictions as `predict` gives them, probabilities in sorted order, weights) -> number, by scikit-learn.
+ORACLES: dict[str, Callable[[Any, Any, Any, Any], float]] = {
+    "accuracy": lambda y, y_hat, p, w: theirs.accuracy_score(y, y_hat, sample_weight=w),
+    "balanced_accuracy": lambda y, y_hat, p, w: theirs.balanced_accuracy_score(y, y_hat, sample_weight=w),
+    "f1": lambda y, y_hat, p, w: theirs.f1_score(y, y_hat, average="macro", zero_division=0, sample_weight=w),
+    "f1_binary": lambda y, y_hat, p, w: theirs.f1_score(y, y_hat, pos_label=np.unique(y)[1], sample_weight=w),
+    "roc_auc": lambda y, y_hat, p, w: theirs.roc_auc_score(y, second(p), multi_class="ovr", sample_weight=w),
+    "average_precision": lambda y, y_hat, p, w: theirs.average_precision_score(
+        y, second(p), sample_weight=w, **({"pos_label": np.unique(y)[1]} if p.shape[1] == 2 else {})
+    ),
+    "log_loss": lambda y, y_hat, p, w: theirs.log_loss(y, p, sample_weight=w),
+    "calibration_error": lambda y, y_hat, p, w: binned(y, p, w),
+    "top_k": lambda y, y_hat, p, w: theirs.top_k_accuracy_score(
+        y, second(p), k=min(5, p.shape[1] - 1), sample_weight=w
+    ) if p.shape[1] > 5 else 1.0,
+    "exact_match": lambda y, y_hat, p, w: theirs.accuracy_score(y > 0.5, y_hat > 0.5, sample_weight=w),
+    "entry_accuracy": lambda y, y_hat, p, w: 1 - theirs.hamming_loss(y > 0.5, y_hat > 0.5, sample_weight=w),
+    "r2": lambda y, y_hat, p, w: theirs.r2_score(y, y_hat, sample_weight=w),
+    "rmse": lambda y, y_hat, p, w: float(np.sqrt(theirs.mean_squared_error(y, y_hat, sample_weight=w))),
+    "mae": lambda y, y_hat, p, w: theirs.mean_absolute_error(y, y_hat, sample_weight=w),
+    "pinball": lambda y, y_hat, p, w: theirs.mean_pinball_loss(y, y_hat, sample_weight=w),
+    "coverage": lambda y, y_hat, p, w: np.average((y_hat.min(1) <= y) & (y <= y_hat.max(1)), weights=w),
+}  # fmt: skip
 ROWS, D = 40, 3
 
 
@@ -46,6 +78,7 @@ def answered(loss: Any, outputs: int, y: Any, decoder: Any = None) -> tuple[Any,
 
 
 RNG = np.random.default_rng(1)
+WEIGHT = np.where(RNG.random(ROWS) < 0.2, 0.0, RNG.uniform(0.5, 3, ROWS))
 CODES = RNG.integers(0, 3, ROWS)
 SPECIES = np.array(["wolf", "ant", "cat"])[CODES]
 CASES: dict[str, tuple[Any, int, Any, Any]] = {
@@ -63,9 +96,12 @@ CASES: dict[str, tuple[Any, int, Any, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["each row once", "by weight"])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_agrees_with_its_oracle_and_its_sum_over_rows_with_both(name: str, case: str) -> None:
+def test_every_metric_agrees_with_its_oracle_and_its_sum_over_rows_with_both(
+    name: str, case: str, weighted: bool
+) -> None:
     loss, outputs, y, decoder = CASES[case]
     if case == "two of cross-entropy":
         y = np.asarray(y).astype(int)
@@ -75,32 +111,39 @@ def test_every_metric_agrees_with_its_oracle_and_its_sum_over_rows_with_both(nam
         with pytest.raises(ArgumentError, match=f"the metric '{name}' measures"):
             measured_by([one], kind, model.loss)
         return
-    found = values_of([one], model, z, targets)[name]
+    weight = WEIGHT if weighted else None
+    if name == "f1_binary" and z.shape[1] > 2:
+        with pytest.raises(ArgumentError, match="measures two classes, and there are 3"):
+            values_of([one], model, z, targets)
+        return
+    found = values_of([one], model, z, targets, weight)[name]
     y, y_hat, p = np.asarray(y), model.predict(x), None
-    if kind in ("classification", "binary"):
+    if one.reads == "probabilities":
         p = model.predict_proba(x)
-        if case == "one-hot":
-            y, y_hat, p = y.argmax(axis=1), y_hat.argmax(axis=1), p / p.sum(axis=1, keepdims=True)
-            if name == "roc_auc":
-                p = model.predict_proba(x)
-                wanted = np.mean([theirs.roc_auc_score(y == k, p[:, k]) for k in range(3)])
-                assert found == pytest.approx(wanted)
-                return
-        elif model.labels is not None:
+        if model.labels is not None:
             p = p[:, np.argsort(model.labels)]
-    assert found == pytest.approx(ORACLES[name](y, y_hat, p))
+        elif kind == "classification" and name == "log_loss":
+            p = p / p.sum(axis=1, keepdims=True)
+    if case == "one-hot":
+        y, y_hat = y.argmax(axis=1), y_hat.argmax(axis=1)
+        if name == "roc_auc":  # its columns are no shares of one
+            assert p is not None
+            wanted = np.mean([theirs.roc_auc_score(y == k, p[:, k], sample_weight=weight) for k in range(3)])
+            assert found == pytest.approx(wanted)
+            return
+    assert found == pytest.approx(ORACLES[name](y, y_hat, p, weight))
     if kind in one.sums:
-        total = one.sums[kind].add(model.loss, z, targets)
-        assert one.sums[kind].of(total, targets, model.decoder) == pytest.approx(found)
+        total = one.sums[kind].add(model.loss, z, targets, weight)
+        assert one.sums[kind].of(total, targets, model.decoder, weight) == pytest.approx(found)
 
 
 def test_every_metric_has_an_oracle_and_measures_some_case() -> None:
     assert set(ORACLES) == set(METRICS)
     kinds = {kind_of(model.task, y) for model, y, _, _ in (answered(*CASES[c][:2], *CASES[c][2:]) for c in CASES)}
-    assert kinds == set(KINDS) - {"custom"}
-    assert all(
-        set(one.sums) <= set(one.kinds) <= kinds and one.better in ("higher", "lower") for one in METRICS.values()
-    )
+    assert kinds == set(KINDS) - {"custom", "quantiles"}
+    for name, one in METRICS.items():
+        assert set(one.sums) <= set(one.kinds) <= kinds | {"quantiles"} and one.weighs and one.doc.endswith("."), name
+        assert (one.better is None) == (name == "coverage")
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])), min_size=2, max_size=20))
@@ -132,6 +175,9 @@ def test_metrics_are_given_by_name_as_functions_records_and_dicts() -> None:
     ("given", "told"),
     [
         ("acuracy", "did you mean 'accuracy'"),
+        ("neg_log_los", "did you mean 'neg_log_loss'"),
+        ("pinball_2", "quantile has to be a number > 0 and < 1"),
+        ("top_0", "k has to be a whole number >= 1"),
         (3, "metrics are names, functions or a dict"),
         ([3], "a metric is a name, a function"),
         ({1: len}, "a metric's name is a text"),

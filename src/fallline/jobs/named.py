@@ -81,6 +81,11 @@ def targets_of_rows(rows: Rows) -> Array:
     return y if len(rows.index) == len(y) and isinstance(y, np.ndarray) else y[rows.index]
 
 
+def weights_of_rows(rows: Rows) -> Array | None:
+    """The weights of the rows that are meant; None where rows have none."""
+    return rows.data["weight"][rows.index] if "weight" in rows.data else None
+
+
 def named_arrays(x: Tree | None, targets: Targets | None, weight: Array | None) -> dict[str, Array]:
     """The rows as named arrays, without those that were refused."""
     if x is None or targets is None:

@@ -14,7 +14,7 @@ from fallline.errors import ArgumentTypeError, FalllineError, unknown
 from fallline.jobs.stopping import EarlyStopping
 from fallline.jobs.training_state import TrainingState, state_of
 from fallline.nn import loss as losses
-from fallline.nn import metric
+from fallline.nn import measured
 from fallline.nn.data_parts import is_stream
 from fallline.nn.loss import Loss
 from fallline.nn.metric import Metric
@@ -108,7 +108,7 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         loss=_looked_up(losses.get, settings.loss, problems) if settings.loss is not None else None,
         optimizer=_looked_up(looked_up_optimizer, optimizer, problems),
         early_stopping=_looked_up(_early_stopping, settings.early_stopping, problems),
-        metrics=_looked_up(metric.resolve, settings.metrics, problems) or (),
+        metrics=_looked_up(measured.resolve, settings.metrics, problems) or (),
         share=_share(settings.validation, problems),
         folder=Path(folder) if folder is not None else None,
         resume=bool(resume),

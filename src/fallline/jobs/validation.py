@@ -9,7 +9,8 @@ from fallline.graph.op import Array
 from fallline.jobs.shared_cache import ByIdentity, SharedCache
 from fallline.jobs.stopping import EarlyStopping
 from fallline.nn.loss import Loss
-from fallline.nn.metric import Metric, Sum, kind_of, measured_by
+from fallline.nn.measured import kind_of, measured_by
+from fallline.nn.metric import Metric, Sum
 
 PREFIX = "validation_"
 

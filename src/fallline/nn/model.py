@@ -16,7 +16,7 @@ from fallline.config import from_config, to_config
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
-from fallline.nn import metric, summary
+from fallline.nn import measured, summary
 from fallline.nn.context import Context, applied
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.nn.forms import forms_of, sizes
@@ -290,13 +290,15 @@ class Model(NotCalled):
         """The loss and the metrics on some rows: {"loss": 0.31, "accuracy": 0.9}.
 
         data: (x, y) or (x, y, weight), a Source, or batches from an iterable, given as for training. The loss is the
-            mean over the rows, weighted where they have weights; metrics count every row once.
-        metrics: more than the usual ones: names of nn.METRICS, functions(y_true, y_pred), or a dict of them by name.
+            mean over the rows, weighted where they have weights; so are metrics, but for a function without a
+            sample_weight, which counts every row once.
+        metrics: more than the usual ones: names of nn.METRICS, functions(y_true, y_pred), scorers of scikit-learn or
+            their names, or a dict of these by name.
         threads: as for `outputs`.
         Errors: DataError, ShapeError for rows and targets that do not fit the model; ArgumentError for metrics.
         Example: run.model.evaluate((x_test, y_test))["accuracy"]
         """
-        return scores(self, data, metric.resolve(metrics), threads)
+        return scores(self, data, measured.resolve(metrics), threads)
 
     def outputs(self, x: Any, *, threads: int | None = None, **unknown: Any) -> Array:
         """The raw outputs (logits, for a classifier), (N, *output_shape), computed in blocks of bounded memory.

@@ -15,7 +15,8 @@ from fallline.nn.data_parts import is_stream, parts_of, read_once
 from fallline.nn.intake import Problems
 from fallline.nn.loss import Loss
 from fallline.nn.meaning import Answers
-from fallline.nn.metric import Metric, kind_of, measured_by, values_of
+from fallline.nn.measured import kind_of, measured_by, values_of
+from fallline.nn.metric import Metric
 from fallline.nn.target import Targets
 from fallline.ranges import short
 from fallline.stored import is_source, parts_of_source
@@ -53,7 +54,8 @@ def scores(model: Evaluated, data: Any, requested: Sequence[Metric], threads: in
         raise ShapeError(f"evaluate: x has {len(z)} rows and y has {len(targets.y)}; both need as many, one at least")
     metrics = measured_by(requested, kind_of(model.task, targets.y), model.loss)
     weights = None if weight is None else checked_weights(weight, len(z), z.dtype)
-    return {"loss": mean_loss(model.loss, z, targets.y, weights), **values_of(metrics, model, z, targets.y)}
+    values = values_of(metrics, model, z, targets.y, weights)
+    return {"loss": mean_loss(model.loss, z, targets.y, weights), **values}
 
 
 def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, Any, Any]:

@@ -229,10 +229,10 @@ def joined_gradients(grads: Sequence[Node]) -> Node:
 
 
 def evaluation_step(
-    model: Model, data: Mapping[str, Array], size: int, sums: Sequence[Callable[[Any, Any], Any]]
+    model: Model, data: Mapping[str, Array], size: int, sums: Sequence[Callable[[Any, Any, Any], Any]]
 ) -> tuple[Graph, list[tuple[int, ...]]]:
-    """The graph that adds a block of `size` rows to running sums: the loss, then each of `sums` (outputs, y), and last
-    the weights, where rows have them; the loss is summed by them.
+    """The graph that adds a block of `size` rows to running sums: the loss, then each of `sums` (outputs, y, weight),
+    and last the weights, where rows have them; the loss is summed by them.
 
     Inputs: the cursor and the sums, which are its state, then "theta", the named arrays and "order". Also returns the
     shapes of the sums.
@@ -243,7 +243,7 @@ def evaluation_step(
         of = dict(zip(names, values, strict=True)) | {"cursor": cursor}
         xb, yb, weight = batch(model, of, size)
         output = model.apply(of["theta"], xb)
-        loss, others = loss_of(model, output, yb, weight), [function(output, yb) for function in sums]
+        loss, others = loss_of(model, output, yb, weight), [function(output, yb, weight) for function in sums]
         mass = mass_of(weight)
         added = [loss * float(size), *others] if mass is None else [loss.astype(np.float64) * mass, *others, mass]
         return [value.astype(np.float64) for value in added]

@@ -11,10 +11,11 @@ import numpy as np
 
 from fallline.graph.node import Graph
 from fallline.graph.op import Array, Shape
-from fallline.jobs.named import Rows, targets_of_rows
+from fallline.jobs.named import Rows, targets_of_rows, weights_of_rows
 from fallline.jobs.shared_cache import NOT_SHARED, ByIdentity, SharedCache, form
 from fallline.jobs.validation import NOTHING, PREFIX, Measures
-from fallline.nn.metric import Metric, values_of
+from fallline.nn.measured import values_of
+from fallline.nn.metric import Metric
 from fallline.nn.model import Model
 from fallline.program import step_loop as loop
 from fallline.source import as_tree, named
@@ -42,7 +43,7 @@ def block_graphs(
     return [graph for graph, _ in made], made[0][1]
 
 
-def added_up(measures: Measures) -> list[Callable[[Any, Any, Any], Any]]:
+def added_up(measures: Measures) -> list[Callable[[Any, Any, Any, Any], Any]]:
     """The sums over blocks of rows besides the loss; several metrics may need the same one."""
     return list(dict.fromkeys(one.add for one in measures.sums.values()))
 
@@ -83,6 +84,7 @@ class Evaluation:
         self._y = y
         if measures.metrics:
             self._y = cache.once(("targets", ByIdentity(y), ByIdentity(self.rows)), lambda: targets_of_rows(held))
+        self._weight = weights_of_rows(held) if measures.metrics else None
         adds = added_up(measures)
         # The metrics that are no sums look at all outputs: of the network alone, whose rows are encoded already.
         self._added = {name: (one, 1 + adds.index(one.add)) for name, one in measures.sums.items()}
@@ -126,9 +128,9 @@ class Evaluation:
             outputs = self._outputs(stop_requested)
             if outputs is None:
                 return False
-            found = values_of(self._whole, self._model, outputs, self._y)
+            found = values_of(self._whole, self._model, outputs, self._y, self._weight)
         for name, (one, place) in self._added.items():
-            found[name] = one.of(self._sums[place], self._y, self._model.decoder)
+            found[name] = one.of(self._sums[place], self._y, self._model.decoder, self._weight)
         self.values = {PREFIX + one.name: found[one.name] for one in self.measures.metrics}
         self.seconds += time.perf_counter() - begun
         return True
