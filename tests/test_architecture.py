@@ -43,6 +43,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("experiments",),
     ("start",),
     ("recipe",),
+    ("exports",),
     ("insight",),
     ("lessons",),
     ("scale",),
@@ -69,7 +70,7 @@ KEPT_TO: dict[str, tuple[str, ...]] = {
     "torch": ("bench",),
     "jax": ("bench",),
     "mpi4py": ("scale",),
-    "onnx": (),  # no room yet
+    "onnx": ("exports",),
     "benchmarks": (),  # they are outside the package, and need it
 }
 

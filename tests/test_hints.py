@@ -662,6 +662,7 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 # Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
 ELSEWHERE = {
     "graph/op.py": "tests/passes/test_batch.py",
+    "exports": "tests/exports",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "runs/events.py": "tests/training/test_events.py",

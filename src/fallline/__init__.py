@@ -25,6 +25,7 @@ _PUBLIC = {
     "errors": "fallline.errors",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",
+    "export": "fallline.exports.exporter:export",
     "fit": "fallline.start:fit",
     "folds": "fallline.split:folds",
     "grad": "fallline.transforms:grad",

@@ -31,6 +31,18 @@ def open_run(folder: str) -> Trained:
     """The run in a folder. Errors: MissingFileError with the nearest folder; DataError for a run without columns."""
     from fallline.runs.kept import in_folder
 
+    path = folder_of(folder)
+    found = in_folder(path)
+    model = found.model
+    if model.encoder is None or model.decoder is None:
+        raise DataError(f"the run in {folder} knows no columns: it was trained without encoder and decoder\n"
+                        "  try: fl.load_run(...).model.predict(x) in Python")  # fmt: skip
+    source = found.extra.get("source")
+    return Trained(model, model.encoder, model.decoder, source if isinstance(source, dict) else {})
+
+
+def folder_of(folder: str) -> Path:
+    """The folder of a run, which is there. Errors: MissingFileError with the nearest one; DataError for a file."""
     path = Path(folder)
     if not path.exists():
         siblings = [item.name for item in path.parent.iterdir() if item.is_dir()] if path.parent.is_dir() else []
@@ -40,10 +52,4 @@ def open_run(folder: str) -> Trained:
 
         hint = f"\n  try: {path.parent}" if (path.parent / CONFIG).is_file() else ""
         raise DataError(f"{folder} is a file, not the folder of a run{hint}")
-    found = in_folder(path)
-    model = found.model
-    if model.encoder is None or model.decoder is None:
-        raise DataError(f"the run in {folder} knows no columns: it was trained without encoder and decoder\n"
-                        "  try: fl.load_run(...).model.predict(x) in Python")  # fmt: skip
-    source = found.extra.get("source")
-    return Trained(model, model.encoder, model.decoder, source if isinstance(source, dict) else {})
+    return path

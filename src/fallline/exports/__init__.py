@@ -1,0 +1,1 @@
+"""Trained models in the forms of other programs. `exporter` chooses one by the ending of a file's name."""

@@ -1,0 +1,88 @@
+"""Export of a model: the kind of file follows from the ending of its name. The library of a kind is loaded late."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fallline.arguments import PATH, shown, takes
+from fallline.errors import ArgumentError, ArgumentTypeError, ExistingFileError, nearest
+from fallline.nn.model import Model
+from fallline.ranges import FLAG
+from fallline.runs.disk import saving_errors, write_atomically
+from fallline.runs.kept import load_model
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file. doc: in words. content: from a model to the bytes of the file."""
+
+    doc: str
+    content: Callable[[Model], bytes]
+
+
+def onnx_bytes(model: Model) -> bytes:
+    """The model as an ONNX file. Errors: those of `onnx_of`; ArgumentTypeError where onnx is not installed."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        wanted = "writing an ONNX file takes the package onnx\n  try: pip install 'fallline[onnx]'"
+        raise ArgumentTypeError(wanted) from None
+    from fallline.exports.onnx_file import onnx_of
+
+    content: bytes = onnx_of(model).SerializeToString()
+    return content
+
+
+FORMATS: Mapping[str, Format] = {
+    ".onnx": Format("an ONNX graph with the preprocessing inside", onnx_bytes),
+}
+
+
+def format_of(path: Path) -> Format:
+    """The kind of a file by its ending. Errors: ArgumentError for any other, with those that there are."""
+    found = FORMATS.get(path.suffix.lower())
+    if found is None:
+        kinds = ", ".join(f"{ending} ({one.doc})" for ending, one in FORMATS.items())
+        seen = f"ends in {path.suffix!r}{nearest(path.suffix, FORMATS)}" if path.suffix else "has no ending"
+        raise ArgumentError(f"the kind of an export follows from the ending of its file, and {str(path)!r} {seen}\n"
+                            f"  known: {kinds}")  # fmt: skip
+    return found
+
+
+@takes(path=PATH, overwrite=FLAG)
+def export(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a model for other programs, atomically; the kind of file follows from its ending.
+
+    model: a model, a run, or the path of a run folder or model file.
+    path: `.onnx`: an ONNX graph (opset 17) that takes raw values, one input (N, 1) for each column named by the encoder,
+        float64 or texts, and gives `label` and `probabilities`, or `prediction`, as `predict` does; its metadata name
+        columns, classes and version. Without an encoder its inputs are the network's.
+    overwrite: replace a file that is there.
+    Errors: ArgumentError for another ending, and for a network that the format cannot hold, with the layer;
+        ExistingFileError; those of `load_model` for a path; ArgumentTypeError for anything else, and where the package
+        onnx is not installed; SavingError where the disk does not take it.
+    Example: fl.export(run, "flowers.onnx")
+    """
+    path = Path(path)
+    kind = format_of(path)
+    if path.is_dir() or (path.exists() and not overwrite):
+        if path.is_dir():
+            raise ExistingFileError(f"{path} is a folder, and must not be replaced by a file")
+        raise ExistingFileError(f"there is a file {path} already\n  try: overwrite=True to replace it, or another name")
+    made = model_of(model)
+    content = kind.content(made)
+    with saving_errors(path):
+        write_atomically(path, lambda part: part.write_bytes(content))
+    return path
+
+
+def model_of(given: Any) -> Model:
+    """The model that is given as itself, in a run, or by a path. Errors: as for `export`."""
+    if isinstance(given, str | os.PathLike):
+        return load_model(given)
+    found = getattr(given, "model", given)
+    if not isinstance(found, Model):
+        raise ArgumentTypeError(f"a model is exported, a run, or the path of one, got {shown(given)}")
+    return found
