@@ -118,12 +118,16 @@ class Table:
         return f"row {row} of {self.name}" if self.lines is None else f"{self.name}, line {int(self.lines[row])}"
 
 
+def is_named(given: Any) -> bool:
+    """Whether a value is a dict of columns, or a list of dicts, a row each."""
+    rows = isinstance(given, list | tuple) and bool(given)
+    return isinstance(given, Mapping) or (rows and isinstance(given[0], Mapping))
+
+
 def is_table(given: Any) -> bool:
     """Whether a value has named columns or cells of several kinds: anything but an array or nested lists of numbers."""
-    if isinstance(given, Table) or hasattr(given, "columns") or isinstance(given, Mapping):
+    if isinstance(given, Table) or hasattr(given, "columns") or is_named(given):
         return True
-    if isinstance(given, list | tuple):
-        return bool(given) and isinstance(given[0], Mapping)
     dtype = getattr(given, "dtype", None)
     return isinstance(dtype, np.dtype) and (dtype.kind in "OUSTM" or dtype.names is not None)
 

@@ -1,8 +1,8 @@
-"""Models as ONNX files: onnxruntime gives the answers of `predict`, for any number of rows, of any layers and columns."""
+"""Models as ONNX files: onnxruntime gives the answers of `predict`, for any rows, layers and columns."""
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ import pytest
 import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError
+from fallline.exports.onnx_columns import KIND_FORMS
 from fallline.exports.onnx_file import onnx_of
+from fallline.nn.column import KINDS as KINDS_OF_COLUMN
 from fallline.nn.layer_table import LAYERS, examples
 
 onnx = pytest.importorskip("onnx")
@@ -56,20 +58,20 @@ def agrees(model, x, rtol=1e-5):
 
 
 def trained(network, y, x=X, **settings):
-    settings = {"epochs": 2, **settings}
+    settings = {"epochs": 2, "loss": "squared_error", **settings}
     return fl.fit(network, (x, y), **settings).model
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_layer_exports_with_no_word_about_it(name):
     for layer, shape in examples(name):
-        network = nn.Sequential(layer, nn.Flatten(), nn.Dense(2))
+        network = nn.Sequential(nn.Residual(layer) if name == "Softmax" else layer, nn.Flatten(), nn.Dense(2))
         model = nn.Model.init(network, shape, loss="squared_error", seed=3)
         agrees(model, RNG.normal(size=(5, *shape)).astype(np.float32))
 
 
 def test_labels_are_as_they_were_given():
-    for labels in (KINDS, np.arange(40) % 3 - 1, np.arange(40) % 2 == 0, np.arange(40) % 3 + 0.5):
+    for labels in (KINDS, np.arange(40) % 3 - 1, np.arange(40) % 2 == 0):
         model = trained(nn.mlp((4,), len(np.unique(labels))), labels, loss="cross_entropy")
         agrees(model, X.astype(np.float32))
 
@@ -172,3 +174,65 @@ def test_an_op_without_a_form_is_named_with_its_layer():
     model = nn.Model.init([Noisy(), nn.Dense(1)], 3)
     with pytest.raises(ArgumentError, match=r"the op random_bits has no form in ONNX, in layer 0"):
         onnx_of(model)
+
+
+# Of each kind, columns in every variant, and raw cells with a missing one and others that training has not seen.
+COLUMNS = {
+    "Standardised": ([nn.Standardised("a", 3.0, 0.5), nn.Standardised("b", 1e9, 1e-3)], [3.0, 1e9, -7.25]),
+    "Number": (
+        [nn.Number("a", 3.0, 0.5), nn.Number("b", 1e9, 2.0, indicator=True), nn.Number("c", -1.0, 1e-9)],
+        [3.0, np.nan, -np.inf, np.inf, 1e300, 1e9 + 1, -1.0],
+    ),
+    "Category": (
+        [
+            nn.Category("sex", ("f", "m")),
+            nn.Category("one", ("m",)),
+            nn.Category("Größe", ("", "m", "f m", "ß")),
+            nn.Category("code", ("m", "f", "x"), embedded=True),
+        ],
+        ["f", "m", "", "f m", "ß", "unseen"],
+    ),
+    "Moment": (
+        [nn.Moment("a", 1.4e9, 1.5e9, ("year", "week", "day")), nn.Moment("b", 1.4e9, 1.4e9, ())],
+        ["2014-05-13", None, "2016-02-29T23:59:59.5", "1969-01-01", "2100-01-01"],
+    ),
+}
+
+
+def in_onnx(cells):
+    """Raw cells as the file takes them, (N, 1)."""
+    if any(isinstance(cell, str) for cell in cells) and not all(cell is None or cell[:1].isdigit() for cell in cells):
+        return np.array(cells, object)[:, np.newaxis]
+    if isinstance(cells[0], str):
+        moments = np.array(cells, "datetime64[us]")
+        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)[:, np.newaxis]
+    return np.array(cells, np.float64)[:, np.newaxis]
+
+
+def test_every_kind_of_column_is_tried_here():
+    assert {*COLUMNS} == {*KIND_FORMS} == {*KINDS_OF_COLUMN}
+
+
+@pytest.mark.parametrize(
+    "chosen", [*([name] for name in COLUMNS), [*COLUMNS], [*COLUMNS][::-1]], ids=lambda one: one[0]
+)
+def test_columns_of_every_kind_are_encoded_as_ours(chosen):
+    columns, cells = [], {}
+    for kind in chosen:
+        for one in COLUMNS[kind][0]:
+            one = replace(one, name=f"{kind} {one.name}")
+            columns.append(one)
+            cells[one.name] = COLUMNS[kind][1]
+    rows = max(map(len, cells.values()))
+    cells = {name: [each[i % len(each)] for i in range(rows)] for name, each in cells.items()}
+    encoder = nn.Columns(tuple(columns[::2] + columns[1::2]))
+    model = nn.Model.init(nn.mlp((5,), 3), encoder.width, loss="cross_entropy", dtype="float64")
+    model = model.between(encoder, nn.Labels("kind", ("a", "b", "c")))
+    answers = Answers(model)
+    assert answers.inputs == [*encoder.names]
+    got = answers(**{name: in_onnx(its) for name, its in cells.items()})
+    np.testing.assert_allclose(got["probabilities"], model.predict_proba(cells), rtol=1e-9, atol=1e-12)
+    assert np.array_equal(got["label"], model.predict(cells))
+    told = json.loads(answers.facts["columns"])
+    assert [one["column"] for one in told] == [*encoder.names]
+    assert all("levels" in one for one in told if one["type"] == "text")

@@ -56,9 +56,9 @@ def export(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False)
     """Write a model for other programs, atomically; the kind of file follows from its ending.
 
     model: a model, a run, or the path of a run folder or model file.
-    path: `.onnx`: an ONNX graph (opset 17) that takes raw values, one input (N, 1) for each column named by the encoder,
-        float64 or texts, and gives `label` and `probabilities`, or `prediction`, as `predict` does; its metadata name
-        columns, classes and version. Without an encoder its inputs are the network's.
+    path: ending in .onnx: an ONNX graph (opset 17) that takes raw values, an input (N, 1) of float64 or texts for each
+        column of the encoder, and gives `label` and `probabilities`, or `prediction`, as `predict` does; its metadata
+        name columns, classes and version. Without an encoder its inputs are the network's.
     overwrite: replace a file that is there.
     Errors: ArgumentError for another ending, and for a network that the format cannot hold, with the layer;
         ExistingFileError; those of `load_model` for a path; ArgumentTypeError for anything else, and where the package

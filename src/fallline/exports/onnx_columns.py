@@ -1,14 +1,17 @@
 """The form of each kind of column in ONNX: from raw values to the numbers of the network, in float64 as ours."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fallline.exports.onnx_writer import Writer
+from fallline.exports.onnx_ops import cast, is_nan
+from fallline.exports.onnx_writer import ML, Writer
+from fallline.nn.column import CLIP, PERIODS, PLAIN
 
 DOUBLE = np.dtype(np.float64)
+FAR = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,69 @@ class KindForm:
 
 
 def standardised(w: Writer, x: str, columns: Sequence[Any]) -> str:
-    mean, scale = np.array([(float(one.mean), float(one.scale)) for one in columns]).T
-    return w.Div(w.Sub(x, mean), scale)
+    return standard(w, x, [(one.mean, one.scale) for one in columns])
+
+
+def standard(w: Writer, x: str, by: Sequence[tuple[float, float]]) -> str:
+    """(x - centre) / scale, with a pair of both for each column."""
+    centre, scale = np.array(by, DOUBLE).T
+    return w.Div(w.Sub(x, centre), scale)
+
+
+def number(w: Writer, x: str, columns: Sequence[Any]) -> str:
+    missing = is_nan(w, x)
+    # A number beyond FAR is as good as infinite, and its square does not overflow.
+    far = w.Clip(standard(w, x, [(one.centre, one.scale) for one in columns]), -FAR, FAR)
+    bend = w.Div(far, CLIP)
+    z = w.Where(missing, 0.0, w.Div(far, w.Sqrt(w.Add(w.Mul(bend, bend), 1.0))))
+    told = [i for i, one in enumerate(columns) if one.indicator]
+    if not told:
+        return z
+    both = w.Concat(z, cast(w, missing, DOUBLE), axis=1)
+    order = [place for i in range(len(columns)) for place in (i, *([len(columns) + i] if i in told else ()))]
+    return w.Gather(both, np.array(order), axis=1)
+
+
+def category(w: Writer, inputs: Sequence[str], columns: Sequence[Any]) -> str:
+    parts = []
+    for name, one in zip(inputs, columns, strict=True):
+        codes = range(1, len(one.levels) + 1)
+        numbers = codes if one.width == len(one.levels) or one.embedded else (-1, 1)
+        code = w.add("LabelEncoder", [name], domain=ML, keys_strings=one.levels, values_int64s=numbers, default_int64=0)
+        parts.append(cast(w, code if one.width == 1 else w.Equal(code, np.array([[*codes]])), DOUBLE))
+    return parts[0] if len(parts) == 1 else w.Concat(*parts, axis=1)
+
+
+def moment(w: Writer, x: str, columns: Sequence[Any]) -> str:
+    parts = []
+    for i, one in enumerate(columns):
+        its = x if len(columns) == 1 else w.Gather(x, np.array([i]), axis=1)
+        span = max(one.stop - one.start, 1.0)
+        along = w.Sub(w.Div(w.Mul(w.Sub(its, float(one.start)), 2.0), span), 1.0)
+        parts.append(w.Clip(along, -CLIP, CLIP))
+        for part in one.parts:
+            angle = w.Mul(w.Div(its, PERIODS[part]), 2 * np.pi)
+            parts += [w.Sin(angle), w.Cos(angle)]
+        parts[-one.width :] = [w.Where(is_nan(w, its), 0.0, part) for part in parts[-one.width :]]
+    return w.Concat(*parts, axis=1)
+
+
+def text_facts(one: Any) -> Mapping[str, Any]:
+    """Levels, and the text of a missing value: one that is no level."""
+    missing = "" if "" not in one.levels else "a text that is no level"
+    return {"levels": one.levels, "missing": missing}
+
+
+def number_facts(one: Any) -> Mapping[str, Any]:
+    """How numbers were written in texts: the file takes the numbers themselves."""
+    return {} if one.notation == PLAIN else {"was_written": asdict(one.notation)}
 
 
 KIND_FORMS: Mapping[str, KindForm] = {
     "Standardised": KindForm(standardised),
+    "Number": KindForm(number, missing="NaN", facts=number_facts),
+    "Category": KindForm(category, texts=True, facts=text_facts),
+    "Moment": KindForm(moment, missing="NaN", unit="seconds since 1970-01-01, UTC"),
 }
 
 

@@ -5,13 +5,14 @@ as a number is NaN or infinite where it has to be finite, get NaN and no label: 
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from fallline import __version__, tree
+from fallline import tree
 from fallline.errors import ArgumentError
 from fallline.exports.onnx_columns import KIND_FORMS, are_joined, encoded, input_names
 from fallline.exports.onnx_graph import Translation, dims, layers
@@ -76,7 +77,7 @@ def onnx_of(model: Model) -> Any:
     domains = {node.domain for node in w.nodes}
     opsets = [helper.make_opsetid("", OPSET)] + [helper.make_opsetid(ML, ML_OPSET)] * (ML in domains)
     made = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="fallline",
-                             producer_version=__version__)  # fmt: skip
+                             producer_version=version())  # fmt: skip
     told = facts(model, [*inputs], dict(zip(one.names, outputs)))
     written = {
         key: fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False) for key, fact in told.items()
@@ -84,6 +85,12 @@ def onnx_of(model: Model) -> Any:
     helper.set_model_props(made, written)
     checker.check_model(made, full_check=True)
     return made
+
+
+def version() -> str:
+    """The version of the package, which stands in a room above this one."""
+    found: str = sys.modules["fallline"].__version__
+    return found
 
 
 def passed(model: Model, rows: int) -> Pass:
@@ -109,7 +116,7 @@ def passed(model: Model, rows: int) -> Pass:
 
 
 def answers_of(model: Model) -> dict[str, Any]:
-    """What the file gives, by the names of its outputs."""
+    """The meanings of outputs that the file gives, by name."""
     if model.labels is None:
         return {"prediction": decided}
     return {"label": decided, **({} if model.loss.link is None else {"probabilities": probabilities})}
@@ -157,8 +164,8 @@ def inputs_of(model: Model) -> dict[str, tuple[Any, list[Any]]]:
 
 
 def facts(model: Model, inputs: list[str], outputs: Mapping[str, str]) -> dict[str, Any]:
-    """What is written into the file about it: texts and JSON by name."""
-    found: dict[str, Any] = {"fallline_version": __version__, "task": model.task, "outputs": outputs}
+    """The metadata of the file: texts and JSON by name."""
+    found: dict[str, Any] = {"fallline_version": version(), "task": model.task, "outputs": outputs}
     labels = model.labels
     if labels is not None:
         found["classes"] = labels.tolist()

@@ -137,8 +137,8 @@ class Writer:
             start = one - factor * ROWS[0]
             if rest:
                 raise ArgumentError(
-                    f"a size of the network is {one} for {ROWS[0]} rows and {other} for {ROWS[1]}, which is no multiple "
-                    "of the rows and a constant"
+                    f"a size of the network is {one} for {ROWS[0]} rows and {other} for {ROWS[1]}, and follows from "
+                    "the number of rows in no simple way"
                 )
             if not factor:
                 parts.append(np.array([one], np.int64))

@@ -23,7 +23,7 @@ from fallline.nn.data_parts import is_stream
 from fallline.nn.intake import Problems, as_numbers, check_finite
 from fallline.ranges import FLAG
 from fallline.stored import Stored, is_source, parts_of_source, stored
-from fallline.table import Table, as_table, is_table
+from fallline.table import Table, as_table, is_named, is_table
 
 # Numbers encoded at once: the float64 values in between stay in the cache.
 _BLOCK = 1 << 16
@@ -97,7 +97,7 @@ class Columns:
         as it is, which may be Stored. Other columns of a table do not matter.
         """
         try:
-            if len(self._strict) == len(self.columns) or not is_table(x):
+            if not is_table(x) or (len(self._strict) == len(self.columns) and not is_named(x)):
                 return as_numbers(self._in_order(x, what), what, problems)
             return self.table_numbers(x, what)
         except FalllineError as error:
