@@ -401,6 +401,18 @@ LOOPED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
 ]  # fmt: skip
 
 TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: nn.Objective("squared_error", penalty=0.1), "penalty=nn.L2(1e-4)",
+     lambda: fit(loss=nn.Objective("squared_error", penalty=nn.L2(1e-4)))),
+    (lambda: fit(loss=nn.Objective("squared_error", penalty="small")), "loss=nn.Objective(loss, penalty=your_function)",
+     lambda: fit(loss=nn.Objective("squared_error", penalty=lambda params: np.sum(params["weight"])))),
+    (lambda: fit(loss=nn.Objective("squared_error", penalty=lambda params: params["weight"][:, 0])), "np.sum(...)",
+     lambda: fit(loss=nn.Objective("squared_error", penalty=lambda params: np.sum(params["weight"])))),
+    (lambda: fit(loss=nn.Pinball((0.1, 0.9))), "nn.Dense(2) as its last layer",
+     lambda: fit(nn.Dense(2), loss=nn.Pinball((0.1, 0.9)))),
+    (lambda: fit(optimizer="lbfgs", early_stopping=fl.EarlyStopping(2, rate_factor=0.5)),
+     "EarlyStopping without rate_factor; or optimizer=optim.Adam(1e-3)",
+     lambda: (fit(optimizer="lbfgs", early_stopping=fl.EarlyStopping(2)),
+              fit(optimizer=fl.optim.Adam(1e-3), early_stopping=fl.EarlyStopping(2, rate_factor=0.5)))),
     (lambda: nn.Dense(1)(X), "fl.fit(network, (x, y), loss=...).model.predict(x)", lambda: fit().model.predict(X)),
     (lambda: model()(X), "model.predict(x), or model.outputs(x)", lambda: (model().predict(X), model().outputs(X))),
     (lambda: fit()(X), "run.model.predict(x)", lambda: fit().model.predict(X)),

@@ -52,6 +52,8 @@ def example(name: str, dtype: type = np.float64, n: int = 5) -> tuple[np.ndarray
     ("hinge", [[0.25], [2.0], [-4.0]], [[1.0], [-1.0], [-1.0]], 1.25),
     # e^0 - 3 * 0 = 1; e^log2 - 4 log 2 = 2 - 4 log 2
     ("poisson", [[0.0], [math.log(2)]], [[3.0], [4.0]], (3 - 4 * math.log(2)) / 2),
+    # the median: half of |1 - 3| and of |2 - 2.5|: mean 0.625
+    ("pinball", [[1.0, 2.0]], [[3.0, 2.5]], 0.625),
 ])  # fmt: skip
 def test_worked_by_hand(name: str, output: list, y: list, value: float) -> None:
     assert nn.LOSSES[name](np.array(output), np.array(y)) == pytest.approx(value, rel=1e-14)

@@ -236,3 +236,31 @@ def test_factors_of_the_learning_rate_scale_the_first_matrix_and_leave_the_minim
     while optimizer.reason(here, state) is None:
         here, state = optimizer.step(here, state, evaluate)
     np.testing.assert_allclose(here.theta, target, atol=1e-6)
+
+
+@pytest.mark.parametrize("least", [1e-3, 1e-6])
+def test_a_least_fall_ends_where_scipy_s_ends(least: float) -> None:
+    start = np.tile([-1.2, 1.0], 5)
+    here, steps, _ = minimised(rosenbrock, start, LBFGS(least_fall=least))
+    theirs = scipys(rosenbrock, start, ftol=least)
+    assert abs(steps - theirs.nit) <= 4
+    assert steps < minimised(rosenbrock, start, LBFGS())[1]
+    optimizer = LBFGS(least_fall=least)
+    state = optimizer.start(start)
+    state["settled"][...] = here.value
+    assert optimizer.reason(here, state) == "converged"
+
+
+@pytest.mark.parametrize("budget", [1, 7, 20])
+def test_a_budget_of_evaluations_ends_with_the_line_search_that_reaches_it(budget: int) -> None:
+    start = np.tile([-1.2, 1.0], 5)
+    _, steps, evaluations = minimised(rosenbrock, start, LBFGS(budget=budget))
+    _, fewer, before = minimised(rosenbrock, start, LBFGS(), most=steps - 1)
+    assert fewer < steps and before - 1 < budget <= evaluations - 1  # the start is not counted
+
+
+def test_a_training_that_used_up_its_budget_is_finished() -> None:
+    x, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30.0)
+    settings: dict[str, Any] = {"loss": "squared_error", "epochs": 100, "dtype": "float64"}
+    run = fl.fit(fl.nn.mlp((8,), 1), (x, y), optimizer=LBFGS(budget=12), **settings)
+    assert run.stop_reason == "finished" and len(run.epochs) <= 12

@@ -293,3 +293,24 @@ def test_resolve_reports_the_schedule_the_length_and_refuses_bad_rates() -> None
     assert optim.Adam(0.1).resolve(40) == optim.Adam(0.1)
     with pytest.raises(ArgumentError, match=r"the learning rate is -0\.5 at step 9"):
         optim.Adam(lambda step: 0.4 - 0.1 * step).resolve(10)
+
+
+@pytest.mark.parametrize("kind", [optim.Momentum, optim.Nesterov])
+def test_a_velocity_of_steps_keeps_the_rate_at_which_each_step_was_made(kind: type[optim.Momentum]) -> None:
+    # gradient 1 throughout, rates 1 then 0.1, momentum 1/2: v = 1, then 1/2 + 0.1 (steps) or 0.1 (1/2 + 1) (gradients)
+    theta, one = np.zeros(1), np.ones(1)
+    moves = {}
+    for velocity in ("gradients", "steps"):
+        made = kind(lambda step: 1.0 - 0.9 * step, momentum=0.5, velocity=velocity)
+        params, state = made.update(one, made.init(theta), theta)
+        moves[velocity] = float((params - made.update(one, state, params)[0])[0])
+    ahead = kind is optim.Nesterov
+    assert moves["steps"] == pytest.approx(0.5 * 0.6 + 0.1 if ahead else 0.6)
+    assert moves["gradients"] == pytest.approx(0.1 * (0.5 * 1.5 + 1) if ahead else 0.15)
+    constant = [kind(0.1, velocity=velocity) for velocity in ("gradients", "steps")]
+    for made in constant:
+        params, state = theta, made.init(theta)
+        for _ in range(3):
+            params, state = made.update(one, state, params)
+        moves[made.velocity] = float(params[0])
+    assert moves["steps"] == pytest.approx(moves["gradients"])

@@ -19,6 +19,8 @@ every = pytest.mark.parametrize("cls", list(optim.SCHEDULES.values()), ids=list(
     (optim.Constant(0.1), {0: 0.1, 99: 0.1}),
     (optim.Step(0.8, every=10, factor=0.5), {0: 0.8, 9: 0.8, 10: 0.4, 25: 0.2}),
     (optim.Exponential(0.8, steps=10, final=0.25), {0: 0.8, 5: 0.4, 10: 0.2, 99: 0.2}),
+    # 1, then (1 + 8)^-1/2 = 1/3, then (1 + 16)^-1/2
+    (optim.InversePower(0.9, every=4, growth=8), {0: 0.9, 3: 0.9, 4: 0.3, 7: 0.3, 8: 0.9 / 17**0.5}),
     # (1 + cos 0) / 2 = 1, (1 + cos pi/2) / 2 = 1/2, (1 + cos pi) / 2 = 0
     (optim.Cosine(0.8, steps=10), {0: 0.8, 5: 0.4, 10: 0.0, 99: 0.0}),
     (optim.Cosine(0.8, steps=10, final=0.5), {0: 0.8, 5: 0.6, 10: 0.4}),
@@ -57,7 +59,8 @@ def test_schedules_fall_to_their_end_and_warm_ones_rise_first(cls: type[optim.Sc
     assert rates[top] == 1.0
     assert top == {"warm_up": 49, "one_cycle": 300}.get(cls.name, 0)
     assert (np.diff(rates[: top + 1]) > 0).all() and (np.diff(rates[top:]) <= 0).all()
-    assert rates[-1] <= {"constant": 1.0, "warm_up": 1.0, "exponential": 0.0101, "step": 0.0101}.get(cls.name, 1e-4)
+    ends = {"constant": 1.0, "warm_up": 1.0, "exponential": 0.0101, "step": 0.0101, "inverse_power": 0.032}
+    assert rates[-1] <= ends.get(cls.name, 1e-4)
 
 
 def test_a_warm_up_leaves_the_rest_of_the_training_to_what_follows() -> None:

@@ -98,3 +98,44 @@ def test_without_validation_the_training_loss_is_watched(numbers: Any) -> None:
     )  # fmt: skip
     assert run.stop_reason == "early_stopping"
     assert "validation_loss" not in run.history
+
+
+FALLS: dict[str, Any] = {"min_delta": 1e-2, "rate_factor": 0.2, "lowest_rate": 1e-3, "restore_best": False}
+
+
+def test_a_rule_with_a_rate_factor_lowers_the_rate_until_it_is_the_lowest() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    settings: dict[str, Any] = {"loss": "squared_error", "optimizer": fl.optim.Momentum(0.05), "epochs": 500}
+    run = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), early_stopping=EarlyStopping(2, **FALLS), **settings)
+    assert run.stop_reason == "early_stopping"
+    rates = run.history["learning_rate"]
+    # 0.05 / 5^3 = 4e-4 is at most lowest_rate, and 0.05 / 5^2 = 2e-3 is not
+    np.testing.assert_allclose(np.unique(rates), 0.05 * 0.2 ** np.arange(3, -1, -1.0), rtol=1e-12)
+    ends = np.flatnonzero(np.diff(rates) < 0)
+    assert (np.diff(ends) >= 2).all() and len(rates) - 1 - ends[-1] >= 2
+    same = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), **{**settings, "epochs": int(ends[0]) + 1})
+    np.testing.assert_array_equal(same.history["loss"], run.history["loss"][: ends[0] + 1])
+
+
+def test_a_run_whose_rate_was_lowered_is_resumed_to_the_same_bits(tmp_path: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    settings: dict[str, Any] = {"loss": "squared_error", "optimizer": fl.optim.Momentum(0.05), "epochs": 500,
+                                "early_stopping": EarlyStopping(2, **FALLS)}  # fmt: skip
+    whole = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), **settings)
+    lowered = int(np.flatnonzero(np.diff(whole.history["learning_rate"]) < 0)[0]) + 2
+    for event in (training := fl.train(fl.nn.Dense(1), (x, x[:, 0]), out=tmp_path, **settings)):
+        if isinstance(event, fl.events.EpochEnded) and event.epoch == lowered:
+            training.stop()
+    resumed = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), resume=tmp_path, **settings)
+    np.testing.assert_array_equal(resumed.model.theta, whole.model.theta)
+    np.testing.assert_array_equal(resumed.history["learning_rate"], whole.history["learning_rate"])
+
+
+def test_the_training_loss_may_choose_beside_validation_rows() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    rule = EarlyStopping(3, watch="training_loss")
+    run = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), loss="squared_error", validation=0.5, early_stopping=rule, epochs=5)
+    assert run.started is not None and run.started.watches == "loss"
+    assert run.best_epoch == int(np.argmin(run.history["loss"]))
+    alone = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), loss="squared_error", early_stopping=rule, epochs=5)
+    assert alone.best_epoch is not None

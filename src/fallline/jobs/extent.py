@@ -6,6 +6,7 @@ from typing import Any
 from fallline.errors import ArgumentError
 from fallline.jobs.length import by_default
 from fallline.jobs.settings import ResolvedSettings
+from fallline.jobs.stopping import EarlyStopping
 from fallline.nn.model import Model
 from fallline.optim import Minimiser, Optimizer
 from fallline.ranges import short
@@ -47,9 +48,21 @@ def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, valida
         rule: Any = False if settings.early_stopping is False else resolved.early_stopping
         length = by_default(model, optimizer, size, steps, validated=validated, rule=rule)
         epochs, resolved = length.epochs, replace(resolved, early_stopping=length.rule)
+    check_lowers(resolved.early_stopping, optimizer)
     first_step, first_epoch = (resolved.start.step, resolved.start.epochs) if resolved.start else (0, 0)
     known = _without_end(optimizer) if steps is None else optimizer.resolve(first_step + epochs * steps)
     return Extent(size, first_epoch + epochs, known, resolved, tuple(notes))
+
+
+def check_lowers(rule: EarlyStopping | None, optimizer: Optimizer) -> None:
+    """Raise ArgumentError for a rule that lowers the learning rate of an optimizer which has no single number."""
+    if rule is None or rule.rate_factor is None:
+        return
+    if isinstance(optimizer, Minimiser) or "learning_rate" not in optimizer.inputs:
+        raise ArgumentError(
+            f"early stopping lowers the learning rate, and {short(optimizer)} has none that is one number\n"
+            "  try: EarlyStopping without rate_factor; or optimizer=optim.Adam(1e-3)"
+        )
 
 
 def _without_end(optimizer: Optimizer) -> Optimizer:

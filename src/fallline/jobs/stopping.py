@@ -30,8 +30,11 @@ class EarlyStopping:
         whichever is longest: 4000 steps, 5 epochs, half of the steps before the last improvement; and only what lowers
         the loss by a thousandth counts as one. So it suits a table of 50 rows, whose epochs are two steps, as well.
     min_delta: in units of the loss.
-    watch: the name of a metric; its definition says whether higher is better. None for the loss.
+    watch: the name of a metric; its definition says whether higher is better. None for the loss, of the validation rows
+        where there are some; "training_loss" for that of the training rows also then.
     restore_best: the model ends with the parameters of its best epoch, however training ended; else with the last.
+    rate_factor: with it, the end of the patience multiplies the learning rate by this factor, and waiting begins anew;
+        training stops where the rate is at most lowest_rate already. It needs an optimizer whose rate is a number.
     Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn; patience that grows with
     the steps done as in Bengio 2012, arXiv:1206.5533, section 3.1.
     Errors: ArgumentError for a number outside its range; where training begins also for an unknown metric.
@@ -44,6 +47,10 @@ class EarlyStopping:
     min_delta: float = option(0.0, "improvement that counts, in units of the loss", at_least=0)
     restore_best: bool = option(True, "end with the best parameters", flag=True)
     watch: str | None = None
+    rate_factor: float | None = option(
+        None, "factor of the learning rate instead of an end", above=0, below=1, optional=True
+    )
+    lowest_rate: float = option(1e-6, "learning rate at which training ends all the same", at_least=0)
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -62,6 +69,7 @@ class Best:
         self.epoch: int | None = None
         self.value = math.nan
         self.waited = 0  # epochs in a row that were no improvement
+        self.rate_scale = 1.0  # of the learning rate: the product of the falls so far
         self.step = 0  # done
         # The value that was progress last, and when that was; noted under every rule, for a run may be resumed under
         # another one.
@@ -100,6 +108,16 @@ class Best:
         most = max(WAIT_STEPS, WAIT_SHARE * self._mark_step)
         return self._since_mark >= WAIT_EPOCHS and self.step - self._mark_step >= most
 
+    def lowers(self, rate: float) -> bool:
+        """Whether the rule lowers the learning rate, now `rate`, instead of ending; waiting then begins anew."""
+        rule = self.rule
+        if rule is None or rule.rate_factor is None or rate <= rule.lowest_rate:
+            return False
+        self.rate_scale *= rule.rate_factor
+        self.waited = self._since_mark = 0
+        self._mark_step = self.step
+        return True
+
     @property
     def is_falling(self) -> bool:
         """Whether the last progress was made in the last tenth of the steps."""
@@ -114,6 +132,7 @@ class Best:
             "mark_step": self._mark_step,
             "since_mark": self._since_mark,
             "step": self.step,
+            "rate_scale": self.rate_scale,
         }
 
     def restore(self, values: dict[str, Any], theta: Array | None) -> None:
@@ -125,6 +144,7 @@ class Best:
         self._mark = math.nan if mark is None else float(mark)
         self._mark_step, self.step = values.get("mark_step", 0), values.get("step", 0)
         self._since_mark = values.get("since_mark", 0)
+        self.rate_scale = values.get("rate_scale", 1.0)
         if self.theta is not None and theta is None:
             return
         self.epoch, self.waited = values["epoch"], values["waited"]

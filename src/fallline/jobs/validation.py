@@ -13,6 +13,7 @@ from fallline.nn.measured import kind_of, measured_by
 from fallline.nn.metric import Metric, Sum
 
 PREFIX = "validation_"
+TRAINING_LOSS = "training_loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,14 @@ class Measures:
     """kind: of the targets, as `metric.kind_of` says. metrics: besides the loss, in the order of their columns.
 
     watched: the metric by which the best epoch is chosen; None for the validation loss, or the loss without validation.
-    validated: whether there are validation rows.
+    validated: whether there are validation rows. by_training: the loss of the training rows chooses all the same.
     """
 
     kind: str = "custom"
     metrics: tuple[Metric, ...] = ()
     watched: Metric | None = None
     validated: bool = False
+    by_training: bool = False
 
     @property
     def sums(self) -> dict[str, Sum]:
@@ -41,7 +43,9 @@ class Measures:
     @property
     def watches(self) -> str:
         """The column of the history by which the best epoch is chosen."""
-        return PREFIX + self.watched.name if self.watched else "validation_loss" if self.validated else "loss"
+        if self.watched:
+            return PREFIX + self.watched.name
+        return "validation_loss" if self.validated and not self.by_training else "loss"
 
     @property
     def higher_is_better(self) -> bool:
@@ -65,6 +69,8 @@ def measures(
     watch that is not measured or does not say whether higher is better.
     """
     watch = None if rule is None or rule.watch is None else rule.watch.removeprefix(PREFIX)
+    by_training = watch == TRAINING_LOSS
+    watch = None if by_training else watch
     if y is None:
         if requested or watch not in (None, "loss"):
             named = requested[0].name if requested else watch
@@ -74,7 +80,7 @@ def measures(
     kind = cache.once(("kind of targets", task, ByIdentity(y)), lambda: kind_of(task, y))
     metrics = measured_by(requested, kind, loss)
     if watch in (None, "loss"):
-        return Measures(kind, metrics, None, True)
+        return Measures(kind, metrics, None, True, by_training)
     names = [one.name for one in metrics]
     if watch not in names:
         raise ArgumentError(f"early stopping watches {watch!r}, which is not measured{nearest(str(watch), names)}\n"

@@ -41,6 +41,8 @@ from fallline.nn.loss import (
 from fallline.nn.metric import METRICS, Metric
 from fallline.nn.model import Model
 from fallline.nn.normalization import BatchNorm
+from fallline.nn.objective import L1, L2, Objective
+from fallline.nn.pinball import Pinball
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.sequential import Sequential, mlp
 from fallline.ops import __all__ as _FUNCTIONS
@@ -50,6 +52,8 @@ __all__ = [
     "ELU",
     "GELU",
     "INITIALIZERS",
+    "L1",
+    "L2",
     "LAYERS",
     "LOSSES",
     "METRICS",
@@ -82,6 +86,8 @@ __all__ = [
     "Moment",
     "Normal",
     "Number",
+    "Objective",
+    "Pinball",
     "Poisson",
     "Quantity",
     "ReLU",

@@ -86,6 +86,10 @@ class Loss(Attributes):
         total = np.sum(weight)
         return np.sum(weight * self.rows(output, y)) / where(total > 0, total, 1)
 
+    def penalised(self, loss: Any, params: Any, layout: Any, rows: Any) -> Any:
+        """The loss of a training step's batch with penalties on the parameters; nn.Objective has some."""
+        return loss
+
     def __call__(self, output: Any, y: Any) -> Any:
         return self.function(output, y)
 

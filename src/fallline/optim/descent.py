@@ -38,24 +38,32 @@ class Momentum(Optimizer):
         theta <- theta - learning_rate v
 
     learning_rate: > 0, a number or a schedule; along one slope, steps grow to learning_rate / (1 - momentum).
-    momentum: 0 <= momentum < 1, the share of the velocity kept.
+    momentum: 0 <= momentum <= 1, the share of the velocity kept; at 1 nothing brakes.
+    velocity: "gradients", as above, where a new learning rate changes the whole next step; or "steps", where it changes
+        the new part of it alone: v <- momentum v + learning_rate g, theta <- theta - v. The same for a constant rate.
     weight_decay, clip_norm, clip_value: as for every Optimizer.
     Errors: ArgumentError outside the declared ranges.
     Example: Momentum(0.01, momentum=0.9)
-    Source: Polyak 1964, Some methods of speeding up the convergence of iteration methods; in PyTorch's form.
+    Source: Polyak 1964, Some methods of speeding up the convergence of iteration methods; "gradients" is PyTorch's
+    form, "steps" is the one of Sutskever et al. 2013 and of scikit-learn.
     """
 
     name = "momentum"
     learning_rate: LearningRate = option(0.01, **RATE)
     _: KW_ONLY
-    momentum: float = option(0.9, "share of the velocity kept", at_least=0, below=1)
+    momentum: float = option(0.9, "share of the velocity kept", at_least=0, at_most=1)
+    velocity: str = option("gradients", "of gradients or of steps", number=False, words=("gradients", "steps"))
 
     def start(self, theta: Array) -> dict[str, Array]:
         return {"v": zeros(theta)}
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
+        rate = cast_like(learning_rate, theta)
+        if self.velocity == "steps":
+            v = self.momentum * state["v"] + rate * g
+            return theta - self.direction(v, rate * g), {"v": v}
         v = self.momentum * state["v"] + g
-        return theta - cast_like(learning_rate, theta) * self.direction(v, g), {"v": v}
+        return theta - rate * self.direction(v, g), {"v": v}
 
     def direction(self, v: Any, g: Any) -> Any:
         return v

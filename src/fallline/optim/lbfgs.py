@@ -29,7 +29,9 @@ class LBFGS(Minimiser):
         The first step of all, which knows no curvature, begins at learning_rate min(1, 1 / |g|) times -g.
     memory: pairs kept, (2 memory) vectors like theta. tolerance: training has converged once no element of the
         gradient is larger than this. c1, c2: constants of the strong Wolfe conditions, 0 < c1 < c2 < 1.
-    evaluations: of one line search at most.
+    evaluations: of one line search at most. least_fall: training has converged, too, once a step lowers the value by
+        no more than this share of the larger of |value| and 1; 0 for never. budget: evaluations of the whole training;
+        the line search that reaches it comes to its end, then training ends with the reason "finished". None: no limit.
     Factors of the learning rate, where the parameters have them, scale the first H of a step.
     Training ends with the reason "converged", or "stalled" where no step lowers the loss by more than its last digit.
     Errors: ArgumentError outside the ranges, for c1 >= c2, clipping, or a schedule.
@@ -45,6 +47,8 @@ class LBFGS(Minimiser):
     c1: float = option(1e-4, "share of the expected fall that is enough", above=0, below=1)
     c2: float = option(0.9, "share of the slope that may be left", above=0, below=1)
     evaluations: int = option(20, "evaluations of a line search at most", at_least=2, at_most=1000, whole=True)
+    least_fall: float = option(0.0, "fall of the value, as a share of it, at which training ends", at_least=0)
+    budget: int | None = option(None, "evaluations of the whole training", at_least=1, whole=True, optional=True)
 
     def __post_init__(self) -> None:
         Minimiser.__post_init__(self)
@@ -62,18 +66,30 @@ class LBFGS(Minimiser):
             "stalled": np.full((), np.nan),  # the value from which no step led down; on other data it is another
             # Factors of the learning rate scale the first H of a step, and with it the direction of the first step.
             **({} if rates is None else {"rates": rates}),
+            **(
+                {"settled": np.full((), np.nan)} if self.least_fall else {}
+            ),  # the value after a fall that was too small
+            **({"evaluations": np.zeros((), np.int64)} if self.budget else {}),
         }
 
     def step(self, here: Point, state: State, evaluate: Evaluate) -> tuple[Point, State]:
         if self.reason(here, state):
             return here, state
-        pairs, found = int(state["pairs"]), None
+        pairs, found, count = int(state["pairs"]), None, 0
+
+        def counted(place: Array) -> Point:
+            nonlocal count
+            count += 1
+            return evaluate(place)
+
         if pairs:
-            found = self._search(here, self.direction(here.gradient, state), self.learning_rate, evaluate)
+            found = self._search(here, self.direction(here.gradient, state), self.learning_rate, counted)
         if found is None:  # downhill, the only direction that is known to lead down
             p = -here.gradient * state.get("rates", here.gradient.dtype.type(1))
             pairs, norm = 0, np.sqrt(inner(p, p))
-            found = self._search(here, p, self.learning_rate * min(1.0, 1.0 / norm if norm else 1.0), evaluate)
+            found = self._search(here, p, self.learning_rate * min(1.0, 1.0 / norm if norm else 1.0), counted)
+        if self.budget:
+            state["evaluations"][...] += count
         if found is None:
             state["stalled"][...] = here.value
             return here, state
@@ -84,7 +100,11 @@ class LBFGS(Minimiser):
             state["s"][row], state["y"][row], state["sy"][row] = s, y, sy
             pairs += 1
         state["pairs"][...] = pairs
-        state["stalled"][...] = found.value if here.value - found.value <= eps * abs(here.value) else np.nan
+        fall = here.value - found.value
+        state["stalled"][...] = found.value if fall <= eps * abs(here.value) else np.nan
+        if self.least_fall:
+            least = self.least_fall * max(abs(here.value), abs(found.value), 1.0)
+            state["settled"][...] = found.value if fall <= least else np.nan
         return found, state
 
     def _search(self, here: Point, p: Array, length: float, evaluate: Evaluate) -> Point | None:
@@ -118,6 +138,8 @@ class LBFGS(Minimiser):
         return result
 
     def reason(self, here: Point, state: State) -> str | None:
-        if np.abs(here.gradient).max(initial=0) <= self.tolerance:
+        if np.abs(here.gradient).max(initial=0) <= self.tolerance or state.get("settled") == here.value:
             return "converged"
+        if self.budget and state["evaluations"] >= self.budget:
+            return "finished"
         return "stalled" if state["stalled"] == here.value else None

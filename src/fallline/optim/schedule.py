@@ -148,6 +148,31 @@ class Exponential(Schedule):
 
 @schedule
 @dataclass(frozen=True)
+class InversePower(Schedule):
+    """A fall like a power of the time: fast at first, ever slower, to no end.
+
+        learning_rate (1 + growth floor(step / every))^(-power)
+
+    power: >= 0; the sum of all rates is infinite, and that of their squares is not, for 1/2 < power <= 1.
+    every: steps between falls, >= 1. growth: > 0, how much a fall adds to the time.
+    With `every` the steps of an epoch and `growth` its rows it is scikit-learn's "invscaling".
+    Errors: ArgumentError outside the declared ranges.
+    Example: InversePower(0.1, power=0.5)
+    Source: Robbins & Monro 1951, A stochastic approximation method, for power = 1.
+    """
+
+    name = "inverse_power"
+    _: KW_ONLY
+    power: float = option(0.5, "power of the time", at_least=0)
+    every: int = option(1, "steps between falls", at_least=1, below=FAR, whole=True)
+    growth: float = option(1.0, "time that a fall adds", above=0)
+
+    def __call__(self, step: Any) -> Any:
+        return self.learning_rate * (1.0 + self.growth * np.floor(step / self.every)) ** -self.power
+
+
+@schedule
+@dataclass(frozen=True)
 class Cosine(Schedule):
     """Down along half a cosine, constant after `steps`.
 

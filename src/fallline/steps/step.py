@@ -130,6 +130,7 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
     output = applied(model.network, params, xb, context)
     with part("loss"):
         loss, mass = loss_of(model, output, yb, weight), mass_of(weight)
+        loss = model.loss.penalised(loss, params, model.layout, yb.shape[0] if mass is None else mass)
     leaves = model.layout.trainable(params)
     grads = backprop([loss], leaves)
     sources: Mapping[str, Callable[[], Mapping[str, Any]]] = {

@@ -166,6 +166,9 @@ class MinimiserStepper:
             return None
         return self._minimiser.reason(self._here(), self._moments())
 
+    def scale_rate(self, factor: float) -> None:
+        """Never asked for: `extent_of` refuses the rule that would."""
+
     def next_epoch(self) -> None:
         self.epoch, self.epoch_step = self.epoch + 1, 0
 

@@ -137,7 +137,9 @@ class BatchStepper:
         self.state = first_state(model, optimizer, "weight" in feed.arrays)
         self._sums = [self.state[name] for name in ("loss_sum", "weight_sum") if name in self.state]
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
-        arrays = list(self.state.values()), list(step_inputs(optimizer, feed).values())
+        given = step_inputs(optimizer, feed)
+        self._rates, self._first_rates = {name: given[name] for name in optimizer.inputs}, optimizer.inputs
+        arrays = list(self.state.values()), list(given.values())
 
         # The stepper keeps the function that makes a loop, so it refers neither to the stepper nor to first parameters.
         state, start = self.state, model.with_theta(self.theta)
@@ -163,10 +165,10 @@ class BatchStepper:
             return made
 
         def of_size(size: int, whole: bool = False) -> Loop:
-            inputs, again = step_inputs(optimizer, feed), gradient_checkpointing
+            again = gradient_checkpointing
             if between is not None:
-                return Halves(start, optimizer, state, inputs, size, whole, between, threads, again)
-            return built(*measured_step(start, optimizer, state, inputs, size, whole, measures))
+                return Halves(start, optimizer, state, given, size, whole, between, threads, again)
+            return built(*measured_step(start, optimizer, state, given, size, whole, measures))
 
         def build() -> Iterator[Loop]:
             return (of_size(size, whole) for size, whole in sizes(feed, batch_size))
@@ -267,6 +269,14 @@ class BatchStepper:
         self._stand_at(self.epoch + 1, 0)
         for total in self._sums:
             total[...] = 0
+
+    def scale_rate(self, factor: float) -> None:
+        """Go on with the optimizer's learning rate, a number, times this factor."""
+        if self.is_finite:  # else the next loss ends the training, and the steps before it are made once more
+            self._before[...] = self.theta
+            self._keep(time.perf_counter())
+            for name, array in self._rates.items():
+                array[...] = factor * self._first_rates[name]
 
     def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
         """Go on from a state that was kept, such as a checkpoint's."""

@@ -83,6 +83,10 @@ class Stepper(Protocol):
 
     def next_epoch(self) -> None: ...
 
+    def scale_rate(self, factor: float) -> None:
+        """Go on with the optimizer's learning rate, a number, times this factor."""
+        ...
+
     def restore(self, arrays: Mapping[str, Array], epoch: int, epoch_step: int) -> None:
         """Go on from a state that was kept, such as a checkpoint's."""
         ...

@@ -208,6 +208,8 @@ class Training(Iterator[Event], Attributes):
         values, arrays = folder.found.values, folder.found.arrays
         self._stepper.restore(arrays, values["epoch"], values["epoch_step"])
         self._best.restore(values["best"], arrays.get(BEST))
+        if self._best.rate_scale != 1.0:
+            self._stepper.scale_rate(self._best.rate_scale)
         self._history = [event for event in folder.events if event.lasts]
         self._loss = next((e.loss for e in reversed(self._history) if isinstance(e, EpochEnded)), math.nan)
         self._steps_before = self._stepper.step
@@ -270,7 +272,7 @@ class Training(Iterator[Event], Attributes):
             return stepper.reason
         if stepper.epoch >= self.job.epochs:
             return "finished"
-        if self._best.has_waited_enough:
+        if self._best.has_waited_enough and not self._lowered():
             return "early_stopping"
         if not self._shuffled(stepper.epoch):
             return "interrupted"
@@ -337,7 +339,14 @@ class Training(Iterator[Event], Attributes):
     def _rate_at(self, step: int) -> float:
         """The learning rate of a step."""
         rate = self.job.optimizer.learning_rate
-        return float(self.job.optimizer.rate_at(np.int64(step)) if callable(rate) else rate)
+        return float(self.job.optimizer.rate_at(np.int64(step)) if callable(rate) else rate * self._best.rate_scale)
+
+    def _lowered(self) -> bool:
+        """Lower the learning rate, if the rule for stopping says so instead of an end."""
+        if not self._best.lowers(self._rate_at(self._stepper.step)):
+            return False
+        self._stepper.scale_rate(self._best.rate_scale)
+        return True
 
     def _progress(self) -> Progress:
         stepper = self._stepper
