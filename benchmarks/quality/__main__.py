@@ -88,4 +88,5 @@ def measure(kept: Kept, name: str, contenders: Sequence[str], options: argparse.
                 kept.write(options.keep)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
