@@ -28,22 +28,24 @@ class Contender:
 
 
 def _ours(preset: str) -> Callable[[Columns, Array, str, int], Predict]:
+    """The library's own training of a table, by a preset and nothing else."""
+
     def train(columns: Columns, y: Array, task: str, seed: int) -> Predict:
         import fallline as fl
         from fallline.data.dataset import Dataset
         from fallline.recipe import Choices, recipe_of
+        from fallline.table import as_table
 
-        classes, codes = np.unique(y, return_inverse=True)
         told = task == "classification"
-        x = np.column_stack(list(columns.values())).astype(np.float64)
-        labels = tuple(classes.tolist()) if told else ()
-        data = Dataset("table", x, codes if told else y, tuple(columns), "target", task, labels)
+        classes, codes = np.unique(y, return_inverse=True)
+        labels = tuple(map(str, classes)) if told else ()
+        data = Dataset("table", as_table(columns), codes if told else y, tuple(columns), "target", task, labels)
         given: dict[str, Any] = {"preset": preset} if any(one.name == "preset" for one in fields(Choices)) else {}
         recipe = recipe_of(data, Choices(seed=seed, **given))
         model = fl.fit(recipe.network, recipe.rows, **recipe.settings).model
 
         def predict(columns: Columns) -> Array:
-            rows = np.column_stack(list(columns.values())).astype(np.float64)
+            rows = as_table(columns)
             found: Array = model.predict_proba(rows) if told else np.asarray(model.predict(rows)).reshape(-1)
             return found
 
