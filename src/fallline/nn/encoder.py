@@ -133,13 +133,13 @@ class Columns:
 
     def _in_order(self, x: Any, what: str) -> Any:
         """The columns of a data frame in the encoder's order; anything else as it is."""
+        if isinstance(x, Table):
+            return self.table_numbers(x, what)
         given = getattr(x, "columns", None)
         if given is None or not all(isinstance(name, str) for name in given):
             return x
         if self._counted:
             return x
-        if isinstance(x, Table):
-            return self.table_numbers(x, what)
         wrong = [f"{what} has no column {name!r}{nearest(name, given)}" for name in self.names if name not in [*given]]
         if wrong:
             raise DataError("\n  ".join(wrong[:5]))

@@ -11,7 +11,10 @@ from typing import Any
 from fallline.errors import UnknownNameError
 
 # Public name -> the file that holds it.
-_PUBLIC: dict[str, str] = {}
+_PUBLIC: dict[str, str] = {
+    "TabularClassifier": "tabular",
+    "TabularRegressor": "tabular",
+}
 
 __all__ = sorted(_PUBLIC)
 

@@ -1,0 +1,142 @@
+"""Estimators of tables: scikit-learn's own checks, and tables of every kind."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fallline.sklearn import TabularClassifier, TabularRegressor
+
+# One batch of all rows in float64: then rows of weight 2 and rows given twice come to the same.
+CHECKED = {"hidden_layer_sizes": (8,), "max_iter": 30, "batch_size": 32, "learning_rate": 0.02, "dtype": "float64"}
+QUICK = {"hidden_layer_sizes": (8,), "max_iter": 20, "batch_size": 16, "learning_rate": 0.02}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([TabularClassifier(**CHECKED), TabularRegressor(**CHECKED)])
+def test_scikit_learns_checks_hold(estimator, check):
+    check(estimator)
+
+
+def people(rows=60, seed=0):
+    """A frame of every kind of column, and a label that follows from two of them."""
+    rng = np.random.default_rng(seed)
+    age = rng.uniform(18, 80, rows).round(1)
+    town = rng.choice(["Rome", "Oslo", "Lima"], rows)
+    frame = pd.DataFrame(
+        {
+            "age": age,
+            "town": town,
+            "size": pd.Categorical(rng.choice(["S", "M", "L"], rows)),
+            "member": rng.random(rows) < 0.5,
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, rows), "D"),
+            "visits": rng.integers(0, 9, rows),
+            "same": 1.0,
+        }
+    )
+    frame.loc[3, "age"] = np.nan
+    frame.loc[5, "town"] = None
+    frame.loc[6, "since"] = pd.NaT
+    return frame, np.where((age > 50) | (town == "Rome"), "yes", "no")
+
+
+def test_frames_of_every_library_train_and_predict_alike():
+    frame, y = people()
+    expected = TabularClassifier(**QUICK).fit(frame, y).predict_proba(frame)
+    records = [{k: (None if v is pd.NaT else v) for k, v in row.items()} for row in frame.to_dict("records")]
+    for holder in (pl.from_pandas(frame), pa.Table.from_pandas(frame), frame.to_dict("list"), records):
+        model = TabularClassifier(**QUICK).fit(holder, y)
+        np.testing.assert_array_equal(model.predict_proba(holder), expected)
+        np.testing.assert_array_equal(model.predict_proba(frame), expected)
+        assert list(model.feature_names_in_) == list(frame)
+    array = frame.drop(columns="since").to_numpy(object)
+    model = TabularClassifier(**QUICK).fit(array, y)
+    np.testing.assert_array_equal(model.predict(array.tolist()), model.predict(array))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["no", "yes"],
+        [3, 7],
+        [False, True],
+        [1.0, 2.0],
+        pd.Categorical(["b", "a"], categories=["a", "b", "never"]),
+        np.array(["x", "y"], object),
+        np.array([4, 5], object),
+        pd.array(["u", "v"], dtype="string"),
+        pd.array([1, 2], dtype="Int64"),
+        np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"),
+    ],
+    ids=repr,
+)
+def test_labels_come_back_as_they_were_given(labels):
+    frame, y = people()
+    y = pd.Series(labels).take((y == "yes").astype(int)).reset_index(drop=True)
+    model = TabularClassifier(**QUICK).fit(frame, y)
+    assert set(model.predict(frame).tolist()) <= set(np.asarray(pd.Series(labels)).tolist())
+    assert np.mean(model.predict(frame) == np.asarray(y)) > 0.6
+    assert pickle.loads(pickle.dumps(model)).predict(frame).tolist() == model.predict(frame).tolist()
+
+
+def test_levels_not_met_in_training_are_predicted_as_missing_ones():
+    frame, y = people()
+    model = TabularClassifier(**QUICK).fit(frame, y)
+    other = frame.assign(town="Quito", size="XXL")
+    missing = frame.assign(town=None, size=pd.Categorical([None] * len(frame)))
+    np.testing.assert_array_equal(model.predict_proba(other), model.predict_proba(missing))
+
+
+def test_columns_are_told_by_name_and_a_wrong_set_is_refused():
+    frame, y = people()
+    model = TabularClassifier(**QUICK).fit(frame, y)
+    with pytest.raises(ValueError, match="yet now missing:\n- town"):
+        model.predict(frame.drop(columns="town"))
+    with pytest.raises(ValueError, match="same order") as caught:
+        model.predict(frame[frame.columns[::-1]])
+    assert "feature_names_in_" in str(caught.value)
+    with pytest.raises(ValueError, match="'age' holds numbers, got 'old'"):
+        model.predict(frame.assign(age="old"))
+
+
+def test_wrong_targets_are_refused():
+    frame, y = people()
+    with pytest.raises(ValueError, match="Input y contains NaN: 1 of 60"):
+        TabularClassifier(**QUICK).fit(frame, [None, *y[1:]])
+    with pytest.raises(ValueError, match="one class, 'yes'"):
+        TabularClassifier(**QUICK).fit(frame, ["yes"] * 60)
+    with pytest.raises(ValueError, match="several kinds, int and str"):
+        TabularClassifier(**QUICK).fit(frame, [1, *y[1:]])
+    with pytest.raises(ValueError, match="y holds 'yes', and TabularRegressor predicts numbers"):
+        TabularRegressor(**QUICK).fit(frame, ["yes"] * 60)
+    with pytest.warns(DataConversionWarning):
+        TabularRegressor(**QUICK).fit(frame, np.arange(60.0)[:, None])
+
+
+def test_validation_rows_may_be_given():
+    frame, y = people()
+    model = TabularClassifier(**QUICK).fit(frame[:40], y[:40], X_val=frame[40:], y_val=y[40:])
+    assert "validation_loss" in model.run_.history
+    with pytest.raises(ValueError, match="label 'maybe'"):
+        TabularClassifier(**QUICK).fit(frame, y, X_val=frame[:2], y_val=["maybe", "no"])
+    with pytest.raises(ValueError, match="together"):
+        TabularClassifier(**QUICK).fit(frame, y, X_val=frame)
+
+
+def test_searches_clone_and_copy_the_arguments():
+    frame, y = people()
+    frame, y = frame.drop(index=3), np.delete(y, 3)
+    search = GridSearchCV(TabularClassifier(**QUICK), {"learning_rate": [0.01, 0.05]}, cv=2).fit(frame, y)
+    assert set(search.predict(frame)) <= {"yes", "no"}
+    assert clone(search.best_estimator_).get_params() == search.best_estimator_.get_params()
+    with pytest.raises(TypeError, match="did you mean 'max_iter'"):
+        TabularClassifier(max_itr=3)
+    with pytest.raises(ValueError, match="max_iter has to be a whole number >= 1"):
+        TabularClassifier(max_iter=0).fit(frame, y)
