@@ -675,6 +675,7 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 ELSEWHERE = {
     "graph/op.py": "tests/passes/test_batch.py",
     "exports": "tests/exports",
+    "sklearn": "tests/sklearn",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "runs/events.py": "tests/training/test_events.py",

@@ -140,3 +140,22 @@ def test_searches_clone_and_copy_the_arguments():
         TabularClassifier(max_itr=3)
     with pytest.raises(ValueError, match="max_iter has to be a whole number >= 1"):
         TabularClassifier(max_iter=0).fit(frame, y)
+
+
+def test_the_advice_of_errors_works():
+    frame, y = people()
+    quick = TabularClassifier(**QUICK)
+    sparse = pytest.importorskip("scipy.sparse").csr_array(np.eye(6, 2))
+    for bad, good in (
+        (sparse, sparse.toarray()),
+        (np.arange(6.0), np.arange(6.0).reshape(-1, 1)),
+        (pd.DataFrame({"a": range(6), 1: range(6)}), pd.DataFrame({"a": range(6), "1": range(6)})),
+        ("rows", pd.DataFrame({"a": range(6)})),
+        (frame[:6].assign(tags=[["x"]] * 6), frame[:6]),
+    ):
+        with pytest.raises((ValueError, TypeError), match="try: |sparse"):
+            quick.fit(bad, [0, 1] * 3)
+        quick.fit(good, [0, 1] * 3)
+    model = quick.fit(frame, y)
+    shuffled = frame[frame.columns[::-1]]
+    assert model.predict(shuffled[list(model.feature_names_in_)]).tolist() == model.predict(frame).tolist()

@@ -85,7 +85,9 @@ def seed_of(random_state: Any) -> int:
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
     except ValueError:
-        raise ArgumentError(f"random_state is a whole number >= 0, a RandomState or None, got {random_state!r:.60}") from None
+        raise ArgumentError(
+            f"random_state is a whole number >= 0, a RandomState or None, got {random_state!r:.60}"
+        ) from None
 
 
 def _by_their_names(message: str) -> str:

@@ -15,7 +15,7 @@ from fallline.data.dataset import Dataset
 from fallline.data.preprocess import targets_of
 from fallline.errors import ArgumentError, DataError
 from fallline.recipe import recipe_of
-from fallline.sklearn import tables
+from fallline.sklearn import tabular_input as given_as
 from fallline.sklearn.choices import choices_of, takes_choices
 from fallline.sklearn.workers import lanes_for
 from fallline.start import fit
@@ -50,12 +50,12 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         X_val, y_val, sample_weight_val: rows to validate on, instead of a share of X.
         Errors: ValueError, TypeError, all before training starts.
         """
-        given = tables.rows_of(X)
+        given = given_as.rows_of(X)
         target = self._learnt_targets(y)
-        weights = tables.weights_of(sample_weight, given.table.rows)
-        tables.check_lengths(X=given.table, y=target, sample_weight=weights)
+        weights = given_as.weights_of(sample_weight, given.table.rows)
+        given_as.check_lengths(X=given.table, y=target, sample_weight=weights)
         self._keep_columns(given)
-        kinds = dict.fromkeys(tables.chosen_columns(self.categorical_features, given), "category")
+        kinds = dict.fromkeys(given_as.chosen_columns(self.categorical_features, given), "category")
         called = getattr(y, "name", None)
         data = Dataset("X", given.table, target, given.table.names, called if isinstance(called, str) else "y",
                        self._task, self._class_names(), kinds=kinds)  # fmt: skip
@@ -83,7 +83,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _class_names(self) -> tuple[str, ...]:
         return ()
 
-    def _keep_columns(self, given: tables.Rows) -> None:
+    def _keep_columns(self, given: given_as.Rows) -> None:
         self.n_features_in_ = len(given.table.names)
         if given.named:
             self.feature_names_in_ = np.array(given.table.names, object)
@@ -101,19 +101,19 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             return None
         if X_val is None or y_val is None:
             raise ArgumentError("X_val and y_val are given together, or neither is")
-        given = tables.rows_of(X_val, "X_val")
-        tables.check_columns(self, given)
+        given = given_as.rows_of(X_val, "X_val")
+        given_as.check_columns(self, given)
         target = self._targets(y_val)
-        weights = tables.weights_of(weight, given.table.rows)
-        tables.check_lengths(X_val=given.table, y_val=target, sample_weight_val=weights)
+        weights = given_as.weights_of(weight, given.table.rows)
+        given_as.check_lengths(X_val=given.table, y_val=target, sample_weight_val=weights)
         rows = (given.table, decoder.classes[target] if self._task == "classification" else target)
         return rows if weights is None else (*rows, weights)
 
     def _rows(self, X: Any) -> Table:
         """The table of some rows, of the columns that the model was trained on."""
         check_is_fitted(self)
-        given = tables.rows_of(X)
-        tables.check_columns(self, given)
+        given = given_as.rows_of(X)
+        given_as.check_columns(self, given)
         return given.table
 
     def __sklearn_tags__(self) -> Any:
@@ -147,11 +147,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     _task = "classification"
 
     def _learnt_targets(self, y: Any) -> Array:
-        self.classes_, codes = tables.labels_of(y, self)
+        self.classes_, codes = given_as.labels_of(y, self)
         return codes
 
     def _targets(self, y: Any) -> Array:
-        return tables.codes_of(y, self.classes_, self)
+        return given_as.codes_of(y, self.classes_, self)
 
     def _class_names(self) -> tuple[str, ...]:
         return tuple(map(str, self.classes_.tolist()))
@@ -188,10 +188,10 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     _task = "regression"
 
     def _learnt_targets(self, y: Any) -> Array:
-        return tables.quantities_of(y, self)
+        return given_as.quantities_of(y, self)
 
     def _targets(self, y: Any) -> Array:
-        return tables.quantities_of(y, self)
+        return given_as.quantities_of(y, self)
 
     def predict(self, X: Any) -> Array:
         """(N,) the predicted quantity of each row, in the unit of the target."""

@@ -97,7 +97,9 @@ def _check_rows(rows: int, what: str, shape: Any = None) -> None:
 
 
 def _no_columns(shape: Any, what: str) -> DataError:
-    return DataError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {what} has no column.")
+    return DataError(
+        f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required: {what} has no column."
+    )
 
 
 def _one_dimensional(what: str) -> DataError:
@@ -142,12 +144,10 @@ def _listed(names: list[str]) -> list[str]:
     return [f"- {name}" for name in names[:MOST_NAMES]] + ["- ..."] * (len(names) > MOST_NAMES)
 
 
-def one_column(y: Any, estimator: Any) -> Array:
+def one_column(y: Any, estimator: Any) -> Any:
     """y as (N,); a column, (N, 1), with a DataConversionWarning. Errors: ValueError for other shapes."""
     if y is None:
-        raise DataError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
-        )
+        raise DataError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
     if hasattr(y, "to_numpy") and not hasattr(y, "dtypes"):  # a series, also one of pandas' or polars' own dtypes
         y = y.to_numpy()
     array = np.asarray(y) if not isinstance(y, list | tuple) else _of_list(y)
@@ -195,7 +195,7 @@ def labels_of(y: Any, estimator: Any) -> tuple[Array, Array]:
         if len(kinds) > 1 and not all(issubclass(kind, int | float | np.number) for kind in kinds):
             told = " and ".join(sorted(kind.__name__ for kind in kinds))
             raise DataError(f"Unknown label type: y holds labels of several kinds, {told}\n  try: y.astype(str)")
-        array = np.array(array.tolist())
+        array = np.array([*array])
     if array.dtype.kind not in "mM":
         check_classification_targets(array)
     classes, codes = np.unique(array, return_inverse=True)
