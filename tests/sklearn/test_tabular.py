@@ -153,7 +153,7 @@ def test_the_advice_of_errors_works():
         ("rows", pd.DataFrame({"a": range(6)})),
         (frame[:6].assign(tags=[["x"]] * 6), frame[:6]),
     ):
-        with pytest.raises((ValueError, TypeError), match="try: |sparse"):
+        with pytest.raises((ValueError, TypeError), match=r"try: |sparse"):
             quick.fit(bad, [0, 1] * 3)
         quick.fit(good, [0, 1] * 3)
     model = quick.fit(frame, y)

@@ -163,6 +163,7 @@ def one_column(y: Any, estimator: Any) -> Any:
         raise DataError(f"Complex data not supported\ny holds {array.dtype}")
     if array.ndim != 1:
         return np.asarray(column_or_1d(array))  # scikit-learn's error
+    missing: Any
     if array.dtype.kind == "O":
         missing = np.fromiter((is_missing(cell) for cell in array), bool, len(array))
     else:
