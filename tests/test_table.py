@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentTypeError, DataError, ShapeError
 from fallline.nn.column import Category, Moment, Number
-from fallline.table import Table, Texts, as_table
+from fallline.table import Table, Texts, as_table, values_of
 
 CELLS: dict[str, list[Any]] = {
     "size": [1.5, None, 3.0, 2.5],
@@ -106,3 +107,35 @@ def test_a_training_takes_a_frame_and_its_model_predicts_from_any_holder() -> No
         run.model.predict(np.zeros((2, 3)))
     with pytest.raises(DataError, match="'size' holds numbers, got 'big'"):
         run.model.predict({**{name: cells[:1] for name, cells in columns.items()}, "size": ["big"]})
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["b", "a", "b", "c"],
+        ["b", None, "a", math.nan, "b"],
+        ["", " ", "nan", "None"],
+        [None, "x", 1.5, "x"],
+        ["1", 1, True, "1"],
+    ],
+)
+def test_texts_are_the_same_however_their_column_comes(cells: list[Any]) -> None:
+    as_they_are = [None if cell is None or cell != cell else str(cell) for cell in cells]
+    for given in (cells, tuple(cells), np.array(cells, object)):
+        found = values_of(given, "x")
+        assert found.strings().tolist() == as_they_are
+        assert [*found.levels] == [*dict.fromkeys(cell for cell in as_they_are if cell is not None)]
+
+
+def test_lists_of_numbers_are_floats_with_nan_for_none() -> None:
+    for cells in ([1, 2.5, None], [np.float64(1), 2.5, math.nan], [10**400, -(10**400), 0]):
+        found = values_of(cells, "x")
+        expected = [(-math.inf if c < 0 else math.inf) if c is not None and abs(c) > 10**309 else c for c in cells]
+        np.testing.assert_array_equal(found, np.array(expected, np.float64))
+
+
+def test_records_of_other_names_keep_every_column() -> None:
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "c": "y"}]
+    table = as_table(rows)
+    assert table.names == ("a", "b", "c")
+    assert [table[name].strings().tolist() for name in "bc"] == [["x", None], [None, "y"]]

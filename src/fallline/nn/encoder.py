@@ -74,10 +74,8 @@ class Columns:
         for kind in dict.fromkeys(type(one) for one in self.columns):
             read = [place for place, one in enumerate(self.columns) if type(one) is kind]
             write = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in read])
-            every = slice(None) if len(read) == len(self.columns) else None
-            found.append(
-                (KINDS[kind.__name__].together([self.columns[i] for i in read]), every or read, every or write)
-            )
+            encoded = KINDS[kind.__name__].together([self.columns[i] for i in read])
+            found.append((encoded, _as_slice(read), _as_slice(write)))
         return found
 
     @cached_property
@@ -158,6 +156,12 @@ class Columns:
 
     def __getstate__(self) -> Mapping[str, Any]:
         return {"columns": self.columns}
+
+
+def _as_slice(places: Any) -> Any:
+    """The same places as a slice, which copies nothing, where they follow one another."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
 @saved

@@ -129,7 +129,7 @@ def as_rows(x: Any, forms: Tree, encoder: Columns | None) -> Tree:
         array = _one(numbers, x, (len(encoder.columns),))
         encoder.are_finite(array, "x", problems)
         problems.raise_if_any()
-        return encoder.encode(array)
+        return encoder.encode(array, *dtypes.values())
     if isinstance(forms, Form):
         arrays: Tree = _one(x, x, forms.shape)
     else:
