@@ -18,6 +18,7 @@ import fallline as fl
 from fallline import nn
 from fallline.errors import ArgumentError, DataError, ExistingFileError, FalllineError
 from fallline.experiments import contest as races
+from fallline.experiments import track
 from fallline.runs.events import RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded, ranked
 from fallline.training.stepper import BatchStepper
 
@@ -89,8 +90,11 @@ def test_how_a_race_is_cut_into_slices_changes_nothing(
     variants = [{"seed": seed} for seed in range(4)]
     whole = fl.race(NETWORK, labelled, variants, **SETTINGS)
     cut([1, 3])
-    for name, value in (("_SLICE", 0.0), ("_SHORTEST_SLICE", 0.0), ("_FIRST_STANDINGS", 1e-4), ("_STANDINGS", 1e-4)):
-        monkeypatch.setattr(races, name, value)
+    for where, name, value in (
+        (track, "_SLICE", 0.0), (track, "_SHORTEST_SLICE", 0.0),
+        (races, "_FIRST_STANDINGS", 1e-4), (races, "_STANDINGS", 1e-4),
+    ):  # fmt: skip
+        monkeypatch.setattr(where, name, value)
     events = list(racing := fl.racing(NETWORK, labelled, variants, threads=2, **SETTINGS))
     assert sum(isinstance(event, RaceResults) for event in events) > 3
     for run, other in zip(whole.runs.values(), racing.race.runs.values(), strict=True):

@@ -1,16 +1,11 @@
 """Many trainings at once: variants of one training side by side, a slice of time each, on as many lanes as there are
 cores. Each is a Training like any other, on one lane, so its result is that of training it alone.
-
-Knows a training by its events, its result so far, and whether its next machine call may take long.
 """
 
 import math
-import time
-from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,19 +13,15 @@ import numpy as np
 
 from fallline.arguments import record, takes
 from fallline.errors import Attributes
+from fallline.experiments.track import Runner, Track
 from fallline.experiments.variants import Collected, Variant, comparable, is_repeated, variants_of
 from fallline.program import lanes
 from fallline.runs.events import (
-    Diverged,
-    EpochEnded,
     Event,
-    Progress,
     RaceEnded,
     RaceResult,
     RaceResults,
     RaceStarted,
-    TrainingEnded,
-    TrainingStarted,
     VariantEnded,
     ranked,
 )
@@ -41,67 +32,6 @@ from fallline.training.training import Training
 # Seconds between two results; the first come sooner. Lanes meet then, and wait for one another for a machine call at
 # most.
 _STANDINGS, _FIRST_STANDINGS = 0.5, 0.1
-# A slice of one variant's training: so long that changing over costs nothing, and shorter where many wait.
-_SLICE, _SHORTEST_SLICE = 0.05, 0.002
-
-
-class Runner:
-    """A variant in training: its training, and its standing by the events so far."""
-
-    def __init__(self, variant: Variant, training: Training) -> None:
-        self.name, self.training = variant.name, training
-        rule = variant.job.settings.early_stopping
-        self._restores = rule is not None and rule.restore_best
-        self._epochs, self._epoch, self._step, self._seconds = variant.job.epochs, 0, 0, 0.0
-        self._shown: EpochEnded | None = None
-        self.watches, self.higher_is_better = "", False  # the metric that all variants monitor, if there is one
-        self._state, self._problem = "waiting", ""
-        self.error: Exception | None = None
-
-    def advance(self, until: float) -> bool:
-        """Train until this time; False once the training is over."""
-        try:
-            while True:
-                event = next(self.training, None)
-                if event is None:
-                    self._state = "interrupted" if self._state in ("waiting", "running") else self._state
-                    return False
-                self._note(event)
-                if time.perf_counter() >= until:
-                    return True
-        except Exception as error:
-            # A variant's failure is its own: the others go on.
-            self.error, self._state, self._problem = error, "failed", f"{type(error).__name__}: {error}"
-            self.training.close()
-            return False
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            self._epoch, self._step = event.epoch + 1, event.step
-            self._seconds += event.seconds
-            if event.is_best or not self._restores:
-                self._shown = event
-        elif isinstance(event, Progress):
-            self._step = event.step
-        elif isinstance(event, TrainingStarted):
-            self._state = "running"
-            for before in self.training.run.epochs if event.first_step else ():  # of the run that is continued
-                self._note(before)
-            self._seconds = 0.0
-        elif isinstance(event, Diverged):
-            rate, loss = f"learning rate {event.learning_rate:g}", f"last finite loss {event.last_loss:.4g}"
-            self._problem = f"at step {event.step}, {rate}, {loss}"
-        elif isinstance(event, TrainingEnded):
-            self._state, self._step, self._seconds = event.reason, event.step, event.seconds
-
-    @property
-    def result(self) -> RaceResult:
-        shown = self._shown
-        loss, held, metrics = (
-            (math.nan, None, {}) if shown is None else (shown.loss, shown.validation_loss, shown.metrics)
-        )
-        return RaceResult(self.name, self._state, 0, self._epoch, self._epochs, self._step, loss, held, metrics,
-                        self._seconds, self._problem, self.watches, self.higher_is_better)  # fmt: skip
 
 
 @record
@@ -193,11 +123,8 @@ class Racing(Iterator[Event]):
         if len(watched) == 1 and self._variants[0].job.measures.watched is not None:
             for runner in self._runners:
                 runner.watches, runner.higher_is_better = next(iter(watched))
-        self._waiting = deque(self._runners)
-        self._over: deque[Runner] = deque()
-        self._deadline, self._given_up, self._seconds, self._reason = 0.0, False, 0.0, "interrupted"
-        share = _STANDINGS * self.lanes / len(self._runners)
-        self._slice = min(_SLICE, max(_SHORTEST_SLICE, share))
+        self._track = Track(self._runners, self.lanes, self.interrupts, _STANDINGS)
+        self._reason = "interrupted"
         self._events = self._stream()
 
     def __next__(self) -> Event:
@@ -233,26 +160,26 @@ class Racing(Iterator[Event]):
         runs = MappingProxyType({runner.name: runner.training.run for runner in self._runners})
         errors = {runner.name: runner.error for runner in self._runners if runner.error is not None}
         repeats = all(is_repeated(variant.given) for variant in self._variants)
-        return Race(runs, self.results, self._reason, self._seconds, errors, self.notes, repeats)
+        return Race(runs, self.results, self._reason, self._track.seconds, errors, self.notes, repeats)
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
             stack.callback(lanes.rest)
             for runner in self._runners:
                 stack.callback(runner.training.close)
-            crew = stack.enter_context(lanes.crew(self.lanes - 1)) if self.lanes > 1 else None
+            stack.enter_context(self._track)
             yield self._started()
             pause = _FIRST_STANDINGS
-            while self._waiting:
-                self._round(crew, pause)
+            while self._track.waiting:
+                self._track.round(pause)
                 pause = _STANDINGS
                 results = {one.name: one for one in self.results}
-                while self._over:
-                    yield VariantEnded(results[self._over.popleft().name])
-                if self._waiting:
-                    yield RaceResults(tuple(results.values()), self._seconds)
+                while self._track.over:
+                    yield VariantEnded(results[self._track.over.popleft().name])
+                if self._track.waiting:
+                    yield RaceResults(tuple(results.values()), self._track.seconds)
             self._reason = "interrupted" if self.interrupts.stop_requested else "finished"
-            yield RaceEnded(self._reason, self.results, self._seconds)
+            yield RaceEnded(self._reason, self.results, self._track.seconds)
 
     def _started(self) -> RaceStarted:
         jobs = [variant.job for variant in self._variants]
@@ -267,37 +194,6 @@ class Racing(Iterator[Event]):
             watches=self._runners[0].watches,
             notes=self.notes,
         )
-
-    def _round(self, crew: lanes.Crew | None, seconds: float) -> None:
-        """Let every lane train for a while, this thread being one of them."""
-        begun = time.perf_counter()
-        self._deadline, self._given_up = begun + seconds, False
-        alone = partial(self._work, 0)
-        work = alone if crew is None else partial(crew.run, self._work, self.lanes, self._give_up)
-        if any(runner.training.is_slow for runner in self._runners):
-            self.interrupts.run_interruptibly(work)
-        else:
-            work()
-        self._seconds += time.perf_counter() - begun
-
-    def _give_up(self) -> None:
-        self._given_up = True
-
-    def _work(self, lane: int) -> int:
-        """Advance one variant after another until the round is over; returns how many slices were done."""
-        slices = 0
-        while not self._given_up and (now := time.perf_counter()) < self._deadline:
-            try:
-                runner = self._waiting.popleft()  # at once, so that no two lanes get the same
-            except IndexError:
-                break
-            goes_on = True
-            try:
-                goes_on = runner.advance(min(now + self._slice, self._deadline))
-            finally:
-                (self._waiting if goes_on else self._over).append(runner)
-            slices += 1
-        return slices
 
 
 @takes()
