@@ -37,7 +37,7 @@ def table(tmp_path: Path, request: pytest.FixtureRequest) -> Recipe:
 
 def by_hand(recipe: Recipe, params: Any, x: np.ndarray) -> Any:
     """The prediction in plain arithmetic: from raw columns to labels, or to the unit of the target."""
-    rows = recipe.data.x[recipe.train]
+    rows = np.column_stack([*recipe.data.take(recipe.train).columns.values()])
     h = (x - rows.mean(axis=0)) / rows.std(axis=0)
     h = np.maximum(h @ np.float64(params[0]["weight"]) + params[0]["bias"], 0)
     z = h @ np.float64(params[2]["weight"]) + params[2]["bias"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.data.csv_table import read_table
+from fallline.data.chosen import rows_for
 
 Shell = Callable[..., Any]  # see conftest
 
@@ -38,7 +38,7 @@ def test_predictions_are_the_models_for_the_files_rows(trained: Shell) -> None:
     assert len(rows) == 60
     assert [row["prediction"] for row in rows] == [row["kind"] for row in truth]
     run = fl.load_run("kinds")
-    x = read_table("flowers.csv", features=["length", "width"]).x
+    x = rows_for(run.model.encoder, "flowers.csv")
     assert run.model.predict(x).tolist() == [row["prediction"] for row in rows]
     p = run.model.predict_proba(x)
     for k, name in enumerate(run.model.classes):
@@ -90,7 +90,7 @@ def test_predictions_of_a_float64_network_lose_no_digit(shell: Shell, line: Path
     shell("train line.csv --target price --hidden none --epochs 3 --dtype float64 --out slope")
     done = shell("predict slope line.csv")
     run = fl.load_run("slope")
-    expected = run.model.predict(read_table("line.csv", features=["size"]).x)
+    expected = run.model.predict(rows_for(run.model.encoder, "line.csv"))
     assert [float(text) for text in done.out.split()[1:]] == expected.tolist()
 
 

@@ -1,11 +1,11 @@
-"""The data set that DATA on the command line names: a named data set, or a CSV file with a target."""
+"""The data set that DATA on the command line names: a named data set, or a file with a target."""
 
 from pathlib import Path
 
 from fallline.cli.exits import UsageProblem
 from fallline.data import sets
 from fallline.data.dataset import Dataset, listed
-from fallline.data.records import open_records
+from fallline.data.files import open_file
 from fallline.data.target_column import read_dataset
 from fallline.errors import nearest
 
@@ -13,7 +13,7 @@ from fallline.errors import nearest
 def open_data(data: str, target: str | None, task: str | None) -> Dataset:
     """The requested data set.
 
-    data: a name of SETS, which wins over a file of that name, or the path of a CSV file.
+    data: a name of SETS, which wins over a file of that name, or the path of a file.
     Errors: UsageProblem for a target that is missing or cannot be chosen; those of reading.
     """
     if data in sets.SETS:
@@ -25,9 +25,9 @@ def open_data(data: str, target: str | None, task: str | None) -> Dataset:
     path = Path(data)
     if not path.exists() and not path.suffix:
         raise UsageProblem(f"no data set and no file {data!r}{nearest(data, sets.SETS)}\n"
-                           f"  data sets: {', '.join(sets.SETS)}; or the path of a CSV file")  # fmt: skip
+                           f"  data sets: {', '.join(sets.SETS)}; or the path of a file")  # fmt: skip
     if target is None:
-        with open_records(path) as records:
-            raise UsageProblem(f"which column of {data} is the target?\n"
-                               f"  try: --target NAME, one of {listed(records.header, 12)}")  # fmt: skip
+        names = open_file(path).names
+        raise UsageProblem(f"which column of {data} is the target?\n"
+                           f"  try: --target NAME, one of {listed(names, 12)}")  # fmt: skip
     return read_dataset(path, target, task)

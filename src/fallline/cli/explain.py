@@ -63,9 +63,9 @@ def run(flags: FLAGS) -> None:
 def rows_of(name: str, trained: Trained) -> tuple[NDArray[Any], NDArray[Any]]:
     """The columns and targets of a named set or a file, as the run knows them."""
     from fallline.data import sets
-    from fallline.data.csv_table import read_table
+    from fallline.data.chosen import rows_for
     from fallline.data.dataset import listed
-    from fallline.data.target_column import known_codes, quantities
+    from fallline.data.target_column import known_codes, labels_of_column, quantities
 
     features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
     if name in sets.SETS:
@@ -75,9 +75,13 @@ def rows_of(name: str, trained: Trained) -> tuple[NDArray[Any], NDArray[Any]]:
                                f"{listed(features)} and the target {target!r}")  # fmt: skip
         x, y = data.x, data.y
     else:
-        table = read_table(name, target=target, features=features)
-        x = table.x
-        y = known_codes(table, target, tuple(map(str, labels))) if labels else quantities(table, target)
+        table = rows_for(trained.encoder, name, [target])
+        x = trained.encoder.table_numbers(table, name)
+        y = (
+            known_codes(table, target, tuple(map(str, labels)))
+            if labels
+            else quantities(table, target, labels_of_column(table, target))
+        )
     return x, np.asarray(labels)[y] if labels else y
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from fallline.data.csv_table import is_number
 from fallline.data.dataset import Dataset, Rows
+from fallline.data.fields import is_number
 from fallline.nn.column import MOST_ONE_HOT, Category, Moment, Number, Standardised, written
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity, centre_and_spread, standardise
 from fallline.table import Table, Texts, Values

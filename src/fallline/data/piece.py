@@ -1,0 +1,69 @@
+"""Piece: consecutive rows of a file, column by column, before it is known whether all rows of a column are numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fallline.arrays import Array
+from fallline.errors import DataError
+from fallline.table import MOMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive rows. columns: numbers and moments as arrays; texts as an Arrow array, null where missing.
+
+    lines: the line at which each row begins, from 1; None where the file has no lines.
+    """
+
+    columns: Mapping[str, Any]
+    lines: Array | None
+    rows: int
+
+
+def cells_of(column: Any, place: str) -> Any:
+    """A typed Arrow array as a Piece holds it: what is text stays text. Errors: DataError for cells of another kind."""
+    import pyarrow
+    from pyarrow import compute, types
+
+    kind = column.type
+    if types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if types.is_string(kind):
+        return column
+    if types.is_large_string(kind) or types.is_string_view(kind):
+        return compute.cast(column, pyarrow.string())
+    if types.is_null(kind):
+        return compute.cast(column, pyarrow.string())
+    if types.is_boolean(kind) and column.null_count:
+        return compute.if_else(column, "true", "false")
+    if types.is_timestamp(kind) or types.is_date(kind):
+        found: Array = compute.cast(column, pyarrow.timestamp("us"), safe=False).to_numpy(zero_copy_only=False)
+        return found.astype(MOMENT)
+    if types.is_duration(kind) or types.is_time(kind):
+        unit = pyarrow.duration("us") if types.is_duration(kind) else pyarrow.time64("us")
+        micro = compute.cast(compute.cast(column, unit), pyarrow.int64())
+        return compute.divide(compute.cast(micro, pyarrow.float64()), 1e6).to_numpy(zero_copy_only=False)
+    if types.is_decimal(kind) or types.is_float16(kind) or (types.is_integer(kind) and column.null_count):
+        if types.is_integer(kind) and _wide(column):
+            return compute.cast(column, pyarrow.string())
+        return compute.cast(column, pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return column.to_numpy(zero_copy_only=False)
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        try:
+            return compute.cast(column, pyarrow.string())
+        except pyarrow.ArrowInvalid:
+            pass
+    raise DataError(
+        f"{place} holds {kind}; columns hold numbers, texts or dates\n  try: leaving the column out (--drop)"
+    )
+
+
+def _wide(column: Any) -> bool:
+    """Whether whole numbers are beyond those that a float64 holds exactly."""
+    from pyarrow import compute
+
+    extremes = compute.min_max(column).as_py()
+    return any(value is not None and abs(value) > 2**53 for value in extremes.values())
