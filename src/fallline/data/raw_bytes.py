@@ -138,7 +138,7 @@ def decompressed(raw: IO[bytes], compression: str | None, name: str) -> Iterator
             if len(members) != 1:
                 listing = ", ".join(repr(member.filename) for member in members[:5])
                 raise DataError(f"{name} is an archive of {len(members)} files: {listing}\n  try: unpacking it")
-            with archive.open(members[0]) as stream:
+            with zipfile.Path(archive, members[0].filename).open("rb") as stream:
                 yield stream
 
 
@@ -149,7 +149,7 @@ def piped(path: Path) -> IO[bytes]:
         if not select.select([file], [], [], PIPE_SECONDS)[0]:
             raise DataError(f"{path} is a pipe into which nobody has written for {PIPE_SECONDS:g} s")
         os.set_blocking(file, True)
-        kept = tempfile.TemporaryFile(prefix="fallline-")  # noqa: SIM115
+        kept = tempfile.TemporaryFile("w+b", prefix="fallline-")  # noqa: SIM115
         left = MOST_PIPED
         while piece := os.read(file, PIECE):
             left -= len(piece)

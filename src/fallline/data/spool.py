@@ -47,7 +47,7 @@ class Numbers:
     def spool(self) -> None:
         """Write what is in memory to the file."""
         if self.file is None:
-            self.file = tempfile.TemporaryFile(prefix="fallline-")  # noqa: SIM115
+            self.file = tempfile.TemporaryFile("w+b", prefix="fallline-")  # noqa: SIM115
             self.close = weakref.finalize(self, self.file.close)
         try:
             for part in self.parts:
