@@ -42,6 +42,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("experiments",),
     ("start",),
+    ("presets",),
     ("recipe",),
     ("exports",),
     ("insight",),

@@ -197,6 +197,27 @@ def keep_a_mean():
     return made.update(one.params, made.init(one.params, one.layout), one.params, one.layout, {"0.mean": np.ones(3)})
 
 
+class Fading(Unsaved):
+    """One that multiplies by the share of the training that is left."""
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        return x * (1 - context.progress if context.training else 1)
+
+
+class Treated(Unsaved):
+    """One that gives a factor to what is computed from a parameter, or to the parameter itself."""
+
+    def __init__(self, computed: bool = False) -> None:
+        self.computed = computed
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {"bias": np.zeros(shape, dtype)}, shape
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        context.treat(2 * params["bias"] if self.computed else params["bias"], rate=0.1)
+        return x + params["bias"]
+
+
 class Steady(Unsaved):
     """One that writes its parameter in every training step."""
 
@@ -401,6 +422,15 @@ LOOPED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
 ]  # fmt: skip
 
 TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
+    (lambda: nn.Context(training=True, key=1).progress,
+     "if context.training: around it; nn.Context(training=True, key=step, progress=step / steps)",
+     lambda: (fit(nn.Sequential(Fading(), nn.Dense(1))), nn.Context(training=True, key=1, progress=0.5).progress)),
+    (lambda: fit(nn.Sequential(Treated(True), nn.Dense(1))), 'context.treat(params["bias"], rate=0.1)',
+     lambda: fit(nn.Sequential(Treated(), nn.Dense(1)))),
+    (lambda: nn.ByColumns((0, 1)), "nn.ByColumns((((0, 1), nn.Periodic()), ((2,), nn.Identity())))",
+     lambda: nn.ByColumns((((0, 1), nn.Periodic()), ((2,), nn.Identity())))),
+    (lambda: fl.optim.LBFGS(weight_decay=lambda step: 0.1), "weight_decay=0.01",
+     lambda: fl.optim.LBFGS(weight_decay=0.01)),
     (lambda: nn.Objective("squared_error", penalty=0.1), "penalty=nn.L2(1e-4)",
      lambda: fit(loss=nn.Objective("squared_error", penalty=nn.L2(1e-4)))),
     (lambda: fit(loss=nn.Objective("squared_error", penalty="small")), "loss=nn.Objective(loss, penalty=your_function)",

@@ -11,23 +11,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline import nn
+from fallline import nn, optim
 from fallline.data.dataset import Dataset
 from fallline.data.preprocess import targets_of
-from fallline.errors import ArgumentError
+from fallline.errors import ArgumentError, DataError
 from fallline.jobs.stopping import NEVER
+from fallline.presets import PRESETS
 from fallline.ranges import options
-from fallline.recipe import FEWEST_VALIDATION_ROWS, SMOOTHING, VALIDATION, Choices, loss_for, recipe_of, validation_for
+from fallline.recipe import FEWEST_VALIDATION_ROWS, Choices, loss_for, recipe_of
+from fallline.table import as_table
 
 RNG = np.random.default_rng(0)
 
 
-def table(rows: int = 60, classes: tuple[str, ...] = ("b", "a"), same_unit: bool = False) -> Dataset:
+def table(
+    rows: int = 60, classes: tuple[str, ...] = ("b", "a"), same_unit: bool = False, preset: str = "plain"
+) -> Dataset:
     x = RNG.normal(size=(rows, 3)) * [1, 10, 100] + 5
     score = x[:, 0] - x[:, 1] / 10
     y = (np.argsort(np.argsort(score)) * len(classes) // rows) if classes else 1000 + 50 * score
     task = "classification" if classes else "regression"
-    return Dataset("made", x, y, ("p", "q", "r"), "goal", task, classes, same_unit)
+    return Dataset("made", x, y, ("p", "q", "r"), "goal", task, classes, same_unit, preset=preset)
 
 
 @pytest.mark.parametrize("classes", [("b", "a"), ("0", "1", "2"), ()], ids=str)
@@ -46,8 +50,8 @@ def test_a_recipe_trains_as_it_stands_and_its_model_takes_raw_rows_and_gives_the
 
 
 def test_the_loss_follows_from_the_target() -> None:
-    assert loss_for(table(), Choices()) == nn.CrossEntropy(label_smoothing=SMOOTHING)
-    assert loss_for(table(), Choices(label_smoothing=0.0)) == nn.CrossEntropy()
+    assert loss_for(table(), Choices(), 0.1) == nn.CrossEntropy(label_smoothing=0.1)
+    assert loss_for(table(), Choices(label_smoothing=0.0), 0.1) == nn.CrossEntropy()
     assert loss_for(table(classes=()), Choices()) == nn.LOSSES["squared_error"]
     assert loss_for(table(), Choices(loss="binary_cross_entropy")) == nn.LOSSES["binary_cross_entropy"]
 
@@ -81,10 +85,13 @@ def test_a_loss_that_cannot_learn_the_target_is_refused_with_those_that_can(
         assert recipe_of(data, Choices(loss=name)).loss.name == name
 
 
-@given(st.integers(2, 500))
-def test_rows_are_validation_rows_where_there_are_enough_of_them(rows: int) -> None:
-    share = validation_for(rows)
-    assert share == (VALIDATION if rows * VALIDATION >= FEWEST_VALIDATION_ROWS else 0)
+@given(st.integers(2, 500), st.sampled_from(list(PRESETS)))
+def test_rows_are_validation_rows_where_there_are_enough_of_them(rows: int, preset: str) -> None:
+    share = PRESETS[preset].regression.validation
+    made = recipe_of(table(rows, ()), Choices(preset=preset))
+    assert made.validation == (share if rows * share >= FEWEST_VALIDATION_ROWS else 0)
+    size = made.batch_size
+    assert size == "full" or (isinstance(size, int) and 0 < size < rows)
 
 
 def test_the_best_epoch_is_kept_where_somebody_says_how_many() -> None:
@@ -156,3 +163,76 @@ def test_a_minimiser_takes_all_rows_unless_others_are_asked_for() -> None:
         with pytest.raises(ArgumentError, match="compares losses"):
             fl.fit(other.network, other.rows, **other.settings)
     assert recipe_of(table(200), Choices()).batch_size == 16
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("rows", [3, 70])
+@pytest.mark.parametrize("classes", [("b", "a"), ("0", "1", "2"), ()], ids=str)
+def test_every_preset_trains_any_task_on_few_rows_and_many(preset: str, rows: int, classes: Any) -> None:
+    data = table(rows, classes)
+    recipe = recipe_of(data, Choices(preset=preset, hidden=(8,), epochs=3))
+    run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+    y_hat = run.model.predict(data.x)
+    assert y_hat.shape == (rows,) and (classes or np.isfinite(y_hat).all())
+    again = fl.fit(recipe.network, recipe.rows, **recipe.settings, threads=1)
+    assert np.array_equal(again.model.theta, run.model.theta)
+
+
+def test_what_a_person_chooses_holds_and_the_preset_decides_the_rest() -> None:
+    data = table(200, (), preset="default")
+    of = PRESETS["default"].regression
+    made = recipe_of(data, Choices())
+    assert made.choices.preset == "default" and made.choices.hidden == of.hidden and made.choices.epochs == of.epochs
+    assert isinstance(made.optimizer, optim.AdamW) and made.optimizer.learning_rate == optim.CosLog(of.learning_rate)
+    assert made.optimizer.weight_decay == optim.FlatCosine(of.weight_decay)
+    own = recipe_of(data, Choices(activation="tanh", hidden=(4, 4), learning_rate=0.5, epochs=7, watch="loss"))
+    assert [type(one).__name__ for one in own.network.layers] == [
+        "ByColumns", "Scale", *["Dense", "Parametric", "Dropout"] * 2, "Dense"
+    ]  # fmt: skip
+    assert own.optimizer.learning_rate == optim.CosLog(0.5)
+    assert own.settings["epochs"] == 7 and own.early_stopping == NEVER
+    other = recipe_of(data, Choices(optimizer="momentum"))
+    assert other.optimizer == optim.Momentum()
+    assert recipe_of(data, Choices(optimizer="lbfgs")).batch_size == "full"
+    assert recipe_of(data, Choices(loss="huber")).choices.watch is None  # the validation loss
+
+
+def test_robust_columns_bear_far_values_gaps_and_columns_that_tell_nothing() -> None:
+    n, rng = 80, np.random.default_rng(3)
+    x = rng.normal(size=(n, 5))
+    x[3, 0], x[4, 0] = 1e300, -np.inf
+    x[:, 1] = 7.0  # constant
+    x[:, 2] = np.nan  # empty
+    x[:, 3] = np.where(np.arange(n) % 9, 0.0, 5.0)  # the quartiles are one value
+    x[5:9, 4] = np.nan
+    data = Dataset("made", x, x[:, 0].clip(-1, 1) + x[:, 3], tuple("abcde"), "goal", "regression")
+    recipe = recipe_of(data, Choices(preset="fast", epochs=20, hidden=(16,)))
+    kinds = [type(one).__name__ for one in recipe.encoder.columns]
+    assert kinds == ["Number", "Unused", "Unused", "Number", "Number"]
+    far, few, gaps = (recipe.encoder.columns[i] for i in (0, 3, 4))
+    usual = np.delete(x[:, 0], [3, 4])
+    assert abs(far.scale - np.subtract(*np.quantile(usual, [0.75, 0.25]))) < 0.1
+    assert few.scale == 2.5 and gaps.indicator and not far.indicator
+    seen = recipe.encoder.encode(x)
+    assert seen.shape == (n, 4) and np.abs(seen).max() <= 3 and seen[5, 3] == 1 and seen[5, 2] == 0
+    run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+    first = run.model.predict(x[:1])
+    other = x[:1].copy()
+    other[0, 1:3] = 1e9, 3.0  # what the network never saw cannot decide
+    assert np.array_equal(run.model.predict(other), first)
+    lowest, highest = data.y.min(), data.y.max()
+    assert ((run.model.predict(x * 1e6) >= lowest) & (run.model.predict(x * 1e6) <= highest)).all()
+    with pytest.raises(DataError, match="every column is the same in all training rows"):
+        recipe_of(Dataset("made", np.ones((n, 1)), data.y, ("a",), "goal", "regression"), Choices(preset="fast"))
+
+
+def test_rare_levels_count_as_unknown_where_there_are_many() -> None:
+    texts = [f"l{i % 12}" for i in range(60)] + ["once"]
+    y = np.arange(61) % 2
+    data = Dataset("made", as_table({"city": texts}), y, ("city",), "goal", "classification", ("no", "yes"))
+    recipe = recipe_of(data, Choices(preset="fast", epochs=3, hidden=(4,)))
+    (column,) = recipe.encoder.columns
+    assert column.embedded and "once" not in column.levels and len(column.levels) == 12
+    model = fl.fit(recipe.network, recipe.rows, **recipe.settings).model
+    asked = as_table({"city": ["once", "never seen", None]})
+    assert len({*map(tuple, model.predict_proba(asked).tolist())}) == 1

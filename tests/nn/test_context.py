@@ -273,3 +273,56 @@ class Noted:
     def apply(self, params: Any, x: Any, context: Any) -> Any:
         context.note("mean", np.mean(x))
         return x
+
+
+class Slow:
+    """A bias whose learning rate is a tenth, and a weight that is not pulled to 0."""
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {"bias": np.zeros(shape, dtype), "weight": np.ones((*shape, *shape), dtype)}, shape
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        context.treat(params["bias"], rate=0.1)
+        context.treat(params["weight"], decay=0.0)
+        return x @ params["weight"] + params["bias"]
+
+
+def test_layers_give_their_parameters_factors_that_hold_in_training_and_may_be_changed_again() -> None:
+    model = nn.Model.init(nn.Sequential(Slow()), 2, dtype="float64")
+    assert model.layout.marks == {"0.bias": ["trainable", 0.1, 0.0], "0.weight": ["trainable", 1.0, 0.0]}
+    x, y = np.ones((4, 2)), np.zeros((4, 2))
+    step = fl.optim.GradientDescent(0.01, weight_decay=3.0)
+    settings: dict[str, Any] = {"loss": "squared_error", "optimizer": step, "epochs": 1, "dtype": "float64"}
+    after = fl.fit(model, (x, y), **settings).model.params[0]
+    # every output is 2, so the gradient of each bias is 2 (2 2) / 4 ... = 2, as is that of each weight
+    np.testing.assert_allclose(after["bias"], -0.01 * 0.1 * 2)
+    np.testing.assert_allclose(after["weight"], 1 - 0.01 * 2)
+    again = model.marked("0.bias", rate=1.0)
+    np.testing.assert_allclose(fl.fit(again, (x, y), **settings).model.params[0]["bias"], -0.01 * 2)
+
+
+class Faded:
+    """x times the share of the training that is left, with a parameter to train."""
+
+    def init(self, rng: Any, shape: Any, dtype: Any) -> Any:
+        return {"w": np.ones(shape, dtype)}, shape
+
+    def apply(self, params: Any, x: Any, context: Any) -> Any:
+        left = 1 - context.progress if context.training else 1.0
+        return x * (params["w"] * left)
+
+
+def test_progress_is_the_share_of_steps_done_and_goes_on_where_training_does() -> None:
+    x = np.ones((6, 1))
+    settings: dict[str, Any] = {"loss": "absolute_error", "optimizer": fl.optim.GradientDescent(1e-9), "batch_size": 2}
+    run = fl.fit(nn.Sequential(Faded()), (x, 0 * x), epochs=2, **settings)
+    # the loss of a step is the share that is left: 6/6, 5/6, 4/6, then 3/6, 2/6, 1/6
+    np.testing.assert_allclose(run.history["loss"], [5 / 6, 2 / 6], rtol=1e-6)
+    again = fl.fit(None, (x, 0 * x), epochs=1, batch_size=2, init=run)
+    np.testing.assert_allclose(again.history["loss"], [2 / 9], rtol=1e-6)  # 3/9, 2/9, 1/9 of nine steps
+
+    def batches() -> Any:
+        yield x, 0 * x
+
+    with pytest.raises(ArgumentError, match="number of steps of this training is not known"):
+        fl.fit(nn.Sequential(Faded()), batches, epochs=2, **settings)

@@ -67,7 +67,7 @@ def test_training_steps_by_the_machine_are_those_of_the_reference(name: str, pla
     moments = optimizer.started(model.layout.pack(model.theta), model.layout.trained)
     states = []
     for engine in ("machine", "reference"):
-        inputs = {"x": x, "y": y, "order": np.arange(ROWS)}
+        inputs = {"x": x, "y": y, "order": np.arange(ROWS), "steps": np.array(3.0)}
         state = {"theta": model.theta.copy(), **{f"optimizer.{key}": a.copy() for key, a in moments.items()},
                  "step": np.array(0), "cursor": np.array(0), "loss_sum": np.array(0.0)}  # fmt: skip
         graph = training_step(model, optimizer, state, inputs, 3)
@@ -168,8 +168,59 @@ def ensemble(layer: Any, params: Any, row: Any) -> Any:
     return z[0]
 
 
+def tangent(layer: Any, params: Any, row: Any) -> Any:
+    if not layer.tangent:
+        return dense(params, row)
+    w = params["weight"]
+    return [math.fsum(row[i] * w[i, k] for i in range(len(row))) / math.sqrt(len(row)) + params["bias"][k]
+            for k in range(layer.units)]  # fmt: skip
+
+
+def waves(layer: Any, params: Any, row: Any) -> Any:
+    found: list[float] = []
+    for d, value in enumerate(row):
+        found.append(value)
+        for k in range(layer.units - 1):
+            turns = zip(params["frequency"][d], params["phase"][d], params["weight"][d, :, k])
+            mixed = math.fsum(w * math.cos(2 * math.pi * f * value + p) for f, p, w in turns)
+            found.append(mixed + params["bias"][d, k])
+    return found
+
+
+def looked_up(layer: Any, params: Any, row: Any) -> Any:
+    found: list[float] = []
+    for i, (code, count) in enumerate(zip(row, layer.levels)):
+        own = params["table"][sum(layer.levels[:i]) :][:count]
+        found += [*own[min(max(math.trunc(code), 0), count - 1)]]
+    return found
+
+
+def side_by_side(layer: Any, params: Any, row: Any) -> Any:
+    found: list[float] = []
+    for (places, inner), its in zip(layer.parts, params):
+        own = [row[place] for place in places]
+        found += dense(its, own) if its else [math.tanh(a) if isinstance(inner, nn.Tanh) else a for a in own]
+    return found
+
+
+def bent(layer: Any, params: Any, x: Any) -> Any:
+    def f(a: float) -> float:
+        if isinstance(layer.activation, nn.Mish):
+            return a * math.tanh(math.log1p(math.exp(a)))
+        return 1.0507009873554805 * (a if a > 0 else 1.6732632423543772 * math.expm1(a))
+
+    return np.array([a + params["alpha"][i % x.shape[-1]] * (f(a) - a) for i, a in enumerate(x.flat)]).reshape(x.shape)
+
+
 ORACLES = {
-    "Dense": by_rows(lambda layer, params, row: dense(params, row)),
+    "Dense": by_rows(tangent),
+    "Scale": lambda layer, params, x: np.array(
+        [a * params["scale"][i % x.shape[-1]] for i, a in enumerate(x.flat)]
+    ).reshape(x.shape),
+    "Parametric": bent,
+    "Periodic": by_rows(waves),
+    "Embedding": by_rows(looked_up),
+    "ByColumns": by_rows(side_by_side),
     "Flatten": lambda layer, params, x: np.array([[*row.flat] for row in x]),
     "Function": by_rows(lambda layer, params, row: [math.sin(a) for a in row]),
     "Sequential": by_rows(

@@ -169,10 +169,12 @@ def header(plan: Plan, event: TrainingStarted) -> None:
 
 def optimizer_text(optimizer: Optimizer) -> str:
     """The optimizer and its learning rate, as the flags name them."""
-    rate = optimizer.learning_rate
-    text = f"{rate.name} from {number(rate.learning_rate)}" if isinstance(rate, Schedule) else str(rate)
-    decay = f", weight decay {number(optimizer.weight_decay)}" if optimizer.weight_decay else ""
-    return f"{optimizer.name}, learning rate {text}{decay}"
+
+    def text(rate: Any) -> str:
+        return f"{rate.name} from {number(rate.learning_rate)}" if isinstance(rate, Schedule) else str(rate)
+
+    decay = f", weight decay {text(optimizer.weight_decay)}" if optimizer.weight_decay else ""
+    return f"{optimizer.name}, learning rate {text(optimizer.learning_rate)}{decay}"
 
 
 def epochs_of(events: Iterable[Event]) -> list[EpochEnded]:

@@ -9,11 +9,13 @@ from fallline.data.dataset import TEST_SHARE
 from fallline.data.target_column import TASKS
 from fallline.errors import ArgumentError
 from fallline.nn import METRICS
+from fallline.presets import PRESETS
 from fallline.ranges import Range, options
-from fallline.recipe import BATCH_SIZE, FEWEST_VALIDATION_ROWS, HIDDEN, SMOOTHING, VALIDATION, Choices
+from fallline.recipe import FEWEST_VALIDATION_ROWS, Choices
 
 # None cannot be typed: it is the value of a flag that is left out.
 CHOICES: dict[str, Range] = {name: replace(limits, optional=False) for name, _, limits in options(Choices)}
+PRESET_DOC = "what decides all that is left open: " + ", ".join(f"{name} ({p.doc})" for name, p in PRESETS.items())
 DEFAULTS: dict[str, Any] = {name: default for name, default, _ in options(Choices)}
 
 
@@ -32,18 +34,30 @@ class FLAGS:
     task: str | None = flag(
         None, "the kind of target, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
     )
-    hidden: str = flag(",".join(map(str, HIDDEN)), "widths of the hidden layers, or none", metavar="W,W,..")
-    activation: str = named("activation")
+    preset: str | None = flag(
+        None,
+        f"{PRESET_DOC}; by default plain for the named sets, default for files",
+        metavar="NAME",
+        number=False,
+        words=CHOICES["preset"].words,
+    )
+    hidden: str | None = flag(
+        None, "widths of the hidden layers, or none; by default the preset's, as all below", metavar="W,W,.."
+    )
+    activation: str | None = named("activation")
     loss: str | None = named("loss")
     label_smoothing: float | None = flag(
         None,
-        f"{CHOICES['label_smoothing'].doc}, with cross_entropy; by default {SMOOTHING}",
+        f"{CHOICES['label_smoothing'].doc}, with cross_entropy",
         metavar="SHARE",
         limits=CHOICES["label_smoothing"],
     )
-    optimizer: str = named("optimizer")
+    optimizer: str | None = named("optimizer")
     learning_rate: float | None = flag(
-        None, "size of a step; by default the optimizer's own", metavar="RATE", limits=CHOICES["learning_rate"]
+        None,
+        "size of a step; of another optimizer than the preset's its own",
+        metavar="RATE",
+        limits=CHOICES["learning_rate"],
     )
     schedule: str | None = named("schedule")
     weight_decay: float | None = flag(
@@ -51,18 +65,18 @@ class FLAGS:
     )
     clip_norm: float | None = flag(None, CHOICES["clip_norm"].doc, metavar="NORM", limits=CHOICES["clip_norm"])
     batch_size: str = flag(
-        "auto", f"rows of a step, or full; auto: {BATCH_SIZE}, and full for lbfgs, which needs all rows", metavar="ROWS"
+        "auto", "rows of a step, or full; auto: the preset's, and full for lbfgs, which needs all rows", metavar="ROWS"
     )
     epochs: int | None = flag(
         None,
-        f"{CHOICES['epochs'].doc}; by default as long as the validation loss falls",
+        f"{CHOICES['epochs'].doc}; with preset plain as long as the validation loss falls",
         metavar="N",
         limits=CHOICES["epochs"],
     )
     validation: float | None = flag(
         None,
-        f"share of the training rows used for validation; by default {VALIDATION}, but 0 if that is less than "
-        f"{FEWEST_VALIDATION_ROWS} rows",
+        f"share of the training rows for validation; by default the preset's, or 0 if {FEWEST_VALIDATION_ROWS} rows are "
+        "more",
         metavar="SHARE",
         limits=Range(at_least=0, below=1),
     )
@@ -73,7 +87,7 @@ class FLAGS:
         None, f"measured on the validation rows besides the usual ones: {', '.join(METRICS)}", metavar="NAME,.."
     )
     watch: str | None = flag(
-        None, "one of these, by which the best epoch is chosen; by default the validation loss", metavar="NAME"
+        None, "one of these, by which the best epoch is chosen; by default the preset's; or loss", metavar="NAME"
     )
     test: float = flag(
         TEST_SHARE, "share of the rows kept as test rows for the end", metavar="SHARE", at_least=0, below=1
@@ -94,7 +108,11 @@ def choices_of(flags: FLAGS) -> Choices:
     """The choices that the flags make. Errors: UsageProblem for widths, rows of a batch or names that are none."""
     same = {name: getattr(flags, name) for name in CHOICES if name != "batch_size"}
     metrics = tuple(dict.fromkeys(part.strip() for part in (flags.metrics or "").split(",") if part.strip()))
-    typed = {"hidden": widths(flags.hidden), "batch_size": batch(flags.batch_size), "metrics": metrics}
+    typed = {
+        "hidden": None if flags.hidden is None else widths(flags.hidden),
+        "batch_size": batch(flags.batch_size),
+        "metrics": metrics,
+    }
     try:
         return Choices(**{**same, **typed, "watch": flags.watch})
     except ArgumentError as error:

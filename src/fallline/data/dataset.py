@@ -31,6 +31,7 @@ class Dataset:
     features: D column names. classes: K class names in the order of their codes, empty for regression.
     task: "classification" or "regression". name: on screen and in file names.
     same_unit: all columns measure one thing (pixels), so one mean and one scale serve them all.
+    preset: that suits it where nobody says otherwise (fallline.presets).
     kinds: by name, "number", "category" or "moment" for columns whose cells do not tell: texts that are numbers,
     numbers that are codes.
     """
@@ -44,6 +45,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     same_unit: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
+    preset: str = "default"
 
     def __len__(self) -> int:
         return len(self.y)

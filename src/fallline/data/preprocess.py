@@ -6,9 +6,13 @@ import numpy as np
 
 from fallline.data.dataset import Dataset, Rows
 from fallline.data.fields import is_number
-from fallline.nn.column import MOST_ONE_HOT, Category, Moment, Number, Standardised, written
+from fallline.errors import DataError
+from fallline.nn.column import MOST_ONE_HOT, Category, Moment, Number, Standardised, Unused, written
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity, centre_and_spread, standardise
 from fallline.table import Table, Texts, Values
+
+# Levels of a category that get numbers of their own; all others count as unknown.
+MOST_LEVELS = 10_000
 
 
 def encoder_of(data: Dataset, train: Rows) -> Columns:
@@ -25,8 +29,14 @@ def _column_of(name: str, values: Values, kind: str) -> Any:
     """The encoder's column of this kind, measured on these rows."""
     if kind == "category":
         texts = values if isinstance(values, Texts) else written(values)
-        there = sorted(texts.levels[code] for code in np.unique(texts.codes) if code >= 0)
-        return Category(name, tuple(there) or ("",), embedded=len(there) > MOST_ONE_HOT)
+        counts = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.levels))
+        there = np.flatnonzero(counts)
+        if len(there) > MOST_ONE_HOT:
+            # A level of one row tells nothing of others; together such rows tell what an unknown level means.
+            often = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+            there = often[counts[often] > 1]
+        levels = sorted(texts.levels[code] for code in there)
+        return Category(name, tuple(levels) or ("",), embedded=len(levels) > MOST_ONE_HOT)
     if kind == "moment":
         seconds = Moment(name, 0.0, 0.0).read(values)
         known = seconds[~np.isnan(seconds)]
@@ -40,15 +50,64 @@ def _column_of(name: str, values: Values, kind: str) -> Any:
     return Number(name, float(mean), float(scale), indicator=True)
 
 
-def decoder_of(data: Dataset, train: Rows, *, standard: bool = True) -> Decoder:
+def robust_encoder_of(data: Dataset, train: Rows) -> Columns:
+    """Columns as they are encoded, measured on the training rows alone: numbers by median and quartiles, texts as
+    categories; what is the same in all of these rows is left to `Unused`, or left out of a Table.
+
+    Errors: DataError where no column is left.
+    """
+    table, made = data.table.take(train), []
+    for name, values in table.columns.items():
+        kind = data.kind(name)
+        one = _robust_number(name, values) if kind == "number" else _varying(_column_of(name, values, kind), values)
+        made.append(one or Unused(name))
+    if all(isinstance(one, Unused) for one in made):
+        raise DataError(f"{data.name}: every column is the same in all training rows: nothing to learn from")
+    return Columns(tuple(one for one in made if not isinstance(data.x, Table) or not isinstance(one, Unused)))
+
+
+def _robust_number(name: str, values: Values) -> Number | None:
+    """A column of numbers by median and the distance of its quartiles; by half its range where that is 0. None where it
+    tells nothing: one value, or none.
+
+    Source: Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, section 3.2.
+    """
+    numbers = Number(name, 0.0, 1.0).read(values)
+    known = numbers[np.isfinite(numbers)]
+    missing = bool(np.isnan(numbers).any())
+    if not len(known):
+        return None
+    with np.errstate(over="ignore"):  # between numbers near the largest there may be infinitely much
+        low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+        spread = (high - low) or (known.max() - known.min()) / 2
+    if spread == 0 and not missing and len(known) == len(numbers):
+        return None
+    most = np.finfo(np.float64).max / 4
+    return Number(name, float(np.clip(middle, -most, most)), float(min(spread, most)) or 1.0, indicator=missing)
+
+
+def _varying(one: Any, values: Values) -> Any:
+    """The column, or None where it tells nothing: one level, or one moment, in all rows."""
+    if isinstance(one, Moment):
+        same = one.start == one.stop and not np.isnan(one.read(values)).any()
+    else:
+        same = len(np.unique(one.read(values))) == 1
+    return None if same else one
+
+
+def decoder_of(data: Dataset, train: Rows, *, standard: bool = True, clamped: bool = False) -> Decoder:
     """The labels of a classification; of a regression its quantity, standardised by the training rows where asked.
+
+    clamped: predictions stay in the range of the training rows.
 
     Classes that are all whole numbers are labelled by numbers, others by text: a file writes both alike.
     """
     if data.classes:
         return Labels(data.target, labels_of(data.classes))
     mean, scale = centre_and_spread(data.y[train]) if standard else (0.0, 1.0)
-    return Quantity(data.target, float(mean), float(scale))
+    y = data.y[train]
+    ends = {"lowest": float(y.min()), "highest": float(y.max())} if clamped else {}
+    return Quantity(data.target, float(mean), float(scale), **ends)
 
 
 def labels_of(classes: tuple[str, ...]) -> tuple[str, ...] | tuple[int, ...]:

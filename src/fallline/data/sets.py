@@ -36,7 +36,8 @@ class NamedSet:
         x, y = self.numbers()
         if self.classes:
             y = y.astype(np.int64)
-        return Dataset(self.name, x, y, self.features, self.target, self.task, self.classes, self.same_unit)
+        given = self.name, x, y, self.features, self.target, self.task, self.classes, self.same_unit
+        return Dataset(*given, preset="plain")  # these sets are there to look at descent
 
     @property
     def task(self) -> str:

@@ -139,9 +139,9 @@ class Window(Attributes):
 
     is_whole = takes_long = False
 
-    def __init__(self, supply: Supply, half: int, epochs: int) -> None:
-        """half: rows of a half. epochs: nothing is read ahead beyond the last."""
-        self.supply, self.half, self.epochs = supply, half, epochs
+    def __init__(self, supply: Supply, half: int, epochs: int, steps: int | None = None) -> None:
+        """half: rows of a half. epochs: nothing is read ahead beyond the last. steps: of the whole training."""
+        self.supply, self.half, self.epochs, self.steps = supply, half, epochs, steps
         self.arrays = {name: np.empty((2 * half, *form.shape), form.dtype) for name, form in supply.forms.items()}
         self.order = np.arange(2 * half)
         self.seed, self.rows, self.ready = supply.seed, supply.rows, 0

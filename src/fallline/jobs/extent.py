@@ -19,7 +19,8 @@ BATCH = 32
 class Extent:
     """batch_size: at most the rows, where these are known. epochs: those of a training gone on from included.
 
-    settings: with the rule for stopping that holds.
+    settings: with the rule for stopping that holds. steps: of the training, with those of one gone on from; None where
+    they are not known.
     """
 
     batch_size: int
@@ -27,6 +28,7 @@ class Extent:
     optimizer: Optimizer
     settings: ResolvedSettings
     notes: tuple[str, ...]
+    steps: int | None = None
 
 
 def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, validated: bool) -> Extent:
@@ -50,8 +52,9 @@ def extent_of(resolved: ResolvedSettings, model: Model, rows: int | None, valida
         epochs, resolved = length.epochs, replace(resolved, early_stopping=length.rule)
     check_lowers(resolved.early_stopping, optimizer)
     first_step, first_epoch = (resolved.start.step, resolved.start.epochs) if resolved.start else (0, 0)
-    known = _without_end(optimizer) if steps is None else optimizer.resolve(first_step + epochs * steps)
-    return Extent(size, first_epoch + epochs, known, resolved, tuple(notes))
+    total = None if steps is None else first_step + epochs * steps
+    known = _without_end(optimizer) if total is None else optimizer.resolve(total)
+    return Extent(size, first_epoch + epochs, known, resolved, tuple(notes), total)
 
 
 def check_lowers(rule: EarlyStopping | None, optimizer: Optimizer) -> None:

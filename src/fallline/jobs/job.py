@@ -38,10 +38,12 @@ from fallline.nn.intake import Problems
 from fallline.nn.layer import is_layer, with_batch
 from fallline.nn.loss import Loss
 from fallline.nn.model import Model
+from fallline.nn.settling import ROWS as SETTLING_ROWS
+from fallline.nn.settling import settled, settles
 from fallline.nn.target import Targets
 from fallline.optim import Optimizer
 from fallline.ranges import short
-from fallline.source import named
+from fallline.source import as_tree, named
 from fallline.split import all_but, chosen_rows, split_off
 from fallline.stored import Stored
 from fallline.tree import Tree
@@ -51,7 +53,8 @@ from fallline.tree import Tree
 class Job:
     """A training that can begin. optimizer: its schedule knows how many steps there will be.
 
-    cache: shared with the trainings that run at the same time.
+    cache: shared with the trainings that run at the same time. steps: of the whole training, None where they are not
+        known.
     """
 
     model: Model
@@ -66,6 +69,7 @@ class Job:
     notes: tuple[str, ...]
     cache: SharedCache = NOT_SHARED
     measures: Measures = NOTHING
+    steps: int | None = None
 
     @property
     def gradient_checkpointing(self) -> bool:
@@ -110,7 +114,20 @@ def prepare(given: Any, data: Any, settings: Settings, cache: SharedCache = NOT_
     problems.raise_if_any()
     assert model is not None and targets is not None
     assert resolved.optimizer is not None
-    return _job(model, targets, arrays, checked, resolved, cache, batches)
+    job = _job(model, targets, arrays, checked, resolved, cache, batches)
+    is_drawn = resolved.start is None and not isinstance(given, Model)
+    return replace(job, model=_settled(job, arrays)) if is_drawn and settles(job.model.network) else job
+
+
+def _settled(job: Job, arrays: Mapping[str, Array]) -> Model:
+    """The model with first parameters that have seen some training rows.
+
+    arrays: all rows, or those of a first batch.
+    """
+    rng, rows = stream(job.seed, "rows to settle on"), np.arange(len(arrays["y"]))
+    rows = job.train.index if isinstance(job.train, Rows) else rows
+    some = np.sort(rng.choice(rows, min(len(rows), SETTLING_ROWS), replace=False))
+    return settled(job.model, as_tree({name: array[some] for name, array in arrays.items()}, job.model.inputs), rng)
 
 
 def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any:
@@ -218,7 +235,7 @@ def _job(
     metrics = measures(resolved.metrics, ends.settings.early_stopping, model.task, model.loss, held_y, cache)
     return Job(
         model, ends.optimizer, train, held, ends.batch_size, shuffle, ends.epochs, int(settings.seed), ends.settings,
-        ends.notes, cache, metrics,
+        ends.notes, cache, metrics, ends.steps,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ class EarlyStopping:
     restore_best: the model ends with the parameters of its best epoch, however training ended; else with the last.
     rate_factor: with it, the end of the patience multiplies the learning rate by this factor, and waiting begins anew;
         training stops where the rate is at most lowest_rate already. It needs an optimizer whose rate is a number.
+    latest: of epochs that are equally good, such as by accuracy on few rows, the last is the best one; else the first.
     Source: Prechelt 1998, Early stopping - but when?, in the form of Keras and scikit-learn; patience that grows with
     the steps done as in Bengio 2012, arXiv:1206.5533, section 3.1.
     Errors: ArgumentError for a number outside its range; where training begins also for an unknown metric.
@@ -51,6 +52,7 @@ class EarlyStopping:
         None, "factor of the learning rate instead of an end", above=0, below=1, optional=True
     )
     lowest_rate: float = option(1e-6, "learning rate at which training ends all the same", at_least=0)
+    latest: bool = option(False, "the last of equally good epochs is the best", flag=True)
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -80,7 +82,7 @@ class Best:
     def note(self, epoch: int, value: float, step: int = 0) -> bool:
         """Take in an epoch's value, and the steps done; whether it is the best so far."""
         self.step = step
-        best = self._beats(value, self.value)
+        best = self._beats(value, self.value) or (self.rule is not None and self.rule.latest and value == self.value)
         least = self.rule.min_delta if self.rule is not None else 0.0
         self.waited = 0 if self._beats(value, self.value, least) else self.waited + 1
         self._since_mark += 1

@@ -19,8 +19,10 @@ from fallline.nn.activation import (
     Softsign,
     Tanh,
 )
-from fallline.nn.column import Category, Moment, Number, Standardised
+from fallline.nn.by_columns import ByColumns
+from fallline.nn.column import Category, Moment, Number, Standardised, Unused
 from fallline.nn.context import Context
+from fallline.nn.embedding import Embedding
 from fallline.nn.encoder import Columns, Labels, Quantity, standardise
 from fallline.nn.ensemble import Ensemble, averaged, members
 from fallline.nn.frozen import Frozen
@@ -42,8 +44,11 @@ from fallline.nn.metric import METRICS, Metric
 from fallline.nn.model import Model
 from fallline.nn.normalization import BatchNorm
 from fallline.nn.objective import L1, L2, Objective
+from fallline.nn.parametric import Parametric
+from fallline.nn.periodic import Periodic
 from fallline.nn.pinball import Pinball
 from fallline.nn.regular import Dropout, Residual
+from fallline.nn.scale import Scale
 from fallline.nn.sequential import Sequential, mlp
 from fallline.ops import __all__ as _FUNCTIONS
 
@@ -62,12 +67,14 @@ __all__ = [
     "Activation",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "ByColumns",
     "Category",
     "Columns",
     "Context",
     "CrossEntropy",
     "Dense",
     "Dropout",
+    "Embedding",
     "Ensemble",
     "Flatten",
     "Frozen",
@@ -87,11 +94,14 @@ __all__ = [
     "Normal",
     "Number",
     "Objective",
+    "Parametric",
+    "Periodic",
     "Pinball",
     "Poisson",
     "Quantity",
     "ReLU",
     "Residual",
+    "Scale",
     "Scaled",
     "Sequential",
     "SiLU",
@@ -103,6 +113,7 @@ __all__ = [
     "Standardised",
     "Tanh",
     "Uniform",
+    "Unused",
     "Zeros",
     "averaged",
     "members",

@@ -164,6 +164,30 @@ class Number:
 
 @column
 @dataclass(frozen=True)
+class Unused:
+    """A column that the network does not see, such as one that is the same in all training rows: it gives no number.
+
+    name: as in the file.
+    Example: Unused("country")
+    """
+
+    name: str
+    width = 0
+    takes_missing = True
+
+    def __post_init__(self) -> None:
+        named(self, self.name)
+
+    def read(self, values: Values) -> Array:
+        return np.zeros(len(values))
+
+    @staticmethod
+    def together(columns: Sequence["Unused"]) -> Callable[[Array], Array]:
+        return lambda x: np.empty((len(x), 0))
+
+
+@column
+@dataclass(frozen=True)
 class Category:
     """A column of levels: a number for each level that is 1 where the row has it (one-hot); of two levels one number,
     1 or -1; of many the level's code, for a layer that embeds it.

@@ -38,6 +38,11 @@ def _is_key(value: Any) -> bool:
 _SIZES = Form("a shape, a tuple of whole numbers", lambda given: isinstance(given, tuple) and all(map(_is_size, given)))
 _KEY = Form("a whole number", _is_key)
 _WHOLE = Form("a whole number", lambda given: isinstance(given, int | np.integer))
+_FACTOR = Form(
+    "a factor >= 0",
+    lambda given: isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < np.inf,
+    optional=True,
+)
 _LAYER = Form("a layer", lambda given: callable(getattr(given, "apply", None)) and not isinstance(given, type))
 _TREE = Form("a tree of arrays", lambda given: all(hasattr(leaf, "dtype") for leaf in tree.leaves(given)))
 _ARRAY = Form("an array", lambda given: hasattr(given, "dtype") and hasattr(given, "shape"))
@@ -61,6 +66,7 @@ class _Records:
     calls: int = field(default_factory=lambda: len(call_numbers()))
     kept: dict[int, tuple[Any, Any, Where]] = field(default_factory=dict)
     frozen: dict[int, tuple[Any, Where]] = field(default_factory=dict)
+    factors: dict[int, tuple[Any, Mapping[str, float], Where]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
 
@@ -75,7 +81,7 @@ class Context:
 
     training: whether this pass is one of a training step; False while predicting and evaluating.
     key: a whole number, or a traced one, from which all random numbers of a training pass follow; layers that draw some
-        need it. dtype: of them, the network's precision.
+        need it. dtype: of them, the network's precision. progress: the share of the training that is done, 0..1.
     path: of the layer in its network, such as "2", or "" for the whole network.
 
     Layers read `training`, draw by `uniform`, `normal` and `integers`, and call `keep` and `note`. Training and
@@ -84,15 +90,16 @@ class Context:
     Example: y = model.network.apply(params, x, nn.Context(training=True, key=step))
     """
 
-    __slots__ = ("_noise", "_records", "_training", "dtype", "path")
+    __slots__ = ("_noise", "_progress", "_records", "_training", "dtype", "path")
 
-    def __init__(self, training: bool = False, key: Any = None, dtype: Any = None) -> None:
+    def __init__(self, training: bool = False, key: Any = None, dtype: Any = None, progress: Any = None) -> None:
         is_flag = isinstance(training, bool | np.bool_)
         wrong = [] if is_flag else [f"training has to be True or False, got {shown(training)}"]
         wrong += [f"key {problem}" for problem in (None if key is None else _KEY.problem(key),) if problem]
         if wrong:
             raise ArgumentTypeError("Context: " + "\n  and ".join(wrong))
         self._training, self.path, self._records = bool(training), "", _Records()
+        self._progress = progress
         self.dtype = None if dtype is None else _precision(dtype)
         self._noise = Noise(key, self.dtype or np.dtype(np.float32)) if training and key is not None else None
 
@@ -104,6 +111,21 @@ class Context:
         """Whether the network is training in this pass."""
         self._records.mode_was_read = True
         return self._training
+
+    @property
+    def progress(self) -> Any:
+        """The share of the training that is done before this step, 0..1, float64: for what changes over a training.
+
+        Errors: ArgumentError outside training, so a layer asks `context.training` first; and where nobody knows how
+        many steps there will be.
+        """
+        if self._progress is None:
+            why = "the number of steps of this training is not known" if self._training else "this pass predicts"
+            raise ArgumentError(
+                f"context.progress: {why}\n  at {here()}\n"
+                "  try: if context.training: around it; nn.Context(training=True, key=step, progress=step / steps)"
+            )
+        return np.minimum(self._progress, 1.0)
 
     @takes(shape=_SIZES)
     def uniform(self, shape: Any) -> Any:
@@ -208,7 +230,7 @@ class Context:
         new = object.__new__(Context)
         new._training, new.path, new._records = training, path, self._records
         new._noise = self._noise if training else None
-        new.dtype = self.dtype
+        new.dtype, new._progress = self.dtype, self._progress if training else None
         return new
 
     @takes(params=_TREE)
@@ -220,6 +242,19 @@ class Context:
         where = here()
         for leaf in map(_same_value, tree.leaves(params)):
             self._records.frozen[id(leaf)] = leaf, where
+
+    @takes(params=_TREE, rate=_FACTOR, decay=_FACTOR)
+    def treat(self, params: Tree, *, rate: float | None = None, decay: float | None = None) -> None:
+        """Give parameters a factor of the learning rate, and one of weight decay; None leaves it as it is.
+
+        params: an entry of `params`, or a tree of them, themselves and not something computed from them. The factors
+        become those of the model's layout (`Slot.rate`, `Slot.decay`), where `Model.marked` may change them again.
+        Errors: ArgumentError, where a model is made, for traced values that are computed from parameters.
+        """
+        where, given = here(), {"rate": rate, "decay": decay}
+        factors = {name: float(value) for name, value in given.items() if value is not None}
+        for leaf in map(_same_value, tree.leaves(params)):
+            self._records.factors[id(leaf)] = leaf, factors, where
 
     @property
     def mode_was_read(self) -> bool:
@@ -258,9 +293,21 @@ class Context:
         return found
 
     def marked(self, layout: Layout, params: Tree) -> Layout:
-        """The layout with the kinds that layers have declared in this pass: kept, and frozen, which counts more."""
+        """The layout with the factors that layers have declared in this pass, and the kinds: kept, and frozen, which
+        counts more."""
         for path in self.kept(params):
             layout = layout.marked(exactly(path), kind=KEPT)
+        factors = dict(self._records.factors)
+        for path, leaf in tree.items(params):
+            if (found := factors.pop(id(leaf), None)) is not None:
+                layout = layout.marked(exactly(path), rate=found[1].get("rate"), decay=found[1].get("decay"))
+        for leaf, _, where in factors.values():
+            if isinstance(leaf, Node):
+                raise ArgumentError(
+                    "context.treat got values computed from parameters, or a row of them inside fl.vmap, so the "
+                    f"parameters themselves would have no such factors\n  at {where}\n"
+                    '  try: context.treat(params["bias"], rate=0.1), with the entries of params themselves'
+                )
         frozen = dict(self._records.frozen)
         for path in [path for path, leaf in tree.items(params) if frozen.pop(id(leaf), None)]:
             layout = layout.marked(exactly(path), kind=FROZEN)

@@ -199,17 +199,22 @@ class Quantity:
     """The decoder of a regression: y = mean + scale * output, in the units of the target.
 
     target: the name of the predicted column. mean, scale: in its units; the targets of a training are taken through
-    the inverse.
-    Example: Quantity("price", 206_855.8, 115_395.6)
+    the inverse. lowest, highest: predictions are cut to these; None leaves them.
+    Errors: ArgumentError for a scale that is not above 0, or a lowest value above the highest.
+    Example: Quantity("price", 206_855.8, 115_395.6, lowest=14_999.0, highest=500_001.0)
     """
 
     target: str
     mean: float = ranges.option(0.0, "added last")
     scale: float = ranges.option(1.0, "multiplied by first", above=0)
+    lowest: float | None = ranges.option(None, "the smallest prediction", optional=True)
+    highest: float | None = ranges.option(None, "the largest prediction", optional=True)
 
     def __post_init__(self) -> None:
         named(self, self.target)
         ranges.check(self)
+        if self.lowest is not None and self.highest is not None and self.lowest > self.highest:
+            raise ArgumentError(f"Quantity: lowest {self.lowest!r} is above highest {self.highest!r}")
 
     def encode(self, y: Any) -> Array:
         """Targets as the loss sees them, in float64."""
@@ -218,7 +223,10 @@ class Quantity:
 
     def decode(self, output: Array) -> Array:
         """Outputs in the units of the target, in float64."""
-        return np.asarray(output, np.float64) * self.scale + self.mean
+        decoded: Array = np.asarray(output, np.float64) * self.scale + self.mean
+        if self.lowest is None and self.highest is None:
+            return decoded
+        return np.clip(decoded, self.lowest, self.highest)
 
 
 Decoder = Labels | Quantity

@@ -29,6 +29,8 @@ from fallline.ranges import option, required, short
 from fallline.tree import Tree
 
 Generator = np.random.Generator
+# Rows between which a settled unit begins at 0.
+_BETWEEN = 5
 
 
 @runtime_checkable
@@ -84,26 +86,42 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
     return made
 
 
-@table.layer(lambda: [(Dense(3), (4,)), (Dense(2, bias=False, initializer="he_normal"), (5,))])
+@table.layer(
+    lambda: [
+        (Dense(3), (4,)),
+        (Dense(2, bias=False, initializer="he_normal"), (5,)),
+        (Dense(3, tangent=True, bias_rate=0.1), (4,)),
+    ]
+)
 @dataclass(frozen=True)
 class Dense(NotCalled):
     """A fully connected layer: every output sees every input.
 
-        y = x W + b          x: (N, D), W: (D, units), b: (units,)
+        y = x W + b                    x: (N, D), W: (D, units), b: (units,)
+        y = x W / sqrt(D) + b          tangent
 
     units: outputs, >= 1; the inputs are counted when the network meets its data.
     bias: whether b is there; it starts at zero.
+    tangent: the neural-tangent parametrisation: weights of variance 1 whatever D, so that one learning rate suits
+        layers of all widths. bias_rate: >= 0, factor of the learning rate for b.
+    settled: training begins with a look at training rows: each column of W is divided so that its outputs have
+        deviation 1 on them, and b starts so that each unit is 0 at a random point between five of them.
     initializer: of W: a name of INITIALIZERS, a record such as Normal(0.01), or a function
         (rng, shape, fan_in, fan_out) -> array. None takes what suits the activation that follows: He for the ReLU
-        family, LeCun for SELU, Glorot otherwise and where nothing follows.
+        family, LeCun for SELU, Glorot otherwise and where nothing follows; Normal(1.0) where tangent.
     Errors: ArgumentError for units out of range or an unknown name; ShapeError for inputs that are not rows.
     Example: Sequential(Dense(64), ReLU(), Dense(10))
+    Source: tangent: Jacot, Gabriel, Hongler 2018, Neural tangent kernel, arXiv:1806.07572, section 2. settled:
+    Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, section 3.2.
     """
 
     units: int = required("outputs", at_least=1, at_most=10**9, whole=True)
     _: KW_ONLY
     bias: bool = option(True, "whether b is there", flag=True)
     initializer: Any = None
+    tangent: bool = option(False, "the neural-tangent parametrisation", flag=True)
+    bias_rate: float = option(1.0, "factor of the learning rate for b", at_least=0)
+    settled: bool = option(False, "training begins with a look at rows", flag=True)
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -122,7 +140,7 @@ class Dense(NotCalled):
                 f"  try: {'nn.Flatten() before it' if shape else 'x.reshape(-1, 1), for one feature'}"
             )
         (d,), k = shape, int(self.units)
-        draw = initial.get(self.initializer or "glorot_uniform")
+        draw = initial.get(self.initializer or (initial.Normal(1.0) if self.tangent else "glorot_uniform"))
         # Drawn in float64 and rounded, so that both precisions start from the same numbers.
         with Inside(lambda: f"the initialiser of {short(self)}", ours_pass=True):
             drawn = draw(rng, (d, k), d, k)
@@ -137,11 +155,34 @@ class Dense(NotCalled):
             params["bias"] = np.zeros(k, dtype)
         return params, (k,)
 
+    def settle(self, params: Tree, x: Any, rng: Generator) -> Tree:
+        """The parameters to start from, from those that were drawn and the layer's inputs on some training rows."""
+        if not self.settled:
+            return params
+        weight, bias = np.asarray(params["weight"], np.float64), params.get("bias")
+        size = weight.shape[0] ** -0.5 if self.tangent else 1.0
+        z = size * (np.asarray(x, np.float64) @ weight)
+        deviation = z.std(axis=0)
+        factor = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 1.0)
+        found = {"weight": (weight * factor).astype(params["weight"].dtype)}
+        if bias is None:
+            return found
+        units = weight.shape[1]
+        rows, share = rng.integers(0, len(z), (_BETWEEN, units)), rng.dirichlet(np.ones(_BETWEEN), units).T
+        point = np.sum(share * z[rows, np.arange(units)], axis=0) * factor
+        return {**found, "bias": (-point).astype(bias.dtype)}
+
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:
         weight = params["weight"]
         # NumPy would make float64 of int64 and float32: whole numbers are taken in the precision of the weights.
         y = (x if x.dtype.kind == "f" else x.astype(weight.dtype)) @ weight
-        return y + params["bias"] if self.bias else y
+        if self.tangent:
+            y = y * weight.shape[0] ** -0.5
+        if not self.bias:
+            return y
+        if self.bias_rate != 1 and context is not None:
+            context.treat(params["bias"], rate=self.bias_rate)
+        return y + params["bias"]
 
 
 @table.layer(lambda: [(Flatten(), (2, 3)), (Flatten(), (4,))])

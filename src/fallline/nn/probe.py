@@ -35,7 +35,7 @@ def _traced(network: Layer, layout: Layout, forms: Tree, dtype: Any, training: b
 
     def function(key: Node, *nodes: Node) -> list[Any]:
         x, leaves = tree.unflatten(forms, list(nodes[:k])), nodes[k:]
-        params, context = tree.unflatten(layout.slots, list(leaves)), Context(training, key, dtype)
+        params, context = tree.unflatten(layout.slots, list(leaves)), Context(training, key, dtype, 0.5)
         y = applied(network, params, x, context)
         seen.append((context.marked(layout, params), context.mode_was_read))
         return [y, *context.kept(params).values()]

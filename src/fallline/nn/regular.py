@@ -18,7 +18,7 @@ from fallline.ranges import option, short
 from fallline.tree import Tree
 
 
-@table.layer(lambda: [(Dropout(0.3), (4,)), (Dropout(), (2, 3))])
+@table.layer(lambda: [(Dropout(0.3), (4,)), (Dropout(fades=True), (2, 3))])
 @dataclass(frozen=True)
 class Dropout(NotCalled):
     """Sets a share of its inputs to 0 at every step of training, and scales the rest; passes all on otherwise.
@@ -26,12 +26,15 @@ class Dropout(NotCalled):
         y = m x / (1 - rate)        m: 0 with probability rate, else 1, drawn anew for every element and step
 
     rate: 0 <= rate < 1. The numbers drawn follow from the seed and the step alone.
-    Source: Srivastava et al. 2014, Dropout, JMLR 15; scaled while training rather than afterwards.
+    fades: the rate holds for the first half of the training and then falls to 0 along half a cosine.
+    Source: Srivastava et al. 2014, Dropout, JMLR 15; scaled while training rather than afterwards. fades: Holzmueller,
+    Grinsztajn, Steinwart 2024, arXiv:2407.04491, appendix A.
     Errors: ArgumentError for a rate outside its range.
     Example: Sequential(Dense(64), ReLU(), Dropout(0.2), Dense(10))
     """
 
     rate: float = option(0.5, "share set to 0", at_least=0, below=1)
+    fades: bool = option(False, "fall to 0 in the second half of the training", flag=True)
 
     def __post_init__(self) -> None:
         ranges.check(self)
@@ -42,8 +45,11 @@ class Dropout(NotCalled):
     def apply(self, params: Tree, x: Any, context: Context) -> Any:
         if not context.training:
             return x
-        zero = np.zeros((), x.dtype)
-        return where(context.uniform(x.shape) < self.rate, zero, x * (1 / (1 - self.rate)))
+        zero, rate = np.zeros((), x.dtype), self.rate
+        if self.fades:
+            fallen = np.maximum(2 * context.progress - 1, 0)
+            rate = (rate * (0.5 + 0.5 * np.cos(np.pi * fallen))).astype(x.dtype)
+        return where(context.uniform(x.shape) < rate, zero, x * (1 / (1 - rate)))
 
 
 @table.layer(lambda: [(Residual(Dense(4), Tanh()), (4,)), (Residual(Dropout(0.2)), (2, 3))])

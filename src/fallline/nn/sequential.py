@@ -99,7 +99,12 @@ def _flat(given: Any, place: int) -> tuple[Layer, ...]:
 
 def _suited(layer: Layer, follower: Layer | None) -> Layer:
     """A Dense layer without an initialiser of its own gets the one that suits the activation after it."""
-    if isinstance(layer, Dense) and layer.initializer is None and isinstance(follower, Activation):
+    if (
+        isinstance(layer, Dense)
+        and not layer.tangent
+        and layer.initializer is None
+        and isinstance(follower, Activation)
+    ):
         return replace(layer, initializer=follower.suits)
     return layer
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
+from fallline.optim.optimizer import DECAY, RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
 from fallline.ranges import option
 
 
@@ -100,4 +100,4 @@ class AdamW(Adam):
 
     name = "adamw"
     decoupled = True
-    weight_decay: float = option(0.01, "pull of weights (not biases) towards 0", at_least=0)
+    weight_decay: Any = option(0.01, **DECAY)

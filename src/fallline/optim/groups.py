@@ -39,7 +39,7 @@ class Groups(Optimizer):
     groups: Any  # given as a dict or as pairs, held as a tuple of (pattern, optimizer)
     # Those of the groups count.
     learning_rate: LearningRate = field(default=1.0, init=False, repr=False)
-    weight_decay: float = field(default=0.0, init=False, repr=False)
+    weight_decay: Any = field(default=0.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         given: Any = self.groups

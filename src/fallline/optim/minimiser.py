@@ -66,7 +66,7 @@ class Minimiser(Optimizer):
     A subclass gives `start`, `step` and, where it has one, `reason`; it is trained with like any optimizer, with all
     rows in every step, so that a step is an epoch. weight_decay adds weight_decay / 2 times the sum of the squared
     weights to the function, so value and gradient belong together. The gradient is never clipped.
-    Errors: ArgumentError for clip_norm, clip_value, or a schedule as learning_rate.
+    Errors: ArgumentError for clip_norm, clip_value, or a schedule as learning_rate or weight_decay.
     Example: docs/extending.md
     """
 
@@ -75,6 +75,10 @@ class Minimiser(Optimizer):
             if getattr(self, name) is not None:
                 message = f"{self.name} compares values with the gradient as it is, so {name} cannot cut it"
                 raise ArgumentError(f"{message}\n  try: {self.name} without {name}")
+        if callable(self.weight_decay):
+            raise ArgumentError(
+                f"{self.name} compares values of one function, so weight_decay is a number\n  try: weight_decay=0.01"
+            )
         if callable(self.learning_rate):
             raise ArgumentError(
                 f"{self.name} searches the length of every step, so learning_rate is a number, the length tried first\n"

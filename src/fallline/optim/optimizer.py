@@ -30,6 +30,7 @@ _MOST_STEPS = 2**62
 State = dict[str, Any]
 LearningRate = float | Callable[[Any], Any]
 RATE: dict[str, Any] = {"doc": "size of a step: a number, or a schedule", "above": 0, "function": True}
+DECAY: dict[str, Any] = {"doc": "pull of weights (not biases) towards 0", "at_least": 0, "function": True}
 
 
 def zeros(theta: Any) -> Any:
@@ -53,7 +54,8 @@ class Optimizer(Attributes):
     it remembers anything; either may leave the layout out. Training uses `started` and `moved`.
 
     learning_rate: a number > 0, a schedule, or a function of the step written in NumPy.
-    weight_decay: >= 0, pull of the weights towards 0. clip_value: elements of the gradient are cut to +-clip_value.
+    weight_decay: >= 0, pull of the weights towards 0: a number, or a schedule as for the rate.
+    clip_value: elements of the gradient are cut to +-clip_value.
     clip_norm: then the whole gradient is scaled down to this norm where it is longer. None leaves it alone.
     Errors: ArgumentError outside the declared ranges; TraceError for a function that branches on the step.
     """
@@ -61,7 +63,7 @@ class Optimizer(Attributes):
     name: ClassVar[str]
     decoupled: ClassVar[bool] = False  # weight decay apart from the gradient's step instead of in the gradient
     learning_rate: LearningRate = option(1e-3, **RATE)
-    weight_decay: float = option(0.0, "pull of weights (not biases) towards 0", at_least=0)
+    weight_decay: Any = option(0.0, **DECAY)  # a number, or as for the learning rate
     clip_norm: float | None = option(None, "largest norm of the gradient", above=0, optional=True)
     clip_value: float | None = option(None, "largest absolute value in the gradient", above=0, optional=True)
 
@@ -81,8 +83,9 @@ class Optimizer(Attributes):
 
     def __post_init__(self) -> None:
         ranges.check(self)
-        if callable(self.learning_rate) and not isinstance(self.learning_rate, Schedule):
-            schedules.check_function(self.learning_rate)
+        for one in (self.learning_rate, self.weight_decay):
+            if callable(one) and not isinstance(one, Schedule):
+                schedules.check_function(one)
 
     def start(self, *args: Any, **kwargs: Any) -> dict[str, Array]:
         """start(theta, layout): the state before the first step, arrays by name; usually like theta."""
@@ -176,13 +179,14 @@ class Optimizer(Attributes):
         """
         learning_rate = self.rate_at(step) if learning_rate is None else learning_rate
         decay_mask = layout.decay_mask(theta.dtype) if self.weight_decay else None
+        strength = self.weight_decay(step) if callable(self.weight_decay) else self.weight_decay
         g = self.clipped(g)
         if self.weight_decay and not self.decoupled:
-            g = g + decay(theta, self.weight_decay, decay_mask)
+            g = g + decay(theta, strength, decay_mask)
         given = theta, g, dict(state), step, learning_rate
         new, after = self._checked(theta, state, self.rule(*given, *[layout] * _sees(type(self).rule, 7)))
         if self.weight_decay and self.decoupled:
-            new = new - decay(theta, learning_rate * self.weight_decay, decay_mask)
+            new = new - decay(theta, learning_rate * strength, decay_mask)
         rates = layout.rates(theta.dtype)
         return (new if rates is None else theta + rates * (new - theta)), after
 
@@ -217,8 +221,8 @@ class Optimizer(Attributes):
     @property
     def has_end(self) -> bool:
         """Whether its schedule spans the whole training, and so has to know how long that is."""
-        rate = self.learning_rate
-        return isinstance(rate, Schedule) and rate.resolve(1000) != rate.resolve(2000)
+        both = self.learning_rate, self.weight_decay
+        return any(isinstance(one, Schedule) and one.resolve(1000) != one.resolve(2000) for one in both)
 
     @takes(total_steps=STEPS)
     def resolve(self, total_steps: int) -> "Optimizer":
@@ -229,6 +233,8 @@ class Optimizer(Attributes):
         resolved, total_steps = self, min(total_steps, _MOST_STEPS)
         if isinstance(self.learning_rate, Schedule):
             resolved = replace(self, learning_rate=self.learning_rate.resolve(total_steps))
+        if isinstance(self.weight_decay, Schedule):
+            resolved = replace(resolved, weight_decay=self.weight_decay.resolve(total_steps))
         for step in (0, max(0, total_steps - 1)):
             with Inside(lambda: f"the learning rate of {short(self)}", ours_pass=True):
                 rate = float(resolved.rate_at(np.int64(step)))

@@ -263,6 +263,54 @@ class OneCycle(Schedule):
         return where(t < self.rise, up, between(highest, first / self.end, (t - self.rise) / (1 - self.rise)))
 
 
+@schedule
+@dataclass(frozen=True)
+class FlatCosine(Schedule):
+    """The same for a share of the steps, then down to 0 along half a cosine.
+
+        learning_rate (1 + cos(pi max(0, t - flat) / (1 - flat))) / 2        t: step / steps
+
+    flat: 0 <= flat < 1. steps: >= 1; None: the whole training.
+    Errors: ArgumentError outside the declared ranges.
+    Example: FlatCosine(1e-3)
+    Source: Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, appendix A.
+    """
+
+    name = "flat_cosine"
+    shares: ClassVar[Shares] = {"steps": 1.0}
+    _: KW_ONLY
+    flat: float = option(0.5, "share of the steps before the fall", at_least=0, below=1)
+    steps: int | None = option(None, "steps it takes; None: the whole training", **_LENGTH)
+
+    def __call__(self, step: Any) -> Any:
+        fallen = np.maximum(self.progress(step) - self.flat, 0.0) / (1 - self.flat)
+        return self.learning_rate * (0.5 + 0.5 * np.cos(np.pi * fallen))
+
+
+@schedule
+@dataclass(frozen=True)
+class CosLog(Schedule):
+    """Waves from 0 to the highest rate and back, each twice as long as the one before.
+
+        learning_rate (1 - cos(2 pi log2(1 + (2^waves - 1) t))) / 2        t: step / steps
+
+    waves: >= 1. steps: >= 1; None: the whole training.
+    Errors: ArgumentError outside the declared ranges.
+    Example: Adam(CosLog(0.04), beta2=0.95)
+    Source: Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, section 3.2, with 4 waves.
+    """
+
+    name = "cos_log"
+    shares: ClassVar[Shares] = {"steps": 1.0}
+    _: KW_ONLY
+    waves: int = option(4, "waves in all", at_least=1, at_most=30, whole=True)
+    steps: int | None = option(None, "steps it takes; None: the whole training", **_LENGTH)
+
+    def __call__(self, step: Any) -> Any:
+        turns = np.log2(1 + (2**self.waves - 1) * self.progress(step))
+        return self.learning_rate * (0.5 - 0.5 * np.cos(2 * np.pi * turns))
+
+
 def between(a: float, b: float, t: Any) -> Any:
     """From a at t = 0 to b at t = 1 along half a cosine."""
     return b + (a - b) * (0.5 + 0.5 * np.cos(np.pi * t))

@@ -49,8 +49,9 @@ def training_step(
     state: "theta", "step", "cursor", "loss_sum", "weight_sum" where rows have weights, and the optimizer's arrays under
     OPTIMIZER + name.
     data: named arrays, "x" (or "x.age", "x.image" ... of several inputs), "y", and "weight" where rows have them;
-    "order"; "seed", int64, of the numbers that layers draw while training; "learning_rate", float64, where it is
-    one number: inputs given with the data are no part of the graph, so that trainings that differ in it can share one.
+    "order"; "seed", int64, of the numbers that layers draw while training; "steps", float64, of the whole training,
+    where they are known; "learning_rate", float64, where it is one number: inputs given with the data are no part of
+    the graph, so that trainings that differ in it can share one.
     whole: the batch is all rows of x as they stand, so none are gathered.
     """
     return measured_step(model, optimizer, state, data, size, whole, {})[0]
@@ -124,7 +125,8 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
     wanted: sources of values that are to be measured; the others are not looked for.
     """
     params = model.layout.split(of["theta"])
-    context = Context(training=True, key=random_bits(of["step"], of.get("seed", 0)), dtype=model.dtype)
+    done = of["step"] / of["steps"] if "steps" in of else None
+    context = Context(True, random_bits(of["step"], of.get("seed", 0)), model.dtype, done)
     with part("batch"):
         xb, yb, weight = batch(model, of, size)
     output = applied(model.network, params, xb, context)

@@ -58,7 +58,7 @@ def check_layer(layer: Any, rows: Any, *, order: int = 2, seed: int = 0) -> None
         def output(x: Tree, moved: list[Any], training: bool = training) -> Any:
             rest = iter(moved)
             every = [leaf if fixed else next(rest) for leaf, fixed in zip(leaves, is_fixed, strict=True)]
-            return applied(layer, tree.unflatten(params, every), x, Context(training, seed, "float64"))
+            return applied(layer, tree.unflatten(params, every), x, Context(training, seed, "float64", 0.5))
 
         check_grads(output, (x, moved), order=order, seed=seed)
     check_rows_stay_apart(layer, params, _forms(x))
@@ -103,7 +103,7 @@ def _computed(layer: Layer, x: Tree, dtype: Any, training: bool, seed: int) -> A
     n = len(tree.leaves(x)[0])
 
     def output(params: Tree, x: Tree) -> Any:
-        return applied(layer, params, x, Context(training, seed, dtype))
+        return applied(layer, params, x, Context(training, seed, dtype, 0.5))
 
     y = np.asarray(output(params, x))
     for how, seen in (("returns", tuple(y.shape)), ("when traced, returns", (n, *traced))):

@@ -24,7 +24,7 @@ class Feed(Protocol):
     """The rows that steps visit, where a program reads them.
 
     arrays: by name. order: numbers of their rows; steps read those at consecutive places. seed: of the numbers that
-        layers draw.
+        layers draw. steps: of the whole training, None where they are not known.
     is_whole: whether an epoch is all rows of the arrays as they stand. rereads: whether an epoch's rows are the same
     if they are asked for once more. rows: of every epoch, None where it is known only at its end.
     ready: rows from the place asked for last to the next one that has to be asked for. epoch_rows: rows of the epoch
@@ -33,6 +33,7 @@ class Feed(Protocol):
     """
 
     seed: int
+    steps: int | None
     rows: int | None
     ready: int
     epoch_rows: int | None
@@ -69,7 +70,8 @@ class Resident:
 
     rereads = True
 
-    def __init__(self, arrays: Mapping[str, Array], order: Order) -> None:
+    def __init__(self, arrays: Mapping[str, Array], order: Order, steps: int | None = None) -> None:
+        self.steps = steps
         self.arrays, self._order, self.order, self.seed = arrays, order, order.buffer, order.seed
         self.rows: int | None = len(order.rows)
         self.epoch_rows: int | None = len(order.rows)
@@ -95,16 +97,18 @@ class Resident:
         pass
 
 
-def feed_of(rows: Rows | Streamed, batch_size: int, epochs: int, seed: int, shuffle: bool = False) -> Feed:
+def feed_of(
+    rows: Rows | Streamed, batch_size: int, epochs: int, seed: int, shuffle: bool = False, steps: int | None = None
+) -> Feed:
     """The feed of some rows: they themselves, or a window over those that are not read whole."""
     if isinstance(rows, Streamed):
         supply: Supply = Stream(rows.batches, rows.form, rows.ready, seed, rows.meant)
     else:
         order = Order(rows.index, seed, shuffle)
         if rows.is_resident:
-            return Resident(rows.data, order)
+            return Resident(rows.data, order, steps)
         supply = Ordered(StoredRows(rows.data), order)
-    return Window(supply, half_rows(row_bytes(supply.forms), batch_size, supply.rows), epochs)
+    return Window(supply, half_rows(row_bytes(supply.forms), batch_size, supply.rows), epochs, steps)
 
 
 def gathered_feed(feed: Feed, read: bool = True) -> Feed:
@@ -116,7 +120,7 @@ def gathered_feed(feed: Feed, read: bool = True) -> Feed:
         return feed
     rows = feed.order if read else slice(len(feed.order))
     order = Order(np.arange(len(feed.order)), feed.seed, shuffle=False)
-    return Resident({name: array[rows] for name, array in feed.arrays.items()}, order)
+    return Resident({name: array[rows] for name, array in feed.arrays.items()}, order, feed.steps)
 
 
 def row_bytes(forms: Mapping[str, Form]) -> int:

@@ -73,6 +73,8 @@ def first_state(model: Model, optimizer: Optimizer, weighted: bool = False) -> d
 def step_inputs(optimizer: Optimizer, feed: Feed) -> dict[str, Array]:
     """Everything that a step reads besides its state."""
     numbers = {name: np.array(value, np.float64) for name, value in optimizer.inputs.items()}
+    if feed.steps is not None:
+        numbers["steps"] = np.array(feed.steps, np.float64)
     return {**feed.arrays, "order": feed.order, "seed": np.array(feed.seed, np.int64), **numbers}
 
 

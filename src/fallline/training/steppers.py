@@ -101,7 +101,7 @@ def stepper_for(job: Job, stop_requested: Array | None = None) -> Stepper:
 
     stop_requested: a word, an int64 in an array: a long step is given up when it becomes other than 0.
     """
-    feed = feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
+    feed = feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle, job.steps)
     stepper: Stepper
     if isinstance(job.optimizer, Minimiser):
         stepper = MinimiserStepper(job, gathered_feed(feed), stop_requested)

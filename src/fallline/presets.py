@@ -1,0 +1,143 @@
+"""Presets: what a table is trained by where a person leaves the choice to the library. One record a preset and kind of
+task; knows no data but the columns of an encoder, and no person's choices.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fallline.nn import (
+    ByColumns,
+    Category,
+    Columns,
+    Dense,
+    Dropout,
+    Embedding,
+    Identity,
+    Number,
+    Parametric,
+    Periodic,
+    Scale,
+    Sequential,
+    mlp,
+)
+from fallline.nn.activation import get as activation_of
+
+# The recipe's factors of the learning rate: for scales of columns, and for what should move slowly.
+FASTER, SLOWER = 6.0, 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """The values that make a training; the names that it shares with recipe.Choices mean the same there.
+
+    epochs: None for as long as the validation loss falls. batch_size: rows of a step; where the training rows are no
+    whole number of such batches, batches of equal size near it. validation: the share of the training rows.
+    robust: columns by median and quartiles, softly clipped, instead of mean and deviation.
+    tangent: Dense layers in the neural-tangent parametrisation, behind a Scale, with slow biases.
+    parametric: activations whose bend is learned. periodic: numbers as a few waves beside themselves.
+    dropout: its share, which fades like weight_decay does. zero: the last layer begins with zeros.
+    settled: weights and biases begin with a look at training rows. clamped: predictions stay in the training range.
+    beta2: of Adam.
+    """
+
+    hidden: tuple[int, ...]
+    activation: str
+    learning_rate: float | None = None
+    schedule: str | None = None
+    weight_decay: float | None = None
+    label_smoothing: float = 0.1
+    batch_size: int
+    epochs: int | None = None
+    validation: float
+    watch: str | None = None
+    robust: bool = True
+    tangent: bool = True
+    parametric: bool = False
+    periodic: bool = False
+    dropout: float = 0.0
+    zero: bool = False
+    settled: bool = False
+    clamped: bool = True
+    beta2: float | None = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """doc: one line for help texts. Ingredients by task."""
+
+    doc: str
+    classification: Ingredients
+    regression: Ingredients
+
+    def of(self, task: str) -> Ingredients:
+        return self.classification if task == "classification" else self.regression
+
+
+# Chosen on other splits of digits, iris, wine and breast-cancer than the one that is shown: without the smoothing,
+# the mean over ten splits of digits is 98.2 % instead of 98.9 %.
+_PLAIN = Ingredients(hidden=(128,), activation="relu", batch_size=16, validation=0.1, robust=False, tangent=False,
+                     clamped=False, beta2=None)  # fmt: skip
+# Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491: its two forms, with the changes that decision 31 lists.
+_FAST = Ingredients(hidden=(256,) * 3, activation="selu", learning_rate=0.04, schedule="cos_log", batch_size=256,
+                    epochs=128, validation=0.2, watch="accuracy", zero=True)  # fmt: skip
+_FAST_NUMBERS = replace(_FAST, activation="mish", learning_rate=0.07, watch="rmse")
+_FULL: dict[str, Any] = {
+    "parametric": True,
+    "periodic": True,
+    "dropout": 0.15,
+    "weight_decay": 0.02,
+    "zero": False,
+    "settled": True,
+    "epochs": 256,
+}
+_DEFAULT = replace(_FAST, **_FULL)
+_DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, learning_rate=0.2)
+
+PRESETS: dict[str, Preset] = {
+    "plain": Preset("one hidden layer and Adam, as textbooks have them", _PLAIN, _PLAIN),
+    "fast": Preset("strong in seconds: three layers, robust columns, a schedule", _FAST, _FAST_NUMBERS),
+    "default": Preset("stronger in about twice the time", _DEFAULT, _DEFAULT_NUMBERS),
+}
+
+
+def network_for(encoder: Columns, outputs: int, of: Ingredients) -> Sequential:
+    """The network for columns that are encoded so, with this many outputs."""
+    if not of.tangent:
+        bare = mlp(of.hidden, outputs, of.activation)
+        return Sequential(*first(encoder, of), *bare.layers)
+
+    def dense(units: int, **choices: Any) -> Dense:
+        return Dense(units, tangent=True, bias_rate=SLOWER, **choices)
+
+    layers: list[Any] = [*first(encoder, of), Scale(FASTER)]
+    for width in of.hidden:
+        layers.append(dense(width, settled=of.settled))
+        layers.append(Parametric(of.activation, SLOWER) if of.parametric else activation_of(of.activation))
+        layers += [Dropout(of.dropout, fades=True)] if of.dropout else []
+    last = {"initializer": "zeros"} if of.zero else {"settled": of.settled}
+    return Sequential(*layers, dense(outputs, **last))
+
+
+def first(encoder: Columns, of: Ingredients) -> tuple[ByColumns, ...]:
+    """The layer that makes numbers of codes, and waves of numbers; none where neither is asked for."""
+    numbers, codes, levels, others, place = [], [], [], [], 0
+    for one in encoder.columns:
+        own = list(range(place, place := place + one.width))
+        if isinstance(one, Category) and one.embedded:
+            codes += own
+            levels.append(len(one.levels) + 1)
+        elif isinstance(one, Number) and of.periodic:
+            numbers.append(own[0])
+            others += own[1:]
+        else:
+            others += own
+    if not numbers and not codes:
+        return ()
+    parts: list[tuple[tuple[int, ...], Any]] = []
+    if numbers:
+        parts.append((tuple(numbers), Periodic(rate=SLOWER)))
+    if codes:
+        parts.append((tuple(codes), Embedding(tuple(levels))))
+    if others:
+        parts.append((tuple(others), Identity()))
+    return (ByColumns(tuple(parts)),)
