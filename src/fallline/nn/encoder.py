@@ -74,6 +74,8 @@ class Columns:
         for kind in dict.fromkeys(type(one) for one in self.columns):
             read = [place for place, one in enumerate(self.columns) if type(one) is kind]
             write = np.concatenate([np.arange(starts[place], starts[place + 1]) for place in read])
+            if not len(write):
+                continue
             encoded = KINDS[kind.__name__].together([self.columns[i] for i in read])
             found.append((encoded, _as_slice(read), _as_slice(write)))
         return found
