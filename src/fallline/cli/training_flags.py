@@ -75,8 +75,8 @@ class FLAGS:
     )
     validation: float | None = flag(
         None,
-        f"share of the training rows for validation; by default the preset's, or 0 if {FEWEST_VALIDATION_ROWS} rows are "
-        "more",
+        "share of the training rows for validation; by default the preset's, but 0 if that is less than "
+        f"{FEWEST_VALIDATION_ROWS} rows",
         metavar="SHARE",
         limits=Range(at_least=0, below=1),
     )
