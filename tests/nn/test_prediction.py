@@ -21,7 +21,9 @@ from fallline.errors import ArgumentError, DataError
 from fallline.nn import model as model_module
 from fallline.nn import prediction
 from fallline.nn.model import Model
+from fallline.nn.prediction import Predictor
 from fallline.ops.gather_scatter import gather
+from fallline.source import Form
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 3)).astype(np.float32)
@@ -276,3 +278,26 @@ np.testing.assert_allclose(model.outputs(x), few, rtol=1e-5)
 def test_a_cold_process_answers_in_numpy_until_the_work_is_large() -> None:
     done = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_row_alone_is_computed_from_its_graph_and_follows_theta() -> None:
+    model = nn.Model.init(nn.mlp((8, 8), 3, "gelu"), 4, loss="cross_entropy")
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    alone = Predictor(lambda theta, x: model.apply(theta, x), model.theta, {"x": Form((4,), model.dtype)}, [4, 8])
+    for _ in range(2):
+        for row in x[:, np.newaxis]:
+            np.testing.assert_allclose(alone.alone([row]), alone.plain([row]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(alone.alone([row.astype(np.float64)]), alone.plain([row]), rtol=1e-6, atol=1e-6)
+        assert alone.one.steps is not None
+        model.theta[:] *= 0.5  # the views that were kept show it
+
+
+def test_one_row_of_a_function_that_cannot_be_traced_is_computed_as_it_is() -> None:
+    theta = np.ones(2, np.float32)
+
+    def function(theta: Any, x: Any) -> Any:
+        return x * (2.0 if float(x[0, 0]) > 0 else 1.0)
+
+    alone = Predictor(function, theta, {"x": Form((1,), theta.dtype)}, [1])
+    assert alone.alone([np.array([[3.0]], np.float32)])[0, 0] == 6.0
+    assert alone.one.steps is None

@@ -4,6 +4,7 @@ that the network gets. A kind is one class, entered by `@column`, and saved with
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -218,26 +219,35 @@ class Category:
 
     def read(self, values: Values) -> Array:
         texts = values if isinstance(values, Texts) else written(values)
-        place = {level: code for code, level in enumerate(self.levels, 1)}
-        codes = [place.get(level, place.get(level.strip(), 0)) for level in texts.levels]
+        place = self._codes
+        codes = [place.get(level) or place.get(level.strip(), 0) for level in texts.levels]
         read: Array = np.array([*codes, 0], np.float64)[texts.codes]
         return read
 
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {level: code for code, level in enumerate(self.levels, 1)}
+
     @staticmethod
     def together(columns: Sequence["Category"]) -> Callable[[Array], Array]:
-        places = np.cumsum([0, *(one.width for one in columns)])
+        *places, width = np.cumsum([0, *(one.width for one in columns)]).tolist()
+        embedded = [i for i, one in enumerate(columns) if one.embedded]
+        pairs = [i for i, one in enumerate(columns) if not one.embedded and len(one.levels) == 2]
+        hot = [i for i in range(len(columns)) if i not in {*embedded, *pairs}]
+        starts = np.array([places[i] - 1 for i in hot], np.int64)
 
         def encoded(x: Array) -> Array:
-            out = np.zeros((len(x), places[-1]))
-            codes = np.nan_to_num(x, nan=0.0)
-            for i, one in enumerate(columns):
-                if one.embedded:
-                    out[:, places[i]] = codes[:, i]
-                elif len(one.levels) == 2:
-                    out[:, places[i]] = np.where(codes[:, i] == 0, 0.0, 2 * codes[:, i] - 3)
-                else:
-                    rows = np.flatnonzero(codes[:, i])
-                    out[rows, places[i] + codes[rows, i].astype(np.int64) - 1] = 1.0
+            out = np.zeros((len(x), width))
+            codes = np.where(np.isnan(x), 0.0, x)
+            if embedded:
+                out[:, [places[i] for i in embedded]] = codes[:, embedded]
+            if pairs:
+                two = codes[:, pairs]
+                out[:, [places[i] for i in pairs]] = np.where(two == 0, 0.0, 2 * two - 3)
+            if hot:
+                its = codes[:, hot].astype(np.int64)
+                rows, which = np.nonzero(its)
+                out[rows, starts[which] + its[rows, which]] = 1.0
             return out
 
         return encoded

@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 
 from fallline.errors import ProgramError
-from fallline.graph.op import Array
+from fallline.graph.body import substituted
+from fallline.graph.node import Graph, Node, new_input, reachable
+from fallline.graph.op import Array, Kind, Shape
+from fallline.graph.steps import steps_of
+from fallline.graph.trace import trace
 from fallline.nn.intake import Problems, check_finite
 from fallline.source import Form
 from fallline.transforms.rowwise import Rowwise, checked, ready
@@ -47,6 +51,8 @@ class Predictor:
         self.ready = False  # whether this process was seen to have the machine loaded
         rows = [(form.shape, form.dtype) for form in forms.values()]
         self.machine = Rowwise(function, theta, rows, self.block) if whole else None
+        self.rows = rows
+        self.one: OneRow | None = None
 
     def __call__(self, xs: Sequence[Array], threads: int | None = None) -> Array:
         """The results for the rows of xs, of which there is one at least.
@@ -64,7 +70,7 @@ class Predictor:
         if threads is not None:
             checked(threads)
         self.check(xs)
-        return self.plain(xs)
+        return self.plain(xs) if len(xs[0]) > 1 else self.alone(xs)
 
     def check(self, xs: Sequence[Array]) -> None:
         """Raise if one of the arrays holds a number that is not finite."""
@@ -87,3 +93,43 @@ class Predictor:
             y[rows] = part
         assert y is not None  # there is a row
         return y
+
+    def alone(self, xs: Sequence[Array]) -> Array:
+        """The result for one row by plain NumPy, without the Python of the layers where the function can be traced."""
+        if self.one is None:
+            self.one = OneRow(self.function, self.theta, self.rows)
+        return self.one(xs) if self.one.steps is not None else self.plain(xs)
+
+
+class OneRow:
+    """function(theta, *xs) for one row: the ops of its graph, one after the other, which takes a quarter of the time.
+
+    theta: read where it lies, in the views that the function makes of it.
+    steps: None for a function that cannot be traced.
+    """
+
+    def __init__(self, function: Callable[..., Any], theta: Array, rows: Sequence[tuple[Shape, np.dtype[Any]]]) -> None:
+        whole = new_input(theta.shape, theta.dtype)
+        inputs = [new_input((1, *shape), dtype) for shape, dtype in rows]
+        self.dtypes, self.steps = [dtype for _, dtype in rows], None
+        try:
+            graph, _ = trace(function, [whole, *inputs])
+        except Exception:  # a function of the caller's own may do anything; NumPy gives its result, or its error
+            return
+        views: dict[Node, Array] = {whole: theta}
+        for node in graph.nodes():
+            if node.op.kind is Kind.VIEW and node.inputs[0] in views:
+                value = node.op.meaning(views[node.inputs[0]], **node.attrs)
+                if np.may_share_memory(value, theta):
+                    views[node] = value
+        leaves = {node: new_input(node.shape, node.dtype) for node in views}
+        outputs = tuple(substituted(graph.outputs, leaves))
+        used = {*reachable(outputs)}
+        self.steps = steps_of(Graph((*(leaf for leaf in leaves.values() if leaf in used), *inputs), outputs))
+        self.views = [view for node, view in views.items() if leaves[node] in used]
+
+    def __call__(self, xs: Sequence[Array]) -> Array:
+        assert self.steps is not None
+        row = [x if x.dtype == dtype else x.astype(dtype) for x, dtype in zip(xs, self.dtypes, strict=True)]
+        (y,) = self.steps.run([*self.views, *row])
+        return np.array(y)
