@@ -141,3 +141,10 @@ def test_records_of_other_names_keep_every_column() -> None:
     table = as_table(rows)
     assert table.names == ("a", "b", "c")
     assert [table[name].strings().tolist() for name in "bc"] == [["x", None], [None, "y"]]
+
+
+def test_a_column_of_missing_texts_has_no_level() -> None:
+    pd = pytest.importorskip("pandas")
+    texts = as_table(pd.DataFrame({"a": pd.array([None] * 3, dtype="str"), "b": [None] * 3}))
+    assert texts["a"].levels == () and texts["a"].codes.tolist() == [-1] * 3
+    assert getattr(texts["b"], "levels", ()) == ()

@@ -256,8 +256,11 @@ def _of_strings(series: Any) -> Texts:
         codes = found.indices.to_numpy(zero_copy_only=False)
     except (ImportError, AttributeError, TypeError, ValueError):  # Arrow's own errors are these
         return Texts.of(series.to_list())
+    levels = found.dictionary.to_pylist()
+    if not all(type(level) is str for level in levels):  # of a column of nothing but missing cells, None is one
+        return Texts.of(series.to_list())
     codes = np.where(np.isnan(codes), -1, codes) if codes.dtype.kind == "f" else codes
-    return Texts(codes.astype(np.int32, copy=False), tuple(found.dictionary.to_pylist()))
+    return Texts(codes.astype(np.int32, copy=False), tuple(levels))
 
 
 def is_missing(cell: Any) -> bool:

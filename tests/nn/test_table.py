@@ -235,6 +235,7 @@ ORACLES = {
         lambda layer, params, row: row + [math.tanh(h) for h in dense(params[0], row)] if params[0] else 2 * row
     ),
     "Ensemble": by_rows(ensemble),
+    "Temperature": by_rows(lambda layer, params, row: [a * (1 / layer.temperature) for a in row]),
     "BatchNorm": by_rows(lambda layer, params, row: normed(params, row, layer.eps)),
     "Frozen": by_rows(
         lambda layer, params, row: dense(params, row) if "weight" in params else normed(params, row, 1e-5)

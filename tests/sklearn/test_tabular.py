@@ -159,3 +159,46 @@ def test_the_advice_of_errors_works():
     model = quick.fit(frame, y)
     shuffled = frame[frame.columns[::-1]]
     assert model.predict(shuffled[list(model.feature_names_in_)]).tolist() == model.predict(frame).tolist()
+
+
+def test_probabilities_are_calibrated_on_rows_held_out():
+    frame, y = people(120)
+    plain = TabularClassifier(**QUICK).fit(frame[:80], y[:80], X_val=frame[80:], y_val=y[80:])
+    model = TabularClassifier(**QUICK, calibrate=True).fit(frame[:80], y[:80], X_val=frame[80:], y_val=y[80:])
+    np.testing.assert_array_equal(model.predict(frame), plain.predict(frame))
+    assert model.row_losses(frame[80:], y[80:]).mean() < plain.row_losses(frame[80:], y[80:]).mean()
+    alone = TabularClassifier(**QUICK, calibrate=True).fit(frame, y)
+    np.testing.assert_allclose(alone.predict_proba(frame).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_quantiles_come_from_a_network_of_their_own():
+    frame, _ = people(120)
+    y = frame["visits"] + np.random.default_rng(0).normal(size=120)
+    plain = TabularRegressor(**QUICK).fit(frame[:90], y[:90], X_val=frame[90:], y_val=y[90:])
+    model = TabularRegressor(**QUICK, quantiles=True).fit(frame[:90], y[:90], X_val=frame[90:], y_val=y[90:])
+    np.testing.assert_array_equal(model.predict(frame), plain.predict(frame))
+    low, high = model.predict_interval(frame).T
+    assert np.all(low <= high) and np.mean((y[90:] >= low[90:]) & (y[90:] <= high[90:])) >= 0.9
+    np.testing.assert_array_equal(model.predict_quantiles(frame, [0.05, 0.95]), np.stack([low, high], axis=1))
+    with pytest.raises(ValueError, match=r"try: TabularRegressor\(quantiles="):
+        plain.predict_quantiles(frame)
+    with pytest.raises(ValueError, match="coverage is a number > 0 and < 1"):
+        model.predict_interval(frame, 90)
+    with pytest.raises(ValueError, match="quantiles are numbers > 0 and < 1"):
+        TabularRegressor(quantiles=(0.5, 95)).fit(frame, y)
+
+
+def test_a_fitted_estimator_explains_itself_by_raw_columns():
+    frame, y = people(120)
+    frame["age"] = frame["age"].fillna(40)
+    model = TabularClassifier(**QUICK).fit(frame, y)
+    found = model.permutation_importance(frame, y, repeats=2)
+    assert {found.names[i] for i in np.argsort(-found.mean)[:2]} == {"age", "town"}
+    parts = model.attributions(frame[:4], label="yes")
+    p = model.predict_proba(frame[:4])[:, 1]
+    np.testing.assert_allclose(parts.base + parts.values.sum(axis=1), np.log(p / (1 - p)), rtol=0.05, atol=0.02)
+    p = model.predict_proba(frame)[np.arange(120), (y == "yes").astype(int)]
+    np.testing.assert_allclose(model.row_losses(frame, y), -np.log(p), rtol=1e-3, atol=1e-5)
+    assert TabularClassifier(**QUICK).row_losses(frame, y, folds=3).shape == (120,)
+    with pytest.raises(ValueError, match="label 'maybe'"):
+        model.attributions(frame, label="maybe")

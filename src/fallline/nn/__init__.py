@@ -50,6 +50,7 @@ from fallline.nn.pinball import Pinball
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.scale import Scale
 from fallline.nn.sequential import Sequential, mlp
+from fallline.nn.temperature import Temperature, calibrated
 from fallline.ops import __all__ as _FUNCTIONS
 
 __all__ = [
@@ -112,10 +113,12 @@ __all__ = [
     "SquaredError",
     "Standardised",
     "Tanh",
+    "Temperature",
     "Uniform",
     "Unused",
     "Zeros",
     "averaged",
+    "calibrated",
     "members",
     "mlp",
     "standardise",

@@ -7,22 +7,30 @@ own.
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fallline.arrays import Array
 from fallline.data.dataset import Dataset
 from fallline.data.preprocess import targets_of
 from fallline.errors import ArgumentError, DataError
-from fallline.recipe import recipe_of
+from fallline.insight.attribution import Attributions, attributions
+from fallline.insight.importance import Importance, permutation_importance
+from fallline.insight.intervals import USUAL, checked_levels, covering, for_quantiles
+from fallline.insight.row_losses import out_of_fold, row_losses
+from fallline.nn.temperature import calibrated
+from fallline.recipe import Recipe, recipe_of
 from fallline.sklearn import tabular_input as given_as
 from fallline.sklearn.choices import choices_of, takes_choices
 from fallline.sklearn.workers import lanes_for
+from fallline.split import split_off
 from fallline.start import fit
 from fallline.table import Table
 
 # Rows that whole weights stand for, up to which columns are measured on each as often as its weight says.
 MOST_REPEATED = 1 << 20
+# Share of the rows held out for calibration or intervals where a recipe has no validation rows.
+HELD = 0.2
 
 
 class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -55,22 +63,76 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         weights = given_as.weights_of(sample_weight, given.table.rows)
         given_as.check_lengths(X=given.table, y=target, sample_weight=weights)
         self._keep_columns(given)
-        kinds = dict.fromkeys(given_as.chosen_columns(self.categorical_features, given), "category")
-        called = getattr(y, "name", None)
-        data = Dataset("X", given.table, target, given.table.names, called if isinstance(called, str) else "y",
-                       self._task, self._class_names(), kinds=kinds)  # fmt: skip
+        data = self._data(given, target, getattr(y, "name", None))
         keep = np.arange(len(data)) if weights is None else np.flatnonzero(weights)
         self._check_enough(data, keep)
         recipe = recipe_of(data, choices_of(self), measured_rows(keep, weights))
-        settings = {**recipe.settings, "threads": lanes_for(self.n_jobs)}
-        validation = self._validation(X_val, y_val, sample_weight_val, recipe.decoder)
-        if validation is not None:
-            settings["validation"] = validation
-        rows = (data.take(keep), targets_of(data, keep, recipe.decoder))
-        self.run_ = fit(recipe.network, rows if weights is None else (*rows, weights[keep]), **settings)
+        x, targets = data.take(keep), targets_of(data, keep, recipe.decoder)
+        rows = (x, targets) if weights is None else (x, targets, weights[keep])
+        threads = lanes_for(self.n_jobs)
+        held: Any = self._validation(X_val, y_val, sample_weight_val, recipe.decoder)
+        if held is None and self._needs_held():
+            place = held_rows(data, keep, recipe.validation, recipe.choices.seed)
+            validation, held = place, tuple(one.take(place) if isinstance(one, Table) else one[place] for one in rows)
+        else:
+            validation = recipe.settings["validation"] if held is None else held
+        settings = {"validation": validation, "threads": threads}
+        self.run_ = fit(recipe.network, rows, **{**recipe.settings, **settings})
         self.model_ = self.run_.model
         self.n_iter_ = len(self.run_.epochs)
+        self._after_training(recipe, rows, held, settings)
         return self
+
+    def _needs_held(self) -> bool:
+        """Whether rows have to be held out from training, for more than choosing an epoch."""
+        return False
+
+    def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
+        """All that follows a training. held: the rows that were held out of it, where there had to be some."""
+
+    def _data(self, given: given_as.Rows, target: Array, name: Any = None) -> Dataset:
+        kinds = dict.fromkeys(given_as.chosen_columns(self.categorical_features, given), "category")
+        called = name if isinstance(name, str) and name else "y"
+        names = given.table.names
+        return Dataset("X", given.table, target, names, called, self._task, self._class_names(), kinds=kinds)
+
+    def permutation_importance(self, X: Any, y: Any, *, repeats: int = 5) -> Importance:
+        """The rise of the loss when one column of X is shuffled, for each column; `insight.importance` has the formula.
+
+        X, y: rows that the model was not trained on, rather. repeats: shuffles to average over.
+        Example: found = model.permutation_importance(X_test, y_test); dict(zip(found.names, found.mean))
+        """
+        rows = self._rows(X)
+        threads = lanes_for(self.n_jobs)
+        return permutation_importance(
+            self.model_, rows, self._named(y, rows), repeats=repeats, seed=choices_of(self).seed, threads=threads
+        )
+
+    def row_losses(self, X: Any, y: Any, *, folds: int | None = None) -> Array:
+        """(N,) the loss of each row: -log p of its label, or the squared error of its quantity.
+
+        folds: None for the model as it is. A number, such as 5: each row by a training on the other folds, with the
+            arguments of this estimator, which need not be fitted; rows with wrong labels come out on top.
+        Example: suspects = np.argsort(-TabularClassifier().row_losses(X, y, folds=5))[:20]
+        """
+        if folds is None:
+            rows = self._rows(X)
+            return row_losses(self.model_, rows, self._named(y, rows), threads=lanes_for(self.n_jobs))
+        fresh = clone(self)
+        given, target = given_as.rows_of(X), fresh._learnt_targets(y)
+        given_as.check_lengths(X=given.table, y=target)
+        data, choices = fresh._data(given, target), choices_of(self)
+        fresh._check_enough(data, np.arange(len(data)))
+        return out_of_fold(
+            data, lambda rows: recipe_of(data, choices, rows), folds=folds, seed=choices.seed,
+            threads=lanes_for(self.n_jobs),
+        )  # fmt: skip
+
+    def _named(self, y: Any, rows: Table | None = None) -> Any:
+        """Targets as the model names them, one for each of the rows."""
+        target, labels = self._targets(y), self.model_.labels
+        given_as.check_lengths(X=rows, y=target)
+        return target if labels is None else labels[target]
 
     def _learnt_targets(self, y: Any) -> Array:
         """Codes or quantities of the training rows; a classifier learns its classes from them."""
@@ -124,6 +186,12 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return tags
 
 
+def held_rows(data: Dataset, keep: Array, share: float, seed: int) -> Array:
+    """The places, among the rows that are kept, of those held out from training: their share, or HELD without one."""
+    codes = data.y[keep] if data.classes else None
+    return split_off(len(keep), share or HELD, np.random.default_rng(seed), codes)[1]
+
+
 def measured_rows(keep: Array, weights: Array | None) -> Array:
     """The rows on which columns are measured: each as often as its weight says, where weights are whole numbers."""
     if weights is None or not np.array_equal(weights, np.floor(weights)) or weights.sum() > MOST_REPEATED:
@@ -132,19 +200,21 @@ def measured_rows(keep: Array, weights: Array | None) -> Array:
     return repeated
 
 
-@takes_choices(categorical_features=None, n_jobs=None)
+@takes_choices(categorical_features=None, calibrate=False, n_jobs=None)
 class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """A classifier of table rows: a network with its preprocessing, by the recipe of `recipe.recipe_of`.
 
     Arguments are those of `recipe.Choices`, by scikit-learn's names: hidden_layer_sizes, max_iter (epochs),
     validation_fraction, n_iter_no_change (patience), random_state. categorical_features: columns whose numbers are
-    codes, by name, place or mask. n_jobs: cores; None for all, or the share of a joblib worker.
+    codes, by name, place or mask. calibrate: whether probabilities are calibrated by a temperature, found on the
+    validation rows. n_jobs: cores; None for all, or the share of a joblib worker.
     Fitted: classes_, n_features_in_, feature_names_in_, n_iter_, model_ (fl.save_model writes it), run_ (history).
     Errors: ValueError, TypeError when it is fitted.
     Example: TabularClassifier(random_state=0).fit(frame.drop(columns="species"), frame["species"])
     """
 
     _task = "classification"
+    calibrate: bool
 
     def _learnt_targets(self, y: Any) -> Array:
         self.classes_, codes = given_as.labels_of(y, self)
@@ -163,6 +233,23 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
             raise DataError(f"y has one class{told}, in {len(keep)} sample(s): there is nothing to tell apart")
         super()._check_enough(data, keep)
 
+    def _needs_held(self) -> bool:
+        return bool(self.calibrate)
+
+    def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
+        if self.calibrate:
+            self.model_ = calibrated(self.model_, *held, threads=settings["threads"])
+
+    def attributions(self, X: Any, *, label: Any = None) -> Attributions:
+        """The part of each column in the log-odds of one class, row by row: integrated gradients.
+
+        label: a class; None for the predicted one of each row. `insight.attribution` has the formula.
+        Example: found = model.attributions(X_test[:5]); found.names, found.values
+        """
+        rows = self._rows(X)
+        chosen = None if label is None else self._named([label])[0]
+        return attributions(self.model_, rows, label=chosen)
+
     def predict_proba(self, X: Any) -> Array:
         """(N, K) the probability of each class, in the order of classes_."""
         rows = self._rows(X)
@@ -176,16 +263,18 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         return found
 
 
-@takes_choices(categorical_features=None, n_jobs=None)
+@takes_choices(categorical_features=None, quantiles=None, n_jobs=None)
 class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     """A regression on table rows: a network with its preprocessing, by the recipe of `recipe.recipe_of`.
 
-    Arguments and fitted attributes are those of TabularClassifier, without classes.
+    Arguments and fitted attributes are those of TabularClassifier, without classes. quantiles: levels to learn besides,
+    such as (0.05, 0.5, 0.95), by a second network; True for 0.05, 0.25, 0.5, 0.75 and 0.95.
     Errors: ValueError, TypeError when it is fitted.
     Example: TabularRegressor(random_state=0).fit(frame.drop(columns="price"), frame["price"])
     """
 
     _task = "regression"
+    quantiles: Any
 
     def _learnt_targets(self, y: Any) -> Array:
         return given_as.quantities_of(y, self)
@@ -198,3 +287,45 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         rows = self._rows(X)
         found: Array = self.model_.predict(rows, threads=lanes_for(self.n_jobs))
         return found
+
+    def _needs_held(self) -> bool:
+        return self.quantiles is not None and bool(self._levels())
+
+    def _levels(self) -> tuple[float, ...]:
+        return checked_levels(USUAL if self.quantiles is True else self.quantiles)
+
+    def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
+        if self.quantiles is None:
+            return
+        levels = self._levels()
+        other = for_quantiles(recipe, levels)
+        model = fit(other.network, rows, **{**other.settings, **settings}).model
+        self.quantiles_ = covering(model, levels, held[0], held[1], threads=settings["threads"])
+
+    def predict_quantiles(self, X: Any, quantiles: Any = None) -> Array:
+        """(N, q) quantiles of the target of each row, ascending; needs TabularRegressor(quantiles=...).
+
+        quantiles: some between the outermost that were learnt; None for the learnt ones.
+        `insight.intervals` has the formula, and the coverage that it promises.
+        Example: TabularRegressor(quantiles=(0.1, 0.5, 0.9)).fit(X, y).predict_quantiles(X_test)
+        """
+        rows = self._rows(X)
+        if self.quantiles is None:
+            raise ArgumentError(
+                "this TabularRegressor has learnt no quantiles\n  try: TabularRegressor(quantiles=(0.05, 0.5, 0.95))"
+            )
+        return self.quantiles_.predict(rows, quantiles, threads=lanes_for(self.n_jobs))
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:
+        """(N, 2) the lower and upper end of an interval that holds the target with this probability, 0 < p < 1."""
+        if not 0 < coverage < 1:
+            raise ArgumentError(f"coverage is a number > 0 and < 1, got {coverage!r:.40}")
+        return self.predict_quantiles(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+
+    def attributions(self, X: Any) -> Attributions:
+        """The part of each column in the predicted quantity, row by row: integrated gradients, in the unit of y.
+
+        `insight.attribution` has the formula.
+        Example: found = model.attributions(X_test[:5]); found.names, found.values
+        """
+        return attributions(self.model_, self._rows(X))
