@@ -706,6 +706,8 @@ ELSEWHERE = {
     "graph/op.py": "tests/passes/test_batch.py",
     "exports": "tests/exports",
     "sklearn": "tests/sklearn",
+    "insight/attribution.py": "tests/insight/test_tables.py",
+    "insight/intervals.py": "tests/insight/test_intervals.py",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "runs/events.py": "tests/training/test_events.py",

@@ -15,8 +15,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from fallline.sklearn import TabularClassifier, TabularRegressor
 
 # One batch of all rows in float64: then rows of weight 2 and rows given twice come to the same.
-CHECKED = {"hidden_layer_sizes": (8,), "max_iter": 30, "batch_size": 32, "learning_rate": 0.02, "dtype": "float64"}
-QUICK = {"hidden_layer_sizes": (8,), "max_iter": 20, "batch_size": 16, "learning_rate": 0.02}
+CHECKED = {
+    "preset": "fast",
+    "hidden_layer_sizes": (8,),
+    "max_iter": 30,
+    "batch_size": 32,
+    "learning_rate": 0.02,
+    "dtype": "float64",
+}
+QUICK = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 20, "batch_size": 16, "learning_rate": 0.02}
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::sklearn.exceptions.SkipTestWarning")

@@ -12,7 +12,7 @@ from fallline.graph.op import Array
 from fallline.nn.model import Model
 from fallline.nn.pinball import Pinball
 from fallline.nn.sequential import Sequential
-from fallline.recipe import Recipe
+from fallline.recipe import LOSS, Recipe
 
 USUAL = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -26,7 +26,9 @@ def for_quantiles(recipe: Recipe, levels: Sequence[float]) -> Recipe:
     if not hasattr(last, "units"):
         raise ArgumentError(f"quantiles need a network that ends in nn.Dense, and this one ends in {last!r:.60}")
     network = Sequential(*recipe.network.layers[:-1], replace(last, units=len(levels)))
-    return replace(recipe, network=network, loss=Pinball(tuple(levels)))
+    # Metrics of one prediction a row do not measure several quantiles: the best epoch is that of the lowest loss.
+    choices = replace(recipe.choices, metrics=(), watch=LOSS)
+    return replace(recipe, network=network, loss=Pinball(tuple(levels)), choices=choices)
 
 
 def checked_levels(levels: Any) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ They turn arguments into a data set and choices, train by the recipe that these 
 own.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,10 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         data = self._data(given, target, getattr(y, "name", None))
         keep = np.arange(len(data)) if weights is None else np.flatnonzero(weights)
         self._check_enough(data, keep)
-        recipe = recipe_of(data, choices_of(self), measured_rows(keep, weights))
+        choices = choices_of(self)
+        if choices.validation in (None, 0) and (X_val is not None or self._needs_held()):
+            choices = replace(choices, validation=HELD)  # so that the recipe watches these rows
+        recipe = recipe_of(data, choices, measured_rows(keep, weights))
         x, targets = data.take(keep), targets_of(data, keep, recipe.decoder)
         rows = (x, targets) if weights is None else (x, targets, weights[keep])
         threads = lanes_for(self.n_jobs)
@@ -187,9 +191,9 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
 
 def held_rows(data: Dataset, keep: Array, share: float, seed: int) -> Array:
-    """The places, among the rows that are kept, of those held out from training: their share, or HELD without one."""
+    """The places, among the rows that are kept, of those held out from training."""
     codes = data.y[keep] if data.classes else None
-    return split_off(len(keep), share or HELD, np.random.default_rng(seed), codes)[1]
+    return split_off(len(keep), share, np.random.default_rng(seed), codes)[1]
 
 
 def measured_rows(keep: Array, weights: Array | None) -> Array:
