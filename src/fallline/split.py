@@ -37,6 +37,38 @@ def split_off(n: int, share: float, rng: np.random.Generator, codes: Array | Non
     return np.flatnonzero(~inside), np.flatnonzero(inside)
 
 
+def latest(order: Array, share: float) -> tuple[Array, Array]:
+    """The earlier rows and the latest, both ascending, int64; rows of one moment stay together.
+
+    order: (N,) numbers that grow with time; rows without one, NaN, are early. share: 0 < share < 1, of the late rows;
+    ties may make them more or fewer.
+    """
+    known = np.where(np.isnan(order), -np.inf, order)
+    moments, counts = np.unique(known, return_counts=True)
+    if len(moments) < 2:
+        raise DataError("rows that all have the same moment cannot be cut by time")
+    late = np.cumsum(counts[::-1])  # rows from each moment on, the last moment first
+    place = int(np.argmin(np.abs(late[:-1] - share * len(order))))
+    inside = known >= moments[len(moments) - 1 - place]
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
+def whole_groups(groups: Array, share: float, rng: np.random.Generator, name: str = "the data") -> tuple[Array, Array]:
+    """Rows of some groups and rows of the others, both ascending, int64: no group is in both.
+
+    groups: (N,) codes. share: 0 < share < 1, of the rows in the second part, as near as the sizes of groups allow.
+    Errors: DataError for one group.
+    """
+    kinds, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(kinds) < 2:
+        raise DataError(f"{name}: one group cannot be cut into training and test")
+    dealt = rng.permutation(len(kinds))[:-1]
+    held = np.cumsum(sizes[dealt])
+    count = int(np.argmin(np.abs(held - share * len(groups)))) + 1
+    inside = np.isin(codes, dealt[:count])
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
 def shares(sizes: Array, count: int) -> list[int]:
     """Validation rows of each class: `count` in all by largest remainder, never the last row of a class."""
     room = np.maximum(sizes - 1, 0)

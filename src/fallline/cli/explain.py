@@ -17,6 +17,7 @@ from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
 from fallline.cli.trained import Trained, open_run
 from fallline.nn import Model
+from fallline.table import Table
 
 EXAMPLES = """\
 fallline explain runs/iris-1 --row 3
@@ -46,8 +47,9 @@ def run(flags: FLAGS) -> None:
     x, y = rows_of(name, trained)
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")
-    row, truth = x[flags.row], y[flags.row]
-    found = fl.explain(model, row, truth, weight=flags.weight)
+    row, truth = x.take([flags.row]), y[flags.row]
+    numbers = trained.encoder.table_numbers(row, name)
+    found = fl.explain(model, numbers[0], truth, weight=flags.weight)
     screen.fact("row", f"{flags.row} of {Path(name).name}")
     screen.fact("target", f"{trained.decoder.target!r} is {meaning(truth)}")
     screen.fact("prediction", prediction(model, row))
@@ -60,28 +62,26 @@ def run(flags: FLAGS) -> None:
     screen.say(found.text(width=screen.width(), ascii_only=screen.ascii_only()))
 
 
-def rows_of(name: str, trained: Trained) -> tuple[NDArray[Any], NDArray[Any]]:
+def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any]]:
     """The columns and targets of a named set or a file, as the run knows them."""
     from fallline.data import sets
-    from fallline.data.chosen import rows_for
     from fallline.data.dataset import listed
-    from fallline.data.target_column import known_codes, labels_of_column, quantities
+    from fallline.data.target_column import known_codes
+    from fallline.nn.column import numbers_of
 
     features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
     if name in sets.SETS:
         data = sets.load(name)
-        if (data.features, data.target, data.classes) != (features, target, tuple(map(str, labels))):
+        if (data.target, data.classes) != (target, tuple(map(str, labels))) or not {*features} <= {*data.features}:
             raise UsageProblem(f"the data set {name!r} has other columns than those of the run: "
                                f"{listed(features)} and the target {target!r}")  # fmt: skip
-        x, y = data.x, data.y
+        x, y = data.table.select(features), data.y
     else:
-        table = rows_for(trained.encoder, name, [target])
-        x = trained.encoder.table_numbers(table, name)
-        y = (
-            known_codes(table, target, tuple(map(str, labels)))
-            if labels
-            else quantities(table, target, labels_of_column(table, target))
-        )
+        table = trained.table(name)
+        x, values = table.select(features), table.select([target])[target]
+        y = known_codes(values, target, table, tuple(map(str, labels))) if labels else numbers_of(target, values)
+        there = np.flatnonzero(y >= 0 if labels else ~np.isnan(y))
+        x, y = x.take(there), y[there]
     return x, np.asarray(labels)[y] if labels else y
 
 
@@ -90,9 +90,9 @@ def meaning(y: Any) -> str:
     return f"{float(y):g}" if isinstance(y, float | np.floating) else repr(str(y))
 
 
-def prediction(model: Model, x: NDArray[Any]) -> str:
-    """The answer of the network, and how sure it is."""
-    text = meaning(model.predict(x[None])[0])
+def prediction(model: Model, x: Table) -> str:
+    """The answer of the network for one row, and how sure it is."""
+    text = meaning(model.predict(x)[0])
     if model.classes is not None and model.loss.link is not None:
-        text += f", with probability {float(model.predict_proba(x[None]).max()):.4g}"
+        text += f", with probability {float(model.predict_proba(x).max()):.4g}"
     return text

@@ -21,12 +21,16 @@ _KEY = "flag"
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field is shown and checked. metavar: the placeholder of its value; limits: None where any text will do."""
+    """How a field is shown and checked. metavar: the placeholder of its value; limits: None where any text will do.
+
+    typed: the option, where it is not the field's own name.
+    """
 
     doc: str
     metavar: str | None
     limits: Range | None
     is_argument: bool = False
+    typed: str | None = None
 
     def help(self, default: Any) -> str:
         """The doc, the range, the names allowed."""
@@ -46,10 +50,21 @@ def numbers_of(limits: Range | None) -> str:
     return text.removeprefix("a number").removeprefix("a whole number").strip()
 
 
-def flag(default: Any, doc: str, *, metavar: str | None = None, limits: Range | None = None, **more: Any) -> Any:
-    """A field that is an option, `--its-name`. limits, or the fields of a Range as keywords: the allowed values."""
+def flag(
+    default: Any,
+    doc: str,
+    *,
+    metavar: str | None = None,
+    limits: Range | None = None,
+    typed: str | None = None,
+    **more: Any,
+) -> Any:
+    """A field that is an option, `--its-name` or as `typed` says; one with the default () may be given several times.
+
+    limits, or the fields of a Range as keywords: the allowed values.
+    """
     checked = Range(doc, **more) if more else limits
-    return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, checked)})
+    return dataclasses.field(default=default, metadata={_KEY: Flag(doc, metavar, checked, typed=typed)})
 
 
 def argument(doc: str, metavar: str, default: Any = dataclasses.MISSING) -> Any:
@@ -141,7 +156,7 @@ def typed(flags: type[Any], run: Callable[[Any], None]) -> Callable[..., Callabl
     import typer
 
     def call(**given: Any) -> Callable[[], None]:
-        made = flags(**given)
+        made = flags(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
         check(made)
         return partial(run, made)
 
@@ -151,18 +166,18 @@ def typed(flags: type[Any], run: Callable[[Any], None]) -> Callable[..., Callabl
         about: Flag = field.metadata[_KEY]
         required = field.default is dataclasses.MISSING
         text, metavar = about.help(field.default), about.metavar
-        shows_default = not required and field.default is not None and field.default is not False
+        shows_default = not required and field.default not in (None, False, ())
         info = (
             typer.Argument(help=text, show_default=shows_default, metavar=metavar)
             if about.is_argument
-            else typer.Option(switch(field.name), help=text, show_default=shows_default, metavar=metavar)
+            else typer.Option(about.typed or switch(field.name), help=text, show_default=shows_default, metavar=metavar)
         )
         parameters.append(
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty if required else field.default,
-                annotation=Annotated[hints[field.name], info],
+                annotation=Annotated[list[str] if field.default == () else hints[field.name], info],
             )
         )
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -37,7 +37,6 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     from fallline.cli.trained import open_run
-    from fallline.data.chosen import rows_for
     from fallline.runs.disk import write_atomically
 
     if flags.out is not None:
@@ -47,7 +46,7 @@ def run(flags: FLAGS) -> None:
     if flags.probabilities and (not trained.labels or model.loss.link is None):
         raise UsageProblem(f"the run in {flags.run} gives no probabilities: it was trained with the loss "
                            f"{model.loss.name}")  # fmt: skip
-    x = rows_for(trained.encoder, flags.file)
+    x = trained.rows(flags.file)
     header, columns = ["prediction"], [answers(model.predict(x), model)]
     if flags.probabilities:
         header += [f"probability_{label}" for label in trained.labels]

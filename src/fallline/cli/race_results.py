@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fallline.cli import screen, session
 from fallline.cli.exits import let_output_go
-from fallline.cli.flags import switch
+from fallline.cli.flags import flag_of, switch
 from fallline.cli.progress import PLAIN_LINES, metric, speed
 from fallline.cli.run_results import tested
 from fallline.cli.session import Outcome, Plan
@@ -103,7 +103,9 @@ def alone(one: FLAGS) -> str:
     for field in fields(one):
         value = getattr(one, field.name)
         if value != getattr(plain, field.name) and field.name not in ("out", "overwrite", "resume", "debug", "threads"):
-            words.append(f"{switch(field.name)} {shlex.quote(written(value))}")
+            typed = flag_of(field).typed or switch(field.name)
+            several = value if isinstance(value, tuple) else (value,)
+            words += [f"{typed} {shlex.quote(written(one))}" for one in several]
     return " ".join(words)
 
 

@@ -7,11 +7,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from fallline.cli import progress, screen
+from fallline.cli import columns_shown, progress, screen
 from fallline.cli.data_source import open_data
 from fallline.cli.exits import UsageProblem, let_output_go
-from fallline.cli.training_flags import FLAGS, choices_of
-from fallline.data import sets
+from fallline.cli.training_flags import FLAGS, choices_of, test_of
 from fallline.data.dataset import Rows, split
 from fallline.data.target_column import class_list
 from fallline.errors import ArgumentError, FalllineError
@@ -37,7 +36,7 @@ class Plan:
     flags: FLAGS
     recipe: Recipe
     test: Rows
-    source: dict[str, str]
+    source: dict[str, Any]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -70,13 +69,17 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
     choices = choices_of(flags)  # before anything is read
     if flags.resume and flags.out is None:
         raise UsageProblem("--resume needs the folder of the run: --out FOLDER")
-    data = open_data(flags.data, flags.target, flags.task) if like is None else like.recipe.data
-    train, test = split(data, flags.test) if like is None else (like.recipe.train, like.test)
+    held = test_of(flags.test)
+    if like is None:
+        opened = open_data(flags, held if isinstance(held, str) else None)
+        data, source = opened.data, opened.source
+        train, test = split(data, held if isinstance(held, float) else 0)
+    else:
+        data, source, train, test = like.recipe.data, like.source, like.recipe.train, like.test
     try:
         recipe = recipe_of(data, choices, train, None if like is None else like.recipe)
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
-    source = {"data": flags.data if flags.data in sets.SETS else str(Path(flags.data).resolve()), "task": data.task}
     return Plan(flags, recipe, test, source)
 
 
@@ -149,6 +152,9 @@ def header(plan: Plan, event: TrainingStarted) -> None:
     recipe, data = plan.recipe, plan.recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    for note in data.notes:
+        screen.fact("", note)
+    columns_shown.show(recipe)
     screen.fact("rows", f"{event.rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     shape = "-".join(map(str, recipe.shape))
     bend = f" {recipe.choices.activation}" if recipe.choices.hidden else ""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.cli.data_source import table_of
+from fallline.data.understand import Wishes
 from fallline.errors import DataError, MissingFileError, nearest
 from fallline.nn import Columns, Labels, Model
 from fallline.nn.encoder import Decoder
+from fallline.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,17 @@ class Trained:
     def labels(self) -> tuple[Any, ...]:
         """Those of a classifier, in the order of its outputs; () for a quantity."""
         return self.decoder.labels if isinstance(self.decoder, Labels) else ()
+
+    def table(self, file: str) -> Table:
+        """The rows of another file, read as the run's own was."""
+        return table_of(file, self.decoder.target, Wishes.from_config(self.source.get("wishes")))
+
+    def rows(self, file: str) -> Table:
+        """The columns that the model takes, of another file.
+
+        Errors: DataError for columns that are not there.
+        """
+        return self.table(file).select(self.encoder.names)
 
 
 def open_run(folder: str) -> Trained:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fallline.cli.exits import UsageProblem
-from fallline.cli.flags import argument, flag
+from fallline.cli.flags import flag
+from fallline.cli.table_flags import TableFlags
 from fallline.data.dataset import TEST_SHARE
-from fallline.data.target_column import TASKS
 from fallline.errors import ArgumentError
 from fallline.nn import METRICS
 from fallline.presets import PRESETS
@@ -26,14 +26,9 @@ def named(choice: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class FLAGS:
+class FLAGS(TableFlags):
     """The flags of `fallline train`; None leaves a choice to the library or to the data."""
 
-    data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a CSV file", "DATA")
-    target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
-    task: str | None = flag(
-        None, "the kind of target, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
-    )
     preset: str | None = flag(
         None,
         f"{PRESET_DOC}; by default plain for the named sets, default for files",
@@ -89,8 +84,8 @@ class FLAGS:
     watch: str | None = flag(
         None, "one of these, by which the best epoch is chosen; by default the preset's; or loss", metavar="NAME"
     )
-    test: float = flag(
-        TEST_SHARE, "share of the rows kept as test rows for the end", metavar="SHARE", at_least=0, below=1
+    test: str = flag(
+        str(TEST_SHARE), "the rows for the test at the end: a share of them, or a file of its own", metavar="SHARE|FILE"
     )
     seed: int = flag(0, CHOICES["seed"].doc, metavar="N", limits=CHOICES["seed"])
     dtype: str = flag("float32", CHOICES["dtype"].doc, metavar="NAME", number=False, words=CHOICES["dtype"].words)
@@ -130,6 +125,17 @@ def widths(text: str) -> tuple[int, ...]:
     if min(found) < 1:
         raise UsageProblem(f"--hidden takes widths such as 64 or 128,64, or none, got {text!r}")
     return found
+
+
+def test_of(text: str) -> float | str:
+    """`0.2` -> 0.2, a share; anything else is a file."""
+    try:
+        share = float(text)
+    except ValueError:
+        return text
+    if not 0 <= share < 1:
+        raise UsageProblem(f"--test is a share of the rows, 0 <= share < 1, or a file, got {text!r}")
+    return share
 
 
 def batch(text: str) -> int | str:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fallline.data.understood import Understood
 from fallline.errors import ArgumentError, DataError
-from fallline.split import split_off
+from fallline.nn.notation import Notation
+from fallline.split import all_but, latest, split_off, whole_groups
 from fallline.table import Table, Texts, as_table
 
 # Held-out rows are chosen by this seed and never by a run's own, so that runs with other seeds are compared on the
@@ -34,6 +36,9 @@ class Dataset:
     preset: that suits it where nobody says otherwise (fallline.presets).
     kinds: by name, "number", "category" or "moment" for columns whose cells do not tell: texts that are numbers,
     numbers that are codes.
+    columns: how each column of a table was understood, those that are left out of x too. notes: sentences for people.
+    weights: (N,), >= 0, of the rows. groups: (N,) codes of rows that belong together; order: (N,) numbers that grow
+    with time; held: the test rows, where they are given. The rules of `split` follow from these three.
     """
 
     name: str
@@ -46,6 +51,12 @@ class Dataset:
     same_unit: bool = False
     kinds: Mapping[str, str] = field(default_factory=dict)
     preset: str = "default"
+    columns: tuple[Understood, ...] = ()
+    notes: tuple[str, ...] = ()
+    weights: NDArray[np.float64] | None = None
+    groups: Rows | None = None
+    order: NDArray[np.float64] | None = None
+    held: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -61,6 +72,15 @@ class Dataset:
         of_cells = "category" if isinstance(values, Texts) else "moment" if values.dtype.kind == "M" else "number"
         return self.kinds.get(name, of_cells)
 
+    def understood(self, name: str) -> Understood | None:
+        """How a column was understood; None where nobody looked."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def notation(self, name: str) -> Notation:
+        """How the numbers of a column are written."""
+        found = self.understood(name)
+        return Notation() if found is None else found.notation
+
     def take(self, index: Rows) -> Any:
         """x of these rows, in this order."""
         return self.x.take(index) if isinstance(self.x, Table) else self.x[index]
@@ -74,18 +94,32 @@ def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
     """The training rows and the test rows, both in ascending order; always the same ones.
 
     test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares, and each keeps at least one row
-    to train on; a class of two rows or more has one in the test as well where there is room.
-    Errors: ArgumentError for a share outside the range; DataError for a single row.
+    to train on; a class of two rows or more has one in the test as well where there is room. Where the data have groups
+    or an order, whole groups or the last rows are held out; held rows are the test, whatever the share.
+    Errors: ArgumentError for a share outside the range; DataError for a single row or group.
     """
     if not 0 <= test < 1:
         raise ArgumentError(f"the share of test rows has to be in 0 <= test < 1, got {test!r}")
     n = len(data)
+    if data.held is not None:
+        return all_but(data.held, n), data.held
     if test == 0:
         return np.arange(n), np.arange(0)
     if n < 2:
         raise DataError(f"{data.name}: one row cannot be cut into training and test; try a test share of 0")
-    codes = data.y if data.task == "classification" else None
-    return split_off(n, test, np.random.default_rng(SPLIT_SEED), codes)
+    return cut(data, np.arange(n), test, SPLIT_SEED)
+
+
+def cut(data: Dataset, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Some rows in two parts, the second about this share of them: by order, by groups, or each class alike."""
+    rng = np.random.default_rng(seed)
+    if data.order is not None:
+        left, held = latest(data.order[rows], share)
+    elif data.groups is not None:
+        left, held = whole_groups(data.groups[rows], share, rng, data.name)
+    else:
+        left, held = split_off(len(rows), share, rng, data.y[rows] if data.task == "classification" else None)
+    return rows[left], rows[held]
 
 
 def names(prefix: str, *sizes: int) -> tuple[str, ...]:

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from fallline.data.dataset import Dataset, Rows
-from fallline.data.fields import is_number
+from fallline.data.understood import Understood
 from fallline.errors import DataError
-from fallline.nn.column import MOST_ONE_HOT, Category, Moment, Number, Standardised, Unused, written
+from fallline.nn.column import MOST_ONE_HOT, PLAIN, Category, Moment, Number, Standardised, Unused, written
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity, centre_and_spread, standardise
+from fallline.nn.notation import MISSING, NUMBER
 from fallline.table import Table, Texts, Values
 
 # Levels of a category that get numbers of their own; all others count as unknown.
@@ -22,32 +23,50 @@ def encoder_of(data: Dataset, train: Rows) -> Columns:
     if not isinstance(data.x, Table):
         return standardise(data.x[train], data.features, same_unit=data.same_unit)
     table = data.table.take(train)
-    return Columns(tuple(_column_of(name, values, data.kind(name)) for name, values in table.columns.items()))
+    columns = {name: _column_of(name, values, data) for name, values in table.columns.items()}
+    varying = [one for name, one in columns.items() if _varying(one, table[name]) is not None]
+    return Columns(tuple(varying or columns.values()))
 
 
-def _column_of(name: str, values: Values, kind: str) -> Any:
+def levels_of(values: Values, known: Understood | None = None) -> tuple[str, ...]:
+    """The levels of a category: texts that do not stand for a missing value, each once without the blanks around it.
+
+    Where there are more than a one-hot code takes, levels of a single row are left to the code of the unknown ones,
+    which then is trained too.
+    """
+    texts = values if isinstance(values, Texts) else written(values)
+    keeps = known.keeps if known is not None else ()
+    counts: dict[str, int] = {}
+    for level, n in zip(texts.levels, np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.levels))):
+        text = level.strip()
+        if n and (level in keeps or text.lower() not in MISSING):
+            counts[text] = counts.get(text, 0) + int(n)
+    if len(counts) <= MOST_ONE_HOT:
+        return tuple(sorted(counts))
+    often = sorted((level for level, n in counts.items() if n > 1), key=lambda level: (-counts[level], level))
+    return tuple(sorted(often[:MOST_LEVELS]))
+
+
+def _column_of(name: str, values: Values, data: Dataset) -> Any:
     """The encoder's column of this kind, measured on these rows."""
+    kind, known = data.kind(name), data.understood(name)
     if kind == "category":
-        texts = values if isinstance(values, Texts) else written(values)
-        counts = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.levels))
-        there = np.flatnonzero(counts)
-        if len(there) > MOST_ONE_HOT:
-            # A level of one row tells nothing of others; together such rows tell what an unknown level means.
-            often = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
-            there = often[counts[often] > 1]
-        levels = sorted(texts.levels[code] for code in there)
-        return Category(name, tuple(levels) or ("",), embedded=len(levels) > MOST_ONE_HOT)
+        levels = levels_of(values, known)
+        return Category(name, levels or ("",), embedded=len(levels) > MOST_ONE_HOT)
     if kind == "moment":
-        seconds = Moment(name, 0.0, 0.0).read(values)
-        known = seconds[~np.isnan(seconds)]
-        start, stop = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-        return Moment(name, start, stop)
-    numbers = Number(name, 0.0, 1.0).read(values)
-    known = numbers[np.isfinite(numbers)]
-    mean, scale = centre_and_spread(known) if len(known) else (0.0, 1.0)
-    if len(known) == len(numbers):
+        form, strange = ("ymd", ()) if known is None else (known.form, known.strange)
+        seconds = Moment(name, 0.0, 0.0, form=form, missing=strange).read(values)
+        there = seconds[~np.isnan(seconds)]
+        start, stop = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
+        parts = ("day",) if form == "time" else ("year", "week", "day") if (there % 86_400).any() else ("year", "week")
+        return Moment(name, start, stop, parts, form, strange)
+    notation = data.notation(name)
+    numbers = Number(name, 0.0, 1.0, notation=notation).read(values)
+    finite = numbers[np.isfinite(numbers)]
+    mean, scale = centre_and_spread(finite) if len(finite) else (0.0, 1.0)
+    if len(finite) == len(numbers) and notation == PLAIN:
         return Standardised(name, float(mean), float(scale))
-    return Number(name, float(mean), float(scale), indicator=True)
+    return Number(name, float(mean), float(scale), indicator=len(finite) < len(numbers), notation=notation)
 
 
 def robust_encoder_of(data: Dataset, train: Rows) -> Columns:
@@ -58,21 +77,25 @@ def robust_encoder_of(data: Dataset, train: Rows) -> Columns:
     """
     table, made = data.table.take(train), []
     for name, values in table.columns.items():
-        kind = data.kind(name)
-        one = _robust_number(name, values) if kind == "number" else _varying(_column_of(name, values, kind), values)
+        one: Any
+        if data.kind(name) == "number":
+            one = _robust_number(name, values, data)
+        else:
+            one = _varying(_column_of(name, values, data), values)
         made.append(one or Unused(name))
     if all(isinstance(one, Unused) for one in made):
         raise DataError(f"{data.name}: every column is the same in all training rows: nothing to learn from")
     return Columns(tuple(one for one in made if not isinstance(data.x, Table) or not isinstance(one, Unused)))
 
 
-def _robust_number(name: str, values: Values) -> Number | None:
+def _robust_number(name: str, values: Values, data: Dataset) -> Number | None:
     """A column of numbers by median and the distance of its quartiles; by half its range where that is 0. None where it
     tells nothing: one value, or none.
 
     Source: Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, section 3.2.
     """
-    numbers = Number(name, 0.0, 1.0).read(values)
+    notation = data.notation(name)
+    numbers = Number(name, 0.0, 1.0, notation=notation).read(values)
     known = numbers[np.isfinite(numbers)]
     missing = bool(np.isnan(numbers).any())
     if not len(known):
@@ -83,7 +106,8 @@ def _robust_number(name: str, values: Values) -> Number | None:
     if spread == 0 and not missing and len(known) == len(numbers):
         return None
     most = np.finfo(np.float64).max / 4
-    return Number(name, float(np.clip(middle, -most, most)), float(min(spread, most)) or 1.0, indicator=missing)
+    centre, scale = float(np.clip(middle, -most, most)), float(min(spread, most)) or 1.0
+    return Number(name, centre, scale, indicator=missing, notation=notation)
 
 
 def _varying(one: Any, values: Values) -> Any:
@@ -112,7 +136,7 @@ def decoder_of(data: Dataset, train: Rows, *, standard: bool = True, clamped: bo
 
 def labels_of(classes: tuple[str, ...]) -> tuple[str, ...] | tuple[int, ...]:
     """Names of classes as labels: whole numbers where each is one as it would be written."""
-    whole = all(is_number(name) and name.lstrip("-").isdecimal() and name == str(int(name)) for name in classes)
+    whole = all(NUMBER.fullmatch(name) and name.lstrip("-").isdecimal() and name == str(int(name)) for name in classes)
     return tuple(map(int, classes)) if whole and max(abs(int(name)) for name in classes) < 2**62 else classes
 
 

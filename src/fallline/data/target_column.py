@@ -1,138 +1,189 @@
-"""The meaning of a file's target: classes or a quantity, by one written rule, and the data set that follows from it.
+"""The meaning of a target column: classes or a quantity, by one written rule; labels stay as they are written.
 
 text                                                            classification
 at most 20 distinct whole numbers, one of them seen again       classification
 any other numbers                                               regression
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fallline.data.chosen import MOST_TOLD, read_with
-from fallline.data.dataset import Dataset, listed
-from fallline.data.fields import count, is_missing, is_number, problem_of, shown
-from fallline.data.reading import Reading
+from fallline.data.dataset import listed
+from fallline.data.understood import kept_tokens
+from fallline.data.writing import written_as
 from fallline.errors import DataError, nearest, unknown
-from fallline.table import Table, Texts
+from fallline.nn.column import written
+from fallline.nn.notation import MISSING, MISSING_NUMBERS, NUMBER, Notation
+from fallline.table import Table, Texts, Values
 
 TASKS = ("classification", "regression")
 MOST_CODES = 20
+# Problems listed in one message; of a file with more the message gives the number.
+MOST_TOLD = 5
 
 
-def read_dataset(path: str | Path, target: str, task: str | None = None, reading: Reading | None = None) -> Dataset:
-    """A file as a data set: `target` is predicted from all other columns.
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A target, understood. rows: those that have one. y: (len(rows),) class codes or quantities. notes: for people."""
 
-    task: "classification" or "regression"; None applies the rule above. reading: how the file is read.
-    Errors: those of `read_table`; DataError for a target that cannot be trained on: one class or one value only, a
-    label seen only once, text where numbers are needed.
+    task: str
+    rows: NDArray[np.int64]
+    y: NDArray[Any]
+    classes: tuple[str, ...]
+    notation: Notation
+    notes: tuple[str, ...]
+
+
+def goal_of(
+    values: Values, name: str, table: Table, task: str | None = None, decimal: str | None = None, every: bool = False
+) -> Goal:
+    """The target with these cells.
+
+    table: for the places of rows. task: "classification" or "regression"; None applies the rule above. decimal: the
+    mark before fractions, where it is known. every: all texts are labels, NA and ? too; only empty cells are missing.
+    Rows without a target are left out, and a note says how many.
+    Errors: DataError for a target that cannot be trained on: no row, one class or one value only, labels seen only
+    once, text where numbers are needed.
     """
     if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)
-    table = read_with(path, [target], texts=[target], reading=reading)
-    if len(table.names) == 1:
-        raise DataError(f"{path} has no column other than the target {target!r}")
-    labels = labels_of_column(table, target)
-    task = task or task_of(table, target, labels)
-    y: NDArray[np.int64] | NDArray[np.float64]
-    classes: tuple[str, ...] = ()
+    if not len(values):
+        raise DataError(f"{table.name} has columns and no rows")
+    texts = values if isinstance(values, Texts) else written(values)
+    stripped = Texts.of([level.strip() for level in texts.levels])
+    codes = np.append(stripped.codes, -1)[texts.codes]
+    counts = np.bincount(codes[codes >= 0], minlength=len(stripped.levels))
+    there = {level: int(count) for level, count in zip(stripped.levels, counts) if count}
+    keeps = kept_tokens([*there])
+    tokens = {""} if every else MISSING
+    labels = {level: n for level, n in there.items() if level in keeps or level.lower() not in tokens}
+    how = written_as([*labels], decimal)
+    quantity = how.notation or Notation(decimal or ".")
+    numbers = dict(zip(labels, quantity.numbers([*labels])[0].tolist())) if labels else {}
+    task = task or (
+        "classification" if every else _task_of(labels, numbers, how.notation is not None, name, table, codes, stripped)
+    )
     if task == "regression":
-        y = quantities(table, target, labels)
+        labels = {level: n for level, n in labels.items() if level.lower() not in MISSING_NUMBERS}
+    gone = ~np.isin(codes, [place for place, level in enumerate(stripped.levels) if level in labels])
+    rows = np.flatnonzero(~gone)
+    if not len(rows):
+        raise DataError(f"{table.name}: the target {name!r} is missing in every row")
+    notes = [f"{gone.sum():,} of {len(gone):,} rows have no {name!r} and are left out"] if gone.any() else []
+    if task == "regression":
+        strange = next((level for level in labels if np.isnan(numbers[level])), None)
+        if strange is not None:
+            row = int(np.argmax(codes == stripped.levels.index(strange)))
+            raise DataError(f"{table.place(row)}, target {name!r}: {shown(strange)} is not a number\n"
+                            "  try: task='classification'")  # fmt: skip
+        y = np.append([numbers.get(level, np.nan) for level in stripped.levels], np.nan)[codes[rows]]
+        if not np.isfinite(y).all():
+            row = int(rows[np.argmax(~np.isfinite(y))])
+            raise DataError(f"{table.place(row)}, target {name!r}: {shown(stripped.levels[codes[row]])} is not finite")
         if y.min() == y.max():
-            raise DataError(f"{path}: the target {target!r} is {labels[0]} in every row: there is nothing to learn")
-    else:
-        y, classes = codes(table, target, labels)
-    x = table.drop([target])
-    return Dataset(Path(path).stem, x, y, x.names, target, task, classes)
+            only = next(iter(labels))
+            raise DataError(f"{table.name}: the target {name!r} is {only} in every row: there is nothing to learn")
+        return Goal(task, rows, y, (), quantity, (*notes, *([f"{name!r}: {how.doubt}"] if how.doubt else [])))
+    order = _in_order(labels, numbers)
+    _check_classes(order, labels, name, table, codes, stripped)
+    once = [label for label in order if labels[label] == 1]
+    if once:
+        what = "a class of one row trains" if len(once) == 1 else f"{len(once)} classes of one row train"
+        notes.append(f"{what} and cannot be tested: {listed(once, 3)}")
+    place = {label: code for code, label in enumerate(order)}
+    lookup = np.array([place.get(level, -1) for level in stripped.levels], np.int64)
+    return Goal(task, rows, lookup[codes[rows]], tuple(order), quantity, tuple(notes))
 
 
-def labels_of_column(table: Table, target: str) -> list[str]:
-    """The target of each row as it is written. Errors: DataError where it is missing."""
-    values = table[target]
-    texts = values if isinstance(values, Texts) else Texts.of([str(value) for value in values.tolist()])
-    gone = np.array([is_missing(level) for level in texts.levels] + [True])[texts.codes]
-    if gone.any():
-        row = int(np.argmax(gone))
-        text = texts.strings()[row]
-        told = f" ({text!r})" if text else ""
-        raise DataError(f"{table.place(row)}, column {target!r}: the target is missing{told}")
-    found: list[str] = texts.strings().tolist()
-    return found
-
-
-def task_of(table: Table, target: str, labels: Sequence[str]) -> str:
-    kinds = Counter(labels)
-    numeric = [label for label in kinds if is_number(label)]
-    if len(numeric) == len(kinds):
-        values = {float(label) for label in numeric}
+def _task_of(
+    labels: dict[str, int], numbers: dict[str, float], numeric: bool, name: str, table: Table, codes: Any, texts: Texts
+) -> str:
+    plain = [label for label in labels if NUMBER.fullmatch(label)]
+    if len(plain) == len(labels):
+        values = {float(label) for label in plain}
         whole = all(value.is_integer() for value in values)
-        return "classification" if whole and len(values) <= MOST_CODES and len(values) < len(labels) else "regression"
+        return (
+            "classification"
+            if whole and len(values) <= MOST_CODES and len(values) < sum(labels.values())
+            else "regression"
+        )
+    if numeric and len(labels) > MOST_CODES:
+        return "regression"
     # A column of many numbers with a word in between is a damaged quantity, not a class for each number.
-    if len(numeric) > MOST_CODES and 2 * sum(kinds[label] for label in numeric) > len(labels):
-        quantities(table, target, labels)
+    if len(plain) > MOST_CODES and 2 * sum(labels[label] for label in plain) > sum(labels.values()):
+        return "regression"
     return "classification"
 
 
-def quantities(table: Table, target: str, labels: Sequence[str]) -> NDArray[np.float64]:
-    """The target as numbers."""
-    for row, label in enumerate(labels):
-        problem = problem_of(label)
-        if problem is not None:
-            raise DataError(f"{table.place(row)}, target {target!r}: {problem}\n  try: task classification (--task)")
-    return np.array(labels, dtype=np.float64)
+def _in_order(labels: dict[str, int], numbers: dict[str, float]) -> list[str]:
+    """Numbers in their order, other texts in the alphabet's."""
+    if all(NUMBER.fullmatch(label) for label in labels):
+        return sorted(labels, key=lambda label: (numbers[label], label))
+    return sorted(labels)
 
 
-def codes(table: Table, target: str, labels: Sequence[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The target as class codes 0..K-1 and the K names: numbers in their order, other text in the alphabet's."""
-    names = canonical(labels)
-    counts = Counter(names)
-    if len(counts) < 2:
+def _check_classes(
+    order: Sequence[str], labels: dict[str, int], name: str, table: Table, codes: Any, texts: Texts
+) -> None:
+    if len(order) < 2:
         raise DataError(
-            f"{table.name}: the target {target!r} has the one class {shown(names[0])}: there is nothing to learn"
+            f"{table.name}: the target {name!r} has the one class {shown(order[0])}: there is nothing to learn"
         )
-    once = [name for name, n in counts.items() if n == 1]
-    if once:
-        rows = dict(zip(names, range(len(names))))
-        where = {name: rows[name] if table.lines is None else table.lines[rows[name]] for name in once[:MOST_TOLD]}
-        unit = "row" if table.lines is None else "line"
-        listing = ", ".join(f"{shown(name)} ({unit} {place})" for name, place in where.items())
-        more = f" and {len(once) - MOST_TOLD} more" if len(once) > MOST_TOLD else ""
-        advice = "task regression (--task) if this is a quantity, or " if all(map(is_number, counts)) else ""
+    once = [label for label in labels if labels[label] == 1]
+    if len(once) > len(order) / 2:
+        places = {label: table.place(int(np.argmax(codes == texts.levels.index(label)))) for label in once[:MOST_TOLD]}
+        listing = ", ".join(f"{shown(label)} ({place})" for label, place in places.items())
+        more = f" and {len(once) - MOST_TOLD:,} more" if len(once) > MOST_TOLD else ""
+        advice = "task='regression' if this is a quantity, or " if all(map(NUMBER.fullmatch, labels)) else ""
         raise DataError(
-            f"{table.name}: {count(len(once), 'label')} of the target {target!r} seen only once: {listing}{more}\n"
-            f"  a class needs a training row and a test row; try: {advice}more rows of it, or none"
+            f"{table.name}: {len(once):,} of {len(order):,} labels of the target {name!r} are seen only once: "
+            f"{listing}{more}\n"
+            f"  a class needs a training row and a test row; try: {advice}another column as the target"
         )
-    order = sorted(counts, key=float) if all(map(is_number, counts)) else sorted(counts)
-    code = {name: i for i, name in enumerate(order)}
-    return np.array([code[name] for name in names], dtype=np.int64), tuple(order)
 
 
-def known_codes(table: Table, target: str, classes: Sequence[str]) -> NDArray[np.int64]:
-    """The target as the codes of classes that are known already."""
-    labels = labels_of_column(table, target)
-    names = canonical(labels) if all(map(is_number, classes)) else labels
+def known_codes(values: Values, target: str, table: Table, classes: Sequence[str]) -> NDArray[np.int64]:
+    """The target as the codes of classes that are known already; -1 where it is missing.
+
+    Errors: DataError for a label that is no class.
+    """
     code = {name: i for i, name in enumerate(classes)}
-    for row, name in enumerate(names):
-        if name not in code:
+    texts = _without_points(values if isinstance(values, Texts) else written(values), code)
+    levels = [level.strip() for level in texts.levels]
+    found = np.full(len(levels) + 1, -1, np.int64)
+    for place, level in enumerate(levels):
+        found[place] = code.get(level, -1)
+        known = found[place] >= 0 or level.lower() in MISSING
+        if not known and len(rows := np.flatnonzero(texts.codes == place)):
             raise DataError(
-                f"{table.place(row)}: the target {target!r} is {shown(name)}, which is not one of "
-                f"{class_list(classes)}{nearest(name, classes)}"
+                f"{table.place(int(rows[0]))}: the target {target!r} is {shown(level)}, which is not one of "
+                f"{class_list(classes)}{nearest(level, classes)}"
             )
-    return np.array([code[name] for name in names], dtype=np.int64)
+    return found[texts.codes]
 
 
-def canonical(labels: Sequence[str]) -> list[str]:
-    """Labels as class names: numbers that are equal get one name, so 1, 01 and 1.0 are one class."""
-    kinds = set(labels)
-    if not all(is_number(kind) for kind in kinds):
-        return list(labels)
-    name = {kind: str(int(v)) if (v := float(kind)).is_integer() else repr(v) for kind in kinds}
-    return [name[label] for label in labels]
+def without_points(values: Values, like: Values) -> Values:
+    """The labels of a second file without the point that follows each, where those of the first file have none."""
+    if not isinstance(values, Texts) or not isinstance(like, Texts):
+        return values
+    return _without_points(values, {level.strip() for level in like.levels})
+
+
+def _without_points(texts: Texts, known: Collection[str]) -> Texts:
+    levels = [level.strip() for level in texts.levels]
+    if not levels or any(level in known for level in levels) or not all(level.endswith(".") for level in levels):
+        return texts
+    return replace(texts, levels=tuple(level.removesuffix(".") for level in levels))
 
 
 def class_list(classes: Sequence[str]) -> str:
     """`3 classes: 'a', 'b', 'c'`, for the screen."""
-    return f"{count(len(classes), 'class').replace('classs', 'classes')}: {listed(classes, 3)}"
+    return f"{len(classes):,} class{'es' * (len(classes) != 1)}: {listed(classes, 3)}"
+
+
+def shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")

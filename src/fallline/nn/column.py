@@ -2,6 +2,7 @@
 that the network gets. A kind is one class, entered by `@column`, and saved with the model.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,8 @@ from fallline import ranges
 from fallline.config import enter, saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
-from fallline.nn.notation import Notation
+from fallline.nn import dates
+from fallline.nn.notation import NUMBER, Notation
 from fallline.ranges import option, required
 from fallline.table import Texts, Values
 
@@ -69,18 +71,27 @@ def numbers_of(name: str, values: Values, notation: Notation | None = None) -> A
     """A column of numbers, float64. Errors: DataError for texts that are no numbers, and for moments."""
     if isinstance(values, Texts):
         numbers, strange = (notation or PLAIN).numbers(values.levels)
-        used = np.zeros(len(values.levels) + 1, bool)
-        used[values.codes] = True
-        strange = [text for text, here in zip(values.levels, used) if here and text in strange] if strange else []
-        if strange:
-            row = int(np.argmax(values.codes == values.levels.index(strange[0])))
-            raise DataError(f"column {name!r} holds numbers, got {strange[0]!r:.50} in row {row}"
-                            + (f", and {len(strange) - 1} more texts" if len(strange) > 1 else ""))  # fmt: skip
+        check_known(name, values, strange, "numbers")
         found: Array = np.append(numbers, np.nan)[values.codes]
         return found
     if values.dtype.kind == "M":
         raise DataError(f"column {name!r} holds numbers, got dates")
     return values.astype(np.float64, copy=False)
+
+
+def check_known(name: str, values: Texts, strange: Sequence[str], what: str) -> None:
+    """Errors: DataError for rows with one of these texts, naming the first."""
+    if not strange:
+        return
+    unknown = {*strange}
+    places = np.array([place for place, level in enumerate(values.levels) if level in unknown])
+    rows = np.flatnonzero(np.isin(values.codes, places))
+    if len(rows):
+        kinds = len(np.unique(values.codes[rows]))
+        more = f", and {kinds - 1} more texts" if kinds > 1 else ""
+        raise DataError(
+            f"column {name!r} holds {what}, got {values.levels[values.codes[rows[0]]]!r:.50} in row {rows[0]}{more}"
+        )
 
 
 @column
@@ -219,14 +230,34 @@ class Category:
 
     def read(self, values: Values) -> Array:
         texts = values if isinstance(values, Texts) else written(values)
-        place = self._codes
-        codes = [place.get(level) or place.get(level.strip(), 0) for level in texts.levels]
+        codes = [self._codes.get(level) or self._code(level) for level in texts.levels]
         read: Array = np.array([*codes, 0], np.float64)[texts.codes]
         return read
 
     @cached_property
     def _codes(self) -> dict[str, int]:
         return {level: code for code, level in enumerate(self.levels, 1)}
+
+    def _code(self, text: str) -> int:
+        """The code of a level; one that differs in blanks, in case, or in the writing of a number from one known level
+        alone is that level.
+        """
+        for known, form in self._lookups:
+            found = known.get(form(text))
+            if found is not None:
+                return found
+        return 0
+
+    @cached_property
+    def _lookups(self) -> list[tuple[dict[str, int], Callable[[str], str]]]:
+        lookups: list[tuple[dict[str, int], Callable[[str], str]]] = [(self._codes, str.strip)]
+        folded = Counter(map(_folded, self.levels))
+        lookups.append(
+            ({_folded(level): code for level, code in self._codes.items() if folded[_folded(level)] == 1}, _folded)
+        )
+        if all(_plain(level) == level for level in self.levels):
+            lookups.append((self._codes, _plain))
+        return lookups
 
     @staticmethod
     def together(columns: Sequence["Category"]) -> Callable[[Array], Array]:
@@ -253,6 +284,16 @@ class Category:
         return encoded
 
 
+def _folded(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _plain(text: str) -> str:
+    """A number as levels have it: 3 for 3.0; other texts as they are."""
+    number = float(text) if NUMBER.fullmatch(text.strip()) else 0.5
+    return str(int(number)) if abs(number) < 1e15 and number.is_integer() else text.strip()
+
+
 def written(values: Array) -> Texts:
     """Numbers and moments as the texts that levels are: whole numbers without a point."""
     if values.dtype.kind == "f":
@@ -276,6 +317,8 @@ class Moment:
 
     name: as in the file. start, stop: seconds since 1970, the span of the training rows. parts: of "year", "week" and
     "day", each two numbers, sine and cosine of the place in it. A missing moment is 0 in all numbers.
+    form: how moments are written where they come as texts or as whole numbers such as 20240229, one of dates.FORMS:
+    "ymd" for 2024-02-29 12:30, "dmy" for 29/02/2024, "mdy", "time". missing: texts that stand for no moment.
     Example: Moment("sold", 1.4e9, 1.5e9, ("year", "week"))
     """
 
@@ -283,12 +326,15 @@ class Moment:
     start: float = required("seconds since 1970 of the first training row")
     stop: float = required("seconds since 1970 of the last training row")
     parts: tuple[str, ...] = ("year", "week")
+    form: str = option("ymd", "the order of day, month and year", number=False, words=dates.FORMS)
+    missing: tuple[str, ...] = ()
     takes_missing = True
 
     def __post_init__(self) -> None:
         named(self, self.name)
         ranges.check(self)
         object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "missing", tuple(self.missing))
         strange = [part for part in self.parts if part not in PERIODS]
         if strange or self.stop < self.start:
             raise ArgumentError(
@@ -300,7 +346,9 @@ class Moment:
         return 1 + 2 * len(self.parts)
 
     def read(self, values: Values) -> Array:
-        moments = moments_of(self.name, values) if isinstance(values, Texts) else values
+        if not isinstance(values, Texts) and values.dtype.kind in "iuf":
+            values = written(values)
+        moments = moments_of(self, values) if isinstance(values, Texts) else values
         if moments.dtype.kind != "M":
             raise DataError(f"column {self.name!r} holds dates, got {moments.dtype} numbers")
         seconds = moments.astype("datetime64[us]").astype(np.int64) / 1e6
@@ -325,12 +373,9 @@ class Moment:
 PERIODS = {"year": 365.2425 * 86_400.0, "week": 7 * 86_400.0, "day": 86_400.0}
 
 
-def moments_of(name: str, texts: Texts) -> Array:
-    """Dates in ISO 8601, such as 2024-02-29 or 2024-02-29T12:30, as moments. Errors: DataError for other texts."""
-    found = np.full(len(texts.levels) + 1, np.datetime64("NaT"), "datetime64[us]")
-    for place, level in enumerate(texts.levels):
-        try:
-            found[place] = np.datetime64(level.strip() or "NaT")
-        except ValueError:
-            raise DataError(f"column {name!r} holds dates, such as 2024-02-29, got {level!r:.40}") from None
-    return found[texts.codes]
+def moments_of(column: Moment, texts: Texts) -> Array:
+    """The moments that texts mean to a column. Errors: DataError for others, naming the first one."""
+    found, strange = dates.moments(texts.levels, column.form, column.missing)
+    check_known(column.name, texts, strange, "dates" if column.form != "time" else "times")
+    moments: Array = np.append(found, np.datetime64("NaT"))[texts.codes]
+    return moments

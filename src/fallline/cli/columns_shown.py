@@ -1,0 +1,56 @@
+"""The columns of a table as they were understood, one line each: kind, range or levels, missing values, remarks."""
+
+from collections.abc import Sequence
+
+from fallline.cli import screen
+from fallline.data.understood import Understood
+from fallline.insight.typesetting import number
+from fallline.recipe import Recipe
+
+# Lines before a training; `fallline look` shows all.
+MOST = 12
+NAME, KIND = 18, 9
+
+
+def show(recipe: Recipe) -> None:
+    """The columns of a training's data, shortened where there are many."""
+    data = recipe.data
+    constant = {name: "one value in all training rows" for name in data.features if name not in recipe.encoder.names}
+    if data.columns:
+        screen.fact("columns", f"{len(recipe.encoder.names):,} of {len(data.columns):,} are learnt from")
+        say(data.columns, constant, MOST)
+
+
+def say(columns: Sequence[Understood], constant: dict[str, str], most: int | None = None) -> None:
+    """A line for each column; of many those with remarks come first, and the others as far as there is room."""
+    chosen = list(columns)
+    if most is not None and len(columns) > most:
+        remarkable = [one for one in columns if one.left_out or one.marks or one.name in constant]
+        plain = [one for one in columns if one not in remarkable]
+        kept = {one.name for one in [*remarkable[: most - 4], *plain][: most - 1]}
+        chosen = [one for one in columns if one.name in kept]
+    for column in chosen:
+        for text in line(column, constant.get(column.name, ""), screen.width()):
+            screen.say(text)
+    if len(chosen) < len(columns):
+        rest = [one for one in columns if one not in chosen]
+        out = sum(bool(one.left_out or one.name in constant) for one in rest)
+        screen.say(f"  and {len(rest):,} more{f', {out:,} of them left out' if out else ''}: fallline look FILE")
+
+
+def line(column: Understood, constant: str, width: int) -> list[str]:
+    """`  age  number  0.42 to 80, 177 missing`, and a second line where there is more to say."""
+    name = column.name if len(column.name) <= NAME else column.name[: NAME - 3] + "..."
+    name = "".join(c if c.isprintable() else "?" for c in name)
+    left_out = column.left_out or constant
+    about = [column.about] if column.about else []
+    if column.missing:
+        about.append(f"{number(column.missing)} missing")
+    if left_out:
+        about = [f"left out: {left_out}"]
+    head = f"{'-' if left_out else ' '} {name:<{NAME}} {column.kind:<{KIND}}"
+    text = ", ".join(about)
+    lines = [head + text]
+    for mark in column.marks:
+        lines.append(f"! {'':<{NAME}} {'':<{KIND}}{mark}")
+    return [one if len(one) <= width else one[: width - 3] + "..." for one in lines]

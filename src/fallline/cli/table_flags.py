@@ -1,0 +1,57 @@
+"""The flags that say which table is meant and how it is understood. Every command that trains on one reads them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fallline.cli.exits import UsageProblem
+from fallline.cli.flags import argument, flag
+from fallline.data.target_column import TASKS
+from fallline.data.understand import Wishes
+from fallline.data.understood import WISHES
+from fallline.errors import FalllineError
+
+
+@dataclass(frozen=True, slots=True)
+class TableFlags:
+    """None, or no value, leaves a choice to the rules."""
+
+    data: str = argument("digits, iris, wine, breast-cancer, diabetes, or the path of a file", "DATA")
+    target: str | None = flag(None, "the column to learn, for a file", metavar="COLUMN")
+    task: str | None = flag(
+        None, "the kind of target, if the rule guesses wrong", metavar="NAME", number=False, words=TASKS
+    )
+    kinds: tuple[str, ...] = flag(
+        (), f"a column and its kind, if the rules guess wrong: {', '.join(WISHES)}", metavar="COLUMN=KIND", typed="--as"
+    )
+    drop: tuple[str, ...] = flag((), "columns to leave out", metavar="COLUMN,..")
+    features: tuple[str, ...] = flag((), "the only columns to learn from", metavar="COLUMN,..")
+    group: str | None = flag(
+        None, "rows with one value of this column are tested and validated together", metavar="COLUMN"
+    )
+    order_by: str | None = flag(None, "test and validate on the latest rows by this column", metavar="COLUMN")
+    weights: str | None = flag(None, "a column that says how much each row counts", metavar="COLUMN")
+    decimal: str | None = flag(
+        None, "the mark before fractions, if the rule guesses wrong", metavar="MARK", number=False, words=(".", ",")
+    )
+
+
+def wishes_of(flags: Any) -> Wishes:
+    """What the flags say of the table. Errors: UsageProblem for words that are none."""
+    kinds = {}
+    for pair in parts(flags.kinds):
+        name, is_pair, kind = pair.rpartition("=")
+        if not is_pair:
+            raise UsageProblem(f"--as takes COLUMN=KIND, such as zip=category, got {pair!r}")
+        kinds[name.strip()] = kind.strip()
+    try:
+        return Wishes(
+            kinds=kinds, drop=parts(flags.drop), features=parts(flags.features), group=flags.group,
+            order_by=flags.order_by, weights=flags.weights, task=flags.task, decimal=flags.decimal,
+        )  # fmt: skip
+    except FalllineError as error:
+        raise UsageProblem(str(error)) from None
+
+
+def parts(given: tuple[str, ...]) -> tuple[str, ...]:
+    """`--drop a,b --drop c` -> a, b, c."""
+    return tuple(dict.fromkeys(part.strip() for text in given for part in text.split(",") if part.strip()))
