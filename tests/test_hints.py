@@ -721,6 +721,8 @@ ELSEWHERE = {
     "table.py": "tests/test_table.py",
     "data/parquet.py": "tests/data/test_parquet.py",
     "data/target_column.py": "tests/data/test_target.py",
+    "data/understood.py": "tests/data/test_understood.py",
+    "data/understand.py": "tests/data/test_understand.py",
     "data/reading.py": "tests/data/test_reading.py",
     "data/raw_bytes.py": "tests/data/test_raw_bytes.py",
     "data/dialect.py": "tests/data/test_dialect.py",

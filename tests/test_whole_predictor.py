@@ -13,7 +13,7 @@ import fallline as fl
 from fallline import nn
 from fallline.cli import main
 from fallline.data.dataset import split
-from fallline.data.target_column import read_dataset
+from fallline.data.dataset_file import read_dataset
 from fallline.recipe import Choices, Recipe, recipe_of
 
 SETTINGS: dict[str, Any] = {"epochs": 30, "hidden": (6,), "learning_rate": 0.02}

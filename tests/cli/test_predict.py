@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.data.chosen import rows_for
+from fallline.data.dataset_file import rows_for
 
 Shell = Callable[..., Any]  # see conftest
 
@@ -61,7 +61,7 @@ def test_quantities_come_in_the_units_of_the_file(shell: Shell, line: Path) -> N
 
 BAD = {
     "a column that is missing": ("length,widht\n1,2\n", "", ("no column 'width'", "did you mean 'widht'")),
-    "two columns that are missing": ("a,b\n1,2\n", "", ("lacks 2 columns", "no 'length'", "no 'width'")),
+    "two columns that are missing": ("a,b\n1,2\n", "", ("no column 'length'", "no column 'width'")),
     "text in a column": ("length,width\n1,2\n1,wide\n", "", ("line 3, column 'width': 'wide' is not a number",)),
     "a missing value": ("length,width\n1,\n", "", ("line 2, column 'width': the value is missing",)),
     "an empty file": ("", "", ("is empty",)),

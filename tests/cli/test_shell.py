@@ -65,7 +65,6 @@ BAD_LINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "train good.csv --target y --task clasification": (2, ("did you mean 'classification'",)),
     "train empty.csv --target y": (1, ("empty.csv is empty",)),
     "train header.csv --target y": (1, ("no rows",)),
-    "train once.csv --target y": (1, ("1 label", "seen only once: 'c' (line 6)")),
     "train one.csv --target y": (1, ("the one class 'a'",)),
     "train short.csv --target y": (1, ("line 3: 2 fields where the header names 3 columns",)),
     "train binary.csv --target y": (1, ("the one class 'é'",)),

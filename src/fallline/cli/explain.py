@@ -77,8 +77,8 @@ def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any]]:
                                f"{listed(features)} and the target {target!r}")  # fmt: skip
         x, y = data.table.select(features), data.y
     else:
-        table = trained.table(name)
-        x, values = table.select(features), table.select([target])[target]
+        table = trained.rows(name, [target])
+        x, values = table.select(features), table[target]
         y = known_codes(values, target, table, tuple(map(str, labels))) if labels else numbers_of(target, values)
         there = np.flatnonzero(y >= 0 if labels else ~np.isnan(y))
         x, y = x.take(there), y[there]

@@ -111,6 +111,7 @@ def typer_app(name: str) -> Any:
     app = typer.Typer(
         # Plain help: boxes cost 60 ms, break in narrow terminals and cannot be searched.
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
         add_completion=False,
         pretty_exceptions_enable=False,
         help=f"{ABOUT}\n\n{block('Examples', EXAMPLES)}",

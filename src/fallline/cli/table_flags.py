@@ -5,6 +5,7 @@ from typing import Any
 
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
+from fallline.data.reading import Reading
 from fallline.data.target_column import TASKS
 from fallline.data.understand import Wishes
 from fallline.data.understood import WISHES
@@ -33,10 +34,35 @@ class TableFlags:
     decimal: str | None = flag(
         None, "the mark before fractions, if the rule guesses wrong", metavar="MARK", number=False, words=(".", ",")
     )
+    no_header: bool = flag(False, "the first line of the file is a row")
+    names: tuple[str, ...] = flag((), "names of the columns, in the place of a header's", metavar="NAME,..")
+    delimiter: str | None = flag(
+        None, "between fields; tab and space can be named; by default as the first lines have it", metavar="TEXT"
+    )
+    encoding: str | None = flag(
+        None, "of the file, such as cp1252; by default UTF-8 or as its bytes say", metavar="NAME"
+    )
+    comment: str | None = flag(None, "lines that begin with it are left out", metavar="TEXT")
+    skip: int = flag(0, "lines before the table", metavar="N", at_least=0, whole=True)
+
+
+DELIMITERS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|", "pipe": "|"}
+
+
+def reading_of(flags: Any) -> Reading:
+    """How the flags say the file is to be read. Errors: UsageProblem for words that are none."""
+    try:
+        return Reading(
+            header=False if flags.no_header else None, names=parts(flags.names),
+            delimiter=DELIMITERS.get(flags.delimiter, flags.delimiter), encoding=flags.encoding, comment=flags.comment,
+            skip=flags.skip,
+        )  # fmt: skip
+    except FalllineError as error:
+        raise UsageProblem(str(error)) from None
 
 
 def wishes_of(flags: Any) -> Wishes:
-    """What the flags say of the table. Errors: UsageProblem for words that are none."""
+    """A table as the flags describe it. Errors: UsageProblem for words that are none."""
     kinds = {}
     for pair in parts(flags.kinds):
         name, is_pair, kind = pair.rpartition("=")

@@ -3,12 +3,12 @@
 All is read from files under a checksum, never from config.json.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fallline.cli.data_source import table_of
-from fallline.data.understand import Wishes
+from fallline.data.dataset_file import from_config, rows_for
 from fallline.errors import DataError, MissingFileError, nearest
 from fallline.nn import Columns, Labels, Model
 from fallline.nn.encoder import Decoder
@@ -29,16 +29,13 @@ class Trained:
         """Those of a classifier, in the order of its outputs; () for a quantity."""
         return self.decoder.labels if isinstance(self.decoder, Labels) else ()
 
-    def table(self, file: str) -> Table:
-        """The rows of another file, read as the run's own was."""
-        return table_of(file, self.decoder.target, Wishes.from_config(self.source.get("wishes")))
-
-    def rows(self, file: str) -> Table:
-        """The columns that the model takes, of another file.
+    def rows(self, file: str, more: Sequence[str] = ()) -> Table:
+        """The columns that the model takes, of another file that is read as the run's own was; `more` as they are
+        written.
 
         Errors: DataError for columns that are not there.
         """
-        return self.table(file).select(self.encoder.names)
+        return rows_for(self.encoder, file, more, from_config(self.source.get("reading")))
 
 
 def open_run(folder: str) -> Trained:

@@ -134,7 +134,7 @@ def test_of(text: str) -> float | str:
     except ValueError:
         return text
     if not 0 <= share < 1:
-        raise UsageProblem(f"--test is a share of the rows, 0 <= share < 1, or a file, got {text!r}")
+        raise UsageProblem(f"--test has to be a share of the rows, 0 <= share < 1, or a file, got {text!r}")
     return share
 
 

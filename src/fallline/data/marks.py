@@ -1,4 +1,4 @@
-"""What columns of a table are to one another and to the target: copies, and values that give the target away."""
+"""Columns of a table beside one another and beside the target: copies, and values that give the target away."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -79,7 +79,7 @@ def goal_of(
         if strange is not None:
             row = int(np.argmax(codes == stripped.levels.index(strange)))
             raise DataError(f"{table.place(row)}, target {name!r}: {shown(strange)} is not a number\n"
-                            "  try: task='classification'")  # fmt: skip
+                            "  try: task='classification' (--task)")  # fmt: skip
         y = np.append([numbers.get(level, np.nan) for level in stripped.levels], np.nan)[codes[rows]]
         if not np.isfinite(y).all():
             row = int(rows[np.argmax(~np.isfinite(y))])
@@ -134,13 +134,13 @@ def _check_classes(
             f"{table.name}: the target {name!r} has the one class {shown(order[0])}: there is nothing to learn"
         )
     once = [label for label in labels if labels[label] == 1]
-    if len(once) > len(order) / 2:
+    if len(once) > len(order) / 2 or len(order) - len(once) < 2:
         places = {label: table.place(int(np.argmax(codes == texts.levels.index(label)))) for label in once[:MOST_TOLD]}
         listing = ", ".join(f"{shown(label)} ({place})" for label, place in places.items())
         more = f" and {len(once) - MOST_TOLD:,} more" if len(once) > MOST_TOLD else ""
-        advice = "task='regression' if this is a quantity, or " if all(map(NUMBER.fullmatch, labels)) else ""
+        advice = "task='regression' (--task) if this is a quantity, or " if all(map(NUMBER.fullmatch, labels)) else ""
         raise DataError(
-            f"{table.name}: {len(once):,} of {len(order):,} labels of the target {name!r} are seen only once: "
+            f"{table.name}: {len(once):,} of the {len(order):,} labels of the target {name!r} seen only once: "
             f"{listing}{more}\n"
             f"  a class needs a training row and a test row; try: {advice}another column as the target"
         )

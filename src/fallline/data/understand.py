@@ -21,7 +21,7 @@ from fallline.table import Table, Texts, Values
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What a person says of a table, where the rules would say otherwise or nothing.
+    """A person's word on a table, where the rules would say otherwise or nothing.
 
     kinds: by column, a word of WISHES: "number", "category", "date", "y/m/d", "d/m/y", "m/d/y", "time". drop: columns
     that are left out. features: the only columns that are used; () for all. group: the column whose equal values

@@ -116,6 +116,10 @@ class Standardised:
     def read(self, values: Values) -> Array:
         return numbers_of(self.name, values)
 
+    def strange(self, texts: Sequence[str]) -> list[str]:
+        """Those texts that it cannot read."""
+        return PLAIN.numbers(texts)[1]
+
     @staticmethod
     def together(columns: Sequence["Standardised"]) -> Callable[[Array], Array]:
         mean, scale = np.array([(float(one.mean), float(one.scale)) for one in columns]).T
@@ -151,6 +155,10 @@ class Number:
 
     def read(self, values: Values) -> Array:
         return numbers_of(self.name, values, self.notation)
+
+    def strange(self, texts: Sequence[str]) -> list[str]:
+        """Those texts that it cannot read."""
+        return self.notation.numbers(texts)[1]
 
     @staticmethod
     def together(columns: Sequence["Number"]) -> Callable[[Array], Array]:
@@ -353,6 +361,10 @@ class Moment:
             raise DataError(f"column {self.name!r} holds dates, got {moments.dtype} numbers")
         seconds = moments.astype("datetime64[us]").astype(np.int64) / 1e6
         return np.where(np.isnat(moments), np.nan, seconds)
+
+    def strange(self, texts: Sequence[str]) -> list[str]:
+        """Those texts that it cannot read."""
+        return dates.moments(texts, self.form, self.missing)[1]
 
     @staticmethod
     def together(columns: Sequence["Moment"]) -> Callable[[Array], Array]:
