@@ -5,7 +5,6 @@ as a number is NaN or infinite where it has to be finite, get NaN and no label: 
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +25,7 @@ from fallline.nn.encoder import Quantity
 from fallline.nn.forms import traced
 from fallline.nn.meaning import decided, probabilities
 from fallline.nn.model import Model
+from fallline.runs.model_file import version
 from fallline.source import named
 
 # The label of a row that gets none.
@@ -85,12 +85,6 @@ def onnx_of(model: Model) -> Any:
     helper.set_model_props(made, written)
     checker.check_model(made, full_check=True)
     return made
-
-
-def version() -> str:
-    """The version of the package, which stands in a room above this one."""
-    found: str = sys.modules["fallline"].__version__
-    return found
 
 
 def passed(model: Model, rows: int) -> Pass:

@@ -53,7 +53,7 @@ def as_shape(given: Any) -> Shape:
         sizes = tuple(int(n) for n in shape)
         if any(n < 0 or n != m for n, m in zip(sizes, shape, strict=True)):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(f"input_shape is the shape of one row of x, such as (784,) or 784, got {given!r}") from None
     return sizes
 

@@ -33,6 +33,7 @@ from fallline.nn.rows_apart import check_rows_stay_apart, is_known
 from fallline.nn.scores import scores
 from fallline.nn.target import Targets
 from fallline.nn.theta import KEPT, PATTERNS, TRAINABLE, Layout, exactly, remember
+from fallline.nn.undrawn import Undrawn
 from fallline.ranges import short
 from fallline.source import named
 from fallline.stored import blocks_of, is_source
@@ -394,8 +395,9 @@ class Model(NotCalled):
         network = from_config(config["network"], Layer, "network")  # type: ignore[type-abstract]
         loss = from_config(config["loss"], Loss, "loss")
         shapes, dtypes = as_shapes(config["input_shape"]), config.get("input_dtypes") or {}
+        seed = 0 if theta is None else Undrawn(theta.size)
         model = Model.init(
-            network, shapes, loss=loss, dtype=config["dtype"], input_dtype=dtypes_to_tree(dtypes, shapes)
+            network, shapes, loss=loss, dtype=config["dtype"], input_dtype=dtypes_to_tree(dtypes, shapes), seed=seed
         )
         flat = None if config.get("flat") is None else bool(config["flat"])
         layout = model.layout.with_differences(config.get("slots", {}))

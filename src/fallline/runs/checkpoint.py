@@ -110,7 +110,10 @@ def read(path: Path) -> Checkpoint | None:
     text = metadata.get("values", "")
     if metadata.get("fallline") not in FORMS or metadata.get("checksum") != checksum(arrays, text):
         return None
-    return Checkpoint(arrays, json.loads(text))
+    try:
+        return Checkpoint(arrays, dict(json.loads(text)))
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[Path]]:

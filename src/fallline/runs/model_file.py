@@ -5,6 +5,8 @@ Everything that predicting needs is in it, encoder and decoder included, under o
 
 import json
 import os
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from fallline.runs.disk import saving_errors
 
 # The first form had no encoder and no decoder, and its run's config was in another file only.
 _FORM, _FORMS = "model 2", ("model 1", "model 2")
+_NEWER = re.compile(r"model \d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def save_model(
     text = json.dumps({"model": model.to_config(), "extra": extra or {}, "run": of_run}, allow_nan=False)
     arrays = {"theta": model.theta}
     with saving_errors(path):
-        save_arrays(path, arrays, {"fallline": _FORM, "config": text, "checksum": checksum(arrays, text)})
+        told = {"fallline": _FORM, "version": version(), "config": text, "checksum": checksum(arrays, text)}
+        save_arrays(path, arrays, told)
     return path
 
 
@@ -75,15 +79,29 @@ def read_file(path: str | os.PathLike[str]) -> ModelFile:
             theta = np.array(file.get_tensor("theta"))
     except (SafetensorError, OSError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a model: {error}{_AGAIN}") from None
-    if metadata.get("fallline") not in _FORMS:
+    form, written_by = metadata.get("fallline", ""), metadata.get("version", "")
+    if _NEWER.fullmatch(form) and form not in _FORMS:
+        newer = f"a newer version of Fallline{written_by and f', {written_by}'}, in the form {form!r}"
+        raise DataError(f"{path} was written by {newer}; this version, {version()}, reads "
+                        f"{', '.join(map(repr, _FORMS))}\n  try: pip install --upgrade fallline")  # fmt: skip
+    if form not in _FORMS:
         raise DataError(f"{path} is a safetensors file without a Fallline model in it: no architecture is named")
     if metadata.get("checksum") != checksum({"theta": theta}, metadata.get("config", "")):
         raise DataError(f"{path} is damaged: its checksum does not fit{_AGAIN}")
     try:
         found = json.loads(metadata["config"])
         return opened(found["model"], theta, dict(found["extra"]), found.get("run"))
-    except (KeyError, TypeError, ValueError, FalllineError) as error:
-        raise DataError(f"{path} does not hold a whole model: {error}") from None
+    except (KeyError, TypeError, ValueError, RecursionError, MemoryError, FalllineError) as error:
+        other = (
+            f"\n  written by Fallline {written_by}, read by {version()}" if written_by not in ("", version()) else ""
+        )
+        raise DataError(f"{path} does not hold a whole model: {error}{other}") from None
+
+
+def version() -> str:
+    """The version of the package, which stands in a room above this one."""
+    found: str = sys.modules["fallline"].__version__
+    return found
 
 
 _AGAIN = "\n  try: resuming its run, which writes the model again from the last checkpoint"
