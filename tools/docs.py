@@ -53,7 +53,7 @@ def metrics_page() -> str:
         '(`"neg_brier_score"`); where a name is in both tables, this one is meant.',
     ]
     of = {"Classes": ("classification", "binary"), "Several labels a row": ("labels",), "Numbers": ("regression",),
-          "Several quantiles of a number": ("quantiles",)}  # fmt: skip
+          "Several quantiles of a number": ("custom",)}  # fmt: skip
     for title, kinds in of.items():
         rows = ["| metric | value | better | reads |", "| ------ | ----- | ------ | ----- |"]
         for name, one in METRICS.items():

@@ -140,9 +140,9 @@ def test_every_metric_agrees_with_its_oracle_and_its_sum_over_rows_with_both(
 def test_every_metric_has_an_oracle_and_measures_some_case() -> None:
     assert set(ORACLES) == set(METRICS)
     kinds = {kind_of(model.task, y) for model, y, _, _ in (answered(*CASES[c][:2], *CASES[c][2:]) for c in CASES)}
-    assert kinds == set(KINDS) - {"custom", "quantiles"}
+    assert kinds == set(KINDS) - {"custom"}
     for name, one in METRICS.items():
-        assert set(one.sums) <= set(one.kinds) <= kinds | {"quantiles"} and one.weighs and one.doc.endswith("."), name
+        assert set(one.sums) <= set(one.kinds) <= set(KINDS) and one.weighs and one.doc.endswith("."), name
         assert (one.better is None) == (name == "coverage")
 
 

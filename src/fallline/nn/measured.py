@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,78 @@ def measured_by(requested: Sequence[Metric], kind: str, loss: Loss) -> tuple[Met
 
 def _words(kinds: Sequence[str]) -> str:
     words = {"classification": "classes", "binary": "two classes", "labels": "several labels a row",
-             "regression": "numbers", "quantiles": "numbers of which quantiles are predicted",
-             "custom": "what only its loss knows"}  # fmt: skip
+             "regression": "numbers", "custom": "what only its loss knows"}  # fmt: skip
     return " or ".join(words[kind] for kind in kinds)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The truth and the answers for some rows, in each form that a metric reads.
+
+    truth, predictions: labels or numbers as `Model.predict` gives them. codes: places among the sorted classes; the
+    truth where there are none. probabilities: (N, K), in the order in which the labels sort; None where there are none.
+    outputs: the network's own. classes: the labels, sorted; None for numbers.
+    """
+
+    truth: Array
+    codes: Array
+    predictions: Array
+    probabilities: Array | None = None
+    outputs: Array | None = None
+    classes: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def take(self, rows: Any) -> "Answered":
+        """The same of some rows."""
+        p, z = self.probabilities, self.outputs
+        return Answered(
+            self.truth[rows],
+            self.codes[rows],
+            self.predictions[rows],
+            None if p is None else p[rows],
+            None if z is None else z[rows],
+            self.classes,
+        )
+
+    def value(self, metric: Metric, weight: Array | None = None) -> float:
+        """The metric's value over these rows. weight: of the rows; those of weight 0 count for nothing."""
+        if weight is not None and not weight.all():
+            some = weight > 0
+            return self.take(some).value(metric, weight[some])
+        return metric.of(self.codes if metric.coded else self.truth, self._read_by(metric), weight)
+
+    def _read_by(self, metric: Metric) -> Any:
+        if metric.reads == "predictions":
+            return self.predictions
+        if metric.reads == "outputs":
+            return self.outputs
+        p = self.probabilities
+        if metric.reads == "probabilities":
+            is_of_two = p is not None and p.shape[1] == 2 and self.classes is not None
+            return p[:, 1] if p is not None and is_of_two and not metric.coded else p
+        z = self.outputs
+        decision = z[:, 0] if z is not None and z.ndim == 2 and z.shape[1] == 1 else z
+        return scorer.Held(self.predictions, p, decision, self.classes)
+
+
+def answered(model: Answers, outputs: Array, y: Array, *, shares: bool = True) -> Answered:
+    """The answers of a model by its outputs for all rows, and their targets as the loss takes them.
+
+    shares: probabilities too, where the loss gives them.
+    """
+    labels = model.labels
+    order = None if labels is None else np.argsort(labels, kind="stable")
+    true, p = truth(model, y), None
+    with np.errstate(all="ignore"):
+        predictions = named(model, np.asarray(decided(model, outputs)))
+        if shares and has_probabilities(model.loss):
+            p = np.asarray(probabilities(model, outputs))
+    if labels is None or order is None:
+        return Answered(true, true, predictions, p, outputs)
+    codes = np.argsort(order)[truth(model, y, coded=True)]
+    return Answered(true, codes, predictions, None if p is None else p[:, order], outputs, labels[order])
 
 
 def values_of(
@@ -116,7 +185,7 @@ def values_of(
 
     weight: of the rows, (N,); those of weight 0 count for nothing. Where outputs are not finite, nothing is predicted
     and every value is NaN.
-    Errors: those of a metric's function; ArgumentError where a metric reads probabilities and the model gives none.
+    Errors: those of a metric's function; DataError for no rows.
     """
     if not metrics:
         return {}
@@ -124,40 +193,8 @@ def values_of(
         raise DataError("metrics of no rows are not defined")
     if not np.isfinite(outputs).all():
         return {one.name: math.nan for one in metrics}
-    if weight is not None and not weight.all():
-        some = weight > 0
-        outputs, y, weight = outputs[some], y[some], weight[some]
-    return {one.name: one.of(_truth(one, model, y), _read(one, model, outputs), weight) for one in metrics}
-
-
-def _truth(metric: Metric, model: Answers, y: Array) -> Array:
-    """The true values, in the form in which a metric reads them."""
-    if not metric.coded or model.labels is None:
-        return truth(model, y)
-    return np.argsort(np.argsort(model.labels, kind="stable"))[truth(model, y, coded=True)]
-
-
-def _read(metric: Metric, model: Answers, outputs: Array) -> Any:
-    """The values that a metric compares with the truth."""
-    if metric.reads == "outputs":
-        return outputs
-    if metric.reads == "probabilities":
-        p = _sorted_probabilities(model, outputs)
-        return p[:, 1] if p.shape[1] == 2 and model.labels is not None and not metric.coded else p
-    with np.errstate(all="ignore"):
-        predictions = named(model, np.asarray(decided(model, outputs)))
-    if metric.reads == "predictions":
-        return predictions
-    shares = _sorted_probabilities(model, outputs) if has_probabilities(model.loss) else None
-    decision = outputs[:, 0] if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
-    return scorer.Held(predictions, shares, decision, None if model.labels is None else np.sort(model.labels))
-
-
-def _sorted_probabilities(model: Answers, outputs: Array) -> Array:
-    """The probabilities of the classes, in the order in which their labels sort."""
-    with np.errstate(all="ignore"):
-        p = np.asarray(probabilities(model, outputs))
-    return p if model.labels is None else p[:, np.argsort(model.labels, kind="stable")]
+    found = answered(model, outputs, y, shares=any(one.reads in ("probabilities", "estimator") for one in metrics))
+    return {one.name: found.value(one, weight) for one in metrics}
 
 
 def has_probabilities(loss: Loss) -> bool:

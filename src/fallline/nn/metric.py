@@ -24,9 +24,8 @@ from fallline.ranges import Range
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
 
-# Kinds of targets: classes; two classes; several labels a row, each 0 or 1; numbers; numbers of which several
-# quantiles are predicted; a kind of the user's own.
-KINDS = ("classification", "binary", "labels", "regression", "quantiles", "custom")
+# Kinds of targets: classes; two classes; several labels a row, each 0 or 1; numbers; a kind that its loss alone knows.
+KINDS = ("classification", "binary", "labels", "regression", "custom")
 BETTER, READS = ("higher", "lower"), ("predictions", "probabilities", "outputs", "estimator")
 # The argument by which a function takes the weights of rows; scikit-learn's name.
 WEIGHT = "sample_weight"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.errors import ArgumentError
 from fallline.graph.op import Array
 from fallline.nn.loss import Loss
 from fallline.nn.metric import Numbered, Sum, mass, mean, metric
@@ -100,12 +101,15 @@ def pinball(y_true: Array, y_pred: Array, sample_weight: Array | None = None, *,
     return mean(np.mean(np.maximum(quantile * off, (quantile - 1) * off), axis=1), sample_weight)
 
 
-@metric(better=None, kinds=("quantiles",))
+@metric(better=None, kinds=("custom",))
 def coverage(y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
     """The share of rows between their lowest and their highest predicted quantile, edges included.
 
-    y_pred: (N, Q), quantiles in any order. Near the share that was asked for is good: neither higher nor lower is.
+    y_pred: (N, Q), Q of two or more quantiles in any order, as a network trained by nn.Pinball gives them. Near the
+    share that was asked for is good: neither higher nor lower is. Errors: ArgumentError for one prediction a row.
     """
+    if y_pred.ndim != 2 or y_pred.shape[1] < 2 or _table(y_true).shape[1] != 1:
+        raise ArgumentError(f"coverage is of two quantiles or more of one number, got predictions {y_pred.shape}")
     low, high = np.min(y_pred, axis=1), np.max(y_pred, axis=1)
     y = _table(y_true)[:, 0]
     return mean((low <= y) & (y <= high), sample_weight)

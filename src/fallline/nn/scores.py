@@ -44,6 +44,17 @@ def scores(model: Evaluated, data: Any, requested: Sequence[Metric], threads: in
     Errors: DataError for data in another form; ShapeError where x and y have different lengths; those of `prepare` and
         `outputs`.
     """
+    model, z, targets, weights = answers(model, data, threads)
+    metrics = measured_by(requested, kind_of(model.task, targets.y), model.loss)
+    values = values_of(metrics, model, z, targets.y, weights)
+    return {"loss": mean_loss(model.loss, z, targets.y, weights), **values}
+
+
+def answers(model: Evaluated, data: Any, threads: int | None) -> tuple[Evaluated, Array, Targets, Array | None]:
+    """The model in the form of the targets, its outputs for all rows, their targets, and their weights.
+
+    Arguments and errors as for `scores`.
+    """
     z, y, weight = _answered(model, data, threads)
     if model.classes is None and model.labels is not None:
         # Else labels would be numbered by those that occur in y.
@@ -52,10 +63,7 @@ def scores(model: Evaluated, data: Any, requested: Sequence[Metric], threads: in
     model = model.for_targets(targets)
     if len(z) != len(targets.y) or not len(z):
         raise ShapeError(f"evaluate: x has {len(z)} rows and y has {len(targets.y)}; both need as many, one at least")
-    metrics = measured_by(requested, kind_of(model.task, targets.y), model.loss)
-    weights = None if weight is None else checked_weights(weight, len(z), z.dtype)
-    values = values_of(metrics, model, z, targets.y, weights)
-    return {"loss": mean_loss(model.loss, z, targets.y, weights), **values}
+    return model, z, targets, None if weight is None else checked_weights(weight, len(z), z.dtype)
 
 
 def _answered(model: Evaluated, data: Any, threads: int | None) -> tuple[Array, Any, Any]:
