@@ -41,6 +41,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("training",),
     ("experiments",),
+    ("assessment",),
     ("start",),
     ("presets",),
     ("recipe",),
@@ -64,7 +65,7 @@ STRANGERS = ("passes",)
 KEPT_TO: dict[str, tuple[str, ...]] = {
     "numba": ("program/kernels",),
     "llvmlite": ("program/kernels",),
-    "sklearn": ("data", "sklearn", "bench", "nn/scorer.py"),
+    "sklearn": ("data", "sklearn", "bench", "nn/scorer.py", "assessment/baselines.py"),
     "joblib": ("sklearn",),
     "pyarrow": ("data",),
     "narwhals": ("table.py",),

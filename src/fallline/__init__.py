@@ -21,6 +21,8 @@ _PUBLIC = {
     "Race": "fallline.experiments.contest:Race",
     "Run": "fallline.training:Run",
     "Source": "fallline.source:Source",
+    "assess": "fallline.assessment.assessed:assess",
+    "compare": "fallline.assessment.comparing:compare",
     "compile": "fallline.transforms:compile",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",

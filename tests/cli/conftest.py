@@ -20,6 +20,9 @@ class Outcome:
     err: str
 
 
+# No flag: a word for `shell` that leaves the comparison in.
+COMPARE = "(compare)"
+
 Shell = Callable[..., Outcome]
 
 
@@ -31,7 +34,11 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     def run(line: str, *more: str) -> Outcome:
         capsys.readouterr()
-        code = main([*line.split(), *more])
+        words = [*line.split(), *more]
+        # The simpler models take longer than the trainings here; tests of them take --compare away again.
+        if words[:1] == ["train"] and COMPARE not in words:
+            words.append("--no-compare")
+        code = main([word for word in words if word != COMPARE])
         seen = capsys.readouterr()
         return Outcome(code, seen.out, seen.err)
 

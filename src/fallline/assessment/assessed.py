@@ -51,13 +51,15 @@ def assess(model: Model, data: Any, *, metrics: Any = None, threads: int | None 
     chosen, z, targets, weight = answers(model, data, threads)
     kind = kind_of(chosen.task, targets.y)
     wanted = measured_by(measured.resolve(metrics), kind, chosen.loss)
-    found = answered(chosen, z, targets.y)
+    found, y, seen = answered(chosen, z, targets.y), targets.y, len(z)
     finite = bool(np.isfinite(z).all())
+    if weight is not None and not weight.all():
+        some = weight > 0
+        found, z, y, weight = found.take(some), z[some], y[some], weight[some]
 
     def values(rows: Array) -> Array:
         own = None if weight is None else weight[rows]
-        # A batch whose weights are all 0 has no loss.
-        loss = mean_loss(chosen.loss, z[rows], targets.y[rows], own) if own is None or own.any() else np.nan
+        loss = mean_loss(chosen.loss, z[rows], y[rows], own)
         some = found.take(rows)
         return np.array([loss, *(some.value(one, own) if finite else np.nan for one in wanted)])
 
@@ -66,7 +68,7 @@ def assess(model: Model, data: Any, *, metrics: Any = None, threads: int | None 
     told = {name: estimate(float(every[i]), without[:, i]) for i, name in enumerate(names)}
     classes = () if found.classes is None else tuple(found.classes.tolist())
     return Assessment(
-        rows=len(z),
+        rows=seen,
         weighted=weight is not None,
         values=told,
         classes=classes,

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from fallline.nn.column import Category
 from fallline.nn.encoder import Columns
 from fallline.program.lanes import available
 
+R = TypeVar("R")
 # Levels of one column that a linear model gets a number for each; the rarer ones are as good as missing.
 MOST_LEVELS = 100
 # The largest number of levels that the trees take as a category; codes of more are numbers to them.
@@ -183,13 +184,19 @@ def _asked(model: Any, columns: Callable[[Table], Array], k: int) -> Predict:
 
 
 def trained(one: Baseline, rows: Table, y: Array, weight: Array | None, k: int, threads: int | None) -> Predict:
-    """The baseline, trained on at most so many threads; scikit-learn's own warnings are not a user's."""
+    """The baseline, trained and asked on at most so many threads; scikit-learn's warnings are not a user's."""
     from threadpoolctl import threadpool_limits
 
     most = free_cores() if rows.numbers.size * max(k, 1) > LEAST_SHARED else 1
-    with warnings.catch_warnings(), threadpool_limits(limits=most if threads is None else min(most, threads)):
-        warnings.simplefilter("ignore")
-        return one.train(rows, y, weight, k)
+    limit = most if threads is None else min(most, threads)
+
+    def alone(call: Callable[[], R]) -> R:
+        with warnings.catch_warnings(), threadpool_limits(limits=limit):
+            warnings.simplefilter("ignore")
+            return call()
+
+    predict = alone(lambda: one.train(rows, y, weight, k))
+    return lambda of: alone(lambda: predict(of))
 
 
 def ready() -> None:

@@ -146,17 +146,16 @@ def compare(
     """
     chosen, z, targets, weight = answers(model, test, threads)
     kind = kind_of(model.task, targets.y)
-    if kind not in USUAL or z.ndim != 2 or (kind == "regression" and z.shape[1] != 1):
-        raise ArgumentError("simple models tell classes or predict one number a row, and the model does neither")
     order = None if chosen.labels is None else np.argsort(chosen.labels, kind="stable")
-    if kind != "regression" and order is None:
-        raise ArgumentError("simple models need one label a row, and y holds rows of numbers\n"
-                            "  try: y.argmax(axis=1)")  # fmt: skip
+    if kind not in USUAL or z.ndim != 2 or (z.shape[1] != 1 if kind == "regression" else order is None):
+        raise ArgumentError("simple models predict a label or one number a row, and the model neither")
     shown = _shown(kind, measured.resolve(metrics), chosen, by, z.shape[1])
-    ours = answered(chosen, z, targets.y)
+    ours, table = answered(chosen, z, targets.y), _table(model, parts_of(test, "test", Problems())[0], "test")
+    if weight is not None and not weight.all():
+        some = weight > 0
+        ours, table, weight = ours.take(some), table.take(some), weight[some]
     every = [*shown.values()]
     rows, y, weights = _training_rows(model, chosen, train, order)
-    table = _table(model, parts_of(test, "test", Problems())[0], "test")
     network = _measured(ours, every, weight)
     found = [_candidate(NETWORK, every, network, network, seconds)]
     k = 0 if order is None else len(order)

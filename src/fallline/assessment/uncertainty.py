@@ -43,7 +43,8 @@ def jackknife(statistic: Callable[[Array], Array], n: int) -> tuple[Array, Array
     """
     every = np.arange(n)
     left = [np.delete(every, group) for group in groups_of(n)] if n > 1 else []
-    return statistic(every), np.array([statistic(rows) for rows in left]).reshape(len(left), -1)
+    values = statistic(every)
+    return values, np.array([statistic(rows) for rows in left]).reshape(len(left), len(values))
 
 
 def estimate(value: float, without: Array) -> Estimate:

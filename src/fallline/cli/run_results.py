@@ -64,6 +64,21 @@ def show(plan: Plan, outcome: Outcome) -> None:
         screen.say(str(outcome.profile()))
 
 
+def beside(plan: Plan, outcome: Outcome) -> None:
+    """The test rows as simpler models predict them, which learn from the same training rows."""
+    if plan.flags.no_compare or outcome.reason in ("interrupted", "diverged") or not len(plan.test):
+        return
+    from fallline.cli.estimates import compared
+
+    recipe, choices = plan.recipe, plan.recipe.choices
+    test = recipe.data.take(plan.test), targets_of(recipe.data, plan.test, recipe.decoder)
+    seconds = sum(event.seconds for event in outcome.of(TrainingEnded))
+    metrics = [name for name in choices.metrics if name != choices.watch]
+    given: Any = {"by": choices.watch, "metrics": metrics, "seconds": seconds, "threads": plan.flags.threads}
+    screen.say()
+    compared(outcome.model, recipe.rows, test, **given)
+
+
 def curve(history: list[EpochEnded]) -> str:
     """The losses over the epochs."""
     epochs = np.array([event.epoch + 1 for event in history])

@@ -92,6 +92,7 @@ class FLAGS(TableFlags):
     threads: int | None = flag(
         None, "threads at most, by default one a core; results do not depend on it", metavar="N", at_least=1, whole=True
     )
+    no_compare: bool = flag(False, "leave out the simpler models that stand beside the result")
     profile: bool = flag(False, "show at the end where the time of a step goes, by layer and by kind of work")
     out: str | None = flag(None, "the run folder; by default runs/NAME-1, -2 ...", metavar="FOLDER")
     overwrite: bool = flag(False, "replace the run in --out")
