@@ -22,7 +22,7 @@ _PUBLIC = {
     "Run": "fallline.training:Run",
     "Source": "fallline.source:Source",
     "assess": "fallline.assessment.assessed:assess",
-    "compare": "fallline.assessment.comparing:compare",
+    "compare": "fallline.assessment.comparison:compare",
     "compile": "fallline.transforms:compile",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",

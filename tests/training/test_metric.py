@@ -174,7 +174,7 @@ def test_folds_and_ensembles_measure_what_was_asked_for() -> None:
 def test_a_metric_is_the_same_whatever_part_of_the_rows_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = []
     for rows in (1, 7, 1 << 16):
-        monkeypatch.setattr("fallline.training.evaluate.PART_ROWS", rows)
+        monkeypatch.setattr("fallline.training.evaluation.PART_ROWS", rows)
         run = fl.fit(nn.mlp((4,), 1), (X, X[:, 0]), loss="huber", epochs=2, validation=0.4, metrics=["mae"])
         columns.append(run.history["validation_mae"])
     assert np.array_equal(columns[0], columns[1]) and np.array_equal(columns[0], columns[2])
@@ -249,7 +249,7 @@ def test_a_metric_that_fails_loses_no_step(optimizer: str, tmp_path: Path) -> No
 
 
 def test_a_stop_request_is_heard_between_two_parts_of_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fallline.training.evaluate.PART_ROWS", 4)
+    monkeypatch.setattr("fallline.training.evaluation.PART_ROWS", 4)
     settings: dict[str, Any] = {"loss": "cross_entropy", "validation": 0.5, "metrics": {"n": lambda y, _: len(y)}}
     training = fl.train(nn.mlp((4,), 3), (X, CODES), **settings, epochs=5)
     parts, outputs = [], nn.Model.outputs

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from fallline.assessment.comparing import NETWORK, Candidate, Comparison
+from fallline.assessment.comparison import NETWORK, Candidate, Comparison
 from fallline.assessment.uncertainty import Estimate
 from fallline.cli import screen
 from fallline.insight.typesetting import cells, number, pad, words
@@ -58,7 +58,7 @@ def say_wrapped(name: str, text: str) -> None:
 
 def compared(model: Any, train: Any, test: Any, *, by: str | None, metrics: Any, seconds: float, threads: Any) -> None:
     """Train the simpler models and show them; Ctrl-C leaves them out."""
-    from fallline.assessment.comparing import compare
+    from fallline.assessment.comparison import compare
     from fallline.errors import ArgumentError
 
     try:

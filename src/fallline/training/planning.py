@@ -34,7 +34,7 @@ from fallline.source import PARTS
 from fallline.steps.gradient_step import LOSS, found_at
 from fallline.steps.step import GRADIENT, OPTIMIZER
 from fallline.stored import Stored
-from fallline.training.evaluate import PART_ROWS, block_graphs, of_outputs, validation_feed
+from fallline.training.evaluation import PART_ROWS, block_graphs, of_outputs, validation_feed
 from fallline.training.feed import feed_of, gathered_feed
 from fallline.training.minimise import evaluation
 from fallline.training.stepper import first_state, step_graphs

@@ -38,7 +38,7 @@ from fallline.runs.events import (
 from fallline.runs.folder import RunFolder
 from fallline.runs.kept import BEST
 from fallline.training.closed_over import ClosedOver
-from fallline.training.evaluate import Evaluation
+from fallline.training.evaluation import Evaluation
 from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
 from fallline.training.stepper import Setback

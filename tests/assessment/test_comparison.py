@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 import fallline as fl
 from fallline import nn
 from fallline.assessment import baselines
-from fallline.assessment.comparing import NETWORK, Candidate, Comparison
+from fallline.assessment.comparison import NETWORK, Candidate, Comparison
 from fallline.assessment.uncertainty import Estimate
 from fallline.errors import ArgumentError, ShapeError
 
