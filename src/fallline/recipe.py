@@ -120,9 +120,14 @@ class Recipe:
         return (self.encoder.width, *(self.choices.hidden or ()), outputs_for(self.loss, self.data))
 
     @property
-    def rows(self) -> tuple[Any, Any]:
-        """x and y to train on, as they are in the table: the first argument of a training after its network."""
-        return self.data.take(self.train), targets_of(self.data, self.train, self.decoder)
+    def rows(self) -> tuple[Any, ...]:
+        """The rows to train on, as they are in the table: the first argument of a training after its network."""
+        return self.rows_at(self.train)
+
+    def rows_at(self, rows: Rows) -> tuple[Any, ...]:
+        """x and y of some rows, and their weights where rows have some."""
+        x, y, weights = self.data.take(rows), targets_of(self.data, rows, self.decoder), self.data.weights
+        return (x, y) if weights is None else (x, y, weights[rows])
 
     @property
     def early_stopping(self) -> EarlyStopping | int | bool | None:

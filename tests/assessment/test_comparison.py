@@ -75,7 +75,8 @@ def test_the_values_are_scikit_learns_for_numbers_and_by_weights() -> None:
                    decoder=nn.Quantity("price", 300.0, 40.0), **QUICK).model  # fmt: skip
     train, test = ((X[part], Y[part], weight[part]) for part in (TRAIN, TEST))
     found = fl.compare(model, train, test)
-    assert (found.metric, found.better) == ("rmse", "lower")
+    assert (found.metric, found.better, found.weighted) == ("rmse", "lower", True)
+    assert found.rows == int((weight[TEST] > 0).sum())
     assert found.training_rows == int((weight[TRAIN] > 0).sum())
     some = weight[TRAIN] > 0
     scaler = StandardScaler().fit(X[TRAIN], sample_weight=weight[TRAIN])
@@ -222,6 +223,7 @@ def made(better: str, **leads: tuple[float, float]) -> Comparison:
      "no difference to the boosted trees that 50 rows can show: 0.5 points, 0.2 standard errors of the difference; nor "
      "is it clearly above the commonest class"),
     ({"commonest_class": (0.0, 0.0)}, "the network and the commonest class answer alike on all 50 rows"),
+    ({"commonest_class": (0.0, 0.03)}, "the network and the commonest class have the same accuracy, on other rows"),
     ({"commonest_class": (0.1, math.nan)},
      "the network: 10.0 points higher accuracy than commonest class; 50 rows cannot tell how sure that is"),
 ])  # fmt: skip

@@ -215,7 +215,7 @@ def free_cores() -> int:
     try:
         running = []
         for _ in range(SAMPLES):
-            running.append(int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]))
+            running.append(int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[0]))
             time.sleep(0.005)
     except (OSError, ValueError, IndexError):  # not on Linux
         return cores

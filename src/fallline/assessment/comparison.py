@@ -53,7 +53,7 @@ class Comparison:
     """A model beside simple ones that learnt from the same rows.
 
     metric: the one that decides. better: "higher" or "lower". candidates: the network first. training_rows, rows: how
-    many all of them learnt from, and were tested on.
+    many all of them learnt from, and were tested on; weighted: by the weights of the test rows.
     """
 
     metric: str
@@ -61,6 +61,7 @@ class Comparison:
     candidates: tuple[Candidate, ...]
     training_rows: int
     rows: int
+    weighted: bool = False
 
     @property
     def network(self) -> Candidate:
@@ -82,6 +83,8 @@ class Comparison:
         lead, worst = best.lead[self.metric], self.candidates[1]
         if lead.value == 0 and lead.error == 0:
             return f"{NETWORK} and the {_plain(best.name)} answer alike on all {self.rows} rows"
+        if lead.value == 0:
+            return f"{NETWORK} and the {_plain(best.name)} have the same {self.metric.replace('_', ' ')}, on other rows"
         amount = self._amount(lead.value)
         if math.isnan(lead.error):
             winner, other = (NETWORK, best.name) if lead.value > 0 else (best.name, NETWORK)
@@ -173,7 +176,7 @@ def compare(
             continue
         found.append(_candidate(one.called(k), every, network, _measured(its, every, weight), took))
     decides = shown[by] if by else next(one for one in every if one.better)
-    return Comparison(decides.name, str(decides.better), tuple(found), len(y), len(z))
+    return Comparison(decides.name, str(decides.better), tuple(found), len(y), len(ours), weight is not None)
 
 
 def _shown(kind: str, requested: tuple[Metric, ...], model: Any, by: str | None, outputs: int) -> dict[str, Metric]:

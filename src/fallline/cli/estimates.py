@@ -35,7 +35,8 @@ def show_comparison(found: Comparison) -> None:
     widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))]
     sign = "+-" if screen.ascii_only() else "±"
     rows_said = f"{number(found.training_rows)} training and {number(found.rows)} test rows"
-    screen.fact("compared", f"on the same {rows_said}, {sign} standard error")
+    weights = ", by their weights" if found.weighted else ""
+    say_wrapped("compared", f"on the same {rows_said}{weights}, {sign} standard error")
     for row in rows:
         screen.say("  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for one in found.candidates:
@@ -59,7 +60,7 @@ def say_wrapped(name: str, text: str) -> None:
 def compared(model: Any, train: Any, test: Any, *, by: str | None, metrics: Any, seconds: float, threads: Any) -> None:
     """Train the simpler models and show them; Ctrl-C leaves them out."""
     from fallline.assessment.comparison import compare
-    from fallline.errors import ArgumentError
+    from fallline.errors import FalllineError
 
     try:
         with screen.told_if_slow("comparing with simpler models; Ctrl-C leaves that out"):
@@ -67,7 +68,7 @@ def compared(model: Any, train: Any, test: Any, *, by: str | None, metrics: Any,
     except KeyboardInterrupt:
         screen.fact("compared", "left out: interrupted")
         return
-    except ArgumentError as error:  # a kind of target that simple models have no form for
+    except FalllineError as error:  # such as test rows whose weights are all 0
         say_wrapped("compared", f"with nothing: {error}")
         return
     show_comparison(found)

@@ -15,6 +15,7 @@ from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.typesetting import number
 from fallline.nn.metric import METRICS
+from fallline.recipe import LOSS
 from fallline.runs.events import Diverged, EpochEnded, TrainingEnded, TrainingStarted
 
 # A loss that falls by more than this is drawn in powers of ten.
@@ -70,13 +71,15 @@ def beside(plan: Plan, outcome: Outcome) -> None:
         return
     from fallline.cli.estimates import compared
 
-    recipe, choices = plan.recipe, plan.recipe.choices
-    test = recipe.data.take(plan.test), targets_of(recipe.data, plan.test, recipe.decoder)
-    seconds = sum(event.seconds for event in outcome.of(TrainingEnded))
-    metrics = [name for name in choices.metrics if name != choices.watch]
-    given: Any = {"by": choices.watch, "metrics": metrics, "seconds": seconds, "threads": plan.flags.threads}
+    recipe, watch = plan.recipe, plan.recipe.choices.watch
+    given: Any = {
+        "by": None if watch == LOSS else watch,
+        "metrics": [name for name in recipe.choices.metrics if name != watch],
+        "seconds": sum(event.seconds for event in outcome.of(TrainingEnded)),
+        "threads": plan.flags.threads,
+    }
     screen.say()
-    compared(outcome.model, recipe.rows, test, **given)
+    compared(outcome.model, recipe.rows, recipe.rows_at(plan.test), **given)
 
 
 def curve(history: list[EpochEnded]) -> str:
