@@ -148,3 +148,18 @@ def test_a_column_of_missing_texts_has_no_level() -> None:
     texts = as_table(pd.DataFrame({"a": pd.array([None] * 3, dtype="str"), "b": [None] * 3}))
     assert texts["a"].levels == () and texts["a"].codes.tolist() == [-1] * 3
     assert getattr(texts["b"], "levels", ()) == ()
+
+
+def test_spans_of_time_are_seconds() -> None:
+    spans = np.array([90, "NaT"], "m8[m]")
+    np.testing.assert_array_equal(as_table({"a": spans})["a"], [5400.0, np.nan])
+    np.testing.assert_array_equal(as_table({"a": [datetime.timedelta(minutes=90), None]})["a"], [5400.0, np.nan])
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(
+        {"a": [datetime.timedelta(minutes=90), None], "b": polars.Series([2**70, 1], dtype=polars.Int128)}
+    )
+    np.testing.assert_array_equal(as_table(frame)["a"], [5400.0, np.nan])
+    np.testing.assert_array_equal(as_table(frame)["b"], [2.0**70, 1])
+    with pytest.raises(ArgumentTypeError, match=r"try: x.collect\(\)"):
+        as_table(frame.lazy())
+    as_table(frame.lazy().collect())

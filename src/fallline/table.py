@@ -74,7 +74,8 @@ class Texts:
 _TEXTS = frozenset({str, type(None), float})
 _NUMBERS = frozenset({int, float, type(None), np.float64, np.float32, np.int64})
 
-# Numbers (float, whole or bool; NaN where missing), moments (datetime64[us]; NaT where missing), or Texts.
+# Numbers (float, whole or bool; NaN where missing; spans of time in seconds), moments (datetime64[us]; NaT where
+# missing), or Texts.
 Values = Array | Texts
 
 
@@ -123,6 +124,10 @@ class Table:
             raise DataError("\n  ".join(wrong[:5]) + more)
         return replace(self, columns={name: self.columns[name] for name in names}, length=self.rows)
 
+    def renamed(self, names: Sequence[str]) -> "Table":
+        """The same columns under other names, as many."""
+        return replace(self, columns=dict(zip(names, self.columns.values(), strict=True)), length=self.rows)
+
     def drop(self, names: Sequence[str]) -> "Table":
         """All columns but these."""
         return self.select([name for name in self.names if name not in names])
@@ -158,6 +163,9 @@ def as_table(given: Any, what: str = "x", names: Sequence[str] | None = None) ->
         return given
     if isinstance(given, Mapping):
         return _of_dict(given, what)
+    if hasattr(given, "collect"):
+        kind = type(given).__name__
+        raise ArgumentTypeError(f"{what} is a {kind}, which holds no rows yet\n  try: {what}.collect()")
     if hasattr(given, "columns") or hasattr(given, "__arrow_c_stream__"):
         return _of_frame(given, what)
     if isinstance(given, list | tuple) and given and isinstance(given[0], Mapping):
@@ -241,7 +249,8 @@ def _of_series(series: Any, what: str) -> Values:
     if kind in (nw.Categorical, nw.Enum) or isinstance(kind, nw.Enum):
         return replace(Texts.of(series.to_list()), categorical=True)
     if kind == nw.Boolean or kind.is_numeric():
-        array = series.to_numpy()
+        wide = str(kind) in ("Int128", "UInt128")  # which NumPy lacks
+        array = np.array(series.to_list(), object) if wide else series.to_numpy()
         if array.dtype.kind in "fiub":  # objects where a bool or a whole number is missing
             return values_of(array, what)
     if kind == nw.String:
@@ -297,6 +306,8 @@ def values_of(cells: Any, what: str) -> Values:
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if kind == "M":
         return array.astype(MOMENT)
+    if kind == "m":  # a span of time, in seconds
+        return np.where(np.isnat(array), np.nan, array / np.timedelta64(1, "s"))
     if kind in "UT":
         return Texts.of(array.tolist())
     if kind != "O":
@@ -327,6 +338,10 @@ def _of_objects(array: Array, what: str) -> Values:
     number = (numbers.Real, np.bool_, np.number, decimal.Decimal)
     if len(there) and all(isinstance(cell, bool | np.bool_) for cell in there):
         return Texts.of(array) if missing.any() else array.astype(bool)
+    if len(there) and all(isinstance(cell, datetime.timedelta | np.timedelta64) for cell in there):
+        seconds = np.full(len(array), np.nan)
+        seconds[~missing] = [cell / np.timedelta64(1, "s") for cell in there]
+        return seconds
     if all(isinstance(cell, number) for cell in there):
         found = np.full(len(array), np.nan)
         found[~missing] = [float(cell) for cell in there]

@@ -74,6 +74,8 @@ def numbers_of(name: str, values: Values, notation: Notation | None = None) -> A
         check_known(name, values, strange, "numbers")
         found: Array = np.append(numbers, np.nan)[values.codes]
         return found
+    if values.dtype.kind == "M" and np.isnat(values).all():
+        return np.full(len(values), np.nan)
     if values.dtype.kind == "M":
         raise DataError(f"column {name!r} holds numbers, got dates")
     return values.astype(np.float64, copy=False)

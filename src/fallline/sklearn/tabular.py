@@ -40,6 +40,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     _task: str
     categorical_features: Any
     n_jobs: int | None
+    _names: tuple[str, ...]
 
     def fit(
         self,
@@ -95,7 +96,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """All that follows a training. held: the rows that were held out of it, where there had to be some."""
 
     def _data(self, given: given_as.Rows, target: Array, name: Any = None) -> Dataset:
-        kinds = dict.fromkeys(given_as.chosen_columns(self.categorical_features, given), "category")
+        chosen = given_as.chosen_columns(self.categorical_features, given)
+        kinds = dict.fromkeys([*chosen, *given_as.flags_of(given.table)], "category")
         called = name if isinstance(name, str) and name else "y"
         names = given.table.names
         return Dataset("X", given.table, target, names, called, self._task, self._class_names(), kinds=kinds)
@@ -150,7 +152,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return ()
 
     def _keep_columns(self, given: given_as.Rows) -> None:
-        self.n_features_in_ = len(given.table.names)
+        self._names = given.table.names
+        self.n_features_in_ = len(self._names)
         if given.named:
             self.feature_names_in_ = np.array(given.table.names, object)
         elif hasattr(self, "feature_names_in_"):
@@ -168,19 +171,23 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if X_val is None or y_val is None:
             raise ArgumentError("X_val and y_val are given together, or neither is")
         given = given_as.rows_of(X_val, "X_val")
-        given_as.check_columns(self, given)
+        table = self._same_columns(given)
         target = self._targets(y_val)
-        weights = given_as.weights_of(weight, given.table.rows)
-        given_as.check_lengths(X_val=given.table, y_val=target, sample_weight_val=weights)
-        rows = (given.table, decoder.classes[target] if self._task == "classification" else target)
+        weights = given_as.weights_of(weight, table.rows)
+        given_as.check_lengths(X_val=table, y_val=target, sample_weight_val=weights)
+        rows = (table, decoder.classes[target] if self._task == "classification" else target)
         return rows if weights is None else (*rows, weights)
 
     def _rows(self, X: Any) -> Table:
         """The table of some rows, of the columns that the model was trained on."""
         check_is_fitted(self)
-        given = given_as.rows_of(X)
+        return self._same_columns(given_as.rows_of(X))
+
+    def _same_columns(self, given: given_as.Rows) -> Table:
+        """The rows with the columns of the training rows: by name, or by place where one of the two has no names."""
         given_as.check_columns(self, given)
-        return given.table
+        names = self._names
+        return given.table if given.table.names == names else given.table.renamed(names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_array, column_o
 from fallline.arguments import shown
 from fallline.arrays import Array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
-from fallline.table import Table, as_table, is_missing
+from fallline.table import Table, Texts, as_table, is_missing
 
 MOST_NAMES = 5
 
@@ -33,8 +33,10 @@ def rows_of(X: Any, what: str = "X") -> Rows:
     """The table of some rows. Errors: DataError, ArgumentTypeError for values that are none."""
     if hasattr(X, "toarray"):
         raise ArgumentTypeError(f"{what} is sparse, and sparse input is not supported\n  try: X.toarray()")
-    if isinstance(X, Table):
-        return Rows(X, True)
+    if isinstance(X, Table) or hasattr(X, "collect"):  # not even the names of a lazy frame are there yet
+        return Rows(as_table(X, what), True)
+    if hasattr(X, "iloc") and not hasattr(X, "columns"):  # a series
+        raise _one_dimensional(what)
     named = isinstance(X, Mapping) or hasattr(X, "columns") or hasattr(X, "__arrow_c_stream__")
     named = named or (isinstance(X, list | tuple) and bool(X) and isinstance(X[0], Mapping))
     if named and not isinstance(X, np.ndarray):
@@ -69,12 +71,14 @@ def as_array_of(X: Any, what: str) -> Any:
             raise _one_dimensional(what)
         return X
     if hasattr(X, "__array__"):
-        return np.asarray(X)
+        return X if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
     raise ArgumentTypeError(f"{what} is {shown(X)}, not a table\n  try: a data frame, a dict of columns, or an array")
 
 
 def _counted(X: Any, what: str) -> Table:
     """The table of an array (N, D), its columns called "0", "1" ..."""
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(np.float64), np.nan) if X.dtype.kind in "fiub" else X
     if isinstance(X, np.ndarray):
         if X.dtype.names is not None:
             return as_table(X, what)
@@ -270,3 +274,8 @@ def chosen_columns(given: Any, rows: Rows) -> list[str]:
     if wrong:
         raise ArgumentError("\n  ".join(wrong))
     return found
+
+
+def flags_of(table: Table) -> list[str]:
+    """The columns of True and False: as categories they may be missing where they were not in training."""
+    return [name for name, values in table.columns.items() if not isinstance(values, Texts) and values.dtype == bool]
