@@ -101,7 +101,7 @@ def test_other_types_of_the_same_cells_are_read_alike(trained, later):
 
 def test_numbers_where_dates_were_are_refused():
     model = TabularClassifier(**QUICK).fit(frame_of(DAYS), Y)
-    with pytest.raises(ValueError, match="column 'c' holds dates, got float64 numbers"):
+    with pytest.raises(ValueError, match="column 'c' holds dates, got '0' in row 0"):
         model.predict(frame_of(np.arange(24.0)))
 
 
@@ -158,7 +158,7 @@ def test_masked_cells_are_missing():
         ([[1, 2], [3]] * 12, "inhomogeneous"),
         (pl.DataFrame({"a": np.arange(24)}).lazy(), "holds no rows yet"),
         ((i for i in range(3)), "not a table"),
-        (pd.DataFrame({"a": [1.0] * 24}), "nothing to learn from"),
+        (pd.DataFrame({"a": [1.0] * 24}), "could be learnt"),
     ],
     ids=lambda given: type(given).__name__ if not isinstance(given, str) else given[:12],
 )

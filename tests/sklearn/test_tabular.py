@@ -209,3 +209,44 @@ def test_a_fitted_estimator_explains_itself_by_raw_columns():
     assert TabularClassifier(**QUICK).row_losses(frame, y, folds=3).shape == (120,)
     with pytest.raises(ValueError, match="label 'maybe'"):
         model.attributions(frame, label="maybe")
+
+
+def test_a_column_that_is_understood_wrongly_is_corrected():
+    frame, y = people()
+    frame["zip"] = np.where(y == "yes", 10115, 80331)
+    frame["id"] = np.random.default_rng(0).permutation(60) * 7
+    with pytest.warns(UserWarning, match="'zip': says 'y' in other words; 'id': a number of its own in every row"):
+        model = TabularClassifier(**QUICK).fit(frame, y)
+    assert {"zip", "id"}.isdisjoint(model.model_.encoder.names)
+    model = TabularClassifier(**QUICK, kinds={"zip": "category", "id": "number"}).fit(frame, y)
+    columns = {one.name: one for one in model.model_.encoder.columns}
+    assert columns["zip"].levels == ("10115", "80331") and "id" in columns
+    model = TabularClassifier(**QUICK, categorical_features=["visits"], kinds={"id": "number", "zip": "category"})
+    assert "visits" in {one.name for one in model.fit(frame, y).model_.encoder.columns if hasattr(one, "levels")}
+    with pytest.raises(ValueError, match="kinds: X has no column 'zipp'; did you mean 'zip'"):
+        TabularClassifier(kinds={"zipp": "category"}).fit(frame, y)
+    with pytest.raises(ValueError, match="categorical_features: X has no column 99"):
+        TabularClassifier(categorical_features=[99]).fit(frame, y)
+    with pytest.raises(TypeError, match="kinds maps names"):
+        TabularClassifier(kinds=["zip"]).fit(frame, y)
+
+
+def test_texts_are_understood_as_in_a_file():
+    rng = np.random.default_rng(0)
+    price = rng.uniform(1000, 9000, 60).round(2)
+    frame = pd.DataFrame({"price": [f"{p:,.2f} EUR" for p in price], "sold": ["31/12/2020", "01/02/2021"] * 30})
+    model = TabularRegressor(**QUICK).fit(frame, np.log(price))
+    assert [one.kind for one in model.columns_] == ["number", "moment"]
+    numbers = frame.assign(price=price, sold=pd.to_datetime(frame["sold"], dayfirst=True))
+    np.testing.assert_array_equal(model.predict(frame), model.predict(numbers))
+
+
+def test_rows_of_one_group_are_validated_on_together():
+    frame, y = people(120)
+    groups = np.arange(120) // 10
+    model = TabularClassifier(**QUICK, validation_fraction=0.2).fit(frame, y, groups=[f"g{g}" for g in groups])
+    assert model.run_.started.validation_rows % 10 == 0
+    with pytest.raises(ValueError, match="groups: row 0 has none"):
+        TabularClassifier(**QUICK).fit(frame, y, groups=[None, *groups[1:]])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        TabularClassifier(**QUICK).fit(frame, y, groups=groups[1:])

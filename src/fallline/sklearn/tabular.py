@@ -4,6 +4,7 @@ They turn arguments into a data set and choices, train by the recipe that these 
 own.
 """
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +13,28 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fallline.arrays import Array
-from fallline.data.dataset import Dataset
+from fallline.data.dataset import Dataset, cut
 from fallline.data.preprocess import targets_of
+from fallline.data.target_column import Goal
+from fallline.data.understand import Wishes, with_goal
+from fallline.data.understood import Understood
 from fallline.errors import ArgumentError, DataError
 from fallline.insight.attribution import Attributions, attributions
 from fallline.insight.importance import Importance, permutation_importance
 from fallline.insight.intervals import USUAL, checked_levels, covering, for_quantiles
 from fallline.insight.row_losses import out_of_fold, row_losses
+from fallline.nn.notation import Notation
 from fallline.nn.temperature import calibrated
 from fallline.recipe import Recipe, recipe_of
 from fallline.sklearn import tabular_input as given_as
 from fallline.sklearn.choices import choices_of, takes_choices
 from fallline.sklearn.workers import lanes_for
-from fallline.split import split_off
 from fallline.start import fit
 from fallline.table import Table
 
 # Rows that whole weights stand for, up to which columns are measured on each as often as its weight says.
 MOST_REPEATED = 1 << 20
-# Share of the rows held out for calibration or intervals where a recipe has no validation rows.
+# Share of the rows held out for calibration or quantiles where a recipe has no validation rows.
 HELD = 0.2
 
 
@@ -39,6 +43,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     _task: str
     categorical_features: Any
+    kinds: Any
     n_jobs: int | None
     _names: tuple[str, ...]
 
@@ -48,6 +53,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         y: Any,
         *,
         sample_weight: Any = None,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
@@ -57,31 +63,39 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         X: (N, D), a data frame of pandas, polars or Arrow, a dict of columns, a list of dicts, or an array of any
             dtype. Numbers, texts, categories, dates, booleans, and missing values.
         y: (N,) the target. sample_weight: (N,) >= 0, of the rows; a row of weight 0 counts as left out.
+        groups: (N,) rows of one group are validated on together, or trained on together.
         X_val, y_val, sample_weight_val: rows to validate on, instead of a share of X.
         Errors: ValueError, TypeError, all before training starts.
         """
         given = given_as.rows_of(X)
         target = self._learnt_targets(y)
         weights = given_as.weights_of(sample_weight, given.table.rows)
-        given_as.check_lengths(X=given.table, y=target, sample_weight=weights)
-        self._keep_columns(given)
-        data = self._data(given, target, getattr(y, "name", None))
-        keep = np.arange(len(data)) if weights is None else np.flatnonzero(weights)
-        self._check_enough(data, keep)
+        groups = None if groups is None else given_as.group_codes(groups)
+        given_as.check_lengths(X=given.table, y=target, sample_weight=weights, groups=groups)
+        self._names = given.table.names
+        self.n_features_in_ = len(self._names)
+        if given.named:
+            self.feature_names_in_ = np.array(self._names, object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        keep = np.arange(len(target)) if weights is None else np.flatnonzero(weights)
+        self._check_enough(target[keep])
+        data = self._data(given.take(keep), target[keep], getattr(y, "name", None))
+        data = replace(data, groups=None if groups is None else groups[keep])
+        weights = None if weights is None else weights[keep]
+        self.columns_ = data.columns
         choices = choices_of(self)
         if choices.validation in (None, 0) and (X_val is not None or self._needs_held()):
             choices = replace(choices, validation=HELD)  # so that the recipe watches these rows
-        recipe = recipe_of(data, choices, measured_rows(keep, weights))
-        x, targets = data.take(keep), targets_of(data, keep, recipe.decoder)
-        rows = (x, targets) if weights is None else (x, targets, weights[keep])
-        threads = lanes_for(self.n_jobs)
+        recipe = recipe_of(data, choices, measured_rows(len(data), weights))
+        every = np.arange(len(data))
+        rows: Any = (data.x, targets_of(data, every, recipe.decoder), *(() if weights is None else (weights,)))
         held: Any = self._validation(X_val, y_val, sample_weight_val, recipe.decoder)
-        if held is None and self._needs_held():
-            place = held_rows(data, keep, recipe.validation, recipe.choices.seed)
-            validation, held = place, tuple(one.take(place) if isinstance(one, Table) else one[place] for one in rows)
-        else:
-            validation = recipe.settings["validation"] if held is None else held
-        settings = {"validation": validation, "threads": threads}
+        validation = recipe.settings["validation"] if held is None else held
+        if held is None and recipe.validation and (groups is not None or self._needs_held()):
+            validation = cut(data, every, recipe.validation, recipe.choices.seed)[1]
+            held = tuple(one.take(validation) if isinstance(one, Table) else one[validation] for one in rows)
+        settings = {"validation": validation, "threads": lanes_for(self.n_jobs)}
         self.run_ = fit(recipe.network, rows, **{**recipe.settings, **settings})
         self.model_ = self.run_.model
         self.n_iter_ = len(self.run_.epochs)
@@ -96,11 +110,18 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """All that follows a training. held: the rows that were held out of it, where there had to be some."""
 
     def _data(self, given: given_as.Rows, target: Array, name: Any = None) -> Dataset:
-        chosen = given_as.chosen_columns(self.categorical_features, given)
-        kinds = dict.fromkeys([*chosen, *given_as.flags_of(given.table)], "category")
+        """The rows as a data set, each column understood; a warning where one that tells something is left out."""
         called = name if isinstance(name, str) and name else "y"
-        names = given.table.names
-        return Dataset("X", given.table, target, names, called, self._task, self._class_names(), kinds=kinds)
+        every = np.arange(len(target))
+        goal = Goal(self._task, every, target, self._class_names(), Notation(), ())
+        wishes = Wishes(kinds=given_as.kinds_of(given, self.kinds, self.categorical_features))
+        data = with_goal(given.table, goal, called, wishes, "X")
+        missed = [one for one in data.columns if _is_missed(one)]
+        if missed:
+            told = "; ".join(f"{one.name!r}: {one.left_out}" for one in missed[:5])
+            keep = {one.name: one.kind for one in missed[:5]}
+            warnings.warn(f"columns of X are left out ({told})\n  try: kinds={keep}, to keep them", stacklevel=3)
+        return data
 
     def permutation_importance(self, X: Any, y: Any, *, repeats: int = 5) -> Importance:
         """The rise of the loss when one column of X is shuffled, for each column; `insight.importance` has the formula.
@@ -127,8 +148,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         fresh = clone(self)
         given, target = given_as.rows_of(X), fresh._learnt_targets(y)
         given_as.check_lengths(X=given.table, y=target)
+        fresh._check_enough(target)
         data, choices = fresh._data(given, target), choices_of(self)
-        fresh._check_enough(data, np.arange(len(data)))
         return out_of_fold(
             data, lambda rows: recipe_of(data, choices, rows), folds=folds, seed=choices.seed,
             threads=lanes_for(self.n_jobs),
@@ -151,18 +172,10 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _class_names(self) -> tuple[str, ...]:
         return ()
 
-    def _keep_columns(self, given: given_as.Rows) -> None:
-        self._names = given.table.names
-        self.n_features_in_ = len(self._names)
-        if given.named:
-            self.feature_names_in_ = np.array(given.table.names, object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-
-    def _check_enough(self, data: Dataset, keep: Array) -> None:
-        """Errors: DataError for one row."""
-        if len(keep) < 2:
-            raise DataError(f"X has one sample to train on (n_samples = {len(keep)}), and training needs two or more")
+    def _check_enough(self, target: Array) -> None:
+        """Errors: DataError for one row, or targets that are all the same."""
+        if len(target) < 2:
+            raise DataError(f"X has one sample to train on (n_samples = {len(target)}), and training needs two or more")
 
     def _validation(self, X_val: Any, y_val: Any, weight: Any, decoder: Any) -> Any:
         """The rows to validate on, as training takes them; None where none are given."""
@@ -197,29 +210,34 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return tags
 
 
-def held_rows(data: Dataset, keep: Array, share: float, seed: int) -> Array:
-    """The places, among the rows that are kept, of those held out from training."""
-    codes = data.y[keep] if data.classes else None
-    return split_off(len(keep), share, np.random.default_rng(seed), codes)[1]
+def _is_missed(column: Understood) -> bool:
+    """Whether a column is left out from which something could have been learnt: no copy, and no text of its own in
+    every row."""
+    told = column.left_out
+    is_number = column.kind != "category" and column.distinct > 1 and not told.startswith("the same as")
+    return bool(told) and (is_number or told.startswith("says "))
 
 
-def measured_rows(keep: Array, weights: Array | None) -> Array:
+def measured_rows(count: int, weights: Array | None) -> Array:
     """The rows on which columns are measured: each as often as its weight says, where weights are whole numbers."""
+    every = np.arange(count)
     if weights is None or not np.array_equal(weights, np.floor(weights)) or weights.sum() > MOST_REPEATED:
-        return keep
-    repeated: Array = np.repeat(keep, weights[keep].astype(np.int64))
+        return every
+    repeated: Array = np.repeat(every, weights.astype(np.int64))
     return repeated
 
 
-@takes_choices(categorical_features=None, calibrate=False, n_jobs=None)
+@takes_choices(categorical_features=None, kinds=None, calibrate=False, n_jobs=None)
 class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     """A classifier of table rows: a network with its preprocessing, by the recipe of `recipe.recipe_of`.
 
     Arguments are those of `recipe.Choices`, by scikit-learn's names: hidden_layer_sizes, max_iter (epochs),
     validation_fraction, n_iter_no_change (patience), random_state. categorical_features: columns whose numbers are
-    codes, by name, place or mask. calibrate: whether probabilities are calibrated by a temperature, found on the
-    validation rows. n_jobs: cores; None for all, or the share of a joblib worker.
-    Fitted: classes_, n_features_in_, feature_names_in_, n_iter_, model_ (fl.save_model writes it), run_ (history).
+    codes, by name, place or mask. kinds: of columns that would be understood otherwise, such as {"zip": "category",
+    "sold": "d/m/y"}, in words of `data.understand.Wishes`. calibrate: whether probabilities are calibrated by a
+    temperature, found on the validation rows. n_jobs: cores; None for all, or the share of a joblib worker.
+    Fitted: classes_, n_features_in_, feature_names_in_, n_iter_, columns_ (how each was understood), model_ (which
+    fl.save_model writes), run_ (its history).
     Errors: ValueError, TypeError when it is fitted.
     Example: TabularClassifier(random_state=0).fit(frame.drop(columns="species"), frame["species"])
     """
@@ -237,12 +255,12 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     def _class_names(self) -> tuple[str, ...]:
         return tuple(map(str, self.classes_.tolist()))
 
-    def _check_enough(self, data: Dataset, keep: Array) -> None:
-        left = np.unique(data.y[keep])
+    def _check_enough(self, target: Array) -> None:
+        left = np.unique(target)
         if len(left) < 2:
-            told = "".join(f", {self.classes_[one].item()!r}" for one in left)
-            raise DataError(f"y has one class{told}, in {len(keep)} sample(s): there is nothing to tell apart")
-        super()._check_enough(data, keep)
+            told = "".join(f", {one!r}" for one in self.classes_[left].tolist())
+            raise DataError(f"y has one class{told}, in {len(target)} sample(s): there is nothing to tell apart")
+        super()._check_enough(target)
 
     def _needs_held(self) -> bool:
         return bool(self.calibrate)
@@ -274,7 +292,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         return found
 
 
-@takes_choices(categorical_features=None, quantiles=None, n_jobs=None)
+@takes_choices(categorical_features=None, kinds=None, quantiles=None, n_jobs=None)
 class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     """A regression on table rows: a network with its preprocessing, by the recipe of `recipe.recipe_of`.
 

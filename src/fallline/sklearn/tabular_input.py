@@ -16,7 +16,8 @@ from sklearn.utils.validation import _check_sample_weight, check_array, column_o
 from fallline.arguments import shown
 from fallline.arrays import Array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, nearest
-from fallline.table import Table, Texts, as_table, is_missing
+from fallline.nn.column import written
+from fallline.table import Table, Texts, Values, as_table, is_missing, values_of
 
 MOST_NAMES = 5
 
@@ -27,6 +28,10 @@ class Rows:
 
     table: Table
     named: bool
+
+    def take(self, places: Array) -> "Rows":
+        """Some of the rows."""
+        return self if len(places) == self.table.rows else Rows(self.table.take(places), self.named)
 
 
 def rows_of(X: Any, what: str = "X") -> Rows:
@@ -250,7 +255,7 @@ def check_lengths(**given: Any) -> None:
         raise DataError(f"Found input variables with inconsistent numbers of samples: {told}")
 
 
-def chosen_columns(given: Any, rows: Rows) -> list[str]:
+def chosen_columns(given: Any, rows: Rows, argument: str = "categorical_features") -> list[str]:
     """The names of columns that an argument picks: names, places, or one of True and False for each.
 
     Errors: ArgumentError for names and places that are not there.
@@ -261,7 +266,7 @@ def chosen_columns(given: Any, rows: Rows) -> list[str]:
     picks = [given] if isinstance(given, str) else [*given]
     if picks and all(isinstance(one, bool | np.bool_) for one in picks):
         if len(picks) != len(names):
-            raise ArgumentError(f"categorical_features has {len(picks)} marks, and X has {len(names)} columns")
+            raise ArgumentError(f"{argument} has {len(picks)} marks, and X has {len(names)} columns")
         return [name for name, is_picked in zip(names, picks) if is_picked]
     wrong, found = [], []
     for one in picks:
@@ -270,12 +275,37 @@ def chosen_columns(given: Any, rows: Rows) -> list[str]:
         elif isinstance(one, str) and one in names:
             found.append(one)
         else:
-            wrong.append(f"categorical_features: X has no column {one!r}{nearest(str(one), names)}")
+            wrong.append(f"{argument}: X has no column {one!r}{nearest(str(one), names)}")
     if wrong:
         raise ArgumentError("\n  ".join(wrong))
     return found
 
 
-def flags_of(table: Table) -> list[str]:
-    """The columns of True and False: as categories they may be missing where they were not in training."""
-    return [name for name, values in table.columns.items() if not isinstance(values, Texts) and values.dtype == bool]
+def kinds_of(rows: Rows, kinds: Any, categorical: Any) -> dict[str, str]:
+    """The kind of each column of which the caller says it, by name; the numbers of an array are numbers.
+
+    Errors: ArgumentError, ArgumentTypeError for other than a mapping, and for columns that are not there.
+    """
+    if kinds is not None and not isinstance(kinds, Mapping):
+        raise ArgumentTypeError(
+            f"kinds maps names of columns to kinds, got {shown(kinds)}\n  try: {{'zip': 'category'}}"
+        )
+    given = {} if kinds is None else dict(zip(chosen_columns([*kinds], rows, "kinds"), kinds.values()))
+    picked = dict.fromkeys(chosen_columns(categorical, rows), "category")
+    plain = (
+        {} if rows.named else {name: "number" for name, values in rows.table.columns.items() if _are_numbers(values)}
+    )
+    return {**plain, **picked, **given}
+
+
+def _are_numbers(values: Values) -> bool:
+    return not isinstance(values, Texts) and values.dtype.kind in "fiu"
+
+
+def group_codes(groups: Any) -> Array:
+    """(N,) a code for each group. Errors: DataError for a row without one."""
+    values = values_of(groups.to_numpy() if hasattr(groups, "to_numpy") else groups, "groups")
+    codes = (values if isinstance(values, Texts) else written(values)).codes
+    if len(codes) and codes.min() < 0:
+        raise DataError(f"groups: row {int(np.argmin(codes))} has none\n  try: leave these rows out")
+    return codes.astype(np.int64)
