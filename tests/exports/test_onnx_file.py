@@ -85,7 +85,13 @@ def test_both_precisions_and_both_kinds_of_two_classes():
 
 def test_quantities_come_in_their_unit_and_columns_go_by_name():
     encoder = nn.standardise(1e6 + X, names=["a b", "prédiction", "prediction"])
-    model = trained(nn.Dense(1), X[:, 0], 1e6 + X, encoder=encoder, decoder=nn.Quantity("price", 1e5, 2e4))
+    model = trained(
+        nn.Dense(1),
+        X[:, 0],
+        1e6 + X,
+        encoder=encoder,
+        decoder=nn.Quantity("price", 1e5, 2e4, lowest=9e4, highest=1.1e5),
+    )
     answers = agrees(model, 1e6 + X)
     assert answers.inputs == ["a b", "prédiction", "prediction"]
     assert answers.outputs == ["prediction.2"] and json.loads(answers.facts["outputs"]) == {
@@ -190,8 +196,9 @@ COLUMNS = {
             nn.Category("Größe", ("", "m", "f m", "ß")),
             nn.Category("code", ("m", "f", "x"), embedded=True),
         ],
-        ["f", "m", "", "f m", "ß", "unseen"],
+        ["f", "m", "", "f m", "ß", "unseen", "F", " m ", "M", "X", "F M"],
     ),
+    "Unused": ([nn.Unused("a")], ["what", None]),
     "Moment": (
         [nn.Moment("a", 1.4e9, 1.5e9, ("year", "week", "day")), nn.Moment("b", 1.4e9, 1.4e9, ())],
         ["2014-05-13", None, "2016-02-29T23:59:59.5", "1969-01-01", "2100-01-01"],
@@ -214,7 +221,7 @@ def test_every_kind_of_column_is_tried_here():
 
 
 @pytest.mark.parametrize(
-    "chosen", [*([name] for name in COLUMNS), [*COLUMNS], [*COLUMNS][::-1]], ids=lambda one: one[0]
+    "chosen", [*([name] for name in COLUMNS if name != "Unused"), [*COLUMNS], [*COLUMNS][::-1]], ids=lambda one: one[0]
 )
 def test_columns_of_every_kind_are_encoded_as_ours(chosen):
     columns, cells = [], {}
@@ -229,10 +236,11 @@ def test_columns_of_every_kind_are_encoded_as_ours(chosen):
     model = nn.Model.init(nn.mlp((5,), 3), encoder.width, loss="cross_entropy", dtype="float64")
     model = model.between(encoder, nn.Labels("kind", ("a", "b", "c")))
     answers = Answers(model)
-    assert answers.inputs == [*encoder.names]
-    got = answers(**{name: in_onnx(its) for name, its in cells.items()})
+    used = [one.name for one in encoder.columns if not isinstance(one, nn.Unused)]
+    assert answers.inputs == used
+    got = answers(**{name: in_onnx(cells[name]) for name in used})
     np.testing.assert_allclose(got["probabilities"], model.predict_proba(cells), rtol=1e-9, atol=1e-12)
     assert np.array_equal(got["label"], model.predict(cells))
     told = json.loads(answers.facts["columns"])
     assert [one["column"] for one in told] == [*encoder.names]
-    assert all("levels" in one for one in told if one["type"] == "text")
+    assert all("levels" in one for one in told if one.get("type") == "text")

@@ -9,20 +9,23 @@ import numpy as np
 from fallline.exports.onnx_ops import cast, is_nan
 from fallline.exports.onnx_writer import ML, Writer
 from fallline.nn.column import CLIP, PERIODS, PLAIN
+from fallline.table import Texts
 
 DOUBLE = np.dtype(np.float64)
 FAR = 1e100
+CASES = (str, str.strip, str.lower, str.upper, str.title, str.capitalize)
 
 
 @dataclass(frozen=True, slots=True)
 class KindForm:
-    """A kind of column. written: from the values of its columns to their numbers, (N, sum of widths) float64.
+    """A kind of column.
 
-    The values are (N, k) float64 for numbers, and the names of k arrays (N, 1) of texts for texts. unit: what a number
-    is, in words. facts: from a column to what a reader of the file has to know of it.
+    written: from the values of its columns to their numbers, (N, sum of widths) float64; the values are (N, k) float64
+    for numbers, and the names of k arrays (N, 1) of texts for texts. None: the network does not see such columns, and
+    they are no inputs. missing, unit: of a number, in words. facts: a reader of the file has to know these of a column.
     """
 
-    written: Callable[[Writer, Any, Sequence[Any]], str]
+    written: Callable[[Writer, Any, Sequence[Any]], str] | None
     texts: bool = False
     missing: str = ""
     unit: str = ""
@@ -56,11 +59,22 @@ def number(w: Writer, x: str, columns: Sequence[Any]) -> str:
 def category(w: Writer, inputs: Sequence[str], columns: Sequence[Any]) -> str:
     parts = []
     for name, one in zip(inputs, columns, strict=True):
-        codes = range(1, len(one.levels) + 1)
-        numbers = codes if one.width == len(one.levels) or one.embedded else (-1, 1)
-        code = w.add("LabelEncoder", [name], domain=ML, keys_strings=one.levels, values_int64s=numbers, default_int64=0)
-        parts.append(cast(w, code if one.width == 1 else w.Equal(code, np.array([[*codes]])), DOUBLE))
+        keys, codes = known_texts(one)
+        numbers = 2 * codes - 3 if not one.embedded and len(one.levels) == 2 else codes
+        values = [int(number) for number in numbers]
+        code = w.add("LabelEncoder", [name], domain=ML, keys_strings=keys, values_int64s=values, default_int64=0)
+        hot = one.width > 1 or not (one.embedded or len(one.levels) == 2)
+        parts.append(cast(w, w.Equal(code, np.arange(1, len(one.levels) + 1)) if hot else code, DOUBLE))
     return parts[0] if len(parts) == 1 else w.Concat(*parts, axis=1)
+
+
+def known_texts(one: Any) -> tuple[list[str], Any]:
+    """The texts that mean a level, and the code of each: levels, and other usual writings that are read as one."""
+    forms = ("{0}", " {0}", "{0} ", " {0} ", "{0}.0")
+    cased = dict.fromkeys(case(level) for case in CASES for level in one.levels)
+    texts = [*dict.fromkeys(form.format(level) for form in forms for level in cased)]
+    codes = one.read(Texts.of(texts))
+    return [text for text, code in zip(texts, codes) if code], codes[codes > 0]
 
 
 def moment(w: Writer, x: str, columns: Sequence[Any]) -> str:
@@ -88,11 +102,17 @@ def number_facts(one: Any) -> Mapping[str, Any]:
     return {} if one.notation == PLAIN else {"was_written": asdict(one.notation)}
 
 
+def moment_facts(one: Any) -> Mapping[str, Any]:
+    """How moments were written in texts: the file takes seconds."""
+    return {"was_written": one.form}
+
+
 KIND_FORMS: Mapping[str, KindForm] = {
     "Standardised": KindForm(standardised),
     "Number": KindForm(number, missing="NaN", facts=number_facts),
     "Category": KindForm(category, texts=True, facts=text_facts),
-    "Moment": KindForm(moment, missing="NaN", unit="seconds since 1970-01-01, UTC"),
+    "Moment": KindForm(moment, missing="NaN", unit="seconds since 1970-01-01, UTC", facts=moment_facts),
+    "Unused": KindForm(None),
 }
 
 
@@ -114,6 +134,11 @@ def are_joined(columns: Sequence[Any]) -> bool:
     return counted and not any(KIND_FORMS[type(one).__name__].texts for one in columns)
 
 
+def seen(columns: Sequence[Any]) -> list[Any]:
+    """The columns that are inputs of the file."""
+    return [*columns] if are_joined(columns) else [one for one in columns if KIND_FORMS[type(one).__name__].written]
+
+
 def encoded(w: Writer, columns: Sequence[Any], inputs: Sequence[str]) -> str:
     """The numbers of the network, (N, sum of widths) float64.
 
@@ -125,6 +150,8 @@ def encoded(w: Writer, columns: Sequence[Any], inputs: Sequence[str]) -> str:
     parts, order = [], []
     for kind in dict.fromkeys(type(one) for one in columns):
         form = KIND_FORMS[kind.__name__]
+        if form.written is None:
+            continue
         places = [i for i, one in enumerate(columns) if type(one) is kind]
         chosen = [columns[i] for i in places]
         values: Any

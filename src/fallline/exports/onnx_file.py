@@ -13,7 +13,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.errors import ArgumentError
-from fallline.exports.onnx_columns import KIND_FORMS, are_joined, encoded, input_names
+from fallline.exports.onnx_columns import KIND_FORMS, are_joined, encoded, input_names, seen
 from fallline.exports.onnx_graph import Translation, dims, layers
 from fallline.exports.onnx_ops import cast, code_of
 from fallline.exports.onnx_writer import IR_VERSION, ML, ML_OPSET, OPSET, ROWS, Writer
@@ -62,7 +62,7 @@ def onnx_of(model: Model) -> Any:
         work.known[node], work.called[node] = slot.of(model.theta), slot.path or "theta"
     if columns:
         w.layer = "encoder"
-        work.names[one.inputs[0]] = cast(w, encoded(w, columns, [*inputs]), model.dtype)
+        work.names[one.inputs[0]] = cast(w, encoded(w, seen(columns), [*inputs]), model.dtype)
     else:
         work.names.update(zip(one.inputs, inputs, strict=True))
     work.all_of(one.graph, other.graph)
@@ -123,10 +123,20 @@ def answered(w: Writer, model: Model, wish: str, value: str, dtype: Any) -> tupl
         named_labels = with_none(labels)
         return w.Gather(named_labels, value), named_labels.dtype
     if wish == "prediction" and isinstance(model.decoder, Quantity):
-        w.dtype = np.dtype(np.float64)
-        y = cast(w, value, w.dtype)
-        return w.Add(w.Mul(y, float(model.decoder.scale)), float(model.decoder.mean)), w.dtype
+        return quantity(w, value, model.decoder), np.dtype(np.float64)
     return value, dtype
+
+
+def quantity(w: Writer, value: str, decoder: Quantity) -> str:
+    """An output in the unit of the target, cut to the range of predictions, in float64."""
+    w.dtype = np.dtype(np.float64)
+    y = w.Add(w.Mul(cast(w, value, w.dtype), float(decoder.scale)), float(decoder.mean))
+    # Not by Clip, in which runtimes turn NaN into a bound.
+    for bound, below in ((decoder.lowest, True), (decoder.highest, False)):
+        if bound is not None:
+            outside = w.Less(y, float(bound)) if below else w.Greater(y, float(bound))
+            y = w.Where(outside, float(bound), y)
+    return y
 
 
 def with_none(labels: Array) -> Array:
@@ -152,6 +162,7 @@ def inputs_of(model: Model) -> dict[str, tuple[Any, list[Any]]]:
     number = np.dtype(np.float64)
     if are_joined(columns):
         return {"x": (number, ["N", len(columns)])}
+    columns = tuple(seen(columns))
     texts = [KIND_FORMS[type(one).__name__].texts for one in columns]
     names = input_names(columns)
     return {name: (np.dtype(object) if text else number, ["N", 1]) for name, text in zip(names, texts, strict=True)}
@@ -170,14 +181,16 @@ def facts(model: Model, inputs: list[str], outputs: Mapping[str, str]) -> dict[s
         found["target"] = model.decoder.target
     if model.encoder is not None:
         columns = model.encoder.columns
-        names = inputs * len(columns) if are_joined(columns) else inputs
-        found["columns"] = [described(one, name) for one, name in zip(columns, names, strict=True)]
+        names = dict(zip((one.name for one in seen(columns)), inputs * len(columns) if are_joined(columns) else inputs))
+        found["columns"] = [described(one, names.get(one.name)) for one in columns]
     return found
 
 
-def described(column: Any, name: str) -> dict[str, Any]:
+def described(column: Any, name: str | None) -> dict[str, Any]:
     """A column: the input it comes in, what goes into that, and how a missing value is written."""
     form = KIND_FORMS[type(column).__name__]
+    if name is None:
+        return {"column": column.name, "input": None, "kind": type(column).__name__}
     told = {"column": column.name, "input": name, "kind": type(column).__name__}
     told |= {"type": "text" if form.texts else "number", "missing": form.missing or "refused"}
     return told | ({"unit": form.unit} if form.unit else {}) | dict(form.facts(column))
