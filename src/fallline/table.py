@@ -20,6 +20,8 @@ from fallline.errors import ArgumentTypeError, DataError, nearest
 
 CELLS = "columns hold numbers, texts or dates\n  try: leave the column out"
 MOMENT = np.dtype("datetime64[us]")
+# More lines than a file has.
+FILE = 2**40
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +86,14 @@ class Table:
     """Rows of named columns of one length, in memory or memory-mapped.
 
     columns: in their order. name: in messages. lines: the line of a file at which each row begins, from 1; None where
-    there is no file.
+    there is no file. files: names of the files where there are several; the line of file k is k * FILE + line.
     """
 
     columns: Mapping[str, Values] = field(repr=False)
     name: str = "x"
     lines: Array | None = field(default=None, repr=False)
     length: int | None = None  # of a table without columns
+    files: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return self.rows
@@ -110,7 +113,7 @@ class Table:
         """These rows, in this order."""
         columns = {name: values[rows] for name, values in self.columns.items()}
         lines = None if self.lines is None else self.lines[rows]
-        return Table(columns, self.name, lines, len(np.arange(self.rows)[rows]))
+        return Table(columns, self.name, lines, len(np.arange(self.rows)[rows]), self.files)
 
     def select(self, names: Sequence[str]) -> "Table":
         """These columns, in this order. Errors: DataError naming those that are not there."""
@@ -134,7 +137,10 @@ class Table:
 
     def place(self, row: int) -> str:
         """A row in words: `data.csv, line 17`, or `row 16 of x`."""
-        return f"row {row} of {self.name}" if self.lines is None else f"{self.name}, line {int(self.lines[row])}"
+        if self.lines is None:
+            return f"row {row} of {self.name}"
+        file, line = divmod(int(self.lines[row]), FILE)
+        return f"{self.files[file] if self.files else self.name}, line {line}"
 
 
 def is_named(given: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arrays import Array
+from fallline.data.ahead import ahead
 from fallline.data.cutting import end_of_records, line_ends, lines_of_records, quotes_of
 from fallline.data.dialect import Dialect, Record, find_encoding, lines_of, recognise, records_of, why
 from fallline.data.fields import count
@@ -61,7 +62,7 @@ class Delimited:
         wanted = [
             i for i, name in enumerate(self.dialect.names) if name in self.names and (only is None or name in only)
         ]
-        for strings, lines in self.parsed(wanted):
+        for strings, lines in ahead(self.parsed(wanted)):
             columns = {}
             for i, column in zip(wanted, strings):
                 name = self.dialect.names[i]
@@ -106,7 +107,11 @@ class Delimited:
         dialect = self.dialect
         quotes = None if dialect.loose else quotes_of(chunk, dialect.delimiter, dialect.quote, ended)
         if quotes is None:
-            return self.parse_exactly(utf8.checked(chunk, line), line, ended, wanted)
+            raw = chunk if ended else chunk[: chunk.rfind(b"\n") + 1]
+            whole = utf8.checked(raw, line)
+            strings, lines, end = self.parse_exactly(whole, line, ended, wanted)
+            # Of an encoding with one byte a character, the bytes are as many as the characters.
+            return strings, lines, end if len(whole) == len(raw) else len(whole[:end].decode())
         end = end_of_records(chunk, quotes, ended)
         if end == 0:
             return [], np.empty(0, np.int64), 0
@@ -165,8 +170,6 @@ class Delimited:
         import pyarrow
 
         lines = list(lines_of(chunk.decode()))
-        if not ended and lines and not lines[-1].endswith("\n"):
-            lines.pop()
         if self.dialect.comment:
             lines = ["\n" if one.startswith(self.dialect.comment) else one for one in lines]
         rows: list[list[str]] = []

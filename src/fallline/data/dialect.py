@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from fallline.data.fields import count, is_number
@@ -99,7 +100,7 @@ def fields_of(lines: Iterable[str], delimiter: str, quote: str) -> Any:
     if delimiter == WHITE:
         lines = (line.replace("\t", WHITE) for line in lines)
     elif len(delimiter) > 1:
-        lines, delimiter = (line.replace(delimiter, SEPARATOR) for line in lines), SEPARATOR
+        lines, delimiter = map(methodcaller("replace", delimiter, SEPARATOR), lines), SEPARATOR
     options: Any = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True, **options)
 
@@ -134,13 +135,19 @@ def find_delimiter(lines: Sequence[str], cut: bool = False, quote: str = '"') ->
             continue
         if cut and len(records) > 1:
             records.pop()  # the sample may end inside a quoted field
-        if delimiter == WHITE and (best_rank[1] > 1 or not _mostly_numbers(records)):
+        if delimiter == WHITE and not (_mostly_numbers(records) and (best_rank[1] == 1 or _runs(lines, best))):
             continue
         widths = {len(record) - (not record[-1].strip()) for record in records}
         rank = (len(widths) == 1, len(records[0]) if records else 0)
         if rank[1] > 1 and rank > best_rank:
             best, best_rank = delimiter, rank
     return best
+
+
+def _runs(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether what this delimiter cuts off first is more than one number, in every line."""
+    first = [line.split(delimiter)[0].split() for line in lines if line.strip()]
+    return delimiter == "\t" and all(len(cells) > 1 and all(map(is_number, cells)) for cells in first)
 
 
 def _mostly_numbers(records: Sequence[Sequence[str]]) -> bool:

@@ -10,6 +10,11 @@ from fallline.errors import DataError
 
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(:\d\d.*)?", re.ASCII)
 
+# How many times as many fields have to speak for a header, or for a row, where some speak for the other.
+CLEARLY = 3
+# Fewer texts than these don't show that a column has few.
+FEW = 4
+
 
 def has_header(
     fields: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str], expects: Sequence[str], place: str
@@ -26,7 +31,7 @@ def has_header(
         return not any(is_number(field) or DATE.fullmatch(field) for field in fields)
     named: list[str] = []
     valued: list[str] = []
-    doubtful: list[str] = []
+    whole: list[str] = []
     for i, field in enumerate(fields):
         cells = [row[i].strip() for row in rows if i < len(row) and not is_missing(row[i])]
         if not cells or is_missing(field):
@@ -36,27 +41,34 @@ def has_header(
         if measured and not value:
             named.append(field)
         elif value:
-            (doubtful if field.isdecimal() else valued).append(field)
+            (whole if field.isdecimal() else valued).append(field)
         elif field in cells:
             valued.append(field)
-        elif len(set(cells)) <= len(cells) / 2:
+        elif len(cells) >= FEW and len(set(cells)) <= len(cells) / 2:
             named.append(field)
-    # Years and wavelengths are numbers that name columns: in equal steps, and unlike any row.
-    steps = _steps(doubtful)
-    if steps and not any(
-        _steps([row[fields.index(one)] for one in doubtful if fields.index(one) < len(row)]) for row in rows
-    ):
-        if named or len(doubtful) < len(fields):
-            named += doubtful
-        else:
+    below = [[row[i] for i, field in enumerate(fields) if field in whole and i < len(row)] for row in rows]
+    if _is_series(whole, below):
+        if len(whole) == len(fields):
             raise doubt(fields, place)
-    elif len(doubtful) > 1 or len(doubtful) == len(fields):
-        valued += doubtful
-    if named and valued and len(valued) > len(doubtful) + len(named):
-        named = []
-    if (named and (valued or (doubtful and not steps))) or (doubtful and not valued and not named):
+        named += whole
+    elif valued or named or len(whole) > 1:
+        valued += whole
+    elif whole:
         raise doubt(fields, place)
-    return not valued
+    if named and valued and max(len(named), len(valued)) < CLEARLY * min(len(named), len(valued)):
+        raise doubt(fields, place)
+    return len(named) >= len(valued)
+
+
+def _is_series(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether whole numbers name columns, as years and wavelengths do: in equal steps, as the numbers of no row are."""
+    if len(fields) == 2:
+        return _steps(fields) and _are_years(fields) and not all(map(_are_years, rows))
+    return len(fields) > 2 and _steps(fields) and not any(map(_steps, rows))
+
+
+def _are_years(fields: Sequence[str]) -> bool:
+    return all(len(field.strip()) == 4 and field.strip()[:2] in ("18", "19", "20") for field in fields)
 
 
 def _steps(fields: Sequence[str]) -> bool:

@@ -21,8 +21,20 @@ class Piece:
     rows: int
 
 
-def cells_of(column: Any, place: str) -> Any:
-    """A typed Arrow array as a Piece holds it: what is text stays text. Errors: DataError for cells of another kind."""
+def strange(place: str, kind: Any) -> str | None:
+    """Why a column of this Arrow type cannot be read, or None."""
+    from pyarrow import types
+
+    if types.is_nested(kind) or types.is_interval(kind):
+        return f"{place} holds {kind}; columns hold numbers, texts or dates\n  try: leaving the column out (--drop)"
+    return None
+
+
+def cells_of(column: Any, place: str, written: bool = False) -> Any:
+    """A typed Arrow array as a Piece holds it: what is text stays text. written: as texts, whatever the type.
+
+    Errors: DataError for cells that are no numbers, texts or dates.
+    """
     import pyarrow
     from pyarrow import compute, types
 
@@ -32,6 +44,8 @@ def cells_of(column: Any, place: str) -> Any:
         kind = column.type
     if types.is_string(kind):
         return column
+    if written and not types.is_nested(kind):
+        return compute.cast(column, pyarrow.string())
     if types.is_large_string(kind) or types.is_string_view(kind):
         return compute.cast(column, pyarrow.string())
     if types.is_null(kind):
@@ -56,9 +70,7 @@ def cells_of(column: Any, place: str) -> Any:
             return compute.cast(column, pyarrow.string())
         except pyarrow.ArrowInvalid:
             pass
-    raise DataError(
-        f"{place} holds {kind}; columns hold numbers, texts or dates\n  try: leaving the column out (--drop)"
-    )
+    raise DataError(strange(place, kind) or f"{place} holds {kind}, which is no number, text or date")
 
 
 def _wide(column: Any) -> bool:

@@ -121,8 +121,11 @@ def decompressed(raw: IO[bytes], compression: str | None, name: str) -> Iterator
     elif compression == "xz":
         import lzma
 
-        with lzma.LZMAFile(raw) as stream:
-            yield stream
+        try:
+            with lzma.LZMAFile(raw) as stream:
+                yield stream
+        except lzma.LZMAError as error:
+            raise ValueError(error) from None
     elif compression != "zip":
         import pyarrow
 
@@ -130,16 +133,20 @@ def decompressed(raw: IO[bytes], compression: str | None, name: str) -> Iterator
         yield pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, mode="r"), compression)
     else:
         import zipfile
+        import zlib
 
-        with zipfile.ZipFile(raw) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            if any(member.filename == "[Content_Types].xml" for member in members):
-                raise DataError(f"{name} is a workbook of a spreadsheet program\n  try: saving the sheet as CSV")
-            if len(members) != 1:
-                listing = ", ".join(repr(member.filename) for member in members[:5])
-                raise DataError(f"{name} is an archive of {len(members)} files: {listing}\n  try: unpacking it")
-            with zipfile.Path(archive, members[0].filename).open("rb") as stream:
-                yield stream
+        try:
+            with zipfile.ZipFile(raw) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+                if any(member.filename == "[Content_Types].xml" for member in members):
+                    raise DataError(f"{name} is a workbook of a spreadsheet program\n  try: saving the sheet as CSV")
+                if len(members) != 1:
+                    listing = ", ".join(repr(member.filename) for member in members[:5])
+                    raise DataError(f"{name} is an archive of {len(members)} files: {listing}\n  try: unpacking it")
+                with zipfile.Path(archive, members[0].filename).open("rb") as stream:
+                    yield stream
+        except (zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(error) from None
 
 
 def piped(path: Path) -> IO[bytes]:

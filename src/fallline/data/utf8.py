@@ -1,12 +1,14 @@
 """The bytes of a text file as UTF-8, whatever its encoding, and errors that name the line of a byte that is none."""
 
 import codecs
+import re
 from typing import Any
 
 from fallline.errors import DataError
 
 # The encoding of most files in Western Europe and America that are not UTF-8.
 WESTERN = "cp1252"
+RARELY = 4
 
 
 class Utf8:
@@ -75,7 +77,8 @@ def western(data: bytes) -> str | None:
     """Bytes that are not UTF-8 as text of WESTERN; None where they are rather damaged UTF-8, or no text."""
     seen = data.decode("utf-8", "replace")
     damaged = seen.count("\ufffd")
-    if sum(code > "\x7f" for code in seen) - damaged > damaged:
+    # Few pairs of letters of that encoding happen to be UTF-8.
+    if RARELY * (sum(code > "\x7f" for code in seen) - damaged) > damaged:
         return None
     try:
         return data.decode(WESTERN)
@@ -90,6 +93,6 @@ def remark(data: bytes, line: int) -> str:
     except UnicodeDecodeError as error:
         line += data[: error.start].count(b"\n")
         begin = max(data.rfind(mark, 0, error.start) for mark in (b"\n", b",", b";", b"\t", b'"', b" ")) + 1
-        word = data[begin : error.start + 12].decode(WESTERN, "replace").split("\n")[0].strip()
+        word = re.split('[\n,;\t"]', data[begin : error.start + 12].decode(WESTERN, "replace"))[0].strip()
         return f"not UTF-8, read as {WESTERN}: line {line} has {word!r} (another one: --encoding)"
     return ""

@@ -1,0 +1,94 @@
+"""Files whose columns have types: Parquet, Feather and Arrow IPC. Texts in them stay texts."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fallline.data.header import column_names
+from fallline.data.piece import Piece, cells_of, strange
+from fallline.data.raw_bytes import Bytes
+from fallline.data.reading import Reading
+from fallline.errors import DataError
+
+# Rows that are read at once.
+ROWS = 2**17
+
+# First bytes of each format.
+PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
+
+
+@dataclass(frozen=True)
+class Columnar:
+    """An open file of typed columns. all_names: of every column, in the order of the file."""
+
+    source: Bytes
+    reading: Reading
+    all_names: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in self.all_names if name not in self.reading.drop)
+
+    def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
+        """The rows, from the first. texts: columns that are read as they are written. only: those that are read."""
+        wanted = [i for i, name in enumerate(self.all_names) if name in self.names and (only is None or name in only)]
+        with batches(self.source, wanted) as (_, found):
+            for batch in found:
+                columns = {}
+                for i, column in zip(wanted, batch.columns):
+                    name = self.all_names[i]
+                    written = name in texts or name in self.reading.texts
+                    columns[name] = cells_of(column, f"{self.name}, column {name!r}", written)
+                yield Piece(columns, None, batch.num_rows)
+
+
+@contextmanager
+def batches(source: Bytes, wanted: Sequence[int] | None) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The schema of a file, and its rows some at a time: the columns at these places, or none of them with None."""
+    import pyarrow
+    from pyarrow import ipc, parquet
+
+    with source.opened() as raw:
+        start = raw.read(8)
+        raw.seek(0)
+        opened = str(source.file) if isinstance(source.file, Path) else pyarrow.PythonFile(raw, mode="r")
+        try:
+            if start.startswith(PARQUET):
+                with parquet.ParquetFile(opened, memory_map=True) as file:
+                    schema = file.schema_arrow
+                    names = None if wanted is None else [schema.names[i] for i in wanted]
+                    yield schema, iter(()) if names is None else file.iter_batches(ROWS, columns=names)
+                return
+            stream = pyarrow.memory_map(opened) if isinstance(opened, str) else opened
+            if start.startswith(ARROW_FILE):
+                with ipc.open_file(stream) as file:
+                    every = (file.get_batch(i) for i in range(file.num_record_batches))
+                    yield file.schema, (batch.select(list(wanted or ())) for batch in every)
+            else:
+                with ipc.open_stream(stream) as file:
+                    yield file.schema, (batch.select(list(wanted or ())) for batch in file)
+        except pyarrow.ArrowException as error:
+            raise DataError(f"{source.name} cannot be read: {error}") from None
+
+
+def open_columnar(source: Bytes, reading: Reading) -> Columnar:
+    """A file of typed columns. Errors: DataError for columns whose cells are lists or records, all of them named."""
+    with batches(source, None) as (schema, _):
+        notes: list[str] = []
+        names = column_names(schema.names, notes)
+        found = Columnar(source, reading, names, notes)
+        problems = [strange(f"{source.name}, column {name!r}", kind) for name, kind in zip(names, schema.types)
+                    if name not in reading.drop]  # fmt: skip
+    told = [problem for problem in problems if problem]
+    if told:
+        raise DataError("\n  ".join(told[:5]) + (f"\n  and {len(told) - 5} more" if len(told) > 5 else ""))
+    if len({*schema.names}) < len(schema.names):
+        raise DataError(f"{source.name} has {'; '.join(notes)}\n  try: a name of its own for each column")
+    return found
