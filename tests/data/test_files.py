@@ -58,8 +58,9 @@ def test_typed_files_give_their_rows(tmp_path: Path, kind: str) -> None:
 def test_types_of_arrow_become_numbers_texts_or_moments(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
     table = pa.table({
-        "category": pa.array(["a", "b", "a"]).dictionary_encode(), "decimal": pa.array([1, 2, None], pa.decimal128(9, 2)),
-        "large": pa.array(["a", None, "b"], pa.large_string()), "time": pa.array([1, 2, None], pa.time64("us")),
+        "category": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "decimal": pa.array([1, 2, None], pa.decimal128(9, 2)), "large": pa.array(["a", None, "b"], pa.large_string()),
+        "time": pa.array([1, 2, None], pa.time64("us")),
         "zone": pa.array([0, 1, 2], pa.timestamp("s", "Europe/Paris")), "id": pa.array([2**60 + 1, None, 2**60 + 2]),
         "none": pa.nulls(3), "half": pa.array([1, 2, 3], pa.float32()), "bytes": pa.array([b"x", b"y", None]),
     })  # fmt: skip

@@ -121,18 +121,14 @@ class Delimited:
         if dialect.comment and dialect.comment.encode() in whole:
             whole = re.sub(b"(?m)^" + re.escape(dialect.comment.encode()) + b"[^\r\n]*", b"", whole)
             quotes = quotes_of(whole, dialect.delimiter, dialect.quote, ended)
-        strings = self.parse_by_arrow(whole, wanted)
-        if strings is not None and quotes is not None:
-            rows = len(strings[0])
-            if (
-                rows
-                == whole.count(b"\n") + (not whole.endswith(b"\n"))
-                == line_ends(whole) + (not whole.endswith(b"\n"))
-            ):
-                return strings, np.arange(line, line + rows), end
+        found = self.parse_by_arrow(whole, wanted)
+        if found is not None and quotes is not None:
+            rows = len(found[0])
+            if rows == line_ends(whole) + (not whole.endswith(b"\n")):
+                return found, np.arange(line, line + rows), end
             lines = lines_of_records(whole, quotes) + line
             if len(lines) == rows:
-                return strings, lines, end
+                return found, lines, end
         strings, lines, _ = self.parse_exactly(whole, line, True, wanted)
         return strings, lines, end
 
