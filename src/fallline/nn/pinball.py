@@ -33,7 +33,7 @@ class Pinball(Loss):
     """
 
     name = "pinball"
-    task = "custom"
+    task = "quantiles"
     prepare = staticmethod(one_number)
     quantiles: tuple[float, ...] = (0.5,)
 

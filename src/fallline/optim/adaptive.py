@@ -57,11 +57,13 @@ class Adam(Optimizer):
         theta <- theta - learning_rate m_hat / (sqrt(v_hat) + eps)
 
     learning_rate: > 0, a number or a schedule: at most about the size of a step in every parameter.
-    beta1, beta2: 0 <= beta < 1, the shares of the moments kept. eps: > 0, keeps the quotient finite.
+    beta1, beta2: 0 <= beta < 1, the shares of the moments kept. eps: > 0, keeps the quotient finite; eps_beside: the
+        root of the "corrected" moment, as above, or of the "raw" one, sqrt(v) + eps, which brakes the first steps more.
     weight_decay, clip_norm, clip_value: as for every Optimizer.
     Errors: ArgumentError outside the declared ranges.
     Example: Adam(Cosine(1e-3), clip_norm=1.0)
-    Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; weight decay is a term of the gradient.
+    Source: Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1; weight decay is a term of the gradient. "raw" is the form at
+    the end of its section 2, and that of TensorFlow and scikit-learn.
     """
 
     name = "adam"
@@ -70,6 +72,7 @@ class Adam(Optimizer):
     beta1: float = option(0.9, "share of the first moment kept", at_least=0, below=1)
     beta2: float = option(0.999, "share of the second moment kept", at_least=0, below=1)
     eps: float = option(1e-8, "keeps the quotient finite", above=0)
+    eps_beside: str = option("corrected", "the moment that eps stands by", number=False, words=("corrected", "raw"))
 
     def start(self, theta: Array) -> dict[str, Array]:
         return {"m": zeros(theta), "v": zeros(theta)}
@@ -82,7 +85,8 @@ class Adam(Optimizer):
         t = step + 1
         root2 = np.sqrt(bias_correction(self.beta2, t))
         size = cast_like(learning_rate * root2 / bias_correction(self.beta1, t), theta)
-        return theta - size * (m / (np.sqrt(v) + cast_like(self.eps * root2, theta))), {"m": m, "v": v}
+        eps = self.eps * root2 if self.eps_beside == "corrected" else self.eps
+        return theta - size * (m / (np.sqrt(v) + cast_like(eps, theta))), {"m": m, "v": v}
 
 
 @optimizer
