@@ -138,8 +138,8 @@ class LBFGS(Minimiser):
         return result
 
     def reason(self, here: Point, state: State) -> str | None:
+        if self.budget and state["evaluations"] >= self.budget:
+            return "finished"  # looked at first, as in SciPy
         if np.abs(here.gradient).max(initial=0) <= self.tolerance or state.get("settled") == here.value:
             return "converged"
-        if self.budget and state["evaluations"] >= self.budget:
-            return "finished"
         return "stalled" if state["stalled"] == here.value else None

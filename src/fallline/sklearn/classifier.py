@@ -152,12 +152,13 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]  # sciki
     def _weights(self, y: Array, weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return weight
-        by_class = compute_sample_weight(self.class_weight, y.toarray() if issparse(y) else y)
+        given: Any = y
+        by_class: Array = compute_sample_weight(self.class_weight, given.toarray() if issparse(y) else y)
         return by_class if weight is None else by_class * weight
 
     @property
     def _is_multilabel(self) -> bool:
-        return self._kind == "multilabel-indicator"
+        return bool(self._kind == "multilabel-indicator")
 
     @property
     def _link(self) -> str:
@@ -193,8 +194,9 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]  # sciki
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithms of predict_proba."""
-        p = self.predict_proba(X)
-        return np.log(p, out=p)
+        p: Array = self.predict_proba(X)
+        logs: Array = np.log(p, out=p)
+        return logs
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,9 @@ Where the installed scikit-learn has none, estimators have no `set_callbacks`, a
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+__all__ = ["CallbackSupport", "Told", "managed"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Attributes = Callable[[], dict[str, Any]]
@@ -22,7 +24,7 @@ except ImportError:  # scikit-learn before 1.9
 
 def managed(method: F) -> F:
     """A fit after which the callbacks are torn down, however it ends."""
-    return method if with_callbacks is None else with_callbacks(method)  # type: ignore[no-any-return]
+    return method if with_callbacks is None else cast(F, with_callbacks(method))
 
 
 class Told:

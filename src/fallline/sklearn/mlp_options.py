@@ -118,7 +118,8 @@ class MLPOptions:
         if rate is not None:
             return replace(made, learning_rate=rate)
         if self.learning_rate == "invscaling":
-            fall = InversePower(made.learning_rate, power=self.power_t, every=steps_per_epoch, growth=float(rows))
+            first = made.learning_rate if isinstance(made.learning_rate, int | float) else self.learning_rate_init
+            fall = InversePower(first, power=self.power_t, every=steps_per_epoch, growth=float(rows))
             return replace(made, learning_rate=fall)
         if isinstance(self.learning_rate, str) and self.learning_rate not in RATES:
             return replace(made, learning_rate=schedules.get(self.learning_rate, learning_rate=made.learning_rate))
@@ -134,7 +135,8 @@ class MLPOptions:
         if self.solver == "adam":
             return Adam(rate, beta1=self.beta_1, beta2=self.beta_2, eps=self.epsilon, eps_beside="raw")
         if self.solver == "lbfgs":
-            return LBFGS(tolerance=self.tol, least_fall=LEAST_FALL, budget=int(self.max_fun))
+            # The evaluation where it starts counts too, as in SciPy.
+            return LBFGS(tolerance=self.tol, least_fall=LEAST_FALL, budget=max(1, int(self.max_fun) - 1))
         return get(self.solver, learning_rate=rate) if self.solver in OPTIMIZERS else get(self.solver)
 
     @property

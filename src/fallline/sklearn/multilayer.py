@@ -7,7 +7,7 @@ events, and holds no loop over steps.
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -80,6 +80,14 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
     activation: Any
     loss: Any
     _model: Model
+    _going: Training | None  # of partial_fit, whose programs the next call uses
+    _state: TrainingState | None  # of the optimizer, which partial_fit goes on from
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
 
     @abstractmethod
     def _targets(self, X: Any, y: Any, *, reset: bool, role: str) -> tuple[Any, Array]:
@@ -136,26 +144,26 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         if given is not None:  # by a caller who never fitted
             self.coefs_, self.intercepts_ = given
         self._seed = int(rng.randint(SEEDS))
-        self._going: Training | None = None
-        self._state: TrainingState | None = None
+        self._going = self._state = None
         self.n_outputs_, self.n_layers_, self.t_ = truth.outputs, len(sizes) + 2, 0
         self.out_activation_ = self._link
-        self.loss_curve_: list[float] = []
+        self.loss_curve_ = []
         self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+        self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _current(self) -> Model:
         """The model, with the arrays that stand in `coefs_` and `intercepts_`: a caller may have put others there."""
-        changed = networks.with_coefficients(self._model, self.coefs_, self.intercepts_)
-        if changed is not self._model:
-            self._take(changed)
+        mine, given = self._views, [*self.coefs_, *self.intercepts_]
+        if len(given) != len(mine) or any(a is not b for a, b in zip(given, mine)):
+            self._take(networks.with_coefficients(self._model, self.coefs_, self.intercepts_))
         return self._model
 
     def _take(self, model: Model) -> None:
         self._model = model
         pairs = networks.dense_parameters(model)
         self.coefs_, self.intercepts_ = [w for w, _ in pairs], [b for _, b in pairs]
+        self._views = (*self.coefs_, *self.intercepts_)
 
     def _split(self, X: Any, truth: Truth, held: tuple[Any, ...], rng: Any) -> tuple[Array | None, Any]:
         """The rows to train on, None for all, and validation: numbers of rows of X, or rows that were given."""
@@ -203,11 +211,11 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         rule = None if incremental else self._rule(watch)
         return train(
             model, data, validation=validation, metrics=metrics, early_stopping=rule or False, dtype=self._precision,
-            init=state, **settings,
+            init=cast(Any, state), **settings,
         )  # fmt: skip
 
     def _batch_rows(self, rows: int) -> int:
-        if self.batch_size == "auto":
+        if isinstance(self.batch_size, str):
             return min(BATCH, rows)
         if self.batch_size > rows:
             warnings.warn(
@@ -222,7 +230,8 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         def attributes() -> dict[str, Any]:
             model = networks.in_precision(training.run.model, self._model.dtype)
             pairs = networks.dense_parameters(model)
-            return {"_model": model, "coefs_": [w for w, _ in pairs], "intercepts_": [b for _, b in pairs],
+            coefs, intercepts = [w for w, _ in pairs], [b for _, b in pairs]
+            return {"_model": model, "_views": (*coefs, *intercepts), "coefs_": coefs, "intercepts_": intercepts,
                     "n_iter_": len(curves.loss), "loss_": curves.loss[-1]}  # fmt: skip
 
         with training.interrupts:
@@ -261,11 +270,11 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.loss_ = curves.loss[-1] if curves.loss else float("nan")
         if self._is_minimised:
             self.loss_ = curves.offset + self._value(model, data)
-        if not self.early_stopping:
+        if self.best_loss_ is not None:
             self.best_loss_ = min([self.best_loss_, *curves.loss, self.loss_])
-        elif self.validation_scores_ is not None:
+        if self.validation_scores_ is not None and best is not None:
             self.validation_scores_.extend(scores)
-            self.best_validation_score_ = max([self.best_validation_score_, *known])
+            self.best_validation_score_ = max([best, *known])
         self._say_how_it_ended(run, curves, incremental)
 
     def _value(self, model: Model, data: Any) -> float:
@@ -336,7 +345,7 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         state: dict[str, Any] = dict(super().__getstate__())
         if "_model" in state:
             state["_model"] = self._current()
-            state = {name: value for name, value in state.items() if name not in ("coefs_", "intercepts_")}
+            state = {name: value for name, value in state.items() if name not in ("coefs_", "intercepts_", "_views")}
             state["_going"] = None
         return state
 

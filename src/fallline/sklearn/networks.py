@@ -56,9 +56,7 @@ def _activation(given: Any) -> Any:
     return given if isinstance(given, Activation) or hasattr(given, "apply") else Function(given)
 
 
-def drawn(
-    network: Any, features: int, loss: Loss, activation: Any, rng: np.random.RandomState, dtype: str
-) -> Model:
+def drawn(network: Any, features: int, loss: Loss, activation: Any, rng: np.random.RandomState, dtype: str) -> Model:
     """A model with its first parameters: for the classic activations the numbers that scikit-learn draws from `rng`.
 
     They are uniform within +-sqrt(factor / (fan_in + fan_out)), biases too; the factor is 6, and 2 for "logistic".
@@ -84,18 +82,16 @@ def dense_parameters(model: Model) -> list[tuple[Array, Array]]:
 
 
 def with_coefficients(model: Model, coefs: Sequence[Any], intercepts: Sequence[Any]) -> Model:
-    """The model with the weights and biases that stand in `coefs_` and `intercepts_`; itself if they are its own views.
+    """The model with weights and biases copied from a caller's arrays.
 
     Errors: ArgumentError where their number or a shape is another one.
     """
-    mine = dense_parameters(model)
-    if len(coefs) != len(mine) or len(intercepts) != len(mine):
-        raise ArgumentError(f"coefs_ and intercepts_ hold {len(coefs)} and {len(intercepts)} arrays, "
-                            f"and the network has {len(mine)} layers of weights")  # fmt: skip
-    if all(a is w and c is b for a, c, (w, b) in zip(coefs, intercepts, mine)):
-        return model
     changed = replace(model, theta=model.theta.copy())
-    for place, (weight, bias) in enumerate(dense_parameters(changed)):
+    pairs = dense_parameters(changed)
+    if len(coefs) != len(pairs) or len(intercepts) != len(pairs):
+        raise ArgumentError(f"coefs_ and intercepts_ hold {len(coefs)} and {len(intercepts)} arrays, "
+                            f"and the network has {len(pairs)} layers of weights")  # fmt: skip
+    for place, (weight, bias) in enumerate(pairs):
         for name, into, given in (("coefs_", weight, coefs[place]), ("intercepts_", bias, intercepts[place])):
             if np.shape(given) != into.shape:
                 raise ArgumentError(f"{name}[{place}] has shape {np.shape(given)}, and the network's is {into.shape}")

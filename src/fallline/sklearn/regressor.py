@@ -1,6 +1,6 @@
 """MLPRegressor: scikit-learn's regressor of that name, trained by `train`, with more arguments."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -78,6 +78,11 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]  # scikit-
     def _truth(self, y: Array) -> Truth:
         y = y.reshape(len(y), -1)
         count = y.shape[1]
+        if self.quantiles is not None and (self.loss != PINBALL or count > 1):
+            raise ArgumentError(
+                f"quantiles belong to loss='pinball' and one target, got loss={self.loss!r} and {count} targets\n"
+                "  try: MLPRegressor('pinball', quantiles=(0.1, 0.5, 0.9))"
+            )
         if self.loss == SQUARED_ERROR:
             return Truth(y, count, Objective(SquaredError(), factor=count / 2), score="r2")
         if self.loss == POISSON:
@@ -85,11 +90,6 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]  # scikit-
             return Truth(y, count, Objective(Poisson(), factor=float(count)), offset, score="r2")
         if self.quantiles is None:
             return Truth(y, count, losses.get(self.loss))
-        if self.loss != PINBALL or count > 1:
-            raise ArgumentError(
-                f"quantiles belong to loss='pinball' and one target, got loss={self.loss!r} and {count} targets\n"
-                "  try: MLPRegressor('pinball', quantiles=(0.1, 0.5, 0.9))"
-            )
         pinball = Pinball(tuple(np.sort(np.atleast_1d(self.quantiles))))
         return Truth(y, len(pinball.quantiles), pinball)
 
@@ -104,7 +104,7 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]  # scikit-
     def model_(self) -> Model:
         """The fallline model, which predicts as this estimator does; `fl.save_model` writes it."""
         check_is_fitted(self)
-        return self._current()
+        return replace(self._current(), flat=self.n_outputs_ == 1)
 
     def predict(self, X: Any) -> Array:
         """The numbers, (N,), or (N, M) of several outputs or quantiles."""
