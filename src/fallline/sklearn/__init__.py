@@ -12,12 +12,10 @@ from fallline.errors import UnknownNameError
 
 # Public name -> the file that holds it.
 _PUBLIC: dict[str, str] = {
-_PUBLIC: dict[str, str] = {
     "MLPClassifier": "classifier",
     "MLPRegressor": "regressor",
     "TabularClassifier": "tabular",
     "TabularRegressor": "tabular",
-}
 }
 
 __all__ = sorted(_PUBLIC)
