@@ -42,6 +42,7 @@ def ops_page() -> str:
 
 def metrics_page() -> str:
     """Every metric of the table, by the kind of targets that it measures."""
+    from fallline.assessment.baselines import BASELINES
     from fallline.nn import METRICS
 
     parts = [
@@ -62,6 +63,20 @@ def metrics_page() -> str:
                 meaning = one.doc.replace("|", "\\|") + (" Always measured." if one.usual else "")
                 rows.append(f"| {names} | {meaning} | {one.better or 'neither'} | {one.reads} |")
         parts += [f"## {title}", "\n".join(rows)]
+    rows = ["| model | learns |", "| ----- | ------ |"]
+    rows += [
+        f"| {one.name}{f', {one.classifies}' if one.classifies else ''} | {one.doc} |" for one in BASELINES.values()
+    ]
+    parts += [
+        "## Standard errors, and simpler models",
+        "`fl.assess(model, data)` and `fallline evaluate` give every metric with its standard error: how much it would "
+        "change with other rows from the same source. It is computed by leaving out one row at a time, or a hundredth "
+        "of the rows, and there is none where that changes nothing: that no row was wrong says little of how rare "
+        "wrong rows are. `fl.compare(model, train, test)`, and the end of `fallline train`, put the model beside "
+        "simpler ones that learn from the same rows and are tested on the same ones. Differences are of pairs of "
+        "answers to the same row; fewer than two standard errors are told as no difference.",
+        "\n".join(rows),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -84,6 +84,17 @@ def test_slips_are_told_in_a_line(shell: Shell, trained: Path, command: str, cod
     assert done.code == code and told in done.err and "Traceback" not in done.err
 
 
+def test_rows_without_a_target_are_left_out_and_told(shell: Shell, trained: Path) -> None:
+    rows, new = trained.read_text().splitlines(), trained.parent / "new.csv"
+    new.write_text("\n".join([*rows[:9], "1,2,", "3,4,"]) + "\n")
+    done = shell(f"evaluate run {new}")
+    assert done.code == 0 and re.search(r"^rows +8 of new.csv", done.out, re.MULTILINE)
+    assert re.search(r"^left out +2 rows without a target$", done.out, re.MULTILINE)
+    new.write_text("\n".join([rows[0], "1,2,", "3,4,"]) + "\n")
+    done = shell(f"evaluate run {new}")
+    assert done.code == 1 and "missing in every row" in done.err
+
+
 def test_a_class_that_the_network_does_not_know_is_told_with_its_line(shell: Shell, trained: Path) -> None:
     new = trained.parent / "new.csv"
     new.write_text(trained.read_text() + "1,2,tulip\n")

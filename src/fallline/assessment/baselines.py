@@ -6,7 +6,7 @@ encoder, in scikit-learn's defaults; this file alone of its room meets scikit-le
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,7 +88,7 @@ def baseline(
     return entered
 
 
-@baseline("the mean", "the mean of the training rows", classifies="commonest class")
+@baseline("the mean", "the mean of the training rows, or the shares of their classes", classifies="commonest class")
 def constant(rows: Table, y: Array, weight: Array | None, k: int) -> Predict:
     if not k:
         mean = float(np.average(y, weights=weight))
@@ -220,8 +220,3 @@ def free_cores() -> int:
     except (OSError, ValueError, IndexError):  # not on Linux
         return cores
     return max(1, cores + 1 - sorted(running)[SAMPLES // 2])
-
-
-def described() -> Mapping[str, str]:
-    """Each baseline's name and its line."""
-    return {one.name: one.doc for one in BASELINES.values()}

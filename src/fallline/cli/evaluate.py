@@ -38,7 +38,7 @@ def run(flags: FLAGS) -> None:
     from fallline.cli.estimates import say_wrapped
     from fallline.cli.explain import rows_of
     from fallline.cli.trained import open_run
-    from fallline.errors import ArgumentError
+    from fallline.errors import ArgumentError, DataError
     from fallline.nn import measured
     from fallline.table import Table
 
@@ -50,13 +50,17 @@ def run(flags: FLAGS) -> None:
     trained = open_run(flags.run)
     if flags.target is not None:
         trained = replace(trained, decoder=replace(trained.decoder, target=flags.target))
-    x, y = rows_of(flags.file, trained)
+    x, y, left_out = rows_of(flags.file, trained)
+    if not len(y):
+        raise DataError(f"{flags.file}: the target {trained.decoder.target!r} is missing in every row")
     model = trained.model
     try:
         found = assess(model, (x, y), metrics=[*also(model, {one.name for one in requested}), *requested])
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
     show(found, flags.file, trained.decoder.target, str(model.loss.name))
+    if left_out:
+        say_wrapped("left out", f"{left_out} rows without a target")
     levels = unknown_levels(trained.encoder, x) if isinstance(x, Table) else {}
     for name, (rows, new) in levels.items():
         more = f" and {len(new) - MOST_LEVELS} more" if len(new) > MOST_LEVELS else ""

@@ -44,7 +44,7 @@ def run(flags: FLAGS) -> None:
     name = flags.data or trained.source.get("data")
     if not isinstance(name, str):
         raise UsageProblem(f"the run in {flags.run} does not name the data it was trained on\n  try: --data FILE")
-    x, y = rows_of(name, trained)
+    x, y, _ = rows_of(name, trained)
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")
     row, truth = x.take([flags.row]), y[flags.row]
@@ -62,8 +62,8 @@ def run(flags: FLAGS) -> None:
     screen.say(found.text(width=screen.width(), ascii_only=screen.ascii_only()))
 
 
-def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any]]:
-    """The columns and targets of a named set or a file, as the run knows them."""
+def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any], int]:
+    """The columns and targets of a named set or a file, as the run knows them; how many rows have no target."""
     from fallline.data import sets
     from fallline.data.dataset import listed
     from fallline.data.target_column import known_codes
@@ -75,14 +75,15 @@ def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any]]:
         if (data.target, data.classes) != (target, tuple(map(str, labels))) or not {*features} <= {*data.features}:
             raise UsageProblem(f"the data set {name!r} has other columns than those of the run: "
                                f"{listed(features)} and the target {target!r}")  # fmt: skip
-        x, y = data.table.select(features), data.y
+        x, y, left_out = data.table.select(features), data.y, 0
     else:
         table = trained.rows(name, [target])
         x, values = table.select(features), table[target]
         y = known_codes(values, target, table, tuple(map(str, labels))) if labels else numbers_of(target, values)
         there = np.flatnonzero(y >= 0 if labels else ~np.isnan(y))
+        left_out = len(y) - len(there)
         x, y = x.take(there), y[there]
-    return x, np.asarray(labels)[y] if labels else y
+    return x, np.asarray(labels)[y] if labels else y, left_out
 
 
 def meaning(y: Any) -> str:
