@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fallline import optim, ranges
-from fallline.data.dataset import Dataset, Rows
+from fallline.data.dataset import Dataset, Rows, cut
 from fallline.data.preprocess import decoder_of, encoder_of, robust_encoder_of, targets_of
 from fallline.errors import ArgumentError, unknown
 from fallline.jobs.settings import Settings
@@ -130,6 +130,16 @@ class Recipe:
         return (x, y) if weights is None else (x, y, weights[rows])
 
     @property
+    def validation_rows(self) -> Any:
+        """The share of validation rows; or their places among the training rows, where these have groups or an
+        order: whole groups then, or the latest. None for none.
+        """
+        if not self.validation or (self.data.groups is None and self.data.order is None):
+            return self.validation or None
+        _, held = cut(self.data, self.train, self.validation, self.choices.seed)
+        return np.searchsorted(self.train, held)
+
+    @property
     def early_stopping(self) -> EarlyStopping | int | bool | None:
         """With epochs and without a patience no epoch is too many, but the best one is kept all the same."""
         watch, patience = self._watched, self.choices.early_stopping
@@ -152,7 +162,7 @@ class Recipe:
             "optimizer": self.optimizer,
             "epochs": self.choices.epochs,
             "batch_size": self.batch_size,
-            "validation": self.validation or None,
+            "validation": self.validation_rows,
             "early_stopping": self.early_stopping,
             "metrics": (*self.choices.metrics, *watched) or None,
             "seed": self.choices.seed,

@@ -54,7 +54,7 @@ def test_a_quantity_is_explained_in_its_own_units(shell: Shell, line: Path) -> N
 )
 def test_what_cannot_be_explained_is_reported(shell: Shell, flowers: Path, flags: str, part: str, code: int) -> None:
     Path("odd.csv").write_text("length,width,kind\n1,2,tulip\n")
-    shell("train flowers.csv --target kind --hidden 4 --epochs 1 --out kinds")
+    shell("train flowers.csv --target kind --preset plain --hidden 4 --epochs 1 --out kinds")
     done = shell(f"explain kinds {flags}")
     assert (done.code, done.out) == (code, "")
     assert part in done.err

@@ -99,7 +99,7 @@ BAD_LINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "train iris --epoch 1": (2, ("did you mean --epochs?",)),
     "train iris --verbose": (2, ("no option --verbose\n  try: fallline train --help",)),
     "train iris --seed=x": (2, ("--seed has to be a whole number >= 0", "got 'x'")),
-    "fit iris": (2, ("no command 'fit'; did you mean 'train'?", "commands: train, ")),
+    "fit iris": (2, ("no command 'fit'; did you mean 'train'?", "commands: look, train, ")),
     "version": (2, ("no command 'version'\n",)),
     "predict good.csv good.csv": (1, ("good.csv is a file, not the folder of a run\n",)),
     "predict": (2, ("RUN",)),

@@ -36,7 +36,8 @@ class Command:
 COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        Command("train", "Train a network on a named data set or a CSV file."),
+        Command("look", "Show the columns of a file as they are understood."),
+        Command("train", "Train a network on a named data set or a file."),
         Command("race", "Train variants of one training side by side."),
         Command("predict", "Predict the rows of a CSV file with a trained network."),
         Command("evaluate", "Measure a trained network on a file with the target."),

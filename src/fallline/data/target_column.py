@@ -5,7 +5,7 @@ at most 20 distinct whole numbers, one of them seen again       classification
 any other numbers                                               regression
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fallline.data.dataset import listed
 from fallline.data.understood import kept_tokens
-from fallline.data.writing import written_as
+from fallline.data.writing import Written, written_as
 from fallline.errors import DataError, nearest, unknown
 from fallline.nn.column import written
 from fallline.nn.notation import MISSING, MISSING_NUMBERS, NUMBER, Notation
@@ -34,8 +34,39 @@ class Goal:
     rows: NDArray[np.int64]
     y: NDArray[Any]
     classes: tuple[str, ...]
-    notation: Notation
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of a target. texts: without blanks around them. labels: how many rows have each text that counts.
+    numbers: by text, NaN where it is none.
+    """
+
+    name: str
+    table: Table
+    texts: Texts
+    labels: dict[str, int]
+    numbers: dict[str, float]
+    written: Written
+
+    def place(self, label: str) -> str:
+        """The first row with a label, in words."""
+        return self.table.place(int(np.argmax(self.texts.codes == self.texts.levels.index(label))))
+
+    @property
+    def plain(self) -> list[str]:
+        """The labels that are plain numbers."""
+        return [label for label in self.labels if NUMBER.fullmatch(label)]
+
+    def without(self, tokens: Collection[str]) -> "Cells":
+        labels = {label: n for label, n in self.labels.items() if label.lower() not in tokens}
+        return replace(self, labels=labels)
+
+    def codes_of(self, values: Mapping[str, Any], rest: Any) -> NDArray[Any]:
+        """(N,) the value of each row's text."""
+        found: NDArray[Any] = np.array([*(values.get(level, rest) for level in self.texts.levels), rest])
+        return found[self.texts.codes]
 
 
 def goal_of(
@@ -53,97 +84,93 @@ def goal_of(
         raise unknown("task", task, TASKS)
     if not len(values):
         raise DataError(f"{table.name} has columns and no rows")
-    texts = values if isinstance(values, Texts) else written(values)
-    stripped = Texts.of([level.strip() for level in texts.levels])
-    codes = np.append(stripped.codes, -1)[texts.codes]
-    counts = np.bincount(codes[codes >= 0], minlength=len(stripped.levels))
-    there = {level: int(count) for level, count in zip(stripped.levels, counts) if count}
-    keeps = kept_tokens([*there])
-    tokens = {""} if every else MISSING
-    labels = {level: n for level, n in there.items() if level in keeps or level.lower() not in tokens}
-    how = written_as([*labels], decimal)
-    quantity = how.notation or Notation(decimal or ".")
-    numbers = dict(zip(labels, quantity.numbers([*labels])[0].tolist())) if labels else {}
-    task = task or (
-        "classification" if every else _task_of(labels, numbers, how.notation is not None, name, table, codes, stripped)
-    )
-    if task == "regression":
-        labels = {level: n for level, n in labels.items() if level.lower() not in MISSING_NUMBERS}
-    gone = ~np.isin(codes, [place for place, level in enumerate(stripped.levels) if level in labels])
-    rows = np.flatnonzero(~gone)
+    cells = _cells_of(values, name, table, decimal, every)
+    chosen = task or ("classification" if every else _task_of(cells))
+    if chosen == "regression":
+        cells = cells.without(MISSING_NUMBERS)
+    rows = np.flatnonzero(cells.codes_of(dict.fromkeys(cells.labels, True), False))
     if not len(rows):
         raise DataError(f"{table.name}: the target {name!r} is missing in every row")
-    notes = [f"{gone.sum():,} of {len(gone):,} rows have no {name!r} and are left out"] if gone.any() else []
-    if task == "regression":
-        strange = next((level for level in labels if np.isnan(numbers[level])), None)
-        if strange is not None:
-            row = int(np.argmax(codes == stripped.levels.index(strange)))
-            raise DataError(f"{table.place(row)}, target {name!r}: {shown(strange)} is not a number\n"
+    gone = len(values) - len(rows)
+    notes = [f"{gone:,} of {len(values):,} rows have no {name!r} and are left out"] if gone else []
+    made = _quantity(cells, rows) if chosen == "regression" else _classes(cells, rows, task is None)
+    return replace(made, notes=(*notes, *made.notes))
+
+
+def _cells_of(values: Values, name: str, table: Table, decimal: str | None, every: bool) -> Cells:
+    texts = values if isinstance(values, Texts) else written(values)
+    stripped = Texts.of([level.strip() for level in texts.levels])
+    texts = Texts(np.append(stripped.codes, -1)[texts.codes], stripped.levels)
+    counts = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.levels))
+    there = {level: int(count) for level, count in zip(texts.levels, counts) if count}
+    keeps, tokens = kept_tokens([*there]), {""} if every else MISSING
+    labels = {level: n for level, n in there.items() if level in keeps or level.lower() not in tokens}
+    how = written_as([*labels], decimal)
+    notation = how.notation or Notation(decimal or ".")
+    return Cells(name, table, texts, labels, dict(zip(labels, notation.numbers([*labels])[0].tolist())), how)
+
+
+def _quantity(cells: Cells, rows: NDArray[np.int64]) -> Goal:
+    name = cells.name
+    for label in cells.labels:
+        if not np.isfinite(cells.numbers[label]):
+            problem = "is not a number" if np.isnan(cells.numbers[label]) else "is not finite"
+            raise DataError(f"{cells.place(label)}, target {name!r}: {shown(label)} {problem}\n"
                             "  try: task='classification' (--task)")  # fmt: skip
-        y = np.append([numbers.get(level, np.nan) for level in stripped.levels], np.nan)[codes[rows]]
-        if not np.isfinite(y).all():
-            row = int(rows[np.argmax(~np.isfinite(y))])
-            raise DataError(f"{table.place(row)}, target {name!r}: {shown(stripped.levels[codes[row]])} is not finite")
-        if y.min() == y.max():
-            only = next(iter(labels))
-            raise DataError(f"{table.name}: the target {name!r} is {only} in every row: there is nothing to learn")
-        return Goal(task, rows, y, (), quantity, (*notes, *([f"{name!r}: {how.doubt}"] if how.doubt else [])))
-    order = _in_order(labels, numbers)
-    _check_classes(order, labels, name, table, codes, stripped)
+    y = cells.codes_of(cells.numbers, np.nan)[rows]
+    if y.min() == y.max():
+        only = next(iter(cells.labels))
+        raise DataError(f"{cells.table.name}: the target {name!r} is {only} in every row: there is nothing to learn")
+    doubt = cells.written.doubt
+    return Goal("regression", rows, y, (), (f"{name!r}: {doubt}",) if doubt else ())
+
+
+def _classes(cells: Cells, rows: NDArray[np.int64], by_rule: bool) -> Goal:
+    labels, notes = cells.labels, []
+    numeric = len(cells.plain) == len(labels)
+    order = sorted(labels, key=lambda label: (cells.numbers[label], label)) if numeric else sorted(labels)
+    _check_classes(cells)
     once = [label for label in order if labels[label] == 1]
     if once:
-        what = "a class of one row trains" if len(once) == 1 else f"{len(once)} classes of one row train"
-        notes.append(f"{what} and cannot be tested: {listed(once, 3)}")
-    place = {label: code for code, label in enumerate(order)}
-    lookup = np.array([place.get(level, -1) for level in stripped.levels], np.int64)
-    return Goal(task, rows, lookup[codes[rows]], tuple(order), quantity, tuple(notes))
+        told = "a class of one row trains" if len(once) == 1 else f"{len(once)} classes of one row train"
+        notes.append(f"{told} and cannot be tested: {listed(once, 3)}")
+    if by_rule and len(order) > 2 and numeric:
+        notes.append(f"{len(order)} whole numbers are classes; a quantity with task='regression' (--task)")
+    y = cells.codes_of({label: code for code, label in enumerate(order)}, -1)[rows].astype(np.int64)
+    return Goal("classification", rows, y, tuple(order), tuple(notes))
 
 
-def _task_of(
-    labels: dict[str, int], numbers: dict[str, float], numeric: bool, name: str, table: Table, codes: Any, texts: Texts
-) -> str:
-    plain = [label for label in labels if NUMBER.fullmatch(label)]
+def _task_of(cells: Cells) -> str:
+    labels, plain = cells.labels, cells.plain
+    rows = sum(labels.values())
     if len(plain) == len(labels):
         values = {float(label) for label in plain}
         whole = all(value.is_integer() for value in values)
-        return (
-            "classification"
-            if whole and len(values) <= MOST_CODES and len(values) < sum(labels.values())
-            else "regression"
-        )
-    if numeric and len(labels) > MOST_CODES:
+        return "classification" if whole and len(values) <= MOST_CODES and len(values) < rows else "regression"
+    if cells.written.notation is not None and len(labels) > MOST_CODES:
         return "regression"
     # A column of many numbers with a word in between is a damaged quantity, not a class for each number.
-    if len(plain) > MOST_CODES and 2 * sum(labels[label] for label in plain) > sum(labels.values()):
-        return "regression"
-    return "classification"
+    damaged = len(plain) > MOST_CODES and 2 * sum(labels[label] for label in plain) > rows
+    return "regression" if damaged else "classification"
 
 
-def _in_order(labels: dict[str, int], numbers: dict[str, float]) -> list[str]:
-    """Numbers in their order, other texts in the alphabet's."""
-    if all(NUMBER.fullmatch(label) for label in labels):
-        return sorted(labels, key=lambda label: (numbers[label], label))
-    return sorted(labels)
-
-
-def _check_classes(
-    order: Sequence[str], labels: dict[str, int], name: str, table: Table, codes: Any, texts: Texts
-) -> None:
-    if len(order) < 2:
-        raise DataError(
-            f"{table.name}: the target {name!r} has the one class {shown(order[0])}: there is nothing to learn"
-        )
+def _check_classes(cells: Cells) -> None:
+    """Errors: DataError for one class, and where most labels, or all but one, have a single row."""
+    labels, name = cells.labels, cells.name
+    if len(labels) < 2:
+        only = shown(next(iter(labels)))
+        raise DataError(f"{cells.table.name}: the target {name!r} has the one class {only}: there is nothing to learn")
     once = [label for label in labels if labels[label] == 1]
-    if len(once) > len(order) / 2 or len(order) - len(once) < 2:
-        places = {label: table.place(int(np.argmax(codes == texts.levels.index(label)))) for label in once[:MOST_TOLD]}
-        listing = ", ".join(f"{shown(label)} ({place})" for label, place in places.items())
-        more = f" and {len(once) - MOST_TOLD:,} more" if len(once) > MOST_TOLD else ""
-        advice = "task='regression' (--task) if this is a quantity, or " if all(map(NUMBER.fullmatch, labels)) else ""
-        raise DataError(
-            f"{table.name}: {len(once):,} of the {len(order):,} labels of the target {name!r} seen only once: "
-            f"{listing}{more}\n"
-            f"  a class needs a training row and a test row; try: {advice}another column as the target"
-        )
+    if len(once) <= len(labels) / 2 and len(labels) - len(once) >= 2:
+        return
+    listing = ", ".join(f"{shown(label)} ({cells.place(label)})" for label in once[:MOST_TOLD])
+    more = f" and {len(once) - MOST_TOLD:,} more" if len(once) > MOST_TOLD else ""
+    advice = "task='regression' (--task) if this is a quantity, or " if len(cells.plain) == len(labels) else ""
+    raise DataError(
+        f"{cells.table.name}: {len(once):,} of the {len(labels):,} labels of the target {name!r} seen only once: "
+        f"{listing}{more}\n"
+        f"  a class needs a training row and a test row; try: {advice}another column as the target"
+    )
 
 
 def known_codes(values: Values, target: str, table: Table, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -136,7 +136,15 @@ def with_goal(table: Table, goal: Goal, target: str = "y", wishes: Wishes = Wish
 
 
 def features_of(table: Table, y: Any, target: str = "y", wishes: Wishes = Wishes()) -> tuple[Understood, ...]:
-    """Every column of a table of features as it is understood, those that are left out with their reason."""
+    """Every column of a table of features, beside the others and beside the target."""
+    return marked(columns_of(table, wishes), table.columns, y, target)
+
+
+def columns_of(table: Table, wishes: Wishes = Wishes()) -> tuple[Understood, ...]:
+    """Every column of a table as it is understood, those that are left out with their reason.
+
+    Errors: DataError naming all columns of which nothing says how they are to be read.
+    """
     decimal = wishes.decimal or _decimal_of(table)
     found = []
     problems = []
@@ -153,7 +161,7 @@ def features_of(table: Table, y: Any, target: str = "y", wishes: Wishes = Wishes
         found.append(column)
     if problems:
         raise DataError(f"{table.name}: " + "\n  and ".join(problems[:5]))
-    return marked(found, table.columns, y, target)
+    return tuple(found)
 
 
 def check_names(table: Table, target: str, wishes: Wishes) -> None:

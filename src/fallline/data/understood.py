@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.data.writing import WORDS, Written, written_as
+from fallline.data.writing import ENOUGH, WORDS, Written, written_as
 from fallline.errors import ArgumentError, DataError, nearest
 from fallline.nn import dates
 from fallline.nn.column import PLAIN, written
@@ -26,6 +26,8 @@ WISHES = {
     "number": "number", "category": "category", "date": "moment", "y/m/d": "moment", "d/m/y": "moment",
     "m/d/y": "moment", "time": "moment",
 }  # fmt: skip
+# Names of a first column that has none in its file.
+UNNAMED = ("", "column_1")
 # Names of columns that number the rows.
 _ID = re.compile(r"(^|[^a-z])(ids?|uuid|guid|idx|index|row|rows|rownames?|rowid|obs|observation|serial|unnamed \d+)$")
 
@@ -84,11 +86,13 @@ def _numbers(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
     marks = []
     if not left_out and not asked and len(kinds) == len(known) > 2 and bool(np.all(known == np.round(known))):
         counts = bool(np.all(np.diff(known) == 1)) and known[0] in (0, 1)
-        if _ID.search(_words(name)) or (counts and name.strip() == ""):
+        if _ID.search(_words(name)) or (counts and name in UNNAMED):
             left_out = "counts the rows" if counts else "a number of its own in every row"
         elif counts:
             marks.append("counts the rows")
     notation = replace(how.notation or PLAIN, missing=how.strange)
+    if notation != replace(PLAIN, missing=how.strange) and how.example:
+        about += f", as in {how.example}"
     return Understood(
         name, "number", len(values) - len(known), len(kinds), about, notation, strange=how.strange,
         left_out=left_out, marks=(*marks, *_of(how)), asked=asked,
@@ -104,6 +108,7 @@ def _moments(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
     )
     about = " to ".join(first)
     about = about.replace("1970-01-01 ", "") if how.form == "time" else about
+    about += f", as in {how.example}" if how.form in ("dmy", "mdy") and how.example else ""
     return Understood(
         name, "moment", len(values) - len(known), len(kinds), about, form=how.form or "ymd",
         strange=how.strange, left_out=_no_news(len(kinds), len(known), len(values), about), marks=_of(how), asked=asked,
@@ -118,6 +123,8 @@ def _texts(name: str, texts: Texts, wish: str | None, decimal: str | None) -> Un
     how = WORDS
     if wished != "category" and not (texts.categorical and wish is None):
         how = written_as([*there], decimal, form)
+    if wish is None and sum(there[text] for text in how.strange) > (1 - ENOUGH) * len(texts):
+        how = WORDS  # a word in so many rows is no accident
     if how.hard and wish is None:
         raise DataError(f"column {name!r}: {how.doubt}, and no row tells which\n"
                         f"  try: kinds={{{name!r}: 'd/m/y'}} (--as '{name}=d/m/y'), or 'm/d/y'")  # fmt: skip

@@ -43,7 +43,7 @@ class Written:
     """A column of texts, understood. notation: of numbers; form: of dates; neither: words.
 
     strange: texts that are neither and count as missing. doubt: another reading that fits too, in words; hard: it
-    would be a guess to take one.
+    would be a guess to take one. example: one of the texts.
     """
 
     notation: Notation | None = None
@@ -51,6 +51,7 @@ class Written:
     strange: tuple[str, ...] = ()
     doubt: str = ""
     hard: bool = False
+    example: str = ""
 
 
 WORDS = Written()
@@ -87,7 +88,8 @@ def _dates(texts: Sequence[str], sample: Sequence[str], form: str | None) -> Wri
     if others and {first, *others} == {"dmy", "mdy"} and not all(re.match(r"\d+\.", text.strip()) for text in texts):
         row = next(place for place, (a, b) in enumerate(zip(values, found[others[0]][0])) if a != b)
         doubt = f"{texts[row]!r} may be day/month or month/day"
-    return Written(form=first, strange=tuple(strange), doubt=doubt, hard=bool(doubt))
+    example = next((text for text in texts if text not in strange), "")
+    return Written(form=first, strange=tuple(strange), doubt=doubt, hard=bool(doubt), example=example.strip())
 
 
 def _parts(text: str) -> tuple[str, str, str] | None:
@@ -118,7 +120,8 @@ def _numbers(texts: Sequence[str], sample: Sequence[str], decimal: str | None) -
     strange = notation.numbers(texts)[1]
     if len(strange) > (1 - ENOUGH) * len(texts):
         return None
-    return Written(notation=notation, strange=tuple(strange), doubt=doubt)
+    example = max((text.strip() for text in texts if text in parts), key=len)
+    return Written(notation=notation, strange=tuple(strange), doubt=doubt, example=example)
 
 
 def _units(parts: Sequence[tuple[str, str, str]], total: int) -> tuple[str, ...] | None:
