@@ -41,7 +41,7 @@ def test_help_names_what_can_be_chosen_and_its_ranges(shell: Shell) -> None:
     out = " ".join(shell("train --help").out.split())
     for name in [*LOSSES, *OPTIMIZERS, *SCHEDULES, *(set(ACTIVATIONS) - {"softmax"})]:
         assert name in out
-    assert "passes over the training rows; by default as long as the validation loss falls (>= 1)" in out
+    assert "passes over the training rows; with preset plain as long as the validation loss falls (>= 1)" in out
 
 
 def test_the_version_is_reported(shell: Shell) -> None:

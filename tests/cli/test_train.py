@@ -201,7 +201,7 @@ def test_full_batches_no_validation_and_no_test_are_possible(shell: Shell) -> No
 
 def test_a_share_that_leaves_no_row_is_reported_in_words_that_can_be_typed(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "two.csv").write_text("a,b\n1,2\n3,4\n")
-    done = shell("train two.csv --target b --validation 0.5 --test 0.5")
+    done = shell("train two.csv --target b --preset plain --validation 0.5")
     assert done.code == FAILED
     assert done.err == ("error: a share of 1 row cannot be split off for validation\n  try: no --validation\n")
     assert shell("train iris --epochs 1 --validation 0.999999").code == OK
