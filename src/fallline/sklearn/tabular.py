@@ -23,7 +23,6 @@ from fallline.insight.attribution import Attributions, attributions
 from fallline.insight.importance import Importance, permutation_importance
 from fallline.insight.intervals import USUAL, checked_levels, covering, for_quantiles
 from fallline.insight.row_losses import out_of_fold, row_losses
-from fallline.nn.notation import Notation
 from fallline.nn.temperature import calibrated
 from fallline.recipe import Recipe, recipe_of
 from fallline.sklearn import tabular_input as given_as
@@ -113,7 +112,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """The rows as a data set, each column understood; a warning where one that tells something is left out."""
         called = name if isinstance(name, str) and name else "y"
         every = np.arange(len(target))
-        goal = Goal(self._task, every, target, self._class_names(), Notation(), ())
+        goal = Goal(self._task, every, target, self._class_names(), ())
         wishes = Wishes(kinds=given_as.kinds_of(given, self.kinds, self.categorical_features))
         data = with_goal(given.table, goal, called, wishes, "X")
         missed = [one for one in data.columns if _is_missed(one)]
