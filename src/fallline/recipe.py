@@ -5,7 +5,7 @@ Every face (the command line, an estimator, a studio) turns a person's wishes in
 Recipe that they make of a table. Knows no face and reads no file.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,14 @@ class Choices:
         wrong += [f"hidden: a width {problem}" for one in self.hidden or () if (problem := ranges.COUNT.problem(one))]
         if wrong:
             raise ArgumentError("\n  and ".join(wrong))
+
+
+def stated(choices: Choices) -> dict[str, Any]:
+    """The choices that differ from the defaults, by name, as JSON holds them."""
+    plain = Choices()
+    found = {one.name: getattr(choices, one.name) for one in fields(choices)}
+    found = {name: value for name, value in found.items() if value != getattr(plain, name)}
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

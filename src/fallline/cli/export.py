@@ -1,8 +1,9 @@
 """`fallline export`: a trained network as a file for other programs.
 
 RUN is the folder of a run. The kind of FILE follows from its ending: .onnx is an ONNX graph with the preprocessing
-inside, so that raw values go in, one input a column, and labels and probabilities, or quantities, come out. Its
-metadata name the columns, their kinds and levels, the classes and the version.
+inside, so that raw values go in, one input a column, and labels and probabilities, or quantities, come out; its
+metadata name the columns, their kinds and levels, the classes and the version. .py is a Python script that trains the
+same network again, from the same data.
 """
 
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from fallline.cli.flags import argument, flag
 
 EXAMPLES = """\
 fallline export runs/data-1 model.onnx
-fallline export runs/data-1 model.onnx --overwrite"""
+fallline export runs/data-1 model.onnx --overwrite
+fallline export runs/data-1 train.py                     then: python train.py"""
 
 
 @dataclass(frozen=True, slots=True)
 class FLAGS:
     run: str = argument("the folder of a run", "RUN")
-    file: str = argument("the file to write, .onnx", "FILE")
+    file: str = argument("the file to write, .onnx or .py", "FILE")
     overwrite: bool = flag(False, "replace FILE where it is there")
     debug: bool = flag(False, "show the traceback of an error")
 

@@ -19,7 +19,7 @@ from fallline.insight.typesetting import number
 from fallline.nn import Model
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
-from fallline.recipe import Recipe, recipe_of
+from fallline.recipe import Choices, Recipe, recipe_of, stated
 from fallline.runs.events import EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.training.training import Training
 
@@ -30,18 +30,22 @@ RUNS = Path("runs")
 class Plan:
     """Everything that is known before the first step. test: rows looked at once, at the end.
 
-    source: how to open the data again.
+    source: how to open the data again. asked: the choices that the flags make, without what follows from them.
     """
 
     flags: FLAGS
     recipe: Recipe
     test: Rows
     source: dict[str, Any]
+    asked: Choices
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of the training: all that it takes besides the network, its rows and a folder."""
-        kept = {"overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": {"source": self.source}}
+        held = test_of(self.flags.test)
+        training = {"choices": stated(self.asked), "test": held if isinstance(held, float) else 0}
+        extra = {"source": self.source, "training": training}
+        kept = {"overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": extra}
         return {**self.recipe.settings, **kept}
 
 
@@ -80,7 +84,7 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
         recipe = recipe_of(data, choices, train, None if like is None else like.recipe)
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
-    return Plan(flags, recipe, test, source)
+    return Plan(flags, recipe, test, source, choices)
 
 
 def run(plan: Plan) -> Outcome:

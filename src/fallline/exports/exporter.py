@@ -11,18 +11,22 @@ from fallline.errors import ArgumentError, ArgumentTypeError, ExistingFileError,
 from fallline.nn.model import Model
 from fallline.ranges import FLAG
 from fallline.runs.disk import saving_errors, write_atomically
-from fallline.runs.kept import load_model
+from fallline.runs.kept import in_folder
+from fallline.runs.model_file import ModelFile, read_file
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file. doc: in words. content: from a model to the bytes of the file."""
+    """A kind of file. doc: in words. content: from a model, with all that was saved with it, to the bytes of the file.
+
+    The second argument of content says in words where the model comes from.
+    """
 
     doc: str
-    content: Callable[[Model], bytes]
+    content: Callable[[ModelFile, str], bytes]
 
 
-def onnx_bytes(model: Model) -> bytes:
+def onnx_bytes(found: ModelFile, where: str) -> bytes:
     """The model as an ONNX file. Errors: those of `onnx_of`; ArgumentTypeError where onnx is not installed."""
     try:
         import onnx  # noqa: F401
@@ -31,12 +35,20 @@ def onnx_bytes(model: Model) -> bytes:
         raise ArgumentTypeError(wanted) from None
     from fallline.exports.onnx_file import onnx_of
 
-    content: bytes = onnx_of(model).SerializeToString()
+    content: bytes = onnx_of(found.model).SerializeToString()
     return content
+
+
+def script_bytes(found: ModelFile, where: str) -> bytes:
+    """The script that trains the model again. Errors: those of `script_of`."""
+    from fallline.exports.script import script_of
+
+    return script_of(found, where).encode()
 
 
 FORMATS: Mapping[str, Format] = {
     ".onnx": Format("an ONNX graph with the preprocessing inside", onnx_bytes),
+    ".py": Format("a Python script that trains the network again", script_bytes),
 }
 
 
@@ -58,7 +70,8 @@ def export(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False)
     model: a model, a run, or the path of a run folder or model file.
     path: ending in .onnx: an ONNX graph (opset 17) that takes raw values, an input (N, 1) of float64 or texts for each
         column of the encoder, and gives `label` and `probabilities`, or `prediction`, as `predict` does; its metadata
-        name columns, classes and version. Without an encoder its inputs are the network's.
+        name columns, classes and version. Without an encoder its inputs are the network's. Ending in .py: a script
+        that trains the same network again, of a run of `fallline train`.
     overwrite: replace a file that is there.
     Errors: ArgumentError for another ending, and for a network that the format cannot hold, with the layer;
         ExistingFileError; those of `load_model` for a path; ArgumentTypeError for anything else, and where the package
@@ -71,18 +84,20 @@ def export(model: Any, path: str | os.PathLike[str], *, overwrite: bool = False)
         if path.is_dir():
             raise ExistingFileError(f"{path} is a folder, and must not be replaced by a file")
         raise ExistingFileError(f"there is a file {path} already\n  try: overwrite=True to replace it, or another name")
-    made = model_of(model)
-    content = kind.content(made)
+    content = kind.content(*found_in(model))
     with saving_errors(path):
         write_atomically(path, lambda part: part.write_bytes(content))
     return path
 
 
-def model_of(given: Any) -> Model:
-    """The model that is given as itself, in a run, or by a path. Errors: as for `export`."""
+def found_in(given: Any) -> tuple[ModelFile, str]:
+    """A model that is given as itself, in a run, or by a path, and where it comes from. Errors: as for `export`."""
     if isinstance(given, str | os.PathLike):
-        return load_model(given)
+        path = Path(given)
+        return (in_folder(path) if path.is_dir() else read_file(path)), str(given)
     found = getattr(given, "model", given)
     if not isinstance(found, Model):
         raise ArgumentTypeError(f"a model is exported, a run, or the path of one, got {shown(given)}")
-    return found
+    if found is given:
+        return ModelFile(found, {}, None), "a model"
+    return ModelFile(found, dict(given.extra), given.config), "the run"
