@@ -163,3 +163,19 @@ def test_spans_of_time_are_seconds() -> None:
     with pytest.raises(ArgumentTypeError, match=r"try: x.collect\(\)"):
         as_table(frame.lazy())
     as_table(frame.lazy().collect())
+
+
+def test_moments_of_frames_are_those_of_their_cells() -> None:
+    pandas, polars, arrow = map(pytest.importorskip, ("pandas", "polars", "pyarrow"))
+    cells = [
+        datetime.datetime(2020, 7, 1, 12, tzinfo=datetime.UTC),
+        None,
+        datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC),
+    ]
+    expected = as_table({"a": cells})["a"]
+    frame = pandas.DataFrame({"a": pandas.Series(cells, dtype="datetime64[ns, UTC]").dt.tz_convert("Europe/Berlin")})
+    for given in (frame, polars.from_pandas(frame), arrow.Table.from_pandas(frame)):
+        np.testing.assert_array_equal(as_table(given)["a"], expected)
+    days = [datetime.date(2020, 7, 1), None]
+    for given in (polars.DataFrame({"a": days}), arrow.table({"a": days}), pandas.DataFrame({"a": days})):
+        np.testing.assert_array_equal(as_table(given)["a"], np.array(["2020-07-01", "NaT"], "M8[us]"))

@@ -261,6 +261,12 @@ def _of_series(series: Any, what: str) -> Values:
             return values_of(array, what)
     if kind == nw.String:
         return _of_strings(series)
+    if kind in (nw.Datetime, nw.Date, nw.Duration):
+        zone = getattr(kind, "time_zone", None)
+        plain = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else series
+        array = plain.to_numpy()
+        if array.dtype.kind in "mM":
+            return values_of(array, what)
     return values_of(series.to_list(), what)
 
 

@@ -82,7 +82,7 @@ def test_frames_of_every_library_train_and_predict_alike():
         pd.array([1, 2], dtype="Int64"),
         np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"),
     ],
-    ids=repr,
+    ids=lambda labels: str(getattr(labels, "dtype", labels)),
 )
 def test_labels_come_back_as_they_were_given(labels):
     frame, y = people()
@@ -123,6 +123,10 @@ def test_wrong_targets_are_refused():
         TabularClassifier(**QUICK).fit(frame, [1, *y[1:]])
     with pytest.raises(ValueError, match="y holds 'yes', and TabularRegressor predicts numbers"):
         TabularRegressor(**QUICK).fit(frame, ["yes"] * 60)
+    with pytest.raises(ValueError, match="Unknown label type: y holds"):
+        TabularClassifier(**QUICK).fit(frame, pd.Series([("a", 1), ("b", 2)] * 30))
+    with pytest.raises(ValueError, match="should be a 1d array"):
+        TabularClassifier(**QUICK).fit(frame, [("a", 1), ("b", 2)] * 30)
     with pytest.warns(DataConversionWarning):
         TabularRegressor(**QUICK).fit(frame, np.arange(60.0)[:, None])
 
@@ -250,3 +254,20 @@ def test_rows_of_one_group_are_validated_on_together():
         TabularClassifier(**QUICK).fit(frame, y, groups=[None, *groups[1:]])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         TabularClassifier(**QUICK).fit(frame, y, groups=groups[1:])
+
+
+@pytest.mark.parametrize("holder", [pa.array, pl.Series, list, np.array, pd.Categorical], ids=lambda one: one.__name__)
+def test_targets_come_in_any_holder(holder):
+    frame, y = people()
+    expected = TabularClassifier(**QUICK).fit(frame, y).predict_proba(frame)
+    np.testing.assert_array_equal(TabularClassifier(**QUICK).fit(frame, holder(y)).predict_proba(frame), expected)
+
+
+def test_a_classifier_without_probabilities_predicts_labels():
+    frame, y = people()
+    model = TabularClassifier(**QUICK, loss="hinge").fit(frame, y)
+    assert np.mean(model.predict(frame) == y) > 0.6
+    with pytest.raises(ValueError, match="distances, not probabilities"):
+        model.predict_proba(frame)
+    with pytest.raises(ValueError, match=r"calibrate=True needs probabilities[^$]*try: loss='cross_entropy'"):
+        TabularClassifier(**QUICK, loss="hinge", calibrate=True).fit(frame, y)

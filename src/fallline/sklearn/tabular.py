@@ -87,6 +87,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if choices.validation in (None, 0) and (X_val is not None or self._needs_held()):
             choices = replace(choices, validation=HELD)  # so that the recipe watches these rows
         recipe = recipe_of(data, choices, measured_rows(len(data), weights))
+        self._check_recipe(recipe)
         every = np.arange(len(data))
         rows: Any = (data.x, targets_of(data, every, recipe.decoder), *(() if weights is None else (weights,)))
         held: Any = self._validation(X_val, y_val, sample_weight_val, recipe.decoder)
@@ -104,6 +105,9 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _needs_held(self) -> bool:
         """Whether rows have to be held out from training, for more than choosing an epoch."""
         return False
+
+    def _check_recipe(self, recipe: Recipe) -> None:
+        """Errors: ArgumentError for a recipe of which something is wanted that it cannot give."""
 
     def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
         """All that follows a training. held: the rows that were held out of it, where there had to be some."""
@@ -264,6 +268,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
     def _needs_held(self) -> bool:
         return bool(self.calibrate)
 
+    def _check_recipe(self, recipe: Recipe) -> None:
+        if self.calibrate and recipe.loss.link is None:
+            raise ArgumentError(f"calibrate=True needs probabilities, and the loss {recipe.loss.name!r} gives none\n"
+                                "  try: loss='cross_entropy'")  # fmt: skip
+
     def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
         if self.calibrate:
             self.model_ = calibrated(self.model_, *held, threads=settings["threads"])
@@ -286,8 +295,10 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """(N,) the most probable class of each row."""
-        check_is_fitted(self)
-        found: Array = self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        rows, labels = self._rows(X), np.asarray(self.model_.labels)
+        named = self.model_.predict(rows, threads=lanes_for(self.n_jobs))
+        order = np.argsort(labels)
+        found: Array = self.classes_[order[np.searchsorted(labels, named, sorter=order)]]
         return found
 
 
@@ -321,6 +332,10 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 
     def _levels(self) -> tuple[float, ...]:
         return checked_levels(USUAL if self.quantiles is True else self.quantiles)
+
+    def _check_recipe(self, recipe: Recipe) -> None:
+        if self.quantiles is not None:
+            for_quantiles(recipe, self._levels())
 
     def _after_training(self, recipe: Recipe, rows: Any, held: Any, settings: dict[str, Any]) -> None:
         if self.quantiles is None:

@@ -3,6 +3,7 @@
 Knows no training.
 """
 
+import datetime
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from fallline.nn.column import written
 from fallline.table import Table, Texts, Values, as_table, is_missing, values_of
 
 MOST_NAMES = 5
+SCALARS = (bool, int, float, np.generic, datetime.date)  # labels besides texts
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def one_column(y: Any, estimator: Any) -> Any:
     """y as (N,); a column, (N, 1), with a DataConversionWarning. Errors: ValueError for other shapes."""
     if y is None:
         raise DataError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
+    if hasattr(y, "to_pylist"):  # Arrow
+        y = y.to_pylist()
     if hasattr(y, "to_numpy") and not hasattr(y, "dtypes"):  # a series, also one of pandas' or polars' own dtypes
         y = y.to_numpy()
     array = np.asarray(y) if not isinstance(y, list | tuple) else _of_list(y)
@@ -188,7 +192,7 @@ def one_column(y: Any, estimator: Any) -> Any:
 def _of_list(y: Any) -> Array:
     """A list as an array; one of several kinds keeps its cells, which NumPy would make texts of."""
     array = np.asarray(y)
-    if array.dtype.kind in "US" and not all(isinstance(cell, str | bytes) for cell in y):
+    if array.ndim == 1 and array.dtype.kind in "US" and not all(isinstance(cell, str | bytes) for cell in y):
         array = np.empty(len(y), object)
         array[:] = y
     return array
@@ -205,6 +209,8 @@ def labels_of(y: Any, estimator: Any) -> tuple[Array, Array]:
         if len(kinds) > 1 and not all(issubclass(kind, int | float | np.number) for kind in kinds):
             told = " and ".join(sorted(kind.__name__ for kind in kinds))
             raise DataError(f"Unknown label type: y holds labels of several kinds, {told}\n  try: y.astype(str)")
+        if not isinstance(array[0], SCALARS):
+            raise DataError(f"Unknown label type: y holds {shown(array[0])}\n  try: y.astype(str)")
         array = np.array([*array])
     if array.dtype.kind not in "mM":
         check_classification_targets(array)
