@@ -30,8 +30,9 @@ FASTER, SLOWER = 6.0, 0.1
 class Ingredients:
     """The values that make a training; the names that it shares with recipe.Choices mean the same there.
 
-    epochs: None for as long as the validation loss falls. batch_size: rows of a step; where the training rows are no
-    whole number of such batches, batches of equal size near it. validation: the share of the training rows.
+    steps: about so many, in epochs of at least and at most so many; None for as long as the validation loss falls.
+    batch_size: rows of a step; where the training rows are no whole number of such batches, batches of equal size near
+    it. validation: the share of the training rows.
     robust: columns by median and quartiles, softly clipped, instead of mean and deviation.
     tangent: Dense layers in the neural-tangent parametrisation, behind a Scale, with slow biases.
     parametric: activations whose bend is learned. periodic: numbers as a few waves beside themselves.
@@ -47,7 +48,8 @@ class Ingredients:
     weight_decay: float | None = None
     label_smoothing: float = 0.1
     batch_size: int
-    epochs: int | None = None
+    steps: int | None = None
+    epochs: tuple[int, int] = (16, 256)
     validation: float
     watch: str | None = None
     robust: bool = True
@@ -79,7 +81,7 @@ _PLAIN = Ingredients(hidden=(128,), activation="relu", batch_size=16, validation
                      clamped=False, beta2=None)  # fmt: skip
 # Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491: its two forms, with the changes that decision 31 lists.
 _FAST = Ingredients(hidden=(256,) * 3, activation="selu", learning_rate=0.04, schedule="cos_log", batch_size=256,
-                    epochs=128, validation=0.2, watch="accuracy", zero=True)  # fmt: skip
+                    steps=4800, validation=0.2, watch="accuracy", zero=True)  # fmt: skip
 _FAST_NUMBERS = replace(_FAST, activation="mish", learning_rate=0.07, watch="rmse")
 _FULL: dict[str, Any] = {
     "parametric": True,
@@ -88,7 +90,6 @@ _FULL: dict[str, Any] = {
     "weight_decay": 0.02,
     "zero": False,
     "settled": True,
-    "epochs": 256,
 }
 _DEFAULT = replace(_FAST, **_FULL)
 _DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, learning_rate=0.2)

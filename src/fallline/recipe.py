@@ -202,11 +202,14 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
     loss = loss_for(data, choices, of.label_smoothing)
     choices = with_preset(choices, preset, of, loss, len(rows))
     optimizer = optimizer_for(choices, of)
+    share = choices.validation or 0.0
+    left = max(1, len(rows) - (max(1, round(share * len(rows))) if share else 0))
+    size = batch_for(choices.batch_size, optimizer, of, left)
+    if choices.epochs is None:
+        choices = replace(choices, epochs=epochs_for(of, 1 if isinstance(size, str) else -(-left // size)))
     encoder = (robust_encoder_of if of.robust else encoder_of)(data, rows) if like is None else like.encoder
     # The outputs of a network with another link are not spread around zero.
     standard = isinstance(loss.link, Identity)
-    share = choices.validation or 0.0
-    left = max(1, len(rows) - (max(1, round(share * len(rows))) if share else 0))
     return Recipe(
         choices=choices,
         data=data,
@@ -216,7 +219,7 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
         network=network_for(encoder, outputs_for(loss, data), replace(of, **_shared(choices))),
         loss=loss,
         optimizer=optimizer,
-        batch_size=batch_for(choices.batch_size, optimizer, of, left),
+        batch_size=size,
         validation=share,
     )
 
@@ -237,7 +240,7 @@ def _shared(choices: Choices) -> dict[str, Any]:
 
 def with_preset(choices: Choices, name: str, of: Ingredients, loss: Loss, rows: int) -> Choices:
     """The choices with the preset's in the places that were left open. rows: to train and validate on."""
-    same = ["hidden", "activation", "epochs"]
+    same = ["hidden", "activation"]
     if choices.optimizer in (None, "adam"):
         same += ["learning_rate", "schedule", "weight_decay"]
     taken = {one: getattr(of, one) for one in same if getattr(choices, one) is None}
@@ -274,6 +277,14 @@ def batch_for(asked: int | str, optimizer: Optimizer, of: Ingredients, rows: int
         # Batches of equal size: a last one of few rows would make a step as long as the others from less.
         size = "full" if isinstance(optimizer, Minimiser) else -(-rows // batches) if of.tangent else of.batch_size
     return "full" if not isinstance(size, str) and size >= rows else size
+
+
+def epochs_for(of: Ingredients, batches: int) -> int | None:
+    """Epochs of so many batches: the preset's steps, within its bounds; None for as long as the loss falls."""
+    if of.steps is None:
+        return None
+    fewest, most = of.epochs
+    return max(fewest, min(most, round(of.steps / batches)))
 
 
 def outputs_for(loss: Loss, data: Dataset) -> int:
