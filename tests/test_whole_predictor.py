@@ -16,7 +16,7 @@ from fallline.data.dataset import split
 from fallline.data.dataset_file import read_dataset
 from fallline.recipe import Choices, Recipe, recipe_of
 
-SETTINGS: dict[str, Any] = {"epochs": 30, "hidden": (6,), "learning_rate": 0.02}
+SETTINGS: dict[str, Any] = {"preset": "plain", "epochs": 30, "hidden": (6,), "learning_rate": 0.02}
 RNG = np.random.default_rng(0)
 X = RNG.normal([1500.0, -0.02, 3.0], [300.0, 0.01, 1.0], (150, 3))
 KIND = np.array(["wolf", "ant", "cat"])[np.argsort(np.argsort(X[:, 0] - 20000 * X[:, 1])) * 3 // 150]
@@ -49,7 +49,7 @@ def by_hand(recipe: Recipe, params: Any, x: np.ndarray) -> Any:
 
 def command_line(command: str) -> Callable[[Recipe, Path], dict[str, Path]]:
     def train(recipe: Recipe, out: Path) -> dict[str, Path]:
-        flags = f"--target {recipe.data.target} --hidden 6 --epochs 30 --learning-rate 0.02 --out {out}".split()
+        flags = f"--preset plain --target {recipe.data.target} --hidden 6 --epochs 30 --learning-rate 0.02 --out {out}".split()
         seeds = ["--seed", "0,1"] if command == "race" else []
         assert main([command, str(out.parent / "table.csv"), *flags, *seeds]) == 0
         return {"0": out} if command == "train" else {seed: out / f"seed-{seed}" for seed in ("0", "1")}
