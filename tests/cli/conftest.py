@@ -36,7 +36,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         capsys.readouterr()
         words = [*line.split(), *more]
         # The simpler models take longer than the trainings here; tests of them take --compare away again.
-        if words[:1] == ["train"] and COMPARE not in words:
+        if words[:1] in (["train"], ["race"]) and COMPARE not in words:
             words.append("--no-compare")
         code = main([word for word in words if word != COMPARE])
         seen = capsys.readouterr()

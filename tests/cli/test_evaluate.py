@@ -132,3 +132,9 @@ def test_ctrl_c_leaves_it_out_and_loses_nothing(shell: Shell, flowers: Path, mon
     monkeypatch.setattr(baselines.Baseline, "called", interrupted)
     done = shell(f"train {flowers} --target kind --epochs 2 --out run", COMPARE)
     assert done.code == 0 and "left out: interrupted" in done.out and fl.load_model("run") is not None
+
+
+def test_the_winner_of_a_race_stands_beside_simpler_models(shell: Shell, flowers: Path) -> None:
+    done = shell(f"race {flowers} --target kind --epochs 5 --learning-rate 0.01,0.001", COMPARE)
+    assert done.code == 0 and "on the same 48 training and 12 test rows" in done.out
+    assert done.out.index("alone") < done.out.index("compared") < done.out.index("verdict")

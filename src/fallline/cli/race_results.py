@@ -12,7 +12,7 @@ from fallline.cli import screen, session
 from fallline.cli.exits import let_output_go
 from fallline.cli.flags import flag_of, switch
 from fallline.cli.progress import PLAIN_LINES, metric, speed
-from fallline.cli.run_results import tested
+from fallline.cli.run_results import beside, tested
 from fallline.cli.session import Outcome, Plan
 from fallline.cli.training_flags import FLAGS
 from fallline.data.target_column import class_list
@@ -96,13 +96,17 @@ def written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
+# Flags that change nothing about the network.
+UNNAMED = ("out", "overwrite", "resume", "debug", "threads", "no_compare", "profile")
+
+
 def alone(one: FLAGS) -> str:
     """The command that trains a variant by itself."""
     plain = FLAGS(one.data)
     words = ["fallline train", shlex.quote(one.data)]
     for field in fields(one):
         value = getattr(one, field.name)
-        if value != getattr(plain, field.name) and field.name not in ("out", "overwrite", "resume", "debug", "threads"):
+        if value != getattr(plain, field.name) and field.name not in UNNAMED:
             typed = flag_of(field).typed or switch(field.name)
             several = value if isinstance(value, tuple) else (value,)
             words += [f"{typed} {shlex.quote(written(one))}" for one in several]
@@ -228,8 +232,11 @@ def show(raced: Raced) -> None:
         return
     screen.fact("best", first.name)
     run, plan = race.best, raced.plans[raced.best]
-    for what, line in zip(("test", ""), tested(plan, Outcome(first.state, run.model, run.events, run.folder))):
+    outcome = Outcome(first.state, run.model, run.events, run.folder)
+    for what, line in zip(("test", ""), tested(plan, outcome)):
         screen.fact(what, line)
     if run.folder is not None:
         screen.fact("saved", f"{run.folder}, and the others next to it")
     screen.fact("alone", alone(raced.singles[raced.best]))
+    if race.stop_reason != "interrupted":
+        beside(plan, outcome)
