@@ -1,0 +1,106 @@
+"""Bagging: one recipe trained on all but each fold of the rows, side by side, and the average as one model.
+
+Every row is validated on once, so that the predictions of the members that were not trained on a row tell how good the
+average is, and calibrate it.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from fallline.arrays import Array
+from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
+from fallline.experiments.contest import racing
+from fallline.experiments.members import assembled, mean_epochs, member_seeds
+from fallline.jobs.settings import are_rows
+from fallline.recipe import Recipe
+from fallline.runs.events import EpochEnded, Event, RaceResults, TrainingEnded, TrainingStarted
+from fallline.split import Fold, folds
+from fallline.table import Table
+from fallline.training.run import Run
+
+
+class Bagging(Panel):
+    """The trainings of a recipe on folds, as one. size: their number, 2 or more."""
+
+    def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
+        self._rows = rows
+        seeds = member_seeds(recipe.choices.seed, size)
+        self._folds: tuple[Fold, ...] = ()
+        variants: list[dict[str, Any]] = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds, 1)]
+        # Where others chose the rows to validate on, members differ by their seeds alone.
+        if not are_rows(settings.get("validation")):
+            self._folds = folds(rows, size, recipe.choices.seed)
+            variants = [{**one, "name": repr(fold), "validation": fold} for one, fold in zip(variants, self._folds)]
+        options = shared(settings)
+        self._racing = racing(recipe.network, rows, variants, threads=settings.get("threads"), **options)
+        self.interrupts = self._racing.interrupts
+        first = next(iter(self._racing.race.runs.values()))
+        self._seed = recipe.choices.seed
+        self._config = {**first.config, "ensemble": {"seeds": seeds, "folds": len(self._folds)}}
+        self._saved = Saved(settings, self._config)
+        self._result: Run | None = None
+        self._events = self._stream()
+
+    def stop(self) -> None:
+        self._racing.stop()
+
+    @property
+    def run(self) -> Run:
+        """The run so far: the average of the members as they are now."""
+        return self._result or assembled(self._racing.race, self._config, self._seed)
+
+    def _stream(self) -> Generator[Event, None, None]:
+        with ExitStack() as stack:
+            stack.callback(self._racing.close)
+            told, started = 0, False
+            for event in self._racing:
+                if not isinstance(event, RaceResults):
+                    continue
+                if not started:
+                    yield self._started()
+                    started = True
+                else:
+                    yield progress(event.results, event.seconds)
+                for epoch in self._common_epochs()[told:]:
+                    told += 1
+                    yield epoch
+            for error in self._racing.race.errors.values():
+                raise error
+            self._result = self._saved.write(self._finished())
+            if not started:
+                yield self._started()
+            *_, ended = self._result.events
+            yield from [one for one in self._result.events if isinstance(one, EpochEnded)][told:]
+            if isinstance(ended, TrainingEnded):
+                yield ended
+
+    def _started(self) -> TrainingStarted:
+        runs = list(self._racing.race.runs.values())
+        first = next(run.started for run in runs if run.started is not None)
+        kind = f"{len(runs)} folds" if self._folds else f"{len(runs)} seeds"
+        return started_as_one(first, len(runs), self._saved.path, [f"the average of networks trained on {kind}"])
+
+    def _common_epochs(self) -> list[EpochEnded]:
+        """The epochs that all members have done, their figures averaged."""
+        runs = list(self._racing.race.runs.values())
+        return mean_epochs(runs, runs[0].started)[: min(len(run.epochs) for run in runs)]
+
+    def _finished(self) -> Run:
+        from dataclasses import replace
+
+        run = assembled(self._racing.race, self._config, self._seed)
+        return replace(run, held_out=self._held_out())
+
+    def _held_out(self) -> Array | None:
+        """For each row what the member says that was not trained on it; None without folds."""
+        found: Array | None = None
+        x, runs = self._rows[0], list(self._racing.race.runs.values())
+        for fold, run in zip(self._folds, runs):
+            of_fold = predicted(run.model, x.take(fold.rows) if isinstance(x, Table) else x[fold.rows])
+            if found is None:
+                found = np.full((sum(len(one.rows) for one in self._folds), *of_fold.shape[1:]), np.nan)
+            found[fold.rows] = of_fold
+        return found

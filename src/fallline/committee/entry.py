@@ -1,0 +1,51 @@
+"""`begin` and `fit`: the training of a recipe, whichever way its choices ask for: one network, folds, or a search."""
+
+from typing import Any
+
+from fallline.committee.bagging import Bagging
+from fallline.committee.panel import Panel
+from fallline.committee.timed import Search
+from fallline.presets import PRESETS
+from fallline.recipe import Recipe
+from fallline.start import train
+from fallline.training.run import Run
+from fallline.training.training import Training
+
+
+def begin(recipe: Recipe, rows: Any = None, **settings: Any) -> Training | Panel:
+    """The training of a recipe as a stream of events, with the result so far as its `run`.
+
+    rows: (x, y) or (x, y, weight) to train on; by default the recipe's own. settings: of `fl.train`, for what is to be
+        other than the recipe says; out, overwrite, threads and extra as there.
+    The first event is TrainingStarted and the last TrainingEnded; in between come Progress, EpochEnded, and of a search
+    Tried. One that averages several networks keeps no checkpoints.
+    Errors: those of `fl.train`.
+    Example: begin(recipe_of(data, Choices(preset="best")), out="runs/best")
+    """
+    rows = recipe.rows if rows is None else rows
+    given = {**recipe.settings, **settings}
+    if recipe.choices.time_limit is not None:
+        return Search(recipe, rows, given)
+    size = folds_of(recipe, len(rows[1]))
+    if size > 1:
+        return Bagging(recipe, rows, size, given)
+    return train(recipe.network, rows, **given)
+
+
+def fit(recipe: Recipe, rows: Any = None, **settings: Any) -> Run:
+    """The training of a recipe from its start to its end; arguments as for `begin`.
+
+    Errors: those of `begin`.
+    Example: run = fit(recipe_of(data, Choices(time_limit=60)))
+    """
+    training = begin(recipe, rows, **settings)
+    with training.interrupts:  # a signal that ends the process lets it save first
+        for _ in training:
+            pass
+        return training.run
+
+
+def folds_of(recipe: Recipe, rows: int) -> int:
+    """The folds of a recipe's preset, of two rows at least each; 1 for none."""
+    size = PRESETS[recipe.choices.preset or "default"].of(recipe.data.task).folds
+    return max(1, min(size, rows // 2))

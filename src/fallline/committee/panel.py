@@ -1,0 +1,108 @@
+"""Panel: several trainings as one, an iterator over events like any training. What folds and a search share.
+
+Knows races and runs, and nothing of how members come about.
+"""
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fallline.errors import ArgumentError, Attributes
+from fallline.nn.encoder import Labels
+from fallline.nn.model import Model
+from fallline.runs.events import Event, Progress, RaceResult, TrainingStarted
+from fallline.runs.folder import RunFolder
+from fallline.training.interrupt import Interrupts
+from fallline.training.run import Run
+
+# Settings of a training that are about its folder, and the panel's own affair.
+_OF_THE_FOLDER = ("out", "overwrite", "resume", "checkpoints")
+
+
+class Panel(Iterator[Event], Attributes):
+    """Several trainings as an iterator over the events of one; `run` is the result so far, one model.
+
+    Work is done only while an event is requested. Ctrl-C while an event is awaited ends all trainings in good order,
+    with the reason "interrupted" and what they have found; so does `stop`.
+    """
+
+    interrupts: Interrupts
+    _events: Generator[Event, None, None]
+
+    def __next__(self) -> Event:
+        with self.interrupts:
+            try:
+                return next(self._events)
+            except BaseException:
+                self.interrupts.is_over = True
+                raise
+
+    def stop(self) -> None:
+        """End after the machine calls that run now, as Ctrl-C does."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of threads without ending the trainings; `run` keeps the last state."""
+        with self.interrupts:
+            self._events.close()
+            self.interrupts.is_over = True
+
+    @property
+    def run(self) -> Run:
+        """The run so far: the average of what the trainings have found."""
+        raise NotImplementedError
+
+
+class Saved:
+    """The folder of a panel, where it has one: looked at before anything is trained, written at the end."""
+
+    def __init__(self, settings: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Errors: ExistingFileError for a folder that is taken; ArgumentError for a run that is to be resumed."""
+        self.path: Path | None = None if settings.get("out") is None else Path(settings["out"])
+        self._overwrite = bool(settings.get("overwrite", False))
+        if settings.get("resume"):
+            raise ArgumentError("several networks that are averaged keep no checkpoints, so they cannot be resumed\n"
+                                "  try: overwrite=True")  # fmt: skip
+        if self.path is not None:
+            RunFolder(self.path, dict(config), overwrite=self._overwrite)
+
+    def write(self, run: Run) -> Run:
+        """The run, saved where it is to be."""
+        if self.path is None:
+            return run
+        return replace(run, folder=run.save(self.path, overwrite=self._overwrite))
+
+
+def shared(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that every member of a panel has."""
+    return {name: value for name, value in settings.items() if name not in (*_OF_THE_FOLDER, "threads")}
+
+
+def progress(results: Sequence[RaceResult], seconds: float) -> Progress:
+    """How far all are, in one event: steps of all together, the least of their epochs, the mean of their losses."""
+    running = [one for one in results if not one.has_ended] or list(results)
+    losses = [one.loss for one in running if math.isfinite(one.loss)]
+    steps = sum(one.step for one in results)
+    return Progress(
+        epoch=min(one.epoch for one in running),
+        step=steps,
+        epoch_step=0,
+        loss=sum(losses) / len(losses) if losses else math.nan,
+        learning_rate=math.nan,
+        seconds=seconds,
+        steps_per_second=steps / seconds if seconds else 0.0,
+    )
+
+
+def started_as_one(first: TrainingStarted, size: int, folder: Path | None, notes: Sequence[str]) -> TrainingStarted:
+    """The beginning of a panel of this size, from that of its first training."""
+    steps = None if first.steps_per_epoch is None else size * first.steps_per_epoch
+    notes = (*first.notes, *notes)
+    return replace(first, steps_per_epoch=steps, notes=notes, folder=None if folder is None else str(folder))
+
+
+def predicted(model: Model, x: Any) -> Any:
+    """Probabilities (N, K) of a classifier, or quantities (N,), of some rows."""
+    return model.predict_proba(x) if isinstance(model.decoder, Labels) else model.predict(x)

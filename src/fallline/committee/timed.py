@@ -1,0 +1,319 @@
+"""Search: random candidates raced under a time limit, losers dropped early, the best averaged as one model.
+
+A candidate is compared where its learning rate has come to zero: the schedule of the default preset, coslog4, does so
+at 1/15, 1/5 and 7/15 of the training. Time decides how many candidates there are, and how many epochs they have.
+"""
+
+import math
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fallline.arrays import Array
+from fallline.committee import space
+from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
+from fallline.committee.selection import selected
+from fallline.experiments.members import member_seeds
+from fallline.experiments.track import Runner, Track
+from fallline.experiments.variants import Variant
+from fallline.jobs.describe import described, form
+from fallline.jobs.job import prepare
+from fallline.jobs.settings import Settings, are_rows
+from fallline.jobs.shared_cache import SharedCache
+from fallline.nn.encoder import Labels
+from fallline.nn.ensemble import averaged
+from fallline.nn.model import Model
+from fallline.program import lanes
+from fallline.recipe import Recipe, recipe_of
+from fallline.runs.events import EpochEnded, Event, RaceResult, TrainingEnded, Tried
+from fallline.split import folds
+from fallline.table import Table
+from fallline.training.interrupt import Interrupts
+from fallline.training.run import Run
+from fallline.training.training import Training
+
+# Where candidates are compared, as shares of their epochs; of those that come there, this share goes on.
+RUNGS, KEPT = (1 / 15, 1 / 5, 7 / 15), 0.5
+# Shares of the time: one training takes this at most; new candidates begin until that; what is left at the end is for
+# the selection.
+ONE, EXPLORED, RESERVED = 0.4, 0.6, 0.03
+# Networks that are averaged at most before they are trained on other folds, and the folds.
+MOST, FOLDS = 4, 5
+# Seconds between two looks at the candidates.
+_ROUND = 0.25
+
+
+@dataclass
+class Candidate:
+    """A candidate in training or after it.
+
+    number: from 0. fold: the part of the rows that it is validated on, from 0. score: lower is better. rung: how many
+    comparisons it has passed. model: once its training has ended.
+    """
+
+    number: int
+    drawn: Mapping[str, Any]
+    fold: int
+    runner: Runner
+    rung: int = 0
+    dropped: bool = False
+    model: Model | None = field(default=None, repr=False)
+
+    @property
+    def result(self) -> RaceResult:
+        return self.runner.result
+
+    @property
+    def is_finished(self) -> bool:
+        return self.model is not None and not self.dropped and self.result.state not in (
+            "interrupted", "diverged", "failed")  # fmt: skip
+
+
+class Search(Panel):
+    """A search under the time limit of a recipe's choices, which counts from here on."""
+
+    def __init__(self, recipe: Recipe, rows: Any, settings: Mapping[str, Any]) -> None:
+        assert recipe.choices.time_limit is not None
+        self._begun, self._limit = time.perf_counter(), float(recipe.choices.time_limit)
+        self._recipe, self._rows, self._settings = recipe, rows, shared(settings)
+        self._seed = recipe.choices.seed
+        self._cache = SharedCache({})
+        given = settings.get("validation")
+        self._parts: list[Any] = [given]
+        if not are_rows(given):
+            self._parts = [*folds(rows, max(2, min(FOLDS, len(rows[1]) // 2)), self._seed)]
+        self._epochs: int | None = None if recipe.asked.epochs is None else recipe.asked.epochs
+        self._drawn, self._rungs = 0, [list[float]() for _ in RUNGS]
+        self._all: list[Candidate] = []
+        self.interrupts = Interrupts(self._stop_all)
+        self._lanes = lanes.checked(settings.get("threads"))
+        first = self._make(0)
+        self._track = Track([first.runner], self._lanes, self.interrupts, _ROUND)
+        self._config = {**described(first.runner.training.job), "search": {"time_limit": self._limit}}
+        self._saved = Saved(settings, self._config)
+        self._result: Run | None = None
+        self._events = self._stream()
+
+    def stop(self) -> None:
+        self.interrupts.stop_requested = True
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        for one in self._all:
+            one.runner.training.stop()
+
+    @property
+    def run(self) -> Run:
+        return self._result or self._assembled()
+
+    # Candidates
+
+    def _make(self, number: int, fold: int = 0) -> Candidate:
+        """A candidate ready to be trained, on all rows but those of a fold."""
+        drawn = space.candidate(number, self._seed, self._recipe.data.task)
+        of = recipe_of(self._recipe.data, self._recipe.asked, like=self._recipe, ingredients=drawn)
+        own = {name: of.settings[name] for name in ("loss", "optimizer", "batch_size", "early_stopping", "metrics")}
+        if of.data.task == "classification":
+            own["metrics"] = tuple(dict.fromkeys((*(own["metrics"] or ()), "log_loss")))
+        seed = member_seeds(self._seed, (number + 1) * FOLDS)[-1 - fold]
+        epochs = self._epochs or of.settings["epochs"]
+        options = {**self._settings, **own, "epochs": epochs, "seed": seed, "validation": self._parts[fold]}
+        name = f"candidate {number}" + (f", fold {fold + 1}" if fold else "")
+        job = prepare(of.network, self._rows, Settings(**options, threads=1), self._cache)
+        made = Candidate(number, drawn, fold, Runner(Variant(name, drawn, job), Training(job)))
+        self._all.append(made)
+        return made
+
+    def _score(self, one: Candidate) -> float:
+        """The log-loss or RMSE of the validation rows, in the best epoch so far; infinite before the first."""
+        result = one.result
+        name = "validation_log_loss" if self._recipe.data.task == "classification" else "validation_rmse"
+        score = result.metrics.get(name, math.nan if result.validation_loss is None else result.validation_loss)
+        return score if math.isfinite(score) else math.inf
+
+    @property
+    def _spent(self) -> float:
+        return time.perf_counter() - self._begun
+
+    @property
+    def _left(self) -> float:
+        return self._limit * (1 - RESERVED) - self._spent
+
+    # The race
+
+    def _stream(self) -> Generator[Event, None, None]:
+        with ExitStack() as stack:
+            stack.callback(lanes.rest)
+            stack.callback(self._close_all)
+            stack.enter_context(self._track)
+            started = False
+            while self._track.waiting and self._left > 0 and not self.interrupts.stop_requested:
+                self._track.round(max(0.0, min(_ROUND, self._left, self._limit / 40)))
+                first = self._all[0].runner.training.run.started
+                if not started and first is not None:
+                    yield started_as_one(first, 1, self._saved.path, ())
+                    started = True
+                for one in self._ended():
+                    yield self._tried(one)
+                yield progress([one.result for one in self._all], self._spent)
+                self._decide_epochs()
+                self._drop_losers()
+                self._begin_others()
+            self._stop_all()
+            while self._track.waiting:
+                self._track.round(_ROUND)
+            for one in self._ended():
+                yield self._tried(one)
+            for one in self._all:
+                if one.runner.error is not None:
+                    raise one.runner.error
+            self._result = self._saved.write(self._assembled())
+            events = self._result.events
+            yield from events if not started else (one for one in events if isinstance(one, EpochEnded | TrainingEnded))
+
+    def _close_all(self) -> None:
+        for one in self._all:
+            one.runner.training.close()
+
+    def _ended(self) -> Generator[Candidate, None, None]:
+        """The candidates whose training has ended since the last look; their parameters are kept, and no more."""
+        by_runner = {id(one.runner): one for one in self._all}
+        while self._track.over:
+            one = by_runner[id(self._track.over.popleft())]
+            one.model = one.runner.training.run.model
+            yield one
+
+    def _tried(self, one: Candidate) -> Tried:
+        result = one.result
+        state = "dropped" if one.dropped else result.state
+        return Tried(one.runner.name, space.in_words(one.drawn), state, result.epoch, result.epochs, self._score(one),
+                     result.seconds)  # fmt: skip
+
+    def _decide_epochs(self) -> None:
+        """After the first epoch: as many that one training takes its share of the time, halved until they fit."""
+        first = self._all[0]
+        if self._epochs is not None or first.result.epoch < 1:
+            return
+        whole = epochs = first.result.epochs
+        each = first.result.seconds / first.result.epoch
+        while epochs > 2 and epochs * each > ONE * self._limit:
+            epochs = -(-epochs // 2)
+        self._epochs = epochs
+        if epochs < whole:
+            first.runner.training.stop()
+            first.dropped = True
+            self._all.remove(first)
+            self._track.waiting.clear()
+            self._close(first)
+            self._track.waiting.append(self._make(0).runner)
+
+    def _close(self, one: Candidate) -> None:
+        one.runner.training.close()
+
+    def _drop_losers(self) -> None:
+        """Compare those that have come to a rung with all that were there before them."""
+        for one in self._all:
+            if one.model is not None or one.dropped or one.fold:
+                continue
+            while one.rung < len(RUNGS) and one.result.epoch >= math.ceil(RUNGS[one.rung] * one.result.epochs):
+                there = self._rungs[one.rung]
+                score = self._score(one)
+                there.append(score)
+                one.rung += 1
+                # The first ones have nobody to be compared with, and the preset itself is always trained to its end.
+                if one.number and len(there) > 2 and score > np.quantile(there, KEPT):
+                    one.dropped = True
+                    one.runner.training.stop()
+                    break
+
+    def _begin_others(self) -> None:
+        """Fill the lanes: with new candidates at first, then with the best ones on other folds."""
+        if self._epochs is None:
+            return
+        while len(self._track.waiting) < self._lanes:
+            one = self._next()
+            if one is None:
+                return
+            self._track.waiting.append(one.runner)
+
+    def _next(self) -> Candidate | None:
+        finished = [one for one in self._all if one.is_finished]
+        longest = max((one.result.seconds for one in finished), default=0.0)
+        if 1.1 * longest > self._left:
+            return None
+        if self._spent < EXPLORED * self._limit or not finished:
+            self._drawn += 1
+            return self._make(self._drawn)
+        done = {(one.number, one.fold) for one in self._all}
+        for fold in range(1, len(self._parts)):
+            for one in self._chosen():
+                if (one.number, fold) not in done:
+                    return self._make(one.number, fold)
+        return None
+
+    # The result
+
+    def _held(self) -> tuple[Any, Array]:
+        """The rows on which candidates are compared, and their codes or quantities."""
+        part = self._parts[0]
+        if are_rows(part):
+            x, y = part[0], part[1]
+        else:
+            x, y = self._rows[0], self._rows[1]
+            x, y = x.take(part.rows) if isinstance(x, Table) else x[part.rows], y[part.rows]
+        decoder = self._recipe.decoder
+        if isinstance(decoder, Labels):
+            return x, np.searchsorted(decoder.classes, y) if _sorted(decoder.classes) else _places(decoder.classes, y)
+        return x, np.asarray(y, np.float64)
+
+    def _chosen(self) -> list[Candidate]:
+        """The candidates whose average is best on the rows on which they are compared."""
+        there = [one for one in self._all if one.is_finished and not one.fold]
+        there = there or [one for one in self._all if one.model is not None and math.isfinite(self._score(one))]
+        if not there:
+            return []
+        there = sorted(there, key=self._score)[:30]
+        x, y = self._held()
+        return [there[place] for place in selected([predicted(one.model, x) for one in there], y, MOST)]
+
+    def _assembled(self) -> Run:
+        """The run so far: the average of the best candidates, each with its trainings on other folds."""
+        chosen = self._chosen()
+        numbers = {one.number for one in chosen}
+        whole = chosen + [one for one in self._all if one.fold and one.number in numbers and one.is_finished]
+        models = [one.model for one in whole if one.model is not None]
+        models = models or [self._all[0].runner.training.run.model]
+        loss = models[0].loss  # candidates may differ in the smoothing of labels, which no prediction shows
+        model = averaged([replace(one, loss=loss) for one in models]) if len(models) > 1 else models[0]
+        best = (chosen or self._all)[0].runner.training.run
+        tried = [self._tried(one) for one in self._all if one.model is not None]
+        notes = [
+            f"{self._drawn + 1} candidates in {self._spent:.0f} s of {self._limit:g}; the average of {len(models)} networks: "
+            + "; ".join(f"candidate {one.number} ({space.in_words(one.drawn)})" for one in chosen)
+        ]
+        events: list[Event] = []
+        if best.started is not None:
+            counted = replace(best.started, parameters=model.layout.size, trainable=model.layout.count())
+            events.append(started_as_one(counted, 1, self._saved.path, notes))
+        events += [*tried, *best.epochs]
+        if best.ended is not None:
+            steps = sum(one.result.step for one in self._all)
+            reason = "interrupted" if self.interrupts.stop_requested else "finished"
+            rate = steps / self._spent
+            events.append(replace(best.ended, reason=reason, step=steps, seconds=self._spent, steps_per_second=rate))
+        kept = {"time_limit": self._limit, "candidates": self._drawn + 1, "averaged": [one.runner.name for one in whole]}
+        return Run(model, tuple(events), self._config | {"model": form(model), "search": kept})
+
+
+def _sorted(classes: Array) -> bool:
+    return bool(np.all(classes[:-1] < classes[1:]))
+
+
+def _places(classes: Array, y: Array) -> Array:
+    """The place of each label among the classes."""
+    places = {label: place for place, label in enumerate(classes.tolist())}
+    return np.array([places[label] for label in np.asarray(y).tolist()])
