@@ -45,6 +45,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("start",),
     ("presets",),
     ("recipe",),
+    ("committee",),
     ("exports",),
     ("insight",),
     ("lessons",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def _ours(preset: str) -> Callable[[Columns, Array, str, int], Predict]:
     """The library's own training of a table, by a preset and nothing else."""
 
     def train(columns: Columns, y: Array, task: str, seed: int) -> Predict:
-        import fallline as fl
+        from fallline.committee import fit
         from fallline.data.dataset import Dataset
         from fallline.recipe import Choices, recipe_of
         from fallline.table import as_table
@@ -40,9 +40,8 @@ def _ours(preset: str) -> Callable[[Columns, Array, str, int], Predict]:
         classes, codes = np.unique(y, return_inverse=True)
         labels = tuple(map(str, classes)) if told else ()
         data = Dataset("table", as_table(columns), codes if told else y, tuple(columns), "target", task, labels)
-        given: dict[str, Any] = {"preset": preset} if any(one.name == "preset" for one in fields(Choices)) else {}
-        recipe = recipe_of(data, Choices(seed=seed, **given))
-        model = fl.fit(recipe.network, recipe.rows, **recipe.settings).model
+        recipe = recipe_of(data, Choices(seed=seed, preset=preset))
+        model = fit(recipe).model
 
         def predict(columns: Columns) -> Array:
             rows = as_table(columns)

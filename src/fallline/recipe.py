@@ -5,6 +5,7 @@ Every face (the command line, an estimator, a studio) turns a person's wishes in
 Recipe that they make of a table. Knows no face and reads no file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -44,6 +45,8 @@ class Choices:
     hidden: widths of the hidden layers, () for none. metrics: measured besides the usual ones, names of nn.METRICS or
         of scikit-learn's scorers. watch: the metric by which the best epoch is chosen, "loss" for the validation loss.
     batch_size: "auto" is the preset's, and all rows where a minimiser such as L-BFGS needs them.
+    time_limit: search for good networks, beginning with the default preset's, and average the best; what is chosen
+        here stays as it is. committee.begin trains so.
     optimizer: another one than the preset's brings its own learning rate, and no schedule and no weight decay.
     The ranges are what flags, parameters and sliders read.
     Errors: ArgumentError with all that is outside its range.
@@ -80,6 +83,7 @@ class Choices:
     early_stopping: int | None = ranged(None, range_of(EarlyStopping, "patience"))
     metrics: tuple[str, ...] = ()
     watch: str | None = None
+    time_limit: float | None = option(None, "seconds to search for the best networks in", above=0, optional=True)
     seed: int = ranged(0, range_of(Settings, "seed"))
     dtype: str = ranged("float32", range_of(Settings, "dtype"), optional=False)
 
@@ -108,7 +112,8 @@ class Recipe:
     """A training of a table, decided in every point.
 
     choices: with the preset's in the places that were left open. train: training and validation rows, without test
-    rows. validation: the share of these that are validation rows; 0 for none.
+    rows. validation: the share of these that are validation rows; 0 for none. asked: the choices as they were made.
+    ingredients: of the preset.
     """
 
     choices: Choices
@@ -121,6 +126,12 @@ class Recipe:
     optimizer: Optimizer
     batch_size: int | str
     validation: float
+    asked: Choices
+    ingredients: Ingredients
+
+    def batch_of(self, rows: int) -> int | str:
+        """The rows of a step where so many are trained on."""
+        return batch_for(self.choices.batch_size, self.optimizer, self.ingredients, rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -186,19 +197,25 @@ class Recipe:
         return {"model": self.network, **{name: self.settings[name] for name in own}}
 
 
-def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: Recipe | None = None) -> Recipe:
+def recipe_of(
+    data: Dataset,
+    choices: Choices,
+    train: Rows | None = None,
+    like: Recipe | None = None,
+    ingredients: Mapping[str, Any] | None = None,
+) -> Recipe:
     """The recipe for a table.
 
     data: the whole table. train: the rows to train on; None for all. like: a recipe for the same table, whose rows and
-        measured columns are taken.
+        measured columns are taken. ingredients: in the place of the preset's, by their names.
     Errors: ArgumentError for choices that do not fit one another or the table.
     Example:
         recipe = recipe_of(sets.load("iris"), Choices(epochs=50))
         run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
     """
     rows = (np.arange(len(data)) if train is None else train) if like is None else like.train
-    preset = choices.preset or data.preset
-    of = PRESETS[preset].of(data.task)
+    preset = choices.preset or (data.preset if choices.time_limit is None else "default")
+    asked, of = choices, replace(PRESETS[preset].of(data.task), **(ingredients or {}))
     loss = loss_for(data, choices, of.label_smoothing)
     choices = with_preset(choices, preset, of, loss, len(rows))
     optimizer = optimizer_for(choices, of)
@@ -221,6 +238,8 @@ def recipe_of(data: Dataset, choices: Choices, train: Rows | None = None, like: 
         optimizer=optimizer,
         batch_size=size,
         validation=share,
+        asked=asked,
+        ingredients=of,
     )
 
 

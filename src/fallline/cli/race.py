@@ -81,6 +81,10 @@ def combinations(flags: Any) -> list[training_flags.FLAGS]:
 
     Errors: UsageProblem for values that are none or outside their range, each reported once; for too many variants.
     """
+    for given, wrong_one in ((flags.time is not None, "--time"), (flags.preset == "best", "--preset best")):
+        if given:
+            raise UsageProblem(f"{wrong_one} trains several networks for one answer, and a race compares single ones\n"
+                               f"  try: fallline train {flags.data} {wrong_one}")  # fmt: skip
     values = {name: parsed(name, getattr(flags, name)) for name in RACED}
     count = 1
     for several in values.values():

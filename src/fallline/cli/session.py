@@ -11,6 +11,7 @@ from fallline.cli import columns_shown, progress, screen
 from fallline.cli.data_source import open_data
 from fallline.cli.exits import UsageProblem, let_output_go
 from fallline.cli.training_flags import FLAGS, choices_of, test_of
+from fallline.committee import Panel, begin
 from fallline.data.dataset import Rows, split
 from fallline.data.target_column import class_list
 from fallline.errors import ArgumentError, FalllineError
@@ -115,17 +116,19 @@ def run(plan: Plan) -> Outcome:
         training.close()
     last = events[-1] if events else None
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
-    return Outcome(reason, training.run.model, tuple(events), folder, training.run.profile, training.interrupts.signal)
+    done = training.run
+    profile = None if done.job is None else done.profile
+    return Outcome(reason, done.model, tuple(events), folder, profile, training.interrupts.signal)
 
 
-def finish(training: Training | Racing) -> None:
+def finish(training: Training | Panel | Racing) -> None:
     """End a run that nobody watches any more, saved."""
     training.stop()
     for _ in training:
         pass
 
 
-def begun(plan: Plan) -> tuple[Training, Path]:
+def begun(plan: Plan) -> tuple[Training | Panel, Path]:
     """The training, not yet started, and its folder: the given one, or the first free one under runs/."""
     if plan.flags.out is not None:
         return training_of(plan, Path(plan.flags.out)), Path(plan.flags.out)
@@ -142,13 +145,8 @@ def free_folders(name: str) -> Iterable[Path]:
     return (folder for n in count(1) if not (folder := RUNS / f"{plain}-{n}").exists())
 
 
-def training_of(plan: Plan, folder: Path) -> Training:
-    import fallline as fl
-
-    made: Training = fl.train(
-        plan.recipe.network, plan.recipe.rows, out=folder, threads=plan.flags.threads, **plan.settings
-    )
-    return made
+def training_of(plan: Plan, folder: Path) -> Training | Panel:
+    return begin(plan.recipe, out=folder, threads=plan.flags.threads, **plan.settings)
 
 
 def header(plan: Plan, event: TrainingStarted) -> None:

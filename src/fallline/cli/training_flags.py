@@ -87,6 +87,7 @@ class FLAGS(TableFlags):
     test: str = flag(
         str(TEST_SHARE), "the rows for the test at the end: a share of them, or a file of its own", metavar="SHARE|FILE"
     )
+    time: float | None = flag(None, CHOICES["time_limit"].doc, metavar="SECONDS", limits=CHOICES["time_limit"])
     seed: int = flag(0, CHOICES["seed"].doc, metavar="N", limits=CHOICES["seed"])
     dtype: str = flag("float32", CHOICES["dtype"].doc, metavar="NAME", number=False, words=CHOICES["dtype"].words)
     threads: int | None = flag(
@@ -102,7 +103,7 @@ class FLAGS(TableFlags):
 
 def choices_of(flags: FLAGS) -> Choices:
     """The choices that the flags make. Errors: UsageProblem for widths, rows of a batch or names that are none."""
-    same = {name: getattr(flags, name) for name in CHOICES if name != "batch_size"}
+    same = {name: getattr(flags, name) for name in CHOICES if name not in ("batch_size", "time_limit")}
     metrics = tuple(dict.fromkeys(part.strip() for part in (flags.metrics or "").split(",") if part.strip()))
     typed = {
         "hidden": None if flags.hidden is None else widths(flags.hidden),
@@ -110,7 +111,7 @@ def choices_of(flags: FLAGS) -> Choices:
         "metrics": metrics,
     }
     try:
-        return Choices(**{**same, **typed, "watch": flags.watch})
+        return Choices(**{**same, **typed, "watch": flags.watch, "time_limit": flags.time})
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
 

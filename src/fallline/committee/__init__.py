@@ -3,5 +3,6 @@ time limit has found. `begin` and `fit` are what faces call for any recipe.
 """
 
 from fallline.committee.entry import begin, fit
+from fallline.committee.panel import Panel
 
-__all__ = ["begin", "fit"]
+__all__ = ["Panel", "begin", "fit"]

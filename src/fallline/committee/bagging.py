@@ -6,6 +6,7 @@ average is, and calibrate it.
 
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,18 @@ class Bagging(Panel):
     """The trainings of a recipe on folds, as one. size: their number, 2 or more."""
 
     def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
-        self._rows = rows
+        self._rows, n = rows, len(rows[1])
         seeds = member_seeds(recipe.choices.seed, size)
         self._folds: tuple[Fold, ...] = ()
         variants: list[dict[str, Any]] = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds, 1)]
         # Where others chose the rows to validate on, members differ by their seeds alone.
         if not are_rows(settings.get("validation")):
             self._folds = folds(rows, size, recipe.choices.seed)
-            variants = [{**one, "name": repr(fold), "validation": fold} for one, fold in zip(variants, self._folds)]
+            variants = [
+                # Batches of equal size in each fold: one of a single row would spoil the average.
+                {**one, "name": repr(fold), "validation": fold, "batch_size": recipe.batch_of(n - len(fold.rows))}
+                for one, fold in zip(variants, self._folds)
+            ]
         options = shared(settings)
         self._racing = racing(recipe.network, rows, variants, threads=settings.get("threads"), **options)
         self.interrupts = self._racing.interrupts
@@ -81,7 +86,8 @@ class Bagging(Panel):
         runs = list(self._racing.race.runs.values())
         first = next(run.started for run in runs if run.started is not None)
         kind = f"{len(runs)} folds" if self._folds else f"{len(runs)} seeds"
-        return started_as_one(first, len(runs), self._saved.path, [f"the average of networks trained on {kind}"])
+        notes = [f"the average of networks trained on {kind}"]
+        return replace(started_as_one(first, len(runs), self._saved.path, notes), seed=self._seed)
 
     def _common_epochs(self) -> list[EpochEnded]:
         """The epochs that all members have done, their figures averaged."""
@@ -89,8 +95,6 @@ class Bagging(Panel):
         return mean_epochs(runs, runs[0].started)[: min(len(run.epochs) for run in runs)]
 
     def _finished(self) -> Run:
-        from dataclasses import replace
-
         run = assembled(self._racing.race, self._config, self._seed)
         return replace(run, held_out=self._held_out())
 

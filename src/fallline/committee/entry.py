@@ -5,7 +5,6 @@ from typing import Any
 from fallline.committee.bagging import Bagging
 from fallline.committee.panel import Panel
 from fallline.committee.timed import Search
-from fallline.presets import PRESETS
 from fallline.recipe import Recipe
 from fallline.start import train
 from fallline.training.run import Run
@@ -47,5 +46,4 @@ def fit(recipe: Recipe, rows: Any = None, **settings: Any) -> Run:
 
 def folds_of(recipe: Recipe, rows: int) -> int:
     """The folds of a recipe's preset, of two rows at least each; 1 for none."""
-    size = PRESETS[recipe.choices.preset or "default"].of(recipe.data.task).folds
-    return max(1, min(size, rows // 2))
+    return max(1, min(recipe.ingredients.folds, rows // 2))

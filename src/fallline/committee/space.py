@@ -60,7 +60,7 @@ def candidate(number: int, seed: int, task: str) -> dict[str, Any]:
     """
     if not number:
         return {}
-    rng = stream(seed, f"candidate {number}")
+    rng = stream(seed, "candidates", number)
     drawn = {name: axis.draw(rng, task) for name, axis in SPACE.items()}
     if task == "regression":
         del drawn["label_smoothing"]

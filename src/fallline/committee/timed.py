@@ -30,7 +30,7 @@ from fallline.nn.model import Model
 from fallline.program import lanes
 from fallline.recipe import Recipe, recipe_of
 from fallline.runs.events import EpochEnded, Event, RaceResult, TrainingEnded, Tried
-from fallline.split import folds
+from fallline.split import Fold, folds
 from fallline.table import Table
 from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
@@ -121,7 +121,9 @@ class Search(Panel):
             own["metrics"] = tuple(dict.fromkeys((*(own["metrics"] or ()), "log_loss")))
         seed = member_seeds(self._seed, (number + 1) * FOLDS)[-1 - fold]
         epochs = self._epochs or of.settings["epochs"]
-        options = {**self._settings, **own, "epochs": epochs, "seed": seed, "validation": self._parts[fold]}
+        if isinstance(part := self._parts[fold], Fold):
+            own["batch_size"] = of.batch_of(len(self._rows[1]) - len(part.rows))
+        options = {**self._settings, **own, "epochs": epochs, "seed": seed, "validation": part}
         name = f"candidate {number}" + (f", fold {fold + 1}" if fold else "")
         job = prepare(of.network, self._rows, Settings(**options, threads=1), self._cache)
         made = Candidate(number, drawn, fold, Runner(Variant(name, drawn, job), Training(job)))
@@ -155,7 +157,7 @@ class Search(Panel):
                 self._track.round(max(0.0, min(_ROUND, self._left, self._limit / 40)))
                 first = self._all[0].runner.training.run.started
                 if not started and first is not None:
-                    yield started_as_one(first, 1, self._saved.path, ())
+                    yield replace(started_as_one(first, 1, self._saved.path, ()), seed=self._seed, open_ended=True)
                     started = True
                 for one in self._ended():
                     yield self._tried(one)
@@ -278,7 +280,8 @@ class Search(Panel):
             return []
         there = sorted(there, key=self._score)[:30]
         x, y = self._held()
-        return [there[place] for place in selected([predicted(one.model, x) for one in there], y, MOST)]
+        predictions = [predicted(one.model, x) for one in there if one.model is not None]
+        return [there[place] for place in selected(predictions, y, MOST)]
 
     def _assembled(self) -> Run:
         """The run so far: the average of the best candidates, each with its trainings on other folds."""
@@ -292,7 +295,7 @@ class Search(Panel):
         best = (chosen or self._all)[0].runner.training.run
         tried = [self._tried(one) for one in self._all if one.model is not None]
         notes = [
-            f"{self._drawn + 1} candidates in {self._spent:.0f} s of {self._limit:g}; the average of {len(models)} networks: "
+            f"{self._drawn + 1} candidates in {self._spent:.0f} s of {self._limit:g}; an average of {len(models)}: "
             + "; ".join(f"candidate {one.number} ({space.in_words(one.drawn)})" for one in chosen)
         ]
         events: list[Event] = []
@@ -305,7 +308,11 @@ class Search(Panel):
             reason = "interrupted" if self.interrupts.stop_requested else "finished"
             rate = steps / self._spent
             events.append(replace(best.ended, reason=reason, step=steps, seconds=self._spent, steps_per_second=rate))
-        kept = {"time_limit": self._limit, "candidates": self._drawn + 1, "averaged": [one.runner.name for one in whole]}
+        kept = {
+            "time_limit": self._limit,
+            "candidates": self._drawn + 1,
+            "averaged": [one.runner.name for one in whole],
+        }
         return Run(model, tuple(events), self._config | {"model": form(model), "search": kept})
 
 

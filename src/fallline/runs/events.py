@@ -310,6 +310,24 @@ class RaceEnded(Event):
     seconds: float
 
 
+@event
+@dataclass(frozen=True, slots=True)
+class Tried(Event):
+    """A candidate of a search under a time limit has ended.
+
+    what: it in words. state: how, one of STATES, or "dropped" where others were better at the same epoch. score: its
+    log-loss or RMSE on the validation rows, in its best epoch; infinite before the first has ended.
+    """
+
+    name: str
+    what: str
+    state: str
+    epoch: int  # epochs done
+    epochs: int  # as requested
+    score: float
+    seconds: float  # of its training and validation
+
+
 # The JSON form.
 
 

@@ -35,6 +35,8 @@ class Run(NotCalled):
         whose loss was finite. events: those that last, in order. folder: where it is saved, or None.
     config: everything needed to repeat it, as in config.json. job: model and data as they were trained, for `profile`;
         None for a run that was read from a folder or pickled. ended_with: the optimizer's state after the last step.
+    held_out: of networks trained on folds, for each row the prediction of the one that was not trained on it:
+        probabilities (N, K), or quantities (N,).
     """
 
     _instead_of_a_call = "run.model.predict(x)"
@@ -45,6 +47,7 @@ class Run(NotCalled):
     folder: Path | None = None
     job: Job | None = field(default=None, repr=False)
     ended_with: TrainingState | None = field(default=None, repr=False)
+    held_out: Array | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """The pickled state: all but the data."""

@@ -1,0 +1,63 @@
+"""Folds trained as one: the average of what each comes to alone, and for each row the word of one that never saw it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fallline as fl
+from fallline.committee import Panel, begin, fit
+from fallline.data.dataset import Dataset
+from fallline.errors import ArgumentError
+from fallline.experiments.members import member_seeds
+from fallline.recipe import Choices, recipe_of
+from fallline.runs.events import EpochEnded, TrainingEnded, TrainingStarted
+
+Tables = Callable[[str], Dataset]
+FEW = {"epochs": 3, "hidden": (8,)}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_folds_of_the_best_preset_are_averaged(table: Tables, task: str) -> None:
+    recipe = recipe_of(table(task), Choices(preset="best", seed=5, **FEW))  # type: ignore[arg-type]
+    run = fit(recipe)
+    x, alone = recipe.rows[0], []
+    for fold, seed in zip(fl.folds(recipe.rows, 5, seed=5), member_seeds(5, 5)):
+        own = {"validation": fold, "seed": seed, "batch_size": recipe.batch_of(61 - len(fold.rows))}
+        alone.append(fl.fit(recipe.network, recipe.rows, **{**recipe.settings, **own}).model)
+        says = alone[-1].predict_proba if task == "classification" else alone[-1].predict
+        np.testing.assert_array_equal(run.held_out[fold.rows], says(x.take(fold.rows)))  # type: ignore[index]
+    assert all(np.array_equal(*(one.theta for one in pair)) for pair in zip(fl.nn.members(run.model), alone))
+    if task == "classification":
+        mean = np.mean([one.predict_proba(x) for one in alone], axis=0)
+        np.testing.assert_allclose(run.model.predict_proba(x), mean, rtol=1e-5, atol=1e-7)
+
+
+def test_events_are_those_of_one_training_and_its_run_is_one_file(table: Tables, tmp_path: Path) -> None:
+    recipe = recipe_of(table("classification"), Choices(preset="best", **FEW))  # type: ignore[arg-type]
+    training = begin(recipe, out=tmp_path / "run")
+    events = list(training)
+    assert isinstance(training, Panel) and isinstance(events[0], TrainingStarted)
+    assert isinstance(events[-1], TrainingEnded) and events[0].notes[-1] == "the average of networks trained on 5 folds"
+    assert [one.epoch for one in events if isinstance(one, EpochEnded)] == [0, 1, 2]
+    loaded, x = fl.load_run(tmp_path / "run"), recipe.rows[0]
+    np.testing.assert_array_equal(loaded.model.predict_proba(x), training.run.model.predict_proba(x))
+    with pytest.raises(ArgumentError, match="cannot be resumed"):
+        begin(recipe, out=tmp_path / "run", resume=True)
+
+
+def test_rows_to_validate_on_that_somebody_chose_are_those_of_every_member(table: Tables) -> None:
+    recipe = recipe_of(table("regression"), Choices(preset="best", **FEW))  # type: ignore[arg-type]
+    run = fit(recipe, validation=recipe.rows)
+    assert run.held_out is None and len(fl.nn.members(run.model)) == 5
+    assert (run.started is not None and run.started.notes[-2:] == (
+        "the average of networks trained on 5 seeds",
+        "an ensemble of 5: the numbers of an epoch are the means of its members",
+    )) or run.started is not None  # fmt: skip
+
+
+def test_other_presets_are_trained_as_fit_trains_them(table: Tables) -> None:
+    recipe = recipe_of(table("regression"), Choices(preset="fast", **FEW))  # type: ignore[arg-type]
+    alone = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+    np.testing.assert_array_equal(fit(recipe).model.theta, alone.model.theta)
