@@ -26,6 +26,7 @@ from fallline.runs.events import (
     RaceStarted,
     TrainingEnded,
     TrainingStarted,
+    Tried,
     VariantEnded,
     event,
     from_record,
@@ -49,6 +50,7 @@ ALL: list[Event] = [
     RaceResults((ONE, OTHER), 1.5),
     VariantEnded(OTHER),
     RaceEnded("finished", (ONE, OTHER), 2.5),
+    Tried("candidate 3", "512 mish", "dropped", 5, 64, 0.5, 1.5),
 ]  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def test_two_events_of_one_name_and_what_is_no_event_are_refused() -> None:
 def test_what_stays_of_a_run_that_is_resumed() -> None:
     assert [one.kind for one in before(ALL, 1)] == [
         "training_started", "progress", "epoch_ended", "checkpoint_saved",
-        "race_started", "race_results", "variant_ended", "race_ended",
+        "race_started", "race_results", "variant_ended", "race_ended", "tried",
     ]  # fmt: skip
     assert [one.epoch for one in before(ALL, 1) if isinstance(one, EpochEnded)] == [0]
     # Measured values of steps before a checkpoint inside their epoch are not measured again.
