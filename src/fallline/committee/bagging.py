@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from fallline.arrays import Array
+from fallline.committee.dealt import parts_of
 from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
 from fallline.experiments.contest import racing
 from fallline.experiments.members import assembled, mean_epochs, member_seeds
-from fallline.jobs.settings import are_rows
 from fallline.recipe import Recipe
 from fallline.runs.events import EpochEnded, Event, RaceResults, TrainingEnded, TrainingStarted
-from fallline.split import Fold, folds
 from fallline.table import Table
 from fallline.training.run import Run
 
@@ -28,12 +27,11 @@ class Bagging(Panel):
 
     def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
         self._rows, n = rows, len(rows[1])
-        seeds = member_seeds(recipe.choices.seed, size)
-        self._folds: tuple[Fold, ...] = ()
+        self._folds = parts_of(recipe, rows, size, settings.get("validation"))
+        seeds = member_seeds(recipe.choices.seed, len(self._folds) or size)
         variants: list[dict[str, Any]] = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds, 1)]
-        # Where others chose the rows to validate on, members differ by their seeds alone.
-        if not are_rows(settings.get("validation")):
-            self._folds = folds(rows, size, recipe.choices.seed)
+        # Without folds members differ by their seeds alone.
+        if self._folds:
             variants = [
                 # Batches of equal size in each fold: one of a single row would spoil the average.
                 {**one, "name": repr(fold), "validation": fold, "batch_size": recipe.batch_of(n - len(fold.rows))}

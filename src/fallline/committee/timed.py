@@ -15,6 +15,7 @@ import numpy as np
 
 from fallline.arrays import Array
 from fallline.committee import space
+from fallline.committee.dealt import parts_of
 from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
 from fallline.committee.selection import selected
 from fallline.experiments.members import member_seeds
@@ -30,7 +31,7 @@ from fallline.nn.model import Model
 from fallline.program import lanes
 from fallline.recipe import Recipe, recipe_of
 from fallline.runs.events import EpochEnded, Event, RaceResult, TrainingEnded, Tried
-from fallline.split import Fold, folds
+from fallline.split import Fold, chosen_rows
 from fallline.table import Table
 from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
@@ -83,9 +84,7 @@ class Search(Panel):
         self._seed = recipe.choices.seed
         self._cache = SharedCache({})
         given = settings.get("validation")
-        self._parts: list[Any] = [given]
-        if not are_rows(given):
-            self._parts = [*folds(rows, max(2, min(FOLDS, len(rows[1]) // 2)), self._seed)]
+        self._parts: tuple[Any, ...] = parts_of(recipe, rows, FOLDS, given) or (given,)
         self._epochs: int | None = None if recipe.asked.epochs is None else recipe.asked.epochs
         self._drawn, self._rungs = 0, [list[float]() for _ in RUNGS]
         self._all: list[Candidate] = []
@@ -262,11 +261,10 @@ class Search(Panel):
     def _held(self) -> tuple[Any, Array]:
         """The rows on which candidates are compared, and their codes or quantities."""
         part = self._parts[0]
-        if are_rows(part):
-            x, y = part[0], part[1]
-        else:
-            x, y = self._rows[0], self._rows[1]
-            x, y = x.take(part.rows) if isinstance(x, Table) else x[part.rows], y[part.rows]
+        x, y = (part if are_rows(part) else self._rows)[:2]
+        if not are_rows(part) and part is not None:
+            held = chosen_rows(part, [], len(y))
+            x, y = x.take(held) if isinstance(x, Table) else x[held], y[held]
         decoder = self._recipe.decoder
         if isinstance(decoder, Labels):
             return x, np.searchsorted(decoder.classes, y) if _sorted(decoder.classes) else _places(decoder.classes, y)
