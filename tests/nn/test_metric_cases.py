@@ -66,6 +66,7 @@ def test_a_row_of_weight_three_is_three_rows(rows: list[tuple[bool, float, int]]
     for name, one in METRICS.items():
         if "binary" in one.kinds and one.reads == "probabilities":
             arguments: list[Any] = [y, two(p)]
+            one = one.at(1) if name == "top_k" else one
         elif "binary" in one.kinds:
             arguments = [y, (p > 0.5).astype(int)]
         elif "regression" in one.kinds:
@@ -93,8 +94,8 @@ def test_a_class_without_a_row_leaves_a_ranking_undefined_and_no_warning() -> No
 @pytest.mark.parametrize("name", METRICS)
 def test_one_row_has_a_value_or_none_and_never_a_warning(name: str) -> None:
     one = METRICS[name]
-    p = np.array([[0.2, 0.8]])
-    y: Any = np.array([1])
+    p, y = np.array([[0.2, 0.8]]), np.array([1])
+    one = one.at(1) if name == "top_k" else one
     if one.kinds == ("labels",):
         y = p = np.array([[0.0, 1.0]])
     elif one.kinds == ("regression",):
@@ -106,9 +107,11 @@ def test_one_row_has_a_value_or_none_and_never_a_warning(name: str) -> None:
 
 
 def test_scores_that_are_not_finite_rank_nothing() -> None:
-    for name in ("roc_auc", "average_precision", "calibration_error", "top_k"):
-        p = two([0.1, np.nan, 0.3])
-        assert math.isnan(value(name, [0, 1, 1], p)), name
+    for one in (
+        *(METRICS[name] for name in ("roc_auc", "average_precision", "calibration_error")),
+        METRICS["top_k"].at(1),
+    ):
+        assert math.isnan(one.of(np.array([0, 1, 1]), two([0.1, np.nan, 0.3]))), one.name
 
 
 def test_top_k_of_classes_that_tie_is_no_luck_of_their_order() -> None:
@@ -118,7 +121,8 @@ def test_top_k_of_classes_that_tie_is_no_luck_of_their_order() -> None:
     for k in (1, 2, 3, 5):
         found = resolve(f"top_{k}")[0].of(y, p)
         assert found == pytest.approx(theirs.top_k_accuracy_score(y, p, k=k, labels=range(7)))
-    assert resolve("top_7")[0].of(y, p) == 1
+    with pytest.raises(ArgumentError, match=r"every class\n  try: top_6"):
+        resolve("top_7")[0].of(y, p)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -127,6 +131,24 @@ def test_calibration_error_by_hand() -> None:
     assert METRICS["calibration_error"].at(10).of(np.array([1, 1, 1]), p) == pytest.approx((2 * 0.43 + 0.4) / 3)
     assert value("calibration_error", [1, 0], two([1.0, 0.0])) == 0  # the edges 0 and 1 have bins too
     assert value("calibration_error", [0, 1], two([1.0, 0.0])) == 1
+
+
+def test_slips_that_other_libraries_were_reported_for() -> None:
+    # A confidence of exactly 1 had a bin of its own.
+    assert value("calibration_error", [1, 0], two([0.95, 1.0])) == pytest.approx(abs(0.5 - 0.975))
+    assert value("calibration_error", [0, 0, 1, 1, 1], two([1.0, 1, 1, 1, 0])) == pytest.approx(abs(0.4 - 1))
+    # Scores that are all the same: the one positive row of 10,000 counted as found at the top half of the time.
+    lone = (np.arange(10_000) == 0).astype(int)
+    assert value("average_precision", lone, two(np.zeros(10_000))) == pytest.approx(1e-4)
+    # Sums of weights in float32.
+    y, p, w = RNG.integers(0, 2, 10**5), RNG.random(10**5), RNG.random(10**5).astype(np.float32)
+    single = METRICS["roc_auc"].of(y, two(p), w)
+    assert single == pytest.approx(METRICS["roc_auc"].of(y, two(p), w.astype(np.float64)), rel=1e-12)
+    # R^2 above 1 where the target is nearly constant.
+    near, far = np.array([-5.1608, -5.1609, -5.1608, -5.1608]), np.array([-3.9865, -5.4648, -5.0238, -4.3899])
+    for dtype in (np.float64, np.float32):
+        found = METRICS["r2"].of(near.astype(dtype), far.astype(dtype))
+        assert found == pytest.approx(theirs.r2_score(near.astype(dtype), far.astype(dtype)), rel=1e-3) and found < -1e6
 
 
 def test_pinball_is_named_by_its_quantile() -> None:

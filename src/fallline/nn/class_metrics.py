@@ -192,8 +192,11 @@ def top_k(y_true: Array, y_pred: Array, sample_weight: Array | None = None, *, k
     """The share of rows whose class is among the k likeliest; five, and top_3 has three.
 
     Classes that tie at the edge share what is left of the k places, so a network that cannot tell them apart is not
-    right by the order of its columns.
+    right by the order of its columns. Errors: ArgumentError for k classes or fewer, of which every row is right.
     """
+    if k >= y_pred.shape[1]:
+        raise ArgumentError(f"among the {k} likeliest of {y_pred.shape[1]} classes is every class\n"
+                            f"  try: top_{y_pred.shape[1] - 1}")  # fmt: skip
     own = y_pred[np.arange(len(y_pred)), _codes(y_true)][:, np.newaxis]
     before, tied = np.sum(y_pred > own, axis=1), np.sum(y_pred == own, axis=1)
     return mean(np.clip((k - before) / np.maximum(tied, 1), 0, 1), sample_weight) if tied.all() else math.nan

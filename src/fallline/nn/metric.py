@@ -126,8 +126,12 @@ class Metric:
     @property
     def doc(self) -> str:
         """The first paragraph of the function's docstring, in one line."""
-        of = self.function.func if isinstance(self.function, partial) else self.function
-        return " ".join((inspect.getdoc(of) or "").partition("\n\n")[0].split())
+        return " ".join((inspect.getdoc(self._plain) or "").partition("\n\n")[0].split())
+
+    @property
+    def _plain(self) -> Function:
+        """The function without the number that it was given."""
+        return self.function.func if isinstance(self.function, partial) else self.function
 
     @property
     def weighs(self) -> bool:
@@ -155,7 +159,7 @@ class Metric:
 
         Errors: those of the function, which say that they came from this metric; ArgumentTypeError for another value.
         """
-        own = getattr(self.function, "__module__", "").startswith("fallline.")
+        own = str(getattr(self._plain, "__module__", "")).startswith("fallline.")
         given = {"y_true": y_true, "y_pred": y_pred}
         more = {} if weight is None or not self.weighs else {WEIGHT: weight}
         with Inside(lambda: f"the metric {self.name!r}", given, ours_pass=own, of=self.function):
