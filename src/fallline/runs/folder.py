@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError
-from fallline.jobs.describe import differences
 from fallline.nn.model import Model
 from fallline.runs import checkpoint
 from fallline.runs.checkpoint import Checkpoint
@@ -81,6 +80,8 @@ class RunFolder:
 
     def _check_same(self, then: dict[str, Any], where: Path) -> None:
         """Raise unless this training is the one of a config."""
+        from fallline.jobs.describe import differences  # late: predicting from a folder takes no training
+
         wrong = differences(then, json.loads(json.dumps(self.config)))
         if wrong:
             lines = [*wrong[:MOST_TOLD], *([f"and {len(wrong) - MOST_TOLD} more"] if len(wrong) > MOST_TOLD else [])]
