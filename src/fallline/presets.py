@@ -35,7 +35,8 @@ class Ingredients:
     it. validation: the share of the training rows.
     robust: columns by median and quartiles, softly clipped, instead of mean and deviation.
     tangent: Dense layers in the neural-tangent parametrisation, behind a Scale, with slow biases.
-    parametric: activations whose bend is learned. periodic: numbers as a few waves beside themselves.
+    parametric: activations whose bend is learned. periodic: numbers as a few waves beside themselves, whose first
+    frequencies have this deviation; 0 for none.
     dropout: its share, which fades like weight_decay does. zero: the last layer begins with zeros.
     settled: weights and biases begin with a look at training rows. clamped: predictions stay in the training range.
     beta2: of Adam. folds: parts of the rows, each of which one network is not trained on; all are averaged. 1: one
@@ -56,7 +57,7 @@ class Ingredients:
     robust: bool = True
     tangent: bool = True
     parametric: bool = False
-    periodic: bool = False
+    periodic: float = 0.0
     dropout: float = 0.0
     zero: bool = False
     settled: bool = False
@@ -83,18 +84,17 @@ _PLAIN = Ingredients(hidden=(128,), activation="relu", batch_size=16, validation
                      clamped=False, beta2=None)  # fmt: skip
 # Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491: its two forms, with the changes that decision 31 lists.
 _FAST = Ingredients(hidden=(256,) * 3, activation="selu", learning_rate=0.04, schedule="cos_log", batch_size=256,
-                    steps=4800, validation=0.2, watch="accuracy", zero=True)  # fmt: skip
+                    steps=2400, epochs=(16, 128), validation=0.2, watch="accuracy", zero=True)  # fmt: skip
 _FAST_NUMBERS = replace(_FAST, activation="mish", learning_rate=0.07, watch="rmse")
 _FULL: dict[str, Any] = {
     "parametric": True,
-    "periodic": True,
-    "dropout": 0.15,
     "weight_decay": 0.02,
     "zero": False,
     "settled": True,
+    "epochs": (16, 200),
 }
-_DEFAULT = replace(_FAST, **_FULL)
-_DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, learning_rate=0.2)
+_DEFAULT = replace(_FAST, **_FULL, periodic=8.0, dropout=0.15, label_smoothing=0.0, watch=None)
+_DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, periodic=1.0, dropout=0.05, learning_rate=0.1)
 
 PRESETS: dict[str, Preset] = {
     "plain": Preset("one hidden layer and Adam, as textbooks have them", _PLAIN, _PLAIN),
@@ -143,7 +143,7 @@ def first(encoder: Columns, of: Ingredients) -> tuple[ByColumns, ...]:
         return ()
     parts: list[tuple[tuple[int, ...], Any]] = []
     if numbers:
-        parts.append((tuple(numbers), Periodic(rate=SLOWER)))
+        parts.append((tuple(numbers), Periodic(deviation=of.periodic, rate=SLOWER)))
     if codes:
         parts.append((tuple(codes), Embedding(tuple(levels))))
     if others:

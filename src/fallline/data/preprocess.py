@@ -89,9 +89,11 @@ def robust_encoder_of(data: Dataset, train: Rows) -> Columns:
 
 
 def _robust_number(name: str, values: Values, data: Dataset) -> Number | None:
-    """A column of numbers by median and the distance of its quartiles; by half its range where that is 0. None where it
-    tells nothing: one value, or none.
+    """A column of numbers by median and the distance of its quartiles. None where it tells nothing: one value, or none.
 
+    Where half of the values and more are one, the scale is the median distance of the others from it. (Half the range,
+    as in the source, lets one far value decide: of adult's capital gains, 0 in 92 % of the rows, the usual ones would
+    be a seventh of a unit away from 0.)
     Source: Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, section 3.2.
     """
     notation = data.notation(name)
@@ -102,7 +104,8 @@ def _robust_number(name: str, values: Values, data: Dataset) -> Number | None:
         return None
     with np.errstate(over="ignore"):  # between numbers near the largest there may be infinitely much
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
-        spread = (high - low) or (known.max() - known.min()) / 2
+        away = np.abs(known - middle) if high == low else np.zeros(0)
+        spread = np.median(away[away > 0]) if away.any() else high - low
     if spread == 0 and not missing and len(known) == len(numbers):
         return None
     most = np.finfo(np.float64).max / 4
