@@ -16,12 +16,18 @@ def parts_of(recipe: Recipe, rows: Any, size: int, validation: Any) -> tuple[Fol
     None where there is one choice of rows to validate on: rows that somebody gave, or the latest of an order.
     """
     n, data = len(rows[1]), recipe.data
-    if are_rows(validation) or data.order is not None:
+    if are_rows(validation) or data.order is not None or _others(validation, recipe):
         return ()
     if data.groups is not None and n == len(recipe.train):
         return of_groups(data.groups[recipe.train], size, recipe.choices.seed)
     size = min(size, n // 2)
     return folds(rows[:2], size, recipe.choices.seed) if size > 1 else ()
+
+
+def _others(validation: Any, recipe: Recipe) -> bool:
+    """Whether these are places of rows that are not the recipe's own choice: somebody keeps them for something else."""
+    is_places = isinstance(validation, np.ndarray | Fold)
+    return is_places and not np.array_equal(validation, recipe.validation_rows)
 
 
 def of_groups(groups: Array, size: int, seed: int) -> tuple[Fold, ...]:

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fallline.arrays import Array
+from fallline.committee import fit
 from fallline.data.dataset import Dataset, cut
 from fallline.data.preprocess import targets_of
 from fallline.data.target_column import Goal
@@ -28,7 +29,6 @@ from fallline.recipe import Recipe, recipe_of
 from fallline.sklearn import tabular_input as given_as
 from fallline.sklearn.choices import choices_of, takes_choices
 from fallline.sklearn.workers import lanes_for
-from fallline.start import fit
 from fallline.table import Table
 
 # Rows that whole weights stand for, up to which columns are measured on each as often as its weight says.
@@ -96,7 +96,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             validation = cut(data, every, recipe.validation, recipe.choices.seed)[1]
             held = tuple(one.take(validation) if isinstance(one, Table) else one[validation] for one in rows)
         settings = {"validation": validation, "threads": lanes_for(self.n_jobs)}
-        self.run_ = fit(recipe.network, rows, **{**recipe.settings, **settings})
+        self.run_ = fit(recipe, rows, **settings)
         self.model_ = self.run_.model
         self.n_iter_ = len(self.run_.epochs)
         self._after_training(recipe, rows, held, settings)
@@ -342,7 +342,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
             return
         levels = self._levels()
         other = for_quantiles(recipe, levels)
-        model = fit(other.network, rows, **{**other.settings, **settings}).model
+        model = fit(other, rows, **settings).model
         self.quantiles_ = covering(model, levels, held[0], held[1], threads=settings["threads"])
 
     def predict_quantiles(self, X: Any, quantiles: Any = None) -> Array:
