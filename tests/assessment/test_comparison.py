@@ -18,10 +18,11 @@ from threadpoolctl import threadpool_limits
 
 import fallline as fl
 from fallline import nn
-from fallline.assessment import baselines
+from fallline.assessment import baselines, comparison
 from fallline.assessment.comparison import NETWORK, Candidate, Comparison
 from fallline.assessment.uncertainty import Estimate
 from fallline.errors import ArgumentError, ShapeError
+from fallline.table import as_table
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +126,20 @@ def test_more_levels_than_trees_take_are_numbers_to_them_and_the_commonest_are_t
         predict = baselines.trained(one, rows, y, None, 2, 1)
         p = predict(baselines.Table(np.array([[0.0], [1.0], [300.0], [np.nan]]), encoder))
         assert np.isfinite(p).all() and p[1].argmax() == 1 and p[2].argmax() == 0
+
+
+def test_rows_too_many_for_memory_are_told_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = nn.Columns((nn.Category("town", ("far", "here", "there")),))
+    columns = {"town": np.array(["far", "here", "there", "far"] * 10)}
+    y = np.arange(40) % 2
+    model = fl.fit(nn.mlp((4,), 2), (columns, y), loss="cross_entropy", encoder=encoder, epochs=1).model
+    monkeypatch.setattr(baselines, "MOST_CELLS", 100)
+    found = by_name(fl.compare(model, (columns, y), (columns, y)))
+    assert found["linear model"].problem == "40 rows of 3 encoded columns are too many for memory"
+    assert found["boosted trees"].problem is None and found["commonest class"].problem is None
+    monkeypatch.setattr(comparison, "MOST_CELLS", 39)
+    with pytest.raises(ArgumentError, match="test: simple models need all rows in memory; 40 of 1 columns"):
+        fl.compare(model, (as_table(columns), y), (as_table(columns), y))
 
 
 def test_a_class_without_training_rows_has_the_probability_nothing() -> None:

@@ -24,6 +24,8 @@ R = TypeVar("R")
 MOST_LEVELS = 100
 # The largest number of levels that the trees take as a category; codes of more are numbers to them.
 MOST_CATEGORIES = 255
+# Numbers that are held at once: two gibibytes of float64, and a copy or two of them while a model is trained.
+MOST_CELLS = 1 << 28
 # Cells times classes below which one thread is quick enough: some seconds of boosted trees.
 LEAST_SHARED = 3_000_000
 SAMPLES = 5
@@ -129,6 +131,8 @@ def _one_hot(rows: Table, encoder: Columns) -> Callable[[Array], Array]:
         codes[place] = np.zeros(len(one.levels) + 1)
         codes[place][common + 1] = np.arange(1, len(common) + 1)
     columns = Columns(tuple(changed))
+    if len(rows.numbers) * columns.width > MOST_CELLS:
+        raise MemoryError(f"{len(rows.numbers):,} rows of {columns.width:,} encoded columns are too many for memory")
 
     def encoded(numbers: Array) -> Array:
         numbers = np.array(numbers)

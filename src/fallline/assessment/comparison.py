@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import takes
-from fallline.assessment.baselines import BASELINES, Table, ready, trained
+from fallline.assessment.baselines import BASELINES, MOST_CELLS, Table, ready, trained
 from fallline.assessment.uncertainty import Estimate, difference, estimate, jackknife
 from fallline.errors import ArgumentError, DataError, FalllineError, ShapeError
 from fallline.graph.op import Array
@@ -21,6 +21,7 @@ from fallline.nn.measured import Answered, answered, has_probabilities, kind_of,
 from fallline.nn.metric import METRICS, Metric
 from fallline.nn.model import MODEL, Model
 from fallline.nn.scores import answers, checked_weights
+from fallline.table import Table as Rows
 
 NETWORK = "the network"
 # A difference of more standard errors than this is told as one; on equal models one in twenty is as large.
@@ -214,6 +215,9 @@ def _table(model: Model, x: Any, what: str) -> Table:
     """The cells of some rows as numbers."""
     problems = Problems()
     encoder = model.encoder
+    if isinstance(x, Rows) and x.rows * len(x.columns) > MOST_CELLS:
+        raise ArgumentError(f"{what}: simple models need all rows in memory; {x.rows:,} of {len(x.columns)} columns "
+                            "are too many")  # fmt: skip
     numbers = as_numbers(x, what, problems) if encoder is None else encoder.numbers(x, what, problems)
     problems.raise_if_any()
     if numbers is None or not isinstance(numbers, np.ndarray):
