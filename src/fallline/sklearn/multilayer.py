@@ -7,7 +7,7 @@ events, and holds no loop over steps.
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -27,10 +27,10 @@ from fallline.sklearn import networks
 from fallline.sklearn.curves import Curves, columns_of
 from fallline.sklearn.fit_callbacks import CallbackSupport, Told
 from fallline.sklearn.mlp_options import MLPOptions
+from fallline.sklearn.programs import training_of
 from fallline.sklearn.sparse_rows import data_of, precision_of, to_predict
 from fallline.sklearn.watching import metrics_of
 from fallline.sklearn.workers import lanes_for
-from fallline.start import train
 from fallline.training.run import Run
 from fallline.training.training import Training
 from fallline.transforms import grad
@@ -209,9 +209,11 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
             metrics, name = metrics_of(self.metrics, self.scoring, score)
             watch = name if self.early_stopping or self.restore_best else None
         rule = None if incremental else self._rule(watch)
-        return train(
-            model, data, validation=validation, metrics=metrics, early_stopping=rule or False, dtype=self._precision,
-            init=cast(Any, state), **settings,
+        # A function may read a value that has changed since the last fit, so its program is made anew.
+        named = all(isinstance(one, str) for one in (self.loss, self.activation, self.solver, self.learning_rate))
+        return training_of(
+            model, data, reusable=named, validation=validation, metrics=metrics, early_stopping=rule or False,
+            dtype=self._precision, init=state, **settings,
         )  # fmt: skip
 
     def _batch_rows(self, rows: int) -> int:
@@ -232,7 +234,7 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
             pairs = networks.dense_parameters(model)
             coefs, intercepts = [w for w, _ in pairs], [b for _, b in pairs]
             return {"_model": model, "_views": (*coefs, *intercepts), "coefs_": coefs, "intercepts_": intercepts,
-                    "n_iter_": len(curves.loss), "loss_": curves.loss[-1]}  # fmt: skip
+                    "n_iter_": len(curves.loss), "loss_": curves.loss[-1] if curves.loss else float("nan")}  # fmt: skip
 
         with training.interrupts:
             for event in training:
