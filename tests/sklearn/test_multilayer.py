@@ -401,3 +401,30 @@ def test_one_class_is_predicted_always() -> None:
         warnings.simplefilter("error", RuntimeWarning)
         fitted = MLPClassifier(**SMALL).fit(X, np.full(120, "all"))
     assert set(fitted.predict(X)) == {"all"}
+
+
+def test_a_warm_start_takes_weights_over_into_a_changed_network() -> None:
+    fitted = MLPRegressor(**SMALL, warm_start=True).fit(X, Y)
+    before = fitted.loss_
+    assert fitted.fit(X, Y).loss_curve_[15] < before
+    weights = [w.copy() for w in fitted.coefs_]
+    fitted.set_params(activation="tanh", dropout=0.1, max_iter=1, learning_rate_init=1e-9).fit(X, Y)
+    for mine, then in zip(fitted.coefs_, weights, strict=True):
+        np.testing.assert_allclose(mine, then, atol=1e-6)
+    with pytest.raises(ValueError, match=r"coefs_\[0\] has shape \(5, 8\), and the network's is \(5, 9\)"):
+        fitted.set_params(hidden_layer_sizes=(9,)).fit(X, Y)
+    with pytest.raises(ValueError, match="coefs_ and intercepts_ hold 2 and 2 arrays, and the network has 3 layers"):
+        fitted.set_params(hidden_layer_sizes=(8, 8)).partial_fit(X, Y)
+
+
+def test_bad_weights_and_targets_are_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        MLPRegressor(**SMALL).fit(X, Y, np.full(120, np.nan))
+    with pytest.raises(ValueError, match="weights are >= 0"):
+        MLPRegressor(**SMALL).fit(X, Y, -WEIGHT)
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        MLPRegressor(**SMALL).fit(X, Y, np.zeros(120))
+    with pytest.raises(ValueError, match="Unknown label type"):
+        MLPClassifier(**SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="counts are >= 0"):
+        MLPRegressor("poisson", **SMALL).fit(X, Y)

@@ -122,6 +122,8 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         loss = Objective(truth.loss, penalty=L2(float(self.alpha), per_row=True) if self.alpha else None)
         if first or not hasattr(self, "_model"):
             self._begin(X, truth, loss, sizes, rng)
+        else:
+            self._go_on_with(sizes, truth, X, loss, rng)
         before = self._current()
         model = networks.in_precision(replace(before, loss=loss, classes=truth.labels), np.dtype(self._precision))
         kept, validation = self._split(X, truth, held, rng)
@@ -151,6 +153,19 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _go_on_with(self, sizes: list[int], truth: Truth, X: Any, loss: Loss, rng: Any) -> None:
+        """Take over weights into another network where arguments have changed since they were trained.
+
+        Errors: ArgumentError where the widths are others.
+        """
+        network = networks.network_of(sizes, truth.outputs, self.activation, self.dropout, self.normalization)
+        if network == self._model.network:
+            return
+        model = networks.drawn(network, X.shape[1], loss, self.activation, rng, self._precision)
+        model = networks.in_precision(model, self._model.dtype)
+        self._take(networks.with_coefficients(model, self.coefs_, self.intercepts_))
+        self._going = self._state = None
 
     def _current(self) -> Model:
         """The model, with the arrays that stand in `coefs_` and `intercepts_`: a caller may have put others there."""
