@@ -81,6 +81,13 @@ def test_columns_of_lists_name_themselves_all_at_once(tmp_path: Path) -> None:
         open_file(path)
     assert "column 'tags' holds list" in str(caught.value) and "column 'at' holds struct" in str(caught.value)
     assert read_table(path, Reading(drop=frozenset({"tags", "at"}))).names == ("a",)
+    blank = frozenset({"tags", "at"})
+    assert cells(read_table(path, Reading(blank=blank))) == {"a": [1], "tags": [None], "at": [None]}
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"a": 1, "tags": ["x"], "at": {"x": 1}}', encoding="utf-8")
+    assert cells(read_table(path, Reading(blank=blank))) == {"a": [1], "tags": [None], "at": [None]}
+    path.write_text("a,tags,at\n1,x,1e400\n", encoding="utf-8")
+    assert cells(read_table(path, Reading(blank=blank))) == {"a": [1], "tags": [None], "at": [None]}
 
 
 def test_a_damaged_file_of_types_is_an_error(tmp_path: Path) -> None:

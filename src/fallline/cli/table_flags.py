@@ -35,10 +35,12 @@ class TableFlags:
         None, "the mark before fractions, if the rule guesses wrong", metavar="MARK", number=False, words=(".", ",")
     )
     no_header: bool = flag(False, "the first line of the file is a row")
+    header: bool = flag(False, "the first line of the file names the columns")
     names: tuple[str, ...] = flag((), "names of the columns, in the place of a header's", metavar="NAME,..")
     delimiter: str | None = flag(
         None, "between fields; tab and space can be named; by default as the first lines have it", metavar="TEXT"
     )
+    quote: str | None = flag(None, "around fields that hold a delimiter; none for none", metavar="CHARACTER")
     encoding: str | None = flag(
         None, "of the file, such as cp1252; by default UTF-8 or as its bytes say", metavar="NAME"
     )
@@ -53,9 +55,9 @@ def reading_of(flags: Any) -> Reading:
     """How the flags say the file is to be read. Errors: UsageProblem for words that are none."""
     try:
         return Reading(
-            header=False if flags.no_header else None, names=parts(flags.names),
+            header=False if flags.no_header else True if flags.header else None, names=parts(flags.names),
             delimiter=DELIMITERS.get(flags.delimiter, flags.delimiter), encoding=flags.encoding, comment=flags.comment,
-            skip=flags.skip,
+            skip=flags.skip, quote={None: '"', "none": ""}.get(flags.quote, flags.quote),
         )  # fmt: skip
     except FalllineError as error:
         raise UsageProblem(str(error)) from None

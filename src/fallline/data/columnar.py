@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.data.header import column_names
-from fallline.data.piece import Piece, cells_of, strange
+from fallline.data.piece import Piece, blank_columns, cells_of, strange
 from fallline.data.raw_bytes import Bytes
 from fallline.data.reading import Reading
 from fallline.errors import DataError
@@ -38,11 +38,12 @@ class Columnar:
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
         """The rows, from the first. texts: columns that are read as they are written. only: those that are read."""
-        wanted = [i for i, name in enumerate(self.all_names) if name in self.names and (only is None or name in only)]
-        with batches(self.source, wanted) as (_, found):
+        wanted = [name for name in self.names if only is None or name in only]
+        places = [i for i, name in enumerate(self.all_names) if name in wanted and name not in self.reading.blank]
+        with batches(self.source, places) as (_, found):
             for batch in found:
-                columns = {}
-                for i, column in zip(wanted, batch.columns):
+                columns = blank_columns(self.reading, wanted, batch.num_rows)
+                for i, column in zip(places, batch.columns):
                     name = self.all_names[i]
                     written = name in texts or name in self.reading.texts
                     columns[name] = cells_of(column, f"{self.name}, column {name!r}", written)
@@ -85,7 +86,7 @@ def open_columnar(source: Bytes, reading: Reading) -> Columnar:
         names = column_names(schema.names, notes)
         found = Columnar(source, reading, names, notes)
         problems = [strange(f"{source.name}, column {name!r}", kind) for name, kind in zip(names, schema.types)
-                    if name not in reading.drop]  # fmt: skip
+                    if name not in reading.drop | reading.blank]  # fmt: skip
     told = [problem for problem in problems if problem]
     if told:
         raise DataError("\n  ".join(told[:5]) + (f"\n  and {len(told) - 5} more" if len(told) > 5 else ""))

@@ -48,7 +48,15 @@ def table_of(path: str | Path, target: str | None, wishes: Wishes, reading: Read
     known = tuple(dict.fromkeys(one for one in (target, *wishes.names) if one is not None))
     reading = reading or Reading()
     texts = wishes.texts if target is None else wishes.texts | {target}
-    table = read_table(path, replace(reading, texts=reading.texts | texts, expects=(*reading.expects, *known)))
+    table = read_table(
+        path,
+        replace(
+            reading,
+            texts=reading.texts | texts,
+            expects=(*reading.expects, *known),
+            blank=reading.blank | {*wishes.drop},
+        ),
+    )
     if target is not None:
         check_names(table, target, wishes)
     if not table.rows:
@@ -107,7 +115,7 @@ def from_config(config: Any) -> Reading:
     """The inverse; the default for anything else."""
     given = config if isinstance(config, dict) else {}
     known: dict[str, Any] = {one.name: given[one.name] for one in fields(Reading) if one.name in given}
-    for name in ("texts", "drop"):
+    for name in ("texts", "drop", "blank"):
         if name in known:
             known[name] = frozenset(known[name])
     for name in ("names", "expects"):

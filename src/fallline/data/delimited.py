@@ -15,12 +15,13 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.data.ahead import ahead
 from fallline.data.cutting import end_of_records, line_ends, lines_of_records, quotes_of
-from fallline.data.dialect import Dialect, Record, find_encoding, lines_of, recognise, records_of, why
+from fallline.data.dialect import SAMPLE, Dialect, find_encoding, recognise
 from fallline.data.fields import count
-from fallline.data.piece import Piece
+from fallline.data.piece import Piece, blank_columns
 from fallline.data.plain_numbers import BeyondRange, numbers
 from fallline.data.raw_bytes import Bytes
 from fallline.data.reading import WHITE, Reading
+from fallline.data.records import Record, lines_of, records_of, why
 from fallline.data.utf8 import WESTERN, Utf8, remark, western
 from fallline.errors import DataError
 
@@ -59,12 +60,11 @@ class Delimited:
         """The rows, from the first. texts: columns that are not tried as numbers; it may grow meanwhile. only: the
         columns that are read; None for all.
         """
-        wanted = [
-            i for i, name in enumerate(self.dialect.names) if name in self.names and (only is None or name in only)
-        ]
-        for strings, lines in ahead(self.parsed(wanted)):
-            columns = {}
-            for i, column in zip(wanted, strings):
+        wanted = [name for name in self.names if only is None or name in only]
+        places = [i for i, name in enumerate(self.dialect.names) if name in wanted and name not in self.reading.blank]
+        for strings, lines in ahead(self.parsed(places)):
+            columns = blank_columns(self.reading, wanted, len(lines))
+            for i, column in zip(places, strings):
                 name = self.dialect.names[i]
                 written = name in texts or name in self.reading.texts
                 columns[name] = column if written else self._cells(name, column, lines)
@@ -172,7 +172,7 @@ class Delimited:
         found: list[int] = []
         after = line
         try:
-            for record in records_of(lines, self.dialect.delimiter, self.dialect.quote, line - 1):
+            for record in records_of(lines, self.dialect.cut, line - 1):
                 after = record.after
                 rows.append(self._fitted(record))
                 found.append(record.line)
@@ -194,9 +194,11 @@ class Delimited:
             return fields
         where = "the header names" if self.dialect.header else "there are"
         delimiter = NAMED.get(self.dialect.delimiter, repr(self.dialect.delimiter))
-        hint = "quotes around a field that holds one"
+        hint = "quotes around a field that holds one" if len(fields) > width else "all fields in each row, empty or not"
         if fields and fields[0].startswith(("#", "%", "//")):
             hint += f"; comment={fields[0][0]!r} (--comment) for lines to be left out"
+        elif len(fields) > width and record.line <= SAMPLE and self.dialect.header:
+            hint += f"; skip={record.line - 1} (--skip) if this line is the header"
         raise DataError(
             f"{self.name}, line {record.line}: {count(len(fields), 'field')} where {where} {count(width, 'column')}\n"
             f"  fields are separated by {delimiter}; try: {hint}"

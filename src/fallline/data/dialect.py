@@ -2,27 +2,22 @@
 
 import codecs
 import csv
-import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import methodcaller
-from typing import Any
 
 from fallline.data.fields import count, is_number
 from fallline.data.header import column_names, has_header
 from fallline.data.reading import WHITE, Reading
+from fallline.data.records import Cut, Record, lines_of, records_of, why
 from fallline.errors import DataError
 
 # Candidates, the first of those that fit equally well wins.
 DELIMITERS = ",;\t|"
 # Lines that are looked at.
 SAMPLE = 100
-# One field of a wide text column may be longer than the csv module's own limit of 131072 characters.
-LONGEST_FIELD = 2**31 - 1
-# Stands for a delimiter of several characters.
-SEPARATOR = "\x1f"
+
 
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
          codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
@@ -35,15 +30,6 @@ SAVE = "\n  try: saving it as CSV or Parquet"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """The fields of one row, the line at which it begins, from 1, and the line after it."""
-
-    line: int
-    after: int
-    fields: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Dialect:
     """How a file is cut into fields.
 
@@ -53,8 +39,7 @@ class Dialect:
     with CR alone. notes: sentences about choices that a person may want to know of.
     """
 
-    delimiter: str
-    quote: str
+    cut: Cut
     names: tuple[str, ...]
     header: int
     first: int
@@ -64,6 +49,14 @@ class Dialect:
     comment: str | None
     carriage: bool
     notes: tuple[str, ...]
+
+    @property
+    def delimiter(self) -> str:
+        return self.cut.delimiter
+
+    @property
+    def quote(self) -> str:
+        return self.cut.quote
 
     @property
     def width(self) -> int:
@@ -89,38 +82,6 @@ def find_encoding(head: bytes, reading: Reading, name: str) -> str:
     return "utf-8"
 
 
-def lines_of(text: str) -> Iterator[str]:
-    """Lines with their ends, which are LF, CR LF or CR and nothing else."""
-    return iter(io.StringIO(text, newline=""))
-
-
-def fields_of(lines: Iterable[str], delimiter: str, quote: str) -> Any:
-    """The csv module's strict reader of these lines, which come with their ends."""
-    csv.field_size_limit(LONGEST_FIELD)
-    if delimiter == WHITE:
-        lines = (line.replace("\t", WHITE) for line in lines)
-    elif len(delimiter) > 1:
-        lines, delimiter = map(methodcaller("replace", delimiter, SEPARATOR), lines), SEPARATOR
-    options: Any = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
-    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True, **options)
-
-
-def blank(record: Sequence[str]) -> bool:
-    return not any(field.strip() for field in record) and len(record) < 2
-
-
-def records_of(lines: Sequence[str], delimiter: str, quote: str, before: int = 0) -> Iterator[Record]:
-    """The records that are not blank. before: number of lines before these. Errors: csv.Error."""
-    reader = fields_of(iter(lines), delimiter, quote)
-    line = 1
-    for fields in reader:
-        if delimiter == WHITE and len(fields) > 1 and not fields[-1]:
-            fields.pop()
-        if not blank(fields):
-            yield Record(before + line, before + reader.line_num + 1, fields)
-        line = reader.line_num + 1
-
-
 def find_delimiter(lines: Sequence[str], cut: bool = False, quote: str = '"') -> str:
     """The delimiter that cuts the first lines into the same number of fields, the most if several do.
 
@@ -130,7 +91,7 @@ def find_delimiter(lines: Sequence[str], cut: bool = False, quote: str = '"') ->
     best, best_rank = DELIMITERS[0], (False, 1)
     for delimiter in DELIMITERS + WHITE:
         try:
-            records = [record.fields for record in records_of(lines, delimiter, quote)]
+            records = [record.fields for record in records_of(lines, Cut(delimiter, quote))]
         except csv.Error:
             continue
         if cut and len(records) > 1:
@@ -173,9 +134,12 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
         raise DataError(f"{name} is a page of the web, not a table of rows\n  try: downloading the file itself")
     cut = not whole or len(lines) > top + SAMPLE
     delimiter = delimiter or find_delimiter(body, cut, reading.quote)
+    escape = reading.escape
+    records: list[Record] = []
     try:
-        records = []
-        for record in records_of(body, delimiter, reading.quote, top):
+        if not escape and reading.quote and "\\" + reading.quote in "".join(body):
+            escape = _escape(body, Cut(delimiter, reading.quote), notes)
+        for record in records_of(body, Cut(delimiter, reading.quote, escape), top):
             records.append(record)
     except csv.Error as error:
         if not records:
@@ -183,6 +147,8 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
         cut = False  # the record that is wrong is not among them, and is reported when rows are read
     if cut and len(records) > 2:
         records.pop()
+    if not comment:
+        comment, records = _without_remarks(records, notes)
     first, rows = records[0], [record.fields for record in records[1:]]
     fields = [field.strip() for field in first.fields]
     width = Counter(map(len, rows or [fields])).most_common(1)[0][0]
@@ -206,11 +172,11 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
         notes.append(f"line {first.line} is taken for a row, not for a header")
     before = first.after - 1 if header else first.line - 1
     quoted = reading.quote and delimiter != "\t"
-    loose = len(delimiter.encode()) > 1 or delimiter == WHITE or bool(
+    loose = escape is not None or len(delimiter.encode()) > 1 or delimiter == WHITE or bool(
         quoted and re.search(re.escape(delimiter) + " +" + re.escape(reading.quote), "".join(body))
     )  # fmt: skip
     return Dialect(
-        delimiter, reading.quote, reading.names or found, first.line if header else 0, before + 1,
+        Cut(delimiter, reading.quote, escape), reading.names or found, first.line if header else 0, before + 1,
         len("".join(lines[:before]).encode()), trailing, loose, comment, "\r" in text and "\n" not in text,
         tuple(notes),
     )  # fmt: skip
@@ -233,6 +199,30 @@ def _top(lines: Sequence[str], reading: Reading, notes: list[str]) -> tuple[int,
     return top, comment, delimiter
 
 
+def _escape(body: Sequence[str], plain: Cut, notes: list[str]) -> str | None:
+    """A backslash where it is needed to read these lines."""
+    for escape in (None, "\\"):
+        try:
+            widths = {len(record.fields) for record in records_of(body, Cut(plain.delimiter, plain.quote, escape))}
+        except csv.Error:
+            continue
+        if escape is None and len(widths) == 1:
+            return None
+        if escape is not None:
+            notes.append("a backslash takes the next character as it is")
+            return escape
+    return None
+
+
+def _without_remarks(records: list[Record], notes: list[str]) -> tuple[str | None, list[Record]]:
+    """What begins a comment, and the records without those that begin with it and fit no other."""
+    marked = [record for record in records[1:] if record.fields[0].startswith("#")]
+    if not marked or {len(record.fields) for record in marked} & {len(records[0].fields)}:
+        return None, records
+    notes.append("lines that begin with '#' are left out")
+    return "#", [record for record in records if record not in marked]
+
+
 def _is_header(lines: Sequence[str], delimiter: str | None, quote: str) -> bool:
     """Whether a line that begins with # has as many fields as the lines below it, which don't."""
     below = [line for line in lines[1:SAMPLE] if line.strip()]
@@ -240,17 +230,7 @@ def _is_header(lines: Sequence[str], delimiter: str | None, quote: str) -> bool:
         return False
     delimiter = delimiter or find_delimiter(below, True, quote)
     try:
-        widths = {len(record.fields) for record in records_of([lines[0], *below[:-1]], delimiter, quote)}
+        widths = {len(record.fields) for record in records_of([lines[0], *below[:-1]], Cut(delimiter, quote))}
     except csv.Error:
         return False
     return len(widths) == 1 and widths != {1}
-
-
-def why(error: csv.Error) -> str:
-    """The reason for which the csv module refuses a record."""
-    text = str(error)
-    if "unexpected end of data" in text:
-        return "a quoted field is opened here and never closed"
-    if "expected after" in text:
-        return "a quoted field goes on after its closing quote\n  try: doubling a quote inside quotes"
-    return text

@@ -10,7 +10,7 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.data.cutting import NO_QUOTES, lines_of_records
 from fallline.data.fields import shown
-from fallline.data.piece import Piece, cells_of
+from fallline.data.piece import Piece, blank_columns, cells_of
 from fallline.data.plain_numbers import MOST_DIGITS, BeyondRange, numbers
 from fallline.data.raw_bytes import Bytes
 from fallline.data.reading import Reading
@@ -76,8 +76,10 @@ class JsonLines:
             schema = pyarrow.schema([(name, pyarrow.string()) for name in moments])
         if table is None or table.num_rows != len(lines) or set(table.column_names) - {*self.all_names}:
             return None
-        columns: dict[str, Any] = {}
+        columns = blank_columns(self.reading, wanted, len(lines))
         for name in wanted:
+            if name in columns:
+                continue
             if name not in table.column_names:
                 columns[name] = pyarrow.nulls(len(lines), pyarrow.string())
                 continue
@@ -107,7 +109,10 @@ class JsonLines:
             if late:
                 raise DataError(f"{self._place(lines, i)}: {late[0]!r} is first seen here, and not in the first "
                                 f"{PIECE:,} bytes")  # fmt: skip
-        columns = {name: self._cells(name, [row.get(name) for row in rows], lines, texts) for name in wanted}
+        columns = blank_columns(self.reading, wanted, len(rows))
+        for name in wanted:
+            if name not in columns:
+                columns[name] = self._cells(name, [row.get(name) for row in rows], lines, texts)
         return Piece(columns, lines, len(rows))
 
     def _cells(self, name: str, cells: list[Any], lines: Array | None, texts: Collection[str]) -> Any:

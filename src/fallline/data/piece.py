@@ -1,10 +1,11 @@
 """Piece: consecutive rows of a file, column by column, before it is known whether all rows of a column are numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fallline.arrays import Array
+from fallline.data.reading import Reading
 from fallline.errors import DataError
 from fallline.table import MOMENT
 
@@ -19,6 +20,13 @@ class Piece:
     columns: Mapping[str, Any]
     lines: Array | None
     rows: int
+
+
+def blank_columns(reading: Reading, wanted: Collection[str], rows: int) -> dict[str, Any]:
+    """The columns whose cells are not read, all missing."""
+    import pyarrow
+
+    return {name: pyarrow.nulls(rows, pyarrow.string()) for name in wanted if name in reading.blank}
 
 
 def strange(place: str, kind: Any) -> str | None:

@@ -18,7 +18,9 @@ class Reading:
     delimiter: between fields: one or more characters; " " for any run of blanks and tabs. quote: around fields that
     hold a delimiter; "" for none. encoding: such as "utf-8", "cp1252", "utf-16". comment: lines that begin with it
     are left out. skip: lines before the table.
-    texts: columns to keep as they are written, though they look like numbers. drop: columns that are not read.
+    escape: a character that takes the next one as it is, such as a backslash before a quote.
+    texts: columns to keep as they are written, though they look like numbers. drop: columns that are not read. blank:
+    columns that stay, and whose cells are not read: all come as missing.
     expects: names that are known to be columns' names, which tells a header from a row.
     Errors: ArgumentError for a delimiter, quote, encoding, skip or names that can't be.
     """
@@ -27,11 +29,13 @@ class Reading:
     names: tuple[str, ...] = ()
     delimiter: str | None = None
     quote: str = '"'
+    escape: str | None = None
     encoding: str | None = None
     comment: str | None = None
     skip: int = 0
     texts: frozenset[str] = frozenset()
     drop: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
     expects: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -46,6 +50,8 @@ class Reading:
             yield f"delimiter {self.delimiter!r} can't stand between fields\n  try: ',', ';', '\\t', '|' or ' '"
         if len(self.quote) > 1 or self.quote in ("\n", "\r"):
             yield f"quote {self.quote!r} is not one character"
+        if self.escape is not None and len(self.escape) != 1:
+            yield f"escape {self.escape!r} is not one character"
         if self.skip < 0:
             yield f"skip is a number of lines, at least 0, got {self.skip}"
         if self.encoding is not None:
