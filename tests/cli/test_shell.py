@@ -68,7 +68,7 @@ BAD_LINES: dict[str, tuple[int, tuple[str, ...]]] = {
     "train one.csv --target y": (1, ("the one class 'a'",)),
     "train short.csv --target y": (1, ("line 3: 2 fields where the header names 3 columns",)),
     "train binary.csv --target y": (1, ("the one class 'é'",)),
-    "train . --target y": (1, ("is a folder",)),
+    "train . --target y": (1, ("empty.csv is empty",)),
     "train iris --hidden 0": (2, ("--hidden takes widths", "'0'")),
     "train iris --hidden 8,x": (2, ("--hidden takes widths", "'8,x'")),
     "train iris --batch-size 0": (2, ("--batch-size is a number of rows",)),

@@ -17,7 +17,7 @@ SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What stands between and around fields, and what takes the next character as it is."""
+    """The characters between and around fields, and the one that takes the next character as it is."""
 
     delimiter: str
     quote: str = '"'
