@@ -183,7 +183,7 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
 
 
 def _top(lines: Sequence[str], reading: Reading, notes: list[str]) -> tuple[int, str | None, str | None]:
-    """Lines before the table, what begins a comment, and the delimiter as far as it is stated."""
+    """Lines before the table, the mark that begins a comment, and the delimiter as far as it is stated."""
     top, comment, delimiter = reading.skip, reading.comment, reading.delimiter
     announced = re.fullmatch(r'"?sep=(.)"?\s*', lines[top]) if top < len(lines) else None
     if announced:  # as spreadsheet programs write it
@@ -215,7 +215,7 @@ def _escape(body: Sequence[str], plain: Cut, notes: list[str]) -> str | None:
 
 
 def _without_remarks(records: list[Record], notes: list[str]) -> tuple[str | None, list[Record]]:
-    """What begins a comment, and the records without those that begin with it and fit no other."""
+    """The mark that begins a comment, and the records without those that begin with it and fit no other."""
     marked = [record for record in records[1:] if record.fields[0].startswith("#")]
     if not marked or {len(record.fields) for record in marked} & {len(records[0].fields)}:
         return None, records

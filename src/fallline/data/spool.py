@@ -18,7 +18,7 @@ from fallline.table import Texts, Values
 # Bytes of all columns together above which they go to temporary files; of distinct texts of one column.
 SPOOLED_ABOVE, MOST_TEXT = 2**30, 2**30
 # Bytes of texts that wait to be coded at once.
-WAITING = 2**26
+WAITING = 2**28
 ROWS = 2**20
 
 
@@ -96,7 +96,8 @@ class Coded:
         self.codes = Numbers(np.int32)
         self.places: dict[str, int] = {}
         self.waiting: list[Any] = []
-        self.bytes = self.size = self.rows = 0
+        self.levels: list[str] = []
+        self.bytes = self.size = self.rows = self.rows_coded = 0
 
     @property
     def held(self) -> int:
@@ -123,17 +124,18 @@ class Coded:
         trimmed = compute.utf8_trim_whitespace(coded.dictionary)
         places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         levels = trimmed.to_pylist()
-        alone = not self.places and len({*levels}) == len(levels) and "" not in levels
-        if alone:
-            self.places = dict(zip(levels, range(len(levels))))
+        if not self.rows_coded and trimmed.equals(coded.dictionary):
+            self.levels = levels  # each once already: a place for each of them is needed when more texts come
         else:
-            known = self.places
+            known = self.places = self.places or dict(zip(self.levels, range(len(self.levels))))
             codes = [known.setdefault(level, len(known)) if level else -1 for level in levels]
             places = np.array([*codes, -1], np.int32)[places]
+            self.levels = [*known]
+        self.rows_coded += len(places)
         self.size += trimmed.nbytes
         if self.size > MOST_TEXT:
             raise DataError(
-                f"column {self.name!r} has more than {len(self.places):,} distinct texts, {self.size:,} bytes of them\n"
+                f"column {self.name!r} has more than {len(self.levels):,} distinct texts, {self.size:,} bytes of them\n"
                 "  try: leaving it out (--drop); a text that hardly comes again predicts nothing"
             )
         self.codes.add(places)
@@ -144,7 +146,7 @@ class Coded:
 
     def whole(self) -> Texts:
         self.code()
-        return Texts(self.codes.whole(), tuple(self.places))
+        return Texts(self.codes.whole(), tuple(self.levels))
 
 
 class Column:
