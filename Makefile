@@ -26,8 +26,9 @@ check: .venv/dev.stamp             ## format, lint, types, architecture
 fuzz: .venv/dev.stamp              ## a minute of random wrong calls: each has to end in an error of ours
 	$(BIN)/python tools/bad_calls.py --calls 4000 --seed 1
 
-bench: .venv/package.stamp         ## a training step compared with the installed peers; writes docs/benchmarks.md and the README's table
+bench: .venv/package.stamp         ## a training step compared with the installed peers, quality on real tables; writes docs/benchmarks.md, docs/tables.md and the README's table
 	$(BIN)/python -m benchmarks --write docs/benchmarks.md --readme README.md
+	$(BIN)/python -m benchmarks.quality --preset fast,default --keep docs/tables.json --write docs/tables.md
 
 peers: .venv/package.stamp         ## install the benchmark's peers: PyTorch, JAX, and JAX 0.4.31 where it installs (large)
 	$(BIN)/pip install -q -e '.[bench]'

@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT))  # the benchmarks are outside the package
 DOCS = ROOT / "docs"
 # The last measurements of `make bench`; the page of benchmarks and the README's table are made of it.
 MEASURED = DOCS / "benchmarks.json"
+# The trials of the benchmark of quality on real tables.
+TABLES = DOCS / "tables.json"
 
 
 def ops_page() -> str:
@@ -96,9 +98,19 @@ def readme(text: str) -> str:
     return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 
 
+def tables_page() -> str:
+    """The page of quality on tables as it was last measured."""
+    from benchmarks.quality import tables_page as report
+    from benchmarks.quality import trials
+
+    return report.page(trials.read(TABLES))
+
+
 PAGES: dict[str, Callable[[], str]] = {"metrics.md": metrics_page, "ops.md": ops_page}
 if MEASURED.exists():
     PAGES["benchmarks.md"] = benchmarks_page
+if TABLES.exists():
+    PAGES["tables.md"] = tables_page
 
 
 def main() -> int:

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = Kept(trials={key: one for key, one in kept.trials.items() if one.table in sets})
     print(tables_page.short(asked, options.on))
     if options.write:
-        options.write.write_text(tables_page.page(kept, "python -m benchmarks.quality"), encoding="utf-8")
+        options.write.write_text(tables_page.page(kept), encoding="utf-8")
     return 0
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.quality.comparing import floors, geometric_mean, mean, median, pairs, standard_error
 from benchmarks.quality.contenders import CONTENDERS, LINEAR, MLP, TREES
-from benchmarks.quality.trials import Kept
+from benchmarks.quality.trials import Kept, Trial
 from fallline.bench.markdown import seconds
 from fallline.bench.markdown import table as markdown
 
+COMMAND = "python -m benchmarks.quality --preset fast,default --keep docs/tables.json --write docs/tables.md"
+# Splits of which a comparison is made.
+FEWEST = 3
 TASKS = {"regression": ("rmse",), "classification": ("error", "log_loss", "auc")}
 HEADINGS = {
     "rmse": "RMSE, in the units of the target",
@@ -33,18 +36,29 @@ def results(kept: Kept, part: str, measure: str) -> str:
     """One measure of all contenders on the sets that have it, the best of a set in bold."""
     who, rows = kept.contenders(part), []
     for name in kept.tables(part):
-        found = {one: kept.of(part, name, one) for one in who}
+        found = on_common_splits({one: kept.of(part, name, one) for one in who})
         any_of = next(trials for trials in found.values() if trials)[0]
         if measure not in any_of.scores:
             continue
         best = (max if measure == "auc" else min)(
             (one for one in who if found[one]), key=lambda one: mean(found[one], measure)
         )
-        cells = [cell([t.scores[measure] for t in found[one]], measure) for one in who]
-        cells = [f"**{text}**" if one == best else text for one, text in zip(who, cells)]
         splits = max(map(len, found.values()))
+        cells = [cell([t.scores[measure] for t in found[one]], measure) for one in who]
+        cells = [
+            f"{text} ({len(found[one])})" if 0 < len(found[one]) < splits else text for one, text in zip(who, cells)
+        ]
+        cells = [f"**{text}**" if one == best else text for one, text in zip(who, cells)]
         rows.append((name, f"{any_of.trained:,} / {any_of.rows:,}", str(splits), *cells))
     return markdown(("set", "rows: train / test", "splits", *who), rows) if rows else ""
+
+
+def on_common_splits(found: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
+    """The trials of a set on the splits that all have; who was measured on fewer than FEWEST keeps their own."""
+    most = max(map(len, found.values()))
+    full = [{one.split for one in trials} for trials in found.values() if len(trials) >= min(FEWEST, most)]
+    common = set.intersection(*full)
+    return {who: [one for one in trials if one.split in common] or list(trials) for who, trials in found.items()}
 
 
 def summary(kept: Kept, part: str) -> str:
@@ -74,7 +88,7 @@ def lost(kept: Kept, part: str, ours: str) -> str:
     told = ", ".join(
         f"{one.table} ({one.ratio:.2f} of their error{', surely' if one.sure > 0 else ''})" for one in found
     )
-    return f"With preset {ours} trees win on {len(found)} sets: {told}."
+    return f"With preset {ours} trees win on {len(found)} set{'s' * (len(found) > 1)}: {told}."
 
 
 def times(kept: Kept, part: str) -> str:
@@ -101,7 +115,7 @@ def short(kept: Kept, part: str) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def page(kept: Kept, command: str) -> str:
+def page(kept: Kept, command: str = COMMAND) -> str:
     """The whole page."""
     part = "test"
     ours = [one for one in kept.contenders(part) if CONTENDERS[one].ours]
@@ -115,7 +129,7 @@ def page(kept: Kept, command: str) -> str:
         "up to 1000 iterations); HistGradientBoosting's defaults, told which columns are categories. Splits are those "
         "that come with a set (adult: one, trained with several seeds), else random, 80 % to train on, classes in "
         "equal shares. Test rows serve for nothing but these figures. Each cell is the mean over the splits and its "
-        "standard error.",
+        "standard error, over the splits on which all were measured.",
         "## In short",
         "Errors relative to HistGradientBoosting's: geometric mean / median over the sets. Against the others: sets "
         "on which a preset is better / about equal / worse, where better and worse are differences of more than two "

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fallline.cli import screen
 from fallline.insight.typesetting import number
-from fallline.runs.events import EpochEnded, Event, Progress
+from fallline.runs.events import EpochEnded, Event, Progress, Tried
 
 # Lines a run prints where nobody watches it live.
 PLAIN_LINES = 10
@@ -69,6 +69,8 @@ class Plain:
                 self.widths = [max(len(text), width) for text, width in zip(shown, self.widths or [0] * len(shown))]
                 cells = (text.ljust(width) for text, width in zip(shown, self.widths))
                 screen.say("   ".join([place(done, self.epochs, self.open_ended), *cells]).rstrip())
+        elif isinstance(event, Tried):
+            screen.say(f"{event.name} {event.state}: {number(event.score)}   {event.what}")
 
 
 class Live:
@@ -92,6 +94,8 @@ class Live:
             if self.last is not None and self.last.validation_loss is not None:
                 shown.append(f"validation {number(self.last.validation_loss)}")
             self.put(event.epoch + 1, event.step, [*shown, speed(event.steps_per_second)])
+        elif isinstance(event, Tried):
+            self.bars.console.print(f"{event.name} {event.state}: {number(event.score)}   {event.what}", soft_wrap=True)
 
     def put(self, epoch: int, step: int, shown: list[str]) -> None:
         """As much as fits: columns between the losses and the speed go first, then the speed."""

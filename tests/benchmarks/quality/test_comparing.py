@@ -56,7 +56,7 @@ def test_trials_come_back_from_their_file_and_make_a_page(tmp_path: Path) -> Non
     assert read(tmp_path / "kept.json") == found
     page = tables_page.page(found, "a command")
     assert "0.6000 +- 0.1000" in page and "yacht (1.50 of their error, surely)" not in page
-    assert "trees win on 1 sets: yacht (1.50 of their error)" in page and "1 / 0 / 0" in page
+    assert "trees win on 1 set: yacht (1.50 of their error)" in page and "1 / 0 / 0" in page
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(ValueError, match="holds no trials"):
         read(tmp_path / "other.json")
