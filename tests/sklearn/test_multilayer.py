@@ -207,6 +207,11 @@ def test_rows_of_one_s_own_are_validated_on() -> None:
     assert error == pytest.approx(min(best.history_["validation_mae"]))
     with pytest.raises(ValueError, match="y_val and sample_weight_val belong to X_val"):
         MLPRegressor().fit(X, Y, y_val=Y)
+    with pytest.raises(
+        ValueError, match=r"metrics='mae' is measured on rows for validation(.|\n)*try: early_stopping=True"
+    ):
+        MLPRegressor(metrics="mae").fit(X, Y)
+    MLPRegressor(**given, metrics="mae", early_stopping=True).fit(X, Y)
 
 
 @pytest.mark.parametrize("scoring", ["loss", "roc_auc", "neg_log_loss", "balanced_accuracy", "callable"])

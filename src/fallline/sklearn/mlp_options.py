@@ -36,7 +36,7 @@ from fallline.sklearn.networks import ACTIVATIONS_HERE, NORMALIZATIONS
 SOLVERS = ("adam", "lbfgs", "sgd")
 RATES = ("constant", "invscaling", "adaptive")
 # The constants of scikit-learn's solvers: of "adaptive", and of the L-BFGS of SciPy that it calls.
-FALL, LOWEST_RATE, LEAST_FALL = 0.2, 1e-6, 1e7 * np.finfo(np.float64).eps
+FALL, LOWEST_RATE, LEAST_FALL = 0.2, 1e-6, 1e7 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -219,7 +219,10 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         state = None
         if incremental and self._state is not None:
             state = replace(self._state, model=model)
-        metrics, watch = self.metrics, None
+        metrics, watch = None, None
+        if self.metrics is not None and validation is None and not incremental:
+            raise ArgumentError(f"metrics={self.metrics!r} is measured on rows for validation, and there are none\n"
+                                "  try: early_stopping=True, or fit(X, y, X_val=X_val, y_val=y_val)")  # fmt: skip
         if validation is not None:
             metrics, name = metrics_of(self.metrics, self.scoring, score)
             watch = name if self.early_stopping or self.restore_best else None
