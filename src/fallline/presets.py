@@ -24,6 +24,8 @@ from fallline.nn.activation import get as activation_of
 
 # The recipe's factors of the learning rate: for scales of columns, and for what should move slowly.
 FASTER, SLOWER = 6.0, 0.1
+# The least and the greatest deviation of first frequencies, and rows for each unit of it.
+WAVES, ROWS_A_WAVE = (0.3, 16.0), 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Ingredients:
     robust: columns by median and quartiles, softly clipped, instead of mean and deviation.
     tangent: Dense layers in the neural-tangent parametrisation, behind a Scale, with slow biases.
     parametric: activations whose bend is learned. periodic: numbers as a few waves beside themselves, whose first
-    frequencies have this deviation; 0 for none.
+    frequencies follow from the number of rows.
     dropout: its share, which fades like weight_decay does. zero: the last layer begins with zeros.
     settled: weights and biases begin with a look at training rows. clamped: predictions stay in the training range.
     beta2: of Adam. folds: parts of the rows, each of which one network is not trained on; all are averaged. 1: one
@@ -57,7 +59,7 @@ class Ingredients:
     robust: bool = True
     tangent: bool = True
     parametric: bool = False
-    periodic: float = 0.0
+    periodic: bool = False
     dropout: float = 0.0
     zero: bool = False
     settled: bool = False
@@ -88,13 +90,14 @@ _FAST = Ingredients(hidden=(256,) * 3, activation="selu", learning_rate=0.04, sc
 _FAST_NUMBERS = replace(_FAST, activation="mish", learning_rate=0.07, watch="rmse")
 _FULL: dict[str, Any] = {
     "parametric": True,
+    "periodic": True,
     "weight_decay": 0.02,
     "zero": False,
     "settled": True,
     "epochs": (16, 200),
 }
-_DEFAULT = replace(_FAST, **_FULL, periodic=8.0, dropout=0.15, label_smoothing=0.0, watch=None)
-_DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, periodic=1.0, dropout=0.05, learning_rate=0.1)
+_DEFAULT = replace(_FAST, **_FULL, dropout=0.15, label_smoothing=0.0, watch=None)
+_DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, dropout=0.05, learning_rate=0.1)
 
 PRESETS: dict[str, Preset] = {
     "plain": Preset("one hidden layer and Adam, as textbooks have them", _PLAIN, _PLAIN),
@@ -108,16 +111,16 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def network_for(encoder: Columns, outputs: int, of: Ingredients) -> Sequential:
-    """The network for columns that are encoded so, with this many outputs."""
+def network_for(encoder: Columns, outputs: int, of: Ingredients, rows: int) -> Sequential:
+    """The network for columns that are encoded so, with this many outputs. rows: it is trained on."""
     if not of.tangent:
         bare = mlp(of.hidden, outputs, of.activation)
-        return Sequential(*first(encoder, of), *bare.layers)
+        return Sequential(*first(encoder, of, rows), *bare.layers)
 
     def dense(units: int, **choices: Any) -> Dense:
         return Dense(units, tangent=True, bias_rate=SLOWER, **choices)
 
-    layers: list[Any] = [*first(encoder, of), Scale(FASTER)]
+    layers: list[Any] = [*first(encoder, of, rows), Scale(FASTER)]
     for width in of.hidden:
         layers.append(dense(width, settled=of.settled))
         layers.append(Parametric(of.activation, SLOWER) if of.parametric else activation_of(of.activation))
@@ -126,7 +129,18 @@ def network_for(encoder: Columns, outputs: int, of: Ingredients) -> Sequential:
     return Sequential(*layers, dense(outputs, **last))
 
 
-def first(encoder: Columns, of: Ingredients) -> tuple[ByColumns, ...]:
+def waves_for(rows: int) -> float:
+    """The deviation of the first frequencies of columns' waves, for so many training rows.
+
+    Many rows show steps of a column that few cannot tell from noise. Adult (26,000 rows), on validation rows: accuracy
+    .861, .866, .868, .872, .875 and area under the ROC curve .917, .920, .924, .927, .928 with deviations 0.1, 1, 3, 8
+    and 20; glass (130 rows) has half of its rows wrong with 8.
+    """
+    fewest, most = WAVES
+    return float(min(most, max(fewest, rows / ROWS_A_WAVE)))
+
+
+def first(encoder: Columns, of: Ingredients, rows: int) -> tuple[ByColumns, ...]:
     """The layer that makes numbers of codes, and waves of numbers; none where neither is asked for."""
     numbers, codes, levels, others, place = [], [], [], [], 0
     for one in encoder.columns:
@@ -143,7 +157,7 @@ def first(encoder: Columns, of: Ingredients) -> tuple[ByColumns, ...]:
         return ()
     parts: list[tuple[tuple[int, ...], Any]] = []
     if numbers:
-        parts.append((tuple(numbers), Periodic(deviation=of.periodic, rate=SLOWER)))
+        parts.append((tuple(numbers), Periodic(deviation=waves_for(rows), rate=SLOWER)))
     if codes:
         parts.append((tuple(codes), Embedding(tuple(levels))))
     if others:

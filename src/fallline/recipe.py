@@ -233,7 +233,7 @@ def recipe_of(
         train=rows,
         encoder=encoder,
         decoder=decoder_of(data, rows, standard=standard, clamped=of.clamped and standard),
-        network=network_for(encoder, outputs_for(loss, data), replace(of, **_shared(choices))),
+        network=network_for(encoder, outputs_for(loss, data), replace(of, **_shared(choices)), left),
         loss=loss,
         optimizer=optimizer,
         batch_size=size,
