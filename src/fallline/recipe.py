@@ -20,7 +20,7 @@ from fallline.jobs.stopping import NEVER, EarlyStopping
 from fallline.nn import ACTIVATIONS, LOSSES, Columns, CrossEntropy, Identity, Loss, Sequential, measured
 from fallline.nn.encoder import Decoder
 from fallline.optim import MINIMISERS, OPTIMIZERS, SCHEDULES, Minimiser, Optimizer
-from fallline.presets import PRESETS, Ingredients, network_for
+from fallline.presets import PRESETS, Ingredients, network_for, smoothing_for
 from fallline.ranges import option, range_of, ranged
 
 # A share so small that the lowest loss on it is an accident is not worth watching.
@@ -216,7 +216,7 @@ def recipe_of(
     rows = (np.arange(len(data)) if train is None else train) if like is None else like.train
     preset = choices.preset or (data.preset if choices.time_limit is None else "default")
     asked, of = choices, replace(PRESETS[preset].of(data.task), **(ingredients or {}))
-    loss = loss_for(data, choices, of.label_smoothing)
+    loss = loss_for(data, choices, smoothing_for(of, len(rows)))
     choices = with_preset(choices, preset, of, loss, len(rows))
     optimizer = optimizer_for(choices, of)
     share = choices.validation or 0.0
