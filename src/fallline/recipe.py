@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from fallline import optim, ranges
-from fallline.data.dataset import Dataset, Rows, cut
+from fallline.data.dataset import MOST_HELD, Dataset, Rows, cut
 from fallline.data.preprocess import decoder_of, encoder_of, robust_encoder_of, targets_of
+from fallline.data.table_rows import numbers_of
 from fallline.errors import ArgumentError, unknown
 from fallline.jobs.settings import Settings
 from fallline.jobs.stopping import NEVER, EarlyStopping
@@ -143,17 +144,26 @@ class Recipe:
         """The rows to train on, as they are in the table: the first argument of a training after its network."""
         return self.rows_at(self.train)
 
+    @property
+    def some_rows(self) -> tuple[Any, ...]:
+        """The rows to train on as other libraries can hold them: of large data MOST_HELD of them, evenly spaced."""
+        step = -(-len(self.train) // MOST_HELD) if self.data.is_large else 1
+        return self.rows_at(self.train[::step])
+
     def rows_at(self, rows: Rows) -> tuple[Any, ...]:
         """x and y of some rows, and their weights where rows have some."""
-        x, y, weights = self.data.take(rows), targets_of(self.data, rows, self.decoder), self.data.weights
+        x: Any = self.data.take(rows) if len(rows) <= MOST_HELD or not self.data.is_large else None
+        x = numbers_of(self.data.table, rows, self.encoder) if x is None else x
+        y, weights = targets_of(self.data, rows, self.decoder), self.data.weights
         return (x, y) if weights is None else (x, y, weights[rows])
 
     @property
     def validation_rows(self) -> Any:
         """The share of validation rows; or their places among the training rows, where these have groups or an
-        order: whole groups then, or the latest. None for none.
+        order, whole groups then, or the latest; or where they are too many to lie in memory. None for none.
         """
-        if not self.validation or (self.data.groups is None and self.data.order is None):
+        data = self.data
+        if not self.validation or (data.groups is None and data.order is None and not data.is_large):
             return self.validation or None
         _, held = cut(self.data, self.train, self.validation, self.choices.seed)
         return np.searchsorted(self.train, held)

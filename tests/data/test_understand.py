@@ -123,8 +123,9 @@ def test_rows_without_a_target_are_left_out_and_counted() -> None:
 
 def test_na_can_be_called_a_label() -> None:
     made = as_table({"a": [1.0, 2, 3, 4], "y": ["NA", "ok", "NA", "ok"]})
-    with pytest.raises(DataError, match="the one class 'ok'"):
+    with pytest.raises(DataError, match="the one class 'ok'") as raised:
         dataset_of(made, "y")
+    assert "--as 'y=category'), if 'NA' is a label too" in str(raised.value)
     assert dataset_of(made, "y", Wishes(kinds={"y": "category"})).classes == ("NA", "ok")
 
 

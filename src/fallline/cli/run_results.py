@@ -79,7 +79,7 @@ def beside(plan: Plan, outcome: Outcome) -> None:
         "threads": plan.flags.threads,
     }
     screen.say()
-    compared(outcome.model, recipe.rows, recipe.rows_at(plan.test), **given)
+    compared(outcome.model, recipe.some_rows, recipe.rows_at(plan.test), **given)
 
 
 def curve(history: list[EpochEnded]) -> str:

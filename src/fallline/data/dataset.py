@@ -20,6 +20,9 @@ from fallline.table import Table, Texts, as_table
 # same rows.
 SPLIT_SEED = 0
 TEST_SHARE = 0.2
+# Bytes of numbers from which on a table is read a window at a time; rows that its columns are then measured on, and
+# rows that are held out at most, for a validation or a test.
+LARGE, MOST_MEASURED, MOST_HELD = 1 << 28, 1_000_000, 200_000
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -62,6 +65,15 @@ class Dataset:
         return len(self.y)
 
     @property
+    def is_large(self) -> bool:
+        """Whether its numbers are not to lie in memory all at once."""
+        return isinstance(self.x, Table) and 8 * len(self.y) * len(self.features) > LARGE
+
+    def some(self, rows: Rows) -> Rows:
+        """Of these rows as many as columns are measured on: all, but evenly spaced ones where the data are large."""
+        return rows[:: -(-len(rows) // MOST_MEASURED)] if self.is_large else rows
+
+    @property
     def table(self) -> Table:
         """The columns by name."""
         return self.x if isinstance(self.x, Table) else as_table(self.x, self.name, self.features)
@@ -95,7 +107,8 @@ def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
 
     test: share of the rows, 0 <= test < 1; 0 holds none out. Classes keep their shares, and each keeps at least one row
     to train on; a class of two rows or more has one in the test as well where there is room. Where the data have groups
-    or an order, whole groups or the last rows are held out; held rows are the test, whatever the share.
+    or an order, whole groups or the last rows are held out; held rows are the test, whatever the share. Of large data
+    MOST_HELD rows are enough.
     Errors: ArgumentError for a share outside the range; DataError for a single row or group.
     """
     if not 0 <= test < 1:
@@ -113,6 +126,7 @@ def split(data: Dataset, test: float = TEST_SHARE) -> tuple[Rows, Rows]:
 def cut(data: Dataset, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
     """Some rows in two parts, the second about this share of them: by order, by groups, or each class alike."""
     rng = np.random.default_rng(seed)
+    share = min(share, MOST_HELD / len(rows)) if data.is_large else share
     if data.order is not None:
         left, held = latest(data.order[rows], share)
     elif data.groups is not None:

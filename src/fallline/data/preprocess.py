@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fallline.data.dataset import Dataset, Rows
-from fallline.data.understood import Understood
+from fallline.data.understood import TRUTH, Understood
 from fallline.errors import DataError
 from fallline.nn.column import MOST_ONE_HOT, PLAIN, Category, Moment, Number, Standardised, Unused, written
 from fallline.nn.encoder import Columns, Decoder, Labels, Quantity, centre_and_spread, standardise
@@ -22,7 +22,7 @@ def encoder_of(data: Dataset, train: Rows) -> Columns:
     """
     if not isinstance(data.x, Table):
         return standardise(data.x[train], data.features, same_unit=data.same_unit)
-    table = data.table.take(train)
+    table = data.table.take(data.some(train))
     columns = {name: _column_of(name, values, data) for name, values in table.columns.items()}
     varying = [one for name, one in columns.items() if _varying(one, table[name]) is not None]
     return Columns(tuple(varying or columns.values()))
@@ -41,6 +41,9 @@ def levels_of(values: Values, known: Understood | None = None) -> tuple[str, ...
         text = level.strip()
         if n and (level in keeps or text.lower() not in MISSING):
             counts[text] = counts.get(text, 0) + int(n)
+    if {level.casefold() for level in counts} <= TRUTH:
+        most = sorted(counts, key=lambda level: (-counts[level], level))
+        return tuple(sorted({level.casefold(): level for level in reversed(most)}.values()))
     if len(counts) <= MOST_ONE_HOT:
         return tuple(sorted(counts))
     often = sorted((level for level, n in counts.items() if n > 1), key=lambda level: (-counts[level], level))
@@ -75,7 +78,7 @@ def robust_encoder_of(data: Dataset, train: Rows) -> Columns:
 
     Errors: DataError where no column is left.
     """
-    table, made = data.table.take(train), []
+    table, made = data.table.take(data.some(train)), []
     for name, values in table.columns.items():
         one: Any
         if data.kind(name) == "number":

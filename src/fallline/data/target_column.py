@@ -159,7 +159,11 @@ def _check_classes(cells: Cells) -> None:
     labels, name = cells.labels, cells.name
     if len(labels) < 2:
         only = shown(next(iter(labels)))
-        raise DataError(f"{cells.table.name}: the target {name!r} has the one class {only}: there is nothing to learn")
+        told = f"{cells.table.name}: the target {name!r} has the one class {only}: there is nothing to learn"
+        tokens = [level for level in cells.texts.levels if level and level not in labels]
+        if tokens:
+            told += f"\n  try: kinds={{{name!r}: 'category'}} (--as '{name}=category'), if {tokens[0]!r} is a label too"
+        raise DataError(told)
     once = [label for label in labels if labels[label] == 1]
     if len(once) <= len(labels) / 2 and len(labels) - len(once) >= 2:
         return

@@ -26,6 +26,8 @@ WISHES = {
     "number": "number", "category": "category", "date": "moment", "y/m/d": "moment", "d/m/y": "moment",
     "m/d/y": "moment", "time": "moment",
 }  # fmt: skip
+# Words for truth: those that differ in case alone are one level.
+TRUTH = frozenset({"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"})
 # Names of a first column that has none in its file.
 UNNAMED = ("", "column_1")
 # Names of columns that number the rows.
@@ -159,7 +161,7 @@ def _category(name: str, there: dict[str, int], rows: int, asked: bool) -> Under
         if shared < SHARED * known:
             left_out = "a text of its own in every row" if not shared else "a text of its own in nearly every row"
     folded = {level.strip().casefold() for level in real}
-    if len(folded) < len(real):
+    if len(folded) < len(real) and not folded <= TRUTH:
         marks.append("levels differ in blanks or in case alone")
     return Understood(
         name, "category", rows - known, len(real), about, keeps=keeps, left_out=left_out, marks=tuple(marks),
