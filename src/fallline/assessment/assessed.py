@@ -14,6 +14,7 @@ from fallline.nn.column import Category, written
 from fallline.nn.encoder import Columns
 from fallline.nn.measured import Answered, answered, kind_of, measured_by
 from fallline.nn.model import MODEL, Model
+from fallline.nn.notation import MISSING
 from fallline.nn.scores import answers, mean_loss
 from fallline.table import Table, Texts
 
@@ -102,7 +103,8 @@ def unknown_levels(encoder: Columns, table: Table) -> Mapping[str, tuple[int, tu
         texts = values if isinstance(values, Texts) else written(values)
         known = one.read(Texts(np.arange(len(texts.levels), dtype=np.int32), texts.levels)) > 0
         rows = np.bincount(texts.codes[texts.codes >= 0], minlength=len(known))
-        new = np.flatnonzero(~known & (rows > 0))
+        missing = np.array([level.strip().lower() in MISSING for level in texts.levels], bool)
+        new = np.flatnonzero(~known & ~missing & (rows > 0))
         if len(new):
             found[one.name] = (int(rows[new].sum()), tuple(texts.levels[i] for i in new))
     return found

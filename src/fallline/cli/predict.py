@@ -1,8 +1,9 @@
 """`fallline predict`: the rows of a file through a trained network, and its answers as a file.
 
-RUN is the folder of a run. FILE is a CSV file with the columns the network was trained on, found by name in any
-order; other columns, the target among them, are not looked at. The answers come in the order of the rows, one column
-called prediction; with --probabilities also one column for each class.
+RUN is the folder of a run. FILE has the columns the network was trained on, found by name in any order, and is read
+and understood as the run's own file was; other columns, the target among them, are not looked at. The answers come in
+the order of the rows, one column called prediction; with --probabilities also one column for each class. Levels and
+gaps that training has not met are told.
 """
 
 import csv
@@ -18,8 +19,12 @@ from numpy.typing import NDArray
 from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
-from fallline.nn import Model
+from fallline.nn import Columns, Model
+from fallline.nn.column import Number
+from fallline.table import Table
 
+# Unknown levels of a column that are told.
+MOST_LEVELS = 3
 EXAMPLES = """\
 fallline predict runs/data-1 new.csv                     answers on screen
 fallline predict runs/data-1 new.csv --out answers.csv
@@ -29,7 +34,7 @@ fallline predict runs/iris-1 new.csv --probabilities"""
 @dataclass(frozen=True, slots=True)
 class FLAGS:
     run: str = argument("the folder of a run", "RUN")
-    file: str = argument("a CSV file with the columns of the training data", "FILE")
+    file: str = argument("a file with the columns of the training data", "FILE")
     out: str | None = flag(None, "where to write; by default to the screen", metavar="FILE")
     probabilities: bool = flag(False, "add the probability of each class")
     debug: bool = flag(False, "show the traceback of an error")
@@ -47,6 +52,8 @@ def run(flags: FLAGS) -> None:
         raise UsageProblem(f"the run in {flags.run} gives no probabilities: it was trained with the loss "
                            f"{model.loss.name}")  # fmt: skip
     x = trained.rows(flags.file)
+    for note in surprises(trained.encoder, x):
+        screen.note(note)
     header, columns = ["prediction"], [answers(model.predict(x), model)]
     if flags.probabilities:
         header += [f"probability_{label}" for label in trained.labels]
@@ -67,6 +74,25 @@ def run(flags: FLAGS) -> None:
     else:
         write_atomically(path, put)
     screen.say(f"{len(rows)} predictions of {trained.decoder.target!r} written to {path}")
+
+
+def surprises(encoder: Columns, x: Table) -> Iterator[str]:
+    """Sentences on values that training has not met, so that their rows are answered from the other columns."""
+    from fallline.assessment.assessed import unknown_levels
+
+    for name, (rows, new) in unknown_levels(encoder, x).items():
+        more = f" and {len(new) - MOST_LEVELS} more" if len(new) > MOST_LEVELS else ""
+        said = ", ".join(map(repr, new[:MOST_LEVELS]))
+        yield f"column {name!r}: levels that were not trained on, {said}{more}, in {rows_text(rows)}"
+    for column in encoder.columns:
+        if isinstance(column, Number) and not column.indicator:
+            gone = int(np.isnan(column.read(x[column.name])).sum())
+            if gone:
+                yield f"column {column.name!r}: no value in {rows_text(gone)}, and no training row lacked one"
+
+
+def rows_text(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def check_out(out: Path, file: Path) -> None:

@@ -36,6 +36,11 @@ def fact(name: str, text: str) -> None:
     say(f"{name:<14}{text}")
 
 
+def note(text: str) -> None:
+    """A remark beside the output, so that a file of answers stays one."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def told_if_slow(text: str) -> Iterator[None]:
     """Say a line to a terminal if the block takes long."""

@@ -1,11 +1,11 @@
 """`fallline train`: data in, network trained with live progress, result on screen and in a run folder.
 
-DATA is digits, iris, wine, breast-cancer, diabetes, or a CSV file with a header, numeric columns and the column that
---target names. A target of text, or of at most 20 distinct whole numbers, is taken as classes, any other as a
-quantity; --task says otherwise. Columns are standardised by the training rows, and the scales are saved with the
-network. The test rows are the same whatever the seed, and are looked at once, at the end. The network that is
-kept is the one with the lowest validation loss. It is shown beside the commonest class or the mean, a linear model and
-boosted trees, trained and tested on the same rows; --no-compare leaves that out.
+DATA is digits, iris, wine, breast-cancer, diabetes, or a file of rows with the column that --target names. How each
+column is understood is shown before training; flags such as --as, --drop and --decimal correct it. A target of text, or
+of at most 20 distinct whole numbers, is taken as classes, any other as a quantity; --task says otherwise. All that the
+network needs of its columns is saved with it. The test rows are the same whatever the seed, and are looked at once, at
+the end. The network that is kept is the one with the lowest validation loss. It is shown beside the commonest class or
+the mean, a linear model and boosted trees, trained and tested on the same rows; --no-compare leaves that out.
 """
 
 from fallline.cli.training_flags import FLAGS, check_threads

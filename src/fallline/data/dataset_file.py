@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fallline.data import files
 from fallline.data.dataset import Dataset
-from fallline.data.files import read_table
+from fallline.data.files import open_file, read_table
 from fallline.data.reading import Reading
 from fallline.data.understand import Wishes, check_names, dataset_of
 from fallline.errors import DataError
@@ -48,17 +49,16 @@ def table_of(path: str | Path, target: str | None, wishes: Wishes, reading: Read
     known = tuple(dict.fromkeys(one for one in (target, *wishes.names) if one is not None))
     reading = reading or Reading()
     texts = wishes.texts if target is None else wishes.texts | {target}
-    table = read_table(
-        path,
-        replace(
-            reading,
-            texts=reading.texts | texts,
-            expects=(*reading.expects, *known),
-            blank=reading.blank | {*wishes.drop},
-        ),
+    asked = replace(
+        reading,
+        texts=reading.texts | texts,
+        expects=(*reading.expects, *known),
+        blank=reading.blank | {*wishes.drop},
     )
+    file = open_file(path, asked)
     if target is not None:
-        check_names(table, target, wishes)
+        check_names(file, target, wishes)
+    table = files.table_of(file)
     if not table.rows:
         raise DataError(f"{path} has a header and no rows")
     return table

@@ -5,7 +5,7 @@ Files are read elsewhere: a Table may come from a file or from a data frame.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,16 @@ from fallline.data.understood import WISHES, Understood, understood
 from fallline.errors import ArgumentError, DataError, nearest, unknown
 from fallline.nn.column import Moment, Number, written
 from fallline.table import Table, Texts, Values
+
+
+class HasNames(Protocol):
+    """A table, or a file that is not read yet."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +174,10 @@ def columns_of(table: Table, wishes: Wishes = Wishes()) -> tuple[Understood, ...
     return tuple(found)
 
 
-def check_names(table: Table, target: str, wishes: Wishes) -> None:
+def check_names(table: HasNames, target: str, wishes: Wishes) -> None:
     """Errors: ArgumentError naming all columns that are not there, each with the nearest name."""
     named = [target, *wishes.names]
-    absent = [name for name in dict.fromkeys(named) if name not in table.columns]
+    absent = [name for name in dict.fromkeys(named) if name not in table.names]
     if absent:
         lines = [f"{table.name} has no column {name!r}{nearest(name, table.names)}" for name in absent[:5]]
         listing = ", ".join(repr(name) for name in table.names[:12])
