@@ -183,9 +183,9 @@ def test_what_a_person_chooses_holds_and_the_preset_decides_the_rest() -> None:
     of = PRESETS["default"].regression
     made = recipe_of(data, Choices())
     assert made.choices.preset == "default" and made.choices.hidden == of.hidden
-    assert made.choices.epochs == 200 and made.batch_size == "full"  # 160 rows make one step
-    assert recipe_of(table(2000, (), preset="default"), Choices()).choices.epochs == 200  # 6 steps of 267 rows
-    assert recipe_of(table(20_000, (), preset="fast"), Choices()).choices.epochs == round(of.steps / 62)
+    assert made.choices.epochs == 200 and made.batch_size == "full"  # 180 rows make one step
+    assert recipe_of(table(2000, (), preset="default"), Choices()).choices.epochs == 200  # 7 steps of 258 rows
+    assert recipe_of(table(20_000, (), preset="fast"), Choices()).choices.epochs == round(of.steps / 70)
     assert isinstance(made.optimizer, optim.AdamW) and made.optimizer.learning_rate == optim.CosLog(of.learning_rate)
     assert made.optimizer.weight_decay == optim.FlatCosine(of.weight_decay)
     own = recipe_of(data, Choices(activation="tanh", hidden=(4, 4), learning_rate=0.5, epochs=7, watch="loss"))
