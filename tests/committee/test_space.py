@@ -1,5 +1,6 @@
 """Candidates follow from the seed and their number; the first is the preset; all are drawn from the stated space."""
 
+import numpy as np
 import pytest
 
 from fallline.committee.space import SPACE, candidate, in_words
@@ -21,3 +22,12 @@ def test_ingredients_of_a_candidate_are_in_its_recipe_and_choices_of_a_person_st
     made = recipe_of(data, Choices(learning_rate=0.02, time_limit=1), ingredients=drawn)
     assert made.choices.hidden == (64,) and made.choices.learning_rate == 0.02 and made.choices.preset == "default"
     assert made.loss.label_smoothing == 0 and made.ingredients.dropout == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_every_candidate_is_a_training_that_can_begin(name: str) -> None:
+    data = sets.load(name)
+    for number in range(12):
+        recipe = recipe_of(data, Choices(time_limit=1), ingredients=candidate(number, 0, data.task))
+        params, shape = recipe.network.init(np.random.default_rng(0), (recipe.encoder.width,), np.float32)
+        assert params and shape == (3 if data.classes else 1,)

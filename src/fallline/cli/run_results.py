@@ -14,6 +14,7 @@ from fallline.cli.training_flags import FLAGS
 from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
 from fallline.insight.typesetting import number
+from fallline.nn import members
 from fallline.nn.metric import METRICS
 from fallline.recipe import LOSS
 from fallline.runs.events import Diverged, EpochEnded, TrainingEnded, TrainingStarted
@@ -45,7 +46,12 @@ def show(plan: Plan, outcome: Outcome) -> None:
     started = outcome.of(TrainingStarted)[0]
     what = started.watches.replace("_", " ").removeprefix("" if started.watches == "validation_loss" else "validation ")
     for event in outcome.of(TrainingEnded):
-        screen.fact("ended", f"{HOW.get(event.reason, event.reason)} (epoch {event.epochs}, step {event.step})")
+        several = outcome.profile is None  # networks: they keep no checkpoints to go on from
+        how = "interrupted" if several and event.reason == "interrupted" else HOW.get(event.reason, event.reason)
+        screen.fact("ended", f"{how} (epoch {event.epochs}, step {event.step})")
+        if several:
+            size = len(members(outcome.model))
+            screen.fact("kept", f"the average of {size} networks" if size > 1 else "the best network")
         if event.still_falling:
             trend = "rising" if started.higher_is_better else "falling"
             screen.fact("", f"the {what} was still {trend}; try: --epochs {2 * event.epochs}")

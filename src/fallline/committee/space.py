@@ -30,10 +30,12 @@ def one_of(*values: Any, weights: tuple[float, ...] | None = None) -> Axis:
     return Axis(doc, lambda rng, task: values[rng.choice(len(values), p=weights)])
 
 
-def log_uniform(classification: tuple[float, float], regression: tuple[float, float]) -> Axis:
-    """A number between two ends whose logarithm is spread evenly."""
+def log_uniform(classification: tuple[float, float], regression: tuple[float, float], none: float = 0.0) -> Axis:
+    """A number between two ends whose logarithm is spread evenly; 0 with the probability `none`."""
 
     def draw(rng: Generator, task: str) -> float:
+        if rng.random() < none:
+            return 0.0
         low, high = classification if task == "classification" else regression
         return float(f"{np.exp(rng.uniform(np.log(low), np.log(high))):.3g}")
 
@@ -41,15 +43,16 @@ def log_uniform(classification: tuple[float, float], regression: tuple[float, fl
                 f"{regression[1]:g}", draw)  # fmt: skip
 
 
-# After the space that RealMLP was tuned in (Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, appendix C).
+# After the space that RealMLP was tuned in (Holzmueller, Grinsztajn, Steinwart 2024, arXiv:2407.04491, appendix C),
+# around what the preset has. The number of periodic is the deviation of the waves' frequencies; 0 is for no waves.
 SPACE: Mapping[str, Axis] = {
     "hidden": one_of((256, 256, 256), (512,), (64, 64, 64, 64, 64), weights=(0.6, 0.2, 0.2)),
     "activation": one_of("selu", "mish", "relu"),
-    "learning_rate": log_uniform((0.01, 0.15), (0.05, 0.5)),
+    "learning_rate": log_uniform((0.01, 0.1), (0.03, 0.3)),
     "weight_decay": one_of(0.0, 0.02),
-    "dropout": one_of(0.0, 0.15, 0.3, weights=(0.3, 0.5, 0.2)),
-    "periodic": one_of(True, False, weights=(0.75, 0.25)),
-    "label_smoothing": one_of(0.1, 0.0, weights=(0.7, 0.3)),
+    "dropout": one_of(0.0, 0.05, 0.15, 0.3),
+    "periodic": log_uniform((1.0, 16.0), (0.25, 4.0), none=0.25),
+    "label_smoothing": one_of(0.0, 0.1, weights=(0.7, 0.3)),
 }
 
 
@@ -73,5 +76,5 @@ def in_words(drawn: Mapping[str, Any]) -> str:
         return "the preset"
     widths = "-".join(map(str, drawn["hidden"]))
     rest = [f"{name.replace('_', ' ')} {short(value)}" for name, value in drawn.items()
-            if name not in ("hidden", "activation", "periodic")]  # fmt: skip
-    return ", ".join([f"{widths} {drawn['activation']}", *rest, *(["waves"] if drawn["periodic"] else [])])
+            if name not in ("hidden", "activation")]  # fmt: skip
+    return ", ".join([f"{widths} {drawn['activation']}", *rest])

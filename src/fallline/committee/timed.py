@@ -305,7 +305,8 @@ class Search(Panel):
             steps = sum(one.result.step for one in self._all)
             reason = "interrupted" if self.interrupts.stop_requested else "finished"
             rate = steps / self._spent
-            events.append(replace(best.ended, reason=reason, step=steps, seconds=self._spent, steps_per_second=rate))
+            told = {"reason": reason, "step": steps, "seconds": self._spent, "steps_per_second": rate}
+            events.append(replace(best.ended, **told, restored_best=False))
         kept = {
             "time_limit": self._limit,
             "candidates": self._drawn + 1,
