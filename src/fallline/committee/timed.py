@@ -305,7 +305,7 @@ class Search(Panel):
             steps = sum(one.result.step for one in self._all)
             reason = "interrupted" if self.interrupts.stop_requested else "finished"
             rate = steps / self._spent
-            told = {"reason": reason, "step": steps, "seconds": self._spent, "steps_per_second": rate}
+            told: dict[str, Any] = {"reason": reason, "step": steps, "seconds": self._spent, "steps_per_second": rate}
             events.append(replace(best.ended, **told, restored_best=False))
         kept = {
             "time_limit": self._limit,
