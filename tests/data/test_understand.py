@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fallline.data.dataset import split
+from fallline.data.dataset_file import read_dataset, rows_for
+from fallline.data.preprocess import robust_encoder_of
 from fallline.data.understand import Wishes, dataset_of
 from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.table import Table, Texts, as_table
@@ -140,3 +144,24 @@ def test_a_file_from_which_nothing_can_be_learnt_says_why() -> None:
     made = as_table({"id": [f"a{i}" for i in range(30)], "y": ["x", "z"] * 15})
     with pytest.raises(DataError, match=r"(?s)no column from which .y. could be learnt.*a text of its own"):
         dataset_of(made, "y")
+
+
+def test_a_point_before_three_digits_follows_the_rest_of_the_file_and_is_said(tmp_path: Path) -> None:
+    rows = [f"{1 + i % 9}.{i * 37 % 1000:03};{i},5;{'pq'[i % 2]}" for i in range(40)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["a;b;y", *rows]) + "\n")
+    assert read_dataset(path, "y").columns[0].about.startswith("1000 to ")
+    path.write_text("\n".join(["a;b;y", *(row.replace(",", ".") for row in rows)]) + "\n")
+    (column, *_) = read_dataset(path, "y").columns
+    assert column.about.startswith("1 to ")
+    assert "is taken as" in column.marks[0]
+    assert read_dataset(path, "y", Wishes(decimal=",")).columns[0].about.startswith("1000 to ")
+
+
+def test_other_files_are_read_in_the_notation_that_was_understood(tmp_path: Path) -> None:
+    path, new = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text("a;y\n" + "".join(f"{1 + i % 9}.{i * 37 % 1000:03};{'pq'[i % 2]}\n" for i in range(40)))
+    data = read_dataset(path, "y", Wishes(decimal=","))
+    encoder = robust_encoder_of(data, np.arange(len(data)))
+    new.write_text("a\n1.250\n2.000\n")
+    assert encoder.table_numbers(rows_for(encoder, new), "x").tolist() == [[1250.0], [2000.0]]

@@ -1,5 +1,6 @@
 """Files as data sets: read, understood, and read again in the same way where a trained model meets other files."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,12 +14,15 @@ from fallline.data.files import open_file, read_table
 from fallline.data.reading import Reading
 from fallline.data.understand import Wishes, check_names, dataset_of
 from fallline.errors import DataError
-from fallline.nn.column import Category, Moment
+from fallline.nn.column import PLAIN, Category, Moment, Standardised
 from fallline.nn.encoder import Columns
 from fallline.table import Table, Texts
 
 # Problems listed in one message; of a file with more the message gives the number.
 MOST_TOLD = 5
+# Rows of a file that is read again where a point may stand between thousands; of larger ones only where it is likely.
+MOST_READ_TWICE = 200_000
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}\.\d{3}", re.ASCII)
 
 
 def read_dataset(
@@ -61,7 +65,34 @@ def table_of(path: str | Path, target: str | None, wishes: Wishes, reading: Read
     table = files.table_of(file)
     if not table.rows:
         raise DataError(f"{path} has a header and no rows")
-    return table
+    return _as_written(table, file)
+
+
+def _as_written(table: Table, file: files.File) -> Table:
+    """The table with those columns of numbers as texts in which a point may stand between thousands: 1.000, 2.500."""
+    doubtful = [name for name, values in table.columns.items() if _may_be_thousands(values)]
+    if not doubtful:
+        return table
+    again = files.gathered(file, doubtful, texts=doubtful)
+    texts = {name: column.whole() for name, column in again.columns.items()}
+    kept = {
+        name: values
+        for name, values in texts.items()
+        if isinstance(values, Texts) and all(_THOUSANDS.fullmatch(text) for text in values.levels if "." in text)
+    }
+    return replace(table, columns={**table.columns, **kept})
+
+
+def _may_be_thousands(values: Any) -> bool:
+    """Whether numbers lie from 1 to below 1000 and have three decimals at most; of many rows, most of them three."""
+    if isinstance(values, Texts) or values.dtype.kind != "f":
+        return False
+    known = np.abs(values[~np.isnan(values)])
+    if not len(known) or known.max() >= 1000 or known.min() < 1:
+        return False
+    is_long = np.abs(known * 100 - np.round(known * 100)) > 1e-6
+    is_cut = bool(np.all(np.abs(known * 1000 - np.round(known * 1000)) < 1e-6))
+    return is_cut and (len(values) <= MOST_READ_TWICE or float(is_long.mean()) > 0.5)
 
 
 def rows_for(encoder: Columns, path: str | Path, more: Sequence[str] = (), reading: Reading | None = None) -> Table:
@@ -71,7 +102,9 @@ def rows_for(encoder: Columns, path: str | Path, more: Sequence[str] = (), readi
     line of a cell that the encoder's column cannot take.
     """
     wanted = [*encoder.names, *more]
-    texts = {one.name for one in encoder.columns if isinstance(one, Category | Moment)} | {*more}
+    # Numbers in a notation of their own too: 1.250 would be read as 1.25 where it means 1250.
+    texts = {one.name for one in encoder.columns if getattr(one, "notation", None) != PLAIN} | {*more}
+    texts -= {one.name for one in encoder.columns if isinstance(one, Standardised)}
     reading = reading or Reading()
     table = read_table(path, replace(reading, texts=reading.texts | texts, expects=(*reading.expects, *wanted)))
     if not table.rows:
