@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import costs, crowd, fresh, growth, limits, many, report
+from benchmarks import costs, crowd, fresh, growth, limits, many, report, table_speed
 from benchmarks import record as results
 from benchmarks.measurement import Measure
 from benchmarks.record import Finding, Results
@@ -28,7 +28,14 @@ EPILOG = """examples:
   python -m benchmarks --write docs/benchmarks.md --readme README.md
   python -m benchmarks --from docs/benchmarks.json --write docs/benchmarks.md"""
 
-MEASURES: tuple[Measure, ...] = (*many.MEASURES, *crowd.MEASURES, *fresh.MEASURES, *costs.MEASURES, *growth.MEASURES)
+MEASURES: tuple[Measure, ...] = (
+    *many.MEASURES,
+    *table_speed.MEASURES,
+    *crowd.MEASURES,
+    *fresh.MEASURES,
+    *costs.MEASURES,
+    *growth.MEASURES,
+)
 
 
 def parser() -> argparse.ArgumentParser:
