@@ -137,7 +137,7 @@ def test_validation_rows_may_be_given():
     assert "validation_loss" in model.run_.history
     with pytest.raises(ValueError, match="label 'maybe'"):
         TabularClassifier(**QUICK).fit(frame, y, X_val=frame[:2], y_val=["maybe", "no"])
-    with pytest.raises(ValueError, match="together"):
+    with pytest.raises(ValueError, match="X_val is provided, but y_val was not provided"):
         TabularClassifier(**QUICK).fit(frame, y, X_val=frame)
 
 

@@ -50,8 +50,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         self,
         X: Any,
         y: Any,
-        *,
         sample_weight: Any = None,
+        *,
         groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
@@ -185,7 +185,8 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
-            raise ArgumentError("X_val and y_val are given together, or neither is")
+            there, absent = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise ArgumentError(f"{there} is provided, but {absent} was not provided")
         given = given_as.rows_of(X_val, "X_val")
         table = self._same_columns(given)
         target = self._targets(y_val)
