@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality.intervals`: 90 % intervals of three kinds on real tables, by coverage and score.
+"""`python -m benchmarks.quality.interval_kinds`: 90 % intervals of three kinds on real tables, by coverage and score.
 
 The score is the width, plus 20 times what lies outside (Gneiting & Raftery 2007, section 6.2), in deviations of the
 target: smaller is better.
@@ -61,7 +61,7 @@ def trial(table: raw_tables.RawTable, number: int, preset: str) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    form = argparse.ArgumentParser("python -m benchmarks.quality.intervals", description=__doc__)
+    form = argparse.ArgumentParser("python -m benchmarks.quality.interval_kinds", description=__doc__)
     form.add_argument("--preset", default="fast")
     form.add_argument("--splits", type=int, default=5, metavar="N")
     form.add_argument("--only", default=",".join(SETS), metavar="SET,..")
