@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,14 @@ def test_columns_and_target_are_measured_on_the_training_rows_alone() -> None:
     assert np.array_equal(x, data.x[train]) and np.array_equal(y, data.y[train])
     counts = recipe_of(data, Choices(loss="poisson"), train)
     assert counts.decoder == nn.Quantity("goal")  # the outputs are logarithms
+
+
+def test_predictions_stay_in_the_range_of_the_training_rows_where_no_order_leads_out_of_it() -> None:
+    data, choices = table(90, ()), Choices(preset="fast")
+    made, ordered = (recipe_of(one, choices).decoder for one in (data, replace(data, order=np.arange(90.0))))
+    assert isinstance(made, nn.Quantity) and isinstance(ordered, nn.Quantity)
+    assert (made.lowest, made.highest) == (data.y.min(), data.y.max())
+    assert (ordered.lowest, ordered.highest) == (None, None)
 
 
 def test_a_recipe_like_another_measures_nothing_again() -> None:

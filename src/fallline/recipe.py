@@ -237,12 +237,14 @@ def recipe_of(
     encoder = (robust_encoder_of if of.robust else encoder_of)(data, rows) if like is None else like.encoder
     # The outputs of a network with another link are not spread around zero.
     standard = isinstance(loss.link, Identity)
+    # What grows with time leaves the range of the earlier rows.
+    clamped = of.clamped and standard and data.order is None
     return Recipe(
         choices=choices,
         data=data,
         train=rows,
         encoder=encoder,
-        decoder=decoder_of(data, rows, standard=standard, clamped=of.clamped and standard),
+        decoder=decoder_of(data, rows, standard=standard, clamped=clamped),
         network=network_for(encoder, outputs_for(loss, data), replace(of, **_shared(choices)), left),
         loss=loss,
         optimizer=optimizer,

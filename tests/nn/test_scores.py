@@ -51,6 +51,18 @@ def test_encoders_and_decoders_are_those_of_validation() -> None:
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((run.model.predict(raw) - price) ** 2)), rel=1e-5)
 
 
+def test_the_bounds_of_predictions_are_none_of_the_truth() -> None:
+    decoder = nn.Quantity("price", 50.0, 100.0, lowest=0.0, highest=100.0)
+    model = fl.fit(nn.mlp((8,), 1), (X, 100 * Y + 50), loss="squared_error", epochs=1, decoder=decoder).model
+    far = 100 * Y + 1000
+    assert model.predict(X).max() <= 100
+    wanted = np.sqrt(np.mean((model.predict(X) - far) ** 2))
+    assert model.evaluate((X, far))["rmse"] == pytest.approx(wanted, rel=1e-5)
+    assert fl.assess(model, (X, far)).values["rmse"].value == pytest.approx(wanted, rel=1e-5)
+    told = fl.compare(model, (X, 100 * Y + 50), (X, far)).network
+    assert told.scores["rmse"].value == pytest.approx(wanted, rel=1e-5)
+
+
 def test_weights_are_those_of_validation() -> None:
     weight = RNG.uniform(size=1100)
     part = [array[600:] for array in (X, NAMES, weight)]

@@ -224,11 +224,16 @@ class Quantity:
         return encoded
 
     def decode(self, output: Array) -> Array:
-        """Outputs in the units of the target, in float64."""
-        decoded: Array = np.asarray(output, np.float64) * self.scale + self.mean
+        """Predictions in the units of the target, in float64, from lowest to highest."""
+        decoded = self.in_units(output)
         if self.lowest is None and self.highest is None:
             return decoded
         return np.clip(decoded, self.lowest, self.highest)
+
+    def in_units(self, y: Array) -> Array:
+        """The inverse of `encode`, in float64: targets may lie beyond the bounds of predictions."""
+        decoded: Array = np.asarray(y, np.float64) * self.scale + self.mean
+        return decoded
 
 
 Decoder = Labels | Quantity

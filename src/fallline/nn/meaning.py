@@ -61,7 +61,8 @@ def truth(model: Answers, y: Array, *, coded: bool = False) -> Array:
     Rows of probabilities name their likeliest class. coded: places among the classes instead of labels.
     """
     if model.labels is None:
-        return named(model, _flat(model, y))
+        y = _flat(model, y)
+        return model.decoder.in_units(y) if isinstance(model.decoder, Quantity) else y
     if y.ndim > 1:
         # One column tells two classes apart, as 0 and 1 or as -1 and 1.
         y = (y[:, 0] > 0).astype(np.int64) if y.shape[1] == 1 else np.argmax(y, axis=1)
