@@ -113,6 +113,6 @@ def test_flipped_labels_have_the_highest_losses_out_of_fold():
     flipped = rng.choice(np.flatnonzero(np.abs(x.sum(axis=1)) > 0.7), 10, replace=False)
     y[flipped] ^= 1
     data = Dataset("x", as_table(x), y, ("0", "1"), "y", "classification", ("no", "yes"))
-    choices = Choices(hidden=(8,), epochs=30, learning_rate=0.02)
+    choices = Choices(preset="plain", hidden=(8,), epochs=30, learning_rate=0.02)
     losses = out_of_fold(data, lambda rows: recipe_of(data, choices, rows), folds=4)
     assert len({*np.argsort(-losses)[:10]} & {*flipped}) >= 9
