@@ -38,6 +38,12 @@ FILES: dict[str, tuple[str | bytes, dict[str, list[Any]]]] = {
         "tint": ["red", "blue", "red", "blue"], "size": ["big"] * 4}),
     "years as names":
         ("country,2019,2020\nFR,1,2\nDE,3,4\n", {"country": ["FR", "DE"], "2019": [1, 3], "2020": [2, 4]}),
+    "a year as a name": ("state,2021\nAL,-3.5\nAK,2.25\nAZ,1.5\nAR,-9.0\n", {
+        "state": ["AL", "AK", "AZ", "AR"], "2021": [-3.5, 2.25, 1.5, -9]}),
+    "numbers as names of texts": ("0,1,2\nP53,M,A\nP21,E,L\nP10,M,L\n", {
+        "0": ["P53", "P21", "P10"], "1": ["M", "E", "M"], "2": ["A", "L", "L"]}),
+    "single quotes": ("a,b\n'x y',2\n?,4\n'z',6\n", {"a": ["x y", "?", "z"], "b": [2, 4, 6]}),
+    "apostrophes": ("a,b\n'tis,2\n'x',4\n'y',6\n", {"a": ["'tis", "'x'", "'y'"], "b": [2, 4, 6]}),
     "byte order mark": ("\ufeffa,b\n1,2\n3,4\n", NUMBERS),
     "utf-16": ("a,b\n1,2\n3,4\n".encode("utf-16"), NUMBERS),
     "utf-16 without a mark": ("a,b\n1,2\n3,4\n".encode("utf-16-le"), NUMBERS),

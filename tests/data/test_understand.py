@@ -10,7 +10,7 @@ import pytest
 from fallline.data.dataset import split
 from fallline.data.dataset_file import read_dataset, rows_for
 from fallline.data.preprocess import robust_encoder_of
-from fallline.data.understand import Wishes, dataset_of
+from fallline.data.understand import Wishes, columns_of, dataset_of
 from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.table import Table, Texts, as_table
 
@@ -64,6 +64,12 @@ def test_a_quantity_given_away_is_left_out_or_marked() -> None:
 
 def test_a_copy_of_a_column_is_left_out() -> None:
     assert why(beside("copy", table()["size"]))["size"] == "the same as 'copy' in every row"
+
+
+def test_an_index_without_a_name_is_one_in_any_order_where_the_other_columns_have_names() -> None:
+    index, b = np.array([30, 7, 12, 5]), np.array([1.5, 2, 2, 3])
+    assert columns_of(Table({"column_1": index, "b": b}))[0].left_out == "a number of its own in every row"
+    assert not columns_of(Table({"column_1": index, "column_2": b}))[0].left_out
 
 
 def test_wishes_name_columns_that_are_there() -> None:

@@ -98,6 +98,11 @@ DATES = {
     "names of months": (["29 Feb 2024", "1-Dec-23", "3 April 2024"], "2024-02-29"),
     "names of months first": (["February 29, 2024", "Dec 1, 2023"], "2024-02-29"),
     "months": (["2024-02", "2023-12"], "2024-02-01"),
+    "a time first": (["11:37:15  3 Sep 2020", "9:05  4 Sep 2020"], "2020-09-03T11:37:15"),
+    "monthly, day first": (["01/01/1972", "01/02/1972", "01/03/1972"], "1972-01-01"),
+    "monthly, month first": (["02/01/1972", "03/01/1972", "04/01/1972"], "1972-02-01"),
+    "two digits on both sides of 1969": (["7/31/62", "8/1/75", "1/31/06"], "1962-07-31"),
+    "two digits of a single year": (["7/31/62", "8/1/62"], "1962-07-31"),
     "american with half days": (["2/29/2024 1:30 PM", "12/1/2023 12:05 AM"], "2024-02-29T13:30"),
 }
 
@@ -107,7 +112,7 @@ def test_dates_in_many_forms(case: str) -> None:
     cells, first = DATES[case]
     found = of(cells)
     assert found.kind == "moment", found
-    seconds = Moment("c", 0.0, 0.0, form=found.form).read(Texts.of(cells))
+    seconds = Moment("c", 0.0, 0.0, form=found.form, first_year=found.first_year).read(Texts.of(cells))
     assert np.datetime64(int(seconds[0]), "s") == np.datetime64(first)
     assert not np.isnan(seconds).any()
 
@@ -123,6 +128,16 @@ def test_a_day_that_may_be_a_month_is_asked_about_and_the_advice_works() -> None
     assert {wish: str(np.datetime64(int(s), "s"))[:10] for wish, s in seconds.items()} == {
         "d/m/y": "2024-04-03", "m/d/y": "2024-03-04",
     }  # fmt: skip
+
+
+def test_words_before_four_digits_are_no_months() -> None:
+    assert [of([f"{word}-1001", f"{word} 1002"] * 2).kind for word in ("ABC", "room", "ma", "june")] == [
+        "category", "category", "category", "moment",
+    ]  # fmt: skip
+
+
+def test_two_digit_years_that_fill_a_century_stay_as_usual() -> None:
+    assert of([f"7/31/{year:02}" for year in range(0, 100, 10)]).first_year == 1969
 
 
 def test_a_date_that_is_none_is_missing_and_said() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fallline.data.fields import count, is_number
+from fallline.data.fields import count, is_missing, is_number
 from fallline.data.header import column_names, has_header
 from fallline.data.reading import WHITE, Reading
 from fallline.data.records import Cut, Record, lines_of, records_of, why
@@ -134,12 +134,13 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
         raise DataError(f"{name} is a page of the web, not a table of rows\n  try: downloading the file itself")
     cut = not whole or len(lines) > top + SAMPLE
     delimiter = delimiter or find_delimiter(body, cut, reading.quote)
+    quote = _quote(body, delimiter, reading.quote, notes)
     escape = reading.escape
     records: list[Record] = []
     try:
-        if not escape and reading.quote and "\\" + reading.quote in "".join(body):
-            escape = _escape(body, Cut(delimiter, reading.quote), notes)
-        for record in records_of(body, Cut(delimiter, reading.quote, escape), top):
+        if not escape and quote and "\\" + quote in "".join(body):
+            escape = _escape(body, Cut(delimiter, quote), notes)
+        for record in records_of(body, Cut(delimiter, quote, escape), top):
             records.append(record)
     except csv.Error as error:
         if not records:
@@ -171,12 +172,12 @@ def recognise(text: str, whole: bool, reading: Reading, name: str) -> Dialect:
     if not header:
         notes.append(f"line {first.line} is taken for a row, not for a header")
     before = first.after - 1 if header else first.line - 1
-    quoted = reading.quote and delimiter != "\t"
+    quoted = quote and delimiter != "\t"
     loose = escape is not None or len(delimiter.encode()) > 1 or delimiter == WHITE or bool(
-        quoted and re.search(re.escape(delimiter) + " +" + re.escape(reading.quote), "".join(body))
+        quoted and re.search(re.escape(delimiter) + " +" + re.escape(quote), "".join(body))
     )  # fmt: skip
     return Dialect(
-        Cut(delimiter, reading.quote, escape), reading.names or found, first.line if header else 0, before + 1,
+        Cut(delimiter, quote, escape), reading.names or found, first.line if header else 0, before + 1,
         len("".join(lines[:before]).encode()), trailing, loose, comment, "\r" in text and "\n" not in text,
         tuple(notes),
     )  # fmt: skip
@@ -197,6 +198,23 @@ def _top(lines: Sequence[str], reading: Reading, notes: list[str]) -> tuple[int,
             notes.append("lines that begin with '#' are left out")
         top += 1
     return top, comment, delimiter
+
+
+def _quote(body: Sequence[str], delimiter: str, quote: str, notes: list[str]) -> str:
+    """The stated quote, or a single one where no other occurs and it stands around all texts of some column."""
+    if quote != '"' or any(quote in line for line in body) or not any("'" in line for line in body):
+        return quote
+    fields = [field.strip() for line in body for field in line.strip().split(delimiter)]
+    begun = [field for field in fields if field.startswith("'")]
+    rows = [line.strip().split(delimiter) for line in body if line.strip()]
+    if not all(len(field) > 1 and field.endswith("'") for field in begun):
+        return quote
+    for column in zip(*rows[1:]):
+        texts = [cell.strip() for cell in column if not is_missing(cell)]
+        if len(texts) > 1 and all(text.startswith("'") for text in texts):
+            notes.append("fields are taken out of single quotes")
+            return "'"
+    return quote
 
 
 def _escape(body: Sequence[str], plain: Cut, notes: list[str]) -> str | None:

@@ -21,8 +21,9 @@ def has_header(
 ) -> bool:
     """Whether the first record of a file names the columns of the records below it.
 
-    A word over a column of numbers or dates is a name, and so is one that a column of few texts doesn't hold. A number
-    over numbers is a value, and so is a text that comes again below. names, expects: known names of columns.
+    A word over a column of numbers or dates is a name, and so are a number over words and a word that a column of few
+    texts doesn't hold. A number over numbers is a value, and so is a text that comes again below. names, expects: known
+    names of columns.
     Errors: DataError where both or neither are found.
     """
     if (names and tuple(fields) == tuple(names)) or any(name in fields for name in expects):
@@ -38,7 +39,7 @@ def has_header(
             continue
         measured = all(is_number(cell) or DATE.fullmatch(cell) for cell in cells)
         value = is_number(field) or DATE.fullmatch(field)
-        if measured and not value:
+        if measured != bool(value) and (not value or not any(map(is_number, cells))):
             named.append(field)
         elif value:
             (whole if field.isdecimal() else valued).append(field)
@@ -47,7 +48,7 @@ def has_header(
         elif len(cells) >= FEW and len(set(cells)) <= len(cells) / 2:
             named.append(field)
     below = [[row[i] for i, field in enumerate(fields) if field in whole and i < len(row)] for row in rows]
-    if _is_series(whole, below):
+    if _is_series(whole, below, len(whole) < len(fields)):
         if len(whole) == len(fields):
             raise doubt(fields, place)
         named += whole
@@ -60,8 +61,13 @@ def has_header(
     return len(named) >= len(valued)
 
 
-def _is_series(fields: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether whole numbers name columns, as years and wavelengths do: in equal steps, as the numbers of no row are."""
+def _is_series(fields: Sequence[str], rows: Sequence[Sequence[str]], beside: bool) -> bool:
+    """Whether whole numbers name columns, as years and wavelengths do: in equal steps, as the numbers of no row are.
+
+    beside: whether there are other fields, beside which a single year is enough where no row has one.
+    """
+    if len(fields) == 1:
+        return beside and len(rows) >= FEW and _are_years(fields) and not any(map(_are_years, rows))
     if len(fields) == 2:
         return _steps(fields) and _are_years(fields) and not all(map(_are_years, rows))
     return len(fields) > 2 and _steps(fields) and not any(map(_steps, rows))
@@ -83,7 +89,7 @@ def doubt(fields: Sequence[str], place: str) -> DataError:
     told = ", ".join(map(shown, fields[:6])) + (" ..." if len(fields) > 6 else "")
     return DataError(
         f"{place}: does it name the columns, or is it a row? It holds {told}\n"
-        "  try: header=True, or header=False (--header, --no-header)"
+        "  try: header=True (--header), or header=False (--no-header)"
     )
 
 

@@ -1,5 +1,6 @@
 """The encoder and the decoder of a data set, from its training rows: columns and target as a network sees them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,20 @@ def _column_of(name: str, values: Values, data: Dataset) -> Any:
         levels = levels_of(values, known)
         return Category(name, levels or ("",), embedded=len(levels) > MOST_ONE_HOT)
     if kind == "moment":
-        form, strange = ("ymd", ()) if known is None else (known.form, known.strange)
-        seconds = Moment(name, 0.0, 0.0, form=form, missing=strange).read(values)
+        moment = Moment(name, 0.0, 0.0)
+        if known is not None:
+            moment = replace(moment, form=known.form, missing=known.strange, first_year=known.first_year)
+        seconds = moment.read(values)
         there = seconds[~np.isnan(seconds)]
         start, stop = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
-        parts = ("day",) if form == "time" else ("year", "week", "day") if (there % 86_400).any() else ("year", "week")
-        return Moment(name, start, stop, parts, form, strange)
+        parts = (
+            ("day",)
+            if moment.form == "time"
+            else ("year", "week", "day")
+            if (there % 86_400).any()
+            else ("year", "week")
+        )
+        return replace(moment, start=start, stop=stop, parts=parts)
     notation = data.notation(name)
     numbers = Number(name, 0.0, 1.0, notation=notation).read(values)
     finite = numbers[np.isfinite(numbers)]

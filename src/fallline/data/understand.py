@@ -13,7 +13,7 @@ from fallline.data.dataset import Dataset
 from fallline.data.joined import joined
 from fallline.data.marks import marked
 from fallline.data.target_column import TASKS, Goal, goal_of, without_points
-from fallline.data.understood import WISHES, Understood, understood
+from fallline.data.understood import UNNAMED, WISHES, Understood, understood
 from fallline.errors import ArgumentError, DataError, nearest, unknown
 from fallline.nn.column import Moment, Number, written
 from fallline.table import Table, Texts, Values
@@ -156,12 +156,15 @@ def columns_of(table: Table, wishes: Wishes = Wishes()) -> tuple[Understood, ...
     Errors: DataError naming all columns of which nothing says how they are to be read.
     """
     decimal = wishes.decimal or _decimal_of(table)
+    # Where the other columns have names, one without was written by a program that numbers or names the rows.
+    unnamed = UNNAMED if table.names[:1] == (UNNAMED,) and "column_2" not in table.names else None
     found = []
     problems = []
     for name, values in table.columns.items():
         reason = _unwanted(name, wishes)
         try:
-            column = understood(name, values, wishes.kinds.get(name), decimal)
+            called = "row.names" if name == unnamed else name
+            column = replace(understood(called, values, wishes.kinds.get(name), decimal), name=name)
         except DataError as error:
             if not reason:
                 problems.append(str(error))
@@ -235,5 +238,6 @@ def _order(table: Table, name: str, wishes: Wishes) -> Any:
     if column.kind == "category":
         raise DataError(f"{table.name}: order_by={name!r} is neither a number nor a date, such as {column.about}")
     if column.kind == "moment":
-        return Moment(name, 0.0, 0.0, form=column.form, missing=column.strange).read(table[name])
+        read = Moment(name, 0.0, 0.0, (), column.form, column.strange, column.first_year).read
+        return read(table[name])
     return Number(name, 0.0, 1.0, notation=column.notation).read(table[name])

@@ -28,8 +28,10 @@ WISHES = {
 }  # fmt: skip
 # Words for truth: those that differ in case alone are one level.
 TRUTH = frozenset({"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "1", "0"})
-# Names of a first column that has none in its file.
-UNNAMED = ("", "column_1")
+# The name of a first column that has none in its file.
+UNNAMED = "column_1"
+# Names that programs give to a column of names of the rows.
+_ROW_NAME = re.compile(r"rownames|row\.names|Unnamed: 0(\.\d+)?")
 # Names of columns that number the rows.
 _ID = re.compile(r"(^|[^a-z])(ids?|uuid|guid|idx|index|row|rows|rownames?|rowid|obs|observation|serial|unnamed \d+)$")
 
@@ -39,9 +41,9 @@ class Understood:
     """A column as it is understood.
 
     kind: "number", "category" or "moment". missing: rows without a value. distinct: values that differ. about: its
-    range or its levels, in words. notation, form, strange: as in `writing.Written`. keeps: a text that else stands for
-    a missing value and is a level here. left_out: why the network does not get it; "" where it does. marks: what a
-    person should look at. asked: whether a person said the kind.
+    range or its levels, in words. notation, form, strange, first_year: as in `writing.Written`. keeps: a text that
+    else stands for a missing value and is a level here. left_out: why the network does not get it; "" where it does.
+    marks: what a person should look at. asked: whether a person said the kind.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Understood:
     left_out: str = ""
     marks: tuple[str, ...] = ()
     asked: bool = False
+    first_year: int = dates.FIRST_YEAR
 
 
 def understood(name: str, values: Values, wish: str | None = None, decimal: str | None = None) -> Understood:
@@ -86,9 +89,15 @@ def _numbers(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
     about = f"{shortly(kinds[0])} to {shortly(kinds[-1])}" if len(kinds) > 5 else ", ".join(map(shortly, kinds))
     left_out = _no_news(len(kinds), len(known), len(values), about) if not asked else ""
     marks = []
-    if not left_out and not asked and len(kinds) == len(known) > 2 and bool(np.all(known == np.round(known))):
+    is_name = _ROW_NAME.fullmatch(name) is not None
+    if (
+        not left_out
+        and not asked
+        and len(kinds) == len(known) > 2
+        and (is_name or bool(np.all(known == np.round(known))))
+    ):
         counts = bool(np.all(np.diff(known) == 1)) and known[0] in (0, 1)
-        if _ID.search(_words(name)) or (counts and name in UNNAMED):
+        if is_name or _ID.search(_words(name)) or (counts and name in ("", UNNAMED)):
             left_out = "counts the rows" if counts else "a number of its own in every row"
         elif counts:
             marks.append("counts the rows")
@@ -114,6 +123,7 @@ def _moments(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
     return Understood(
         name, "moment", len(values) - len(known), len(kinds), about, form=how.form or "ymd",
         strange=how.strange, left_out=_no_news(len(kinds), len(known), len(values), about), marks=_of(how), asked=asked,
+        first_year=how.first_year,
     )  # fmt: skip
 
 
@@ -139,7 +149,9 @@ def _texts(name: str, texts: Texts, wish: str | None, decimal: str | None) -> Un
             raise DataError(f"column {name!r} cannot be taken as numbers: {next(iter(there), 'nothing')!r:.40} is none")
     codes = texts.codes
     if how.form is not None:
-        found = np.append(dates.moments(texts.levels, how.form, how.strange)[0], np.datetime64("NaT"))[codes]
+        found = np.append(dates.moments(texts.levels, how.form, how.strange, how.first_year)[0], np.datetime64("NaT"))[
+            codes
+        ]
         return _moments(name, found, how, wish is not None)
     if how.notation is not None:
         found = np.append(how.notation.numbers(texts.levels)[0], np.nan)[codes]

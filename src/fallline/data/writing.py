@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fallline.arrays import Array
 from fallline.nn import dates
 from fallline.nn.notation import INFINITE, MISSING_NUMBERS, PLAINER, Notation, pattern
 
@@ -43,7 +44,7 @@ class Written:
     """A column of texts, understood. notation: of numbers; form: of dates; neither: words.
 
     strange: texts that are neither and count as missing. doubt: another reading that fits too, in words; hard: it
-    would be a guess to take one. example: one of the texts.
+    would be a guess to take one. example: one of the texts. first_year: of the hundred that two digits mean.
     """
 
     notation: Notation | None = None
@@ -52,6 +53,7 @@ class Written:
     doubt: str = ""
     hard: bool = False
     example: str = ""
+    first_year: int = dates.FIRST_YEAR
 
 
 WORDS = Written()
@@ -84,12 +86,26 @@ def _dates(texts: Sequence[str], sample: Sequence[str], form: str | None) -> Wri
     first, doubt = best[0], ""
     values, strange = found[first]
     others = [one for one in best[1:] if not np.array_equal(found[one][0], values, equal_nan=True)]
-    # Points between day, month and year mean that order.
+    # Points between day, month and year mean that order; and days that are all the first of a month, one of months.
     if others and {first, *others} == {"dmy", "mdy"} and not all(re.match(r"\d+\.", text.strip()) for text in texts):
+        monthly = [one for one in (first, *others) if _are_monthly(found[one][0])]
+        first = monthly[0] if len(monthly) == 1 else first
+        values, strange = found[first]
+        others = [] if len(monthly) == 1 else others
+    else:
+        others = []
+    if others:
         row = next(place for place, (a, b) in enumerate(zip(values, found[others[0]][0])) if a != b)
         doubt = f"{texts[row]!r} may be day/month or month/day"
     example = next((text for text in texts if text not in strange), "")
-    return Written(form=first, strange=tuple(strange), doubt=doubt, hard=bool(doubt), example=example.strip())
+    return Written(None, first, tuple(strange), doubt, bool(doubt), example.strip(), dates.first_year_of(sample, first))
+
+
+def _are_monthly(moments: Array) -> bool:
+    """Whether these moments are the first days of several months."""
+    days = np.unique(moments[~np.isnat(moments)].astype("datetime64[D]"))
+    months = days.astype("datetime64[M]")
+    return len(np.unique(months)) > 2 and bool((days == months).all())
 
 
 def _parts(text: str) -> tuple[str, str, str] | None:

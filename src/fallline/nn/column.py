@@ -329,6 +329,7 @@ class Moment:
     "day", each two numbers, sine and cosine of the place in it. A missing moment is 0 in all numbers.
     form: how moments are written where they come as texts or as whole numbers such as 20240229, one of dates.FORMS:
     "ymd" for 2024-02-29 12:30, "dmy" for 29/02/2024, "mdy", "time". missing: texts that stand for no moment.
+    first_year: of the hundred years that are written as two digits.
     Example: Moment("sold", 1.4e9, 1.5e9, ("year", "week"))
     """
 
@@ -338,6 +339,7 @@ class Moment:
     parts: tuple[str, ...] = ("year", "week")
     form: str = option("ymd", "the order of day, month and year", number=False, words=dates.FORMS)
     missing: tuple[str, ...] = ()
+    first_year: int = option(dates.FIRST_YEAR, "of the hundred years that two digits mean", at_least=1800, whole=True)
     takes_missing = True
 
     def __post_init__(self) -> None:
@@ -366,7 +368,7 @@ class Moment:
 
     def strange(self, texts: Sequence[str]) -> list[str]:
         """Those texts that it cannot read."""
-        return dates.moments(texts, self.form, self.missing)[1]
+        return dates.moments(texts, self.form, self.missing, self.first_year)[1]
 
     @staticmethod
     def together(columns: Sequence["Moment"]) -> Callable[[Array], Array]:
@@ -389,7 +391,7 @@ PERIODS = {"year": 365.2425 * 86_400.0, "week": 7 * 86_400.0, "day": 86_400.0}
 
 def moments_of(column: Moment, texts: Texts) -> Array:
     """The moments that texts mean to a column. Errors: DataError for others, naming the first one."""
-    found, strange = dates.moments(texts.levels, column.form, column.missing)
+    found, strange = dates.moments(texts.levels, column.form, column.missing, column.first_year)
     check_known(column.name, texts, strange, "dates" if column.form != "time" else "times")
     moments: Array = np.append(found, np.datetime64("NaT"))[texts.codes]
     return moments

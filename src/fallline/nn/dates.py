@@ -12,9 +12,13 @@ from fallline.nn.notation import MISSING_NUMBERS
 
 # Order of day, month and year; "time" is a time of the day alone.
 FORMS = ("ymd", "dmy", "mdy", "time")
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-# Two digits from here on are years of the last century, as in POSIX.
-FIRST_TWO_DIGIT_YEAR = 69
+MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+          "december")  # fmt: skip
+# The first of the hundred years that two digits mean where nothing else is known, as in POSIX; and the last year that
+# they mean where a column shows that these hundred years cut it in two.
+FIRST_YEAR, LAST_YEAR = 1969, 2039
+# Years without a date, at least, before a column shows where its hundred years begin.
+GAP = 20
 
 _TIME = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
@@ -31,6 +35,7 @@ def _compiled(*forms: str) -> tuple[re.Pattern[str], ...]:
 
 _NAMED = (
     rf"{_WEEKDAY}{_DAY}[-/ .]+{_MONTH}[-/ ,.]+{_YEAR}{_AFTER}",
+    rf"{_TIME},?\s+{_DAY}[-/ .]+{_MONTH}[-/ ,.]+{_YEAR}",
     rf"{_WEEKDAY}{_MONTH}[- ]+{_DAY},?[- ]+(?P<year>\d{{4}}){_AFTER}",
     rf"{_MONTH}[- ,]+(?P<year>\d{{4}})",
 )
@@ -49,23 +54,58 @@ PATTERNS = {
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
 
 
-def moment(text: str, form: str) -> datetime | None:
-    """The moment that a text means, in UTC where it names a zone; None where it is none."""
+def moment(text: str, form: str, first_year: int = FIRST_YEAR) -> datetime | None:
+    """The moment that a text means, in UTC where it names a zone; None where it is none.
+
+    first_year: of the hundred years that two digits mean.
+    """
+    part = _parts(text, form)
+    return None if part is None else _made(part, first_year)
+
+
+def _parts(text: str, form: str) -> dict[str, Any] | None:
     for one in PATTERNS[form]:
         found = one.fullmatch(text.strip())
         if found is not None:
-            return _made({name: part for name, part in found.groupdict().items() if part is not None})
+            return {name: part for name, part in found.groupdict().items() if part is not None}
     return None
 
 
-def _made(part: dict[str, Any]) -> datetime | None:
-    month = part.get("month")
-    if "name" in part:
-        short = part["name"].lower()[:3]
-        month = MONTHS.index(short) + 1 if short in MONTHS else 0
-    year = int(part.get("year", "1970").lstrip("'"))
-    if "year" in part and len(part["year"].lstrip("'")) == 2:
-        year += 1900 if year >= FIRST_TWO_DIGIT_YEAR else 2000
+def _two_digits(part: dict[str, Any]) -> int | None:
+    year = part.get("year", "").lstrip("'")
+    return int(year) if len(year) == 2 else None
+
+
+def first_year_of(texts: Sequence[str], form: str) -> int:
+    """The first of the hundred years that the two digits of these dates mean: those in which they lie closest together.
+
+    6/1/62 and 6/1/06 are of 1962 and 2006, and not of 2062.
+    """
+    found = {_two_digits(part) for text in texts if (part := _parts(text, form)) is not None}
+    years = sorted(year for year in found if year is not None)
+    if not years:
+        return FIRST_YEAR
+    gaps = [(after - year) % 100 or 100 for year, after in zip(years, [*years[1:], years[0]])]
+    widest = max(range(len(years)), key=gaps.__getitem__)
+    if gaps[widest] < GAP:
+        return FIRST_YEAR
+    end, span = years[widest], 100 - gaps[widest]
+    end += 2000 if end + 2000 <= LAST_YEAR else 1900
+    if end - span >= FIRST_YEAR and end < FIRST_YEAR + 100:
+        return FIRST_YEAR
+    return end - span - (100 - span) // 2  # later dates than these are as likely as earlier ones
+
+
+def _month_of(name: str) -> int:
+    """1 to 12 by a month's name or its first three letters and more; 0 for another word."""
+    return next((i for i, month in enumerate(MONTHS, 1) if month.startswith(name.lower())), 0)
+
+
+def _made(part: dict[str, Any], first_year: int) -> datetime | None:
+    month = int(part.get("month", 1)) if "name" not in part else _month_of(part["name"])
+    year, digits = int(part.get("year", "1970").lstrip("'")), _two_digits(part)
+    if digits is not None:
+        year = first_year + (digits - first_year) % 100
     hour, half = int(part.get("hour", 0)), part.get("half", "").lower()[:1]
     if half:
         if not 1 <= hour <= 12:
@@ -74,7 +114,7 @@ def _made(part: dict[str, Any]) -> datetime | None:
     microsecond = int(part.get("fraction", "0").ljust(6, "0")[:6])
     try:
         made = datetime(
-            year, int(month or 1), int(part.get("day", 1)), hour, int(part.get("minute", 0)),
+            year, month, int(part.get("day", 1)), hour, int(part.get("minute", 0)),
             min(int(part.get("second", 0)), 59), microsecond, _zone(part.get("zone")),
         )  # fmt: skip
         return made.astimezone(UTC).replace(tzinfo=None)
@@ -90,7 +130,9 @@ def _zone(text: str | None) -> timezone:
     return timezone(-ahead if text[0] == "-" else ahead)
 
 
-def moments(texts: Sequence[str], form: str, missing: Sequence[str] = ()) -> tuple[Array, list[str]]:
+def moments(
+    texts: Sequence[str], form: str, missing: Sequence[str] = (), first_year: int = FIRST_YEAR
+) -> tuple[Array, list[str]]:
     """The moments of these texts, datetime64[us], and the texts that are none, whose moments are NaT."""
     if form == "ymd" and texts and all(map(_ISO.fullmatch, texts)):
         try:
@@ -99,7 +141,7 @@ def moments(texts: Sequence[str], form: str, missing: Sequence[str] = ()) -> tup
             pass  # a day that is not in its month
     found, strange = np.full(len(texts), np.datetime64("NaT"), "datetime64[us]"), []
     for place, text in enumerate(texts):
-        made = moment(text, form)
+        made = moment(text, form, first_year)
         if made is not None:
             found[place] = made
         elif text.strip().lower() not in MISSING_NUMBERS and text.strip() not in missing:
