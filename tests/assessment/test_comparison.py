@@ -232,11 +232,12 @@ def made(better: str, **leads: tuple[float, float]) -> Comparison:
      "the boosted trees win: 1.2 points higher accuracy than the network, 2.4 standard errors of the difference"),
     ({"commonest_class": (0.4, 0.05), "linear_model": (-0.03, 0.01)},
      "the linear model wins: 3.0 points higher accuracy than the network, 3.0 standard errors of the difference"),
-    ({"commonest_class": (0.4, 0.05), "boosted_trees": (0.01, 0.02)},
-     "no difference to the boosted trees that 50 rows can show: 1.0 points, 0.5 standard errors of the difference"),
+    ({"commonest_class": (0.4, 0.05), "boosted_trees": (-0.01, 0.02)},
+     "no difference to the boosted trees that 50 rows can show: 1.0 points lower accuracy, 0.5 standard errors of the "
+     "difference"),
     ({"commonest_class": (0.01, 0.05), "boosted_trees": (0.005, 0.02)},
-     "no difference to the boosted trees that 50 rows can show: 0.5 points, 0.2 standard errors of the difference; nor "
-     "is it clearly above the commonest class"),
+     "no difference to the boosted trees that 50 rows can show: 0.5 points higher accuracy, 0.2 standard errors of the "
+     "difference; nor is it clearly above the commonest class"),
     ({"commonest_class": (0.0, 0.0)}, "the network and the commonest class answer alike on all 50 rows"),
     ({"commonest_class": (0.0, 0.03)}, "the network and the commonest class have the same accuracy, on other rows"),
     ({"commonest_class": (0.1, math.nan)},
@@ -251,6 +252,12 @@ def test_the_verdict_of_an_error_is_lower() -> None:
     assert found.best is not None and found.best.name == "boosted trees"
     wanted = "the boosted trees win: 0.09 (10.0 %) lower rmse than the network, 3.0 standard errors of the difference"
     assert found.verdict == wanted
+
+
+def test_a_share_is_one_of_the_model_that_is_beaten() -> None:
+    """0.1 less than 1.0 is 10 % less, and 0.3 less than 0.9 is a third; the network's error is 0.9."""
+    assert "0.1 (10.0 %) lower rmse than the boosted trees" in made("lower", boosted_trees=(0.1, 0.01)).verdict
+    assert "0.3 (33.3 %) lower rmse than the network" in made("lower", boosted_trees=(-0.3, 0.01)).verdict
 
 
 def test_baselines_are_one_table() -> None:

@@ -119,6 +119,7 @@ def test_rows_of_json_come_as_those_of_text(tmp_path: Path) -> None:
         (['{"a": 1}', "[1]"], "line 2: list where an object"),
         (['{"a": 1}', '{"a": [1, 2]}'], "line 2, column 'a': a list"),
         (['{"a": {"b": 1}}'], "line 1, column 'a': an object"),
+        (['{"a": {"b": 1}, "c": 1, "d": [2]}'], r"(?s)column 'a'.*column 'd'.*--drop a,d\)"),
         (['{"a": 1}', '{"a": 1e400}'], "line 2, column 'a': '1e400' is beyond the largest number"),
         (["{}"], "has no objects with names"),
     ],

@@ -9,10 +9,13 @@ import pytest
 
 from fallline.data.dataset import split
 from fallline.data.dataset_file import read_dataset, rows_for
-from fallline.data.preprocess import robust_encoder_of
+from fallline.data.preprocess import decoder_of, robust_encoder_of
 from fallline.data.understand import Wishes, columns_of, dataset_of
 from fallline.errors import ArgumentError, DataError, FalllineError
+from fallline.nn import Quantity
 from fallline.table import Table, Texts, as_table
+
+RNG = np.random.default_rng(0)
 
 
 def table(n: int = 60) -> Table:
@@ -146,18 +149,65 @@ def test_a_quantity_may_be_written_in_any_notation() -> None:
     assert data.y[:2].tolist() == [1101.5, 2102.5]
 
 
+def test_a_targets_notation_is_that_of_other_files_too() -> None:
+    made = as_table({"a": np.arange(30.0) ** 2, "y": [f"{i}.{100 + i},5 €" for i in range(1, 31)]})
+    data = dataset_of(made, "y")
+    decoder = decoder_of(data, np.arange(30))
+    assert isinstance(decoder, Quantity)
+    assert decoder.read(Texts.of(["2.000,25", "7"])).tolist() == [2000.25, 7.0]
+
+
+def test_the_decimal_mark_of_a_target_follows_the_rest_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a;y\n" + "".join(f"{i},5;{1 + i % 9}.{i * 37 % 1000:03}\n" for i in range(40)))
+    data = read_dataset(path, "y")
+    assert data.y[1] == 2037.0 and not data.notes
+
+
+def test_a_column_that_is_missing_where_the_class_is_another_gives_it_away() -> None:
+    left = ["no", "yes"] * 30
+    ended = np.where(np.array(left) == "yes", np.datetime64("2024-05-01"), np.datetime64("NaT")).astype(
+        "datetime64[us]"
+    )
+    ended[1::2] += np.arange(30) * np.timedelta64(1, "D")
+    made = table().drop(["kind"])
+    found = why(Table({**made.columns, "ended": ended, "kind": as_table({"kind": left})["kind"]}, made.name))
+    assert found["ended"] == "says 'kind' by its missing values"
+
+
+def test_a_first_column_without_a_name_is_an_index_in_any_order() -> None:
+    index = RNG.permutation(40)
+    rest = {"a": RNG.normal(size=40), "y": ["p", "q"] * 20}
+    assert dataset_of(as_table({"column_1": index, **rest}), "y").features == ("a",)
+    assert (
+        dataset_of(as_table({"column_1": index, "column_2": rest["a"], "y": rest["y"]}), "y").features[0] == "column_1"
+    )
+    assert dataset_of(as_table({"__index_level_0__": index, **rest}), "y").features == ("a",)
+
+
+def test_a_column_counts_the_rows_where_some_rows_have_gone() -> None:
+    kept = np.delete(np.arange(1, 61), [0, 7, 30])
+    made = dataset_of(as_table({"nr": kept, "a": RNG.normal(size=57), "y": ["p", "q", "r"] * 19}), "y")
+    assert made.columns[0].marks == ("counts the rows",)
+
+
 def test_a_file_from_which_nothing_can_be_learnt_says_why() -> None:
     made = as_table({"id": [f"a{i}" for i in range(30)], "y": ["x", "z"] * 15})
     with pytest.raises(DataError, match=r"(?s)no column from which .y. could be learnt.*a text of its own"):
         dataset_of(made, "y")
 
 
-def test_a_point_before_three_digits_follows_the_rest_of_the_file_and_is_said(tmp_path: Path) -> None:
+def test_a_point_before_three_digits_follows_the_rest_of_the_file_and_is_said_where_that_tells_nothing(
+    tmp_path: Path,
+) -> None:
     rows = [f"{1 + i % 9}.{i * 37 % 1000:03};{i},5;{'pq'[i % 2]}" for i in range(40)]
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["a;b;y", *rows]) + "\n")
     assert read_dataset(path, "y").columns[0].about.startswith("1000 to ")
     path.write_text("\n".join(["a;b;y", *(row.replace(",", ".") for row in rows)]) + "\n")
+    (column, *_) = read_dataset(path, "y").columns
+    assert column.about.startswith("1 to ") and not column.marks
+    path.write_text("\n".join(["a;b;y", *(row.replace(",5", "") for row in rows)]) + "\n")
     (column, *_) = read_dataset(path, "y").columns
     assert column.about.startswith("1 to ")
     assert "is taken as" in column.marks[0]

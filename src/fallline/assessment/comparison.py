@@ -97,23 +97,32 @@ class Comparison:
         if lead.value < -CLEAR * lead.error:
             verb = "win" if best.name.endswith("s") and not best.name.endswith("ss") else "wins"
             return f"the {_plain(best.name)} {verb}: {amount} {self._word} than {NETWORK}, {errors}{below}"
-        return f"no difference to the {_plain(best.name)} that {self.rows} rows can show: {amount}, {errors}{below}"
+        return (
+            f"no difference to the {_plain(best.name)} that {self.rows} rows can show: {amount} "
+            f"{self._word if lead.value > 0 else self._opposite}, {errors}{below}"
+        )
 
     @property
     def _word(self) -> str:
         name = self.metric.replace("_", " ")
         return f"{self.better} {name}"
 
+    @property
+    def _opposite(self) -> str:
+        return f"{'higher' if self.better == 'lower' else 'lower'} {self.metric.replace('_', ' ')}"
+
     def _beats(self, other: Candidate) -> bool:
         lead = other.lead.get(self.metric)
         return lead is not None and lead.value > CLEAR * lead.error
 
     def _amount(self, value: float) -> str:
-        value = abs(value)
         if self.metric.endswith(COUNTS):
-            return f"{100 * value:.1f} points"
-        base = abs(_value(self.network, self.metric))
-        return f"{value:.3g}" + (f" ({100 * value / base:.1f} %)" if self.better == "lower" and base > 0 else "")
+            return f"{100 * abs(value):.1f} points"
+        # 10 % lower than another value is 10 % of that one.
+        other = self.best if value > 0 else self.network
+        base = 0.0 if other is None else abs(_value(other, self.metric))
+        said = f"{abs(value):,.0f}" if abs(value) >= 1000 else f"{abs(value):.3g}"
+        return said + (f" ({100 * abs(value) / base:.1f} %)" if self.better == "lower" and base > 0 else "")
 
 
 def _value(one: Candidate, metric: str) -> float:

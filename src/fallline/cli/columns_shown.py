@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from fallline.cli import screen
 from fallline.data.understood import Understood
-from fallline.insight.typesetting import number
+from fallline.insight.typesetting import number, words
 from fallline.recipe import Recipe
 
 # Lines before a training; `fallline look` shows all.
 MOST = 12
-NAME, KIND = 18, 9
+NAME, KIND, MARGIN = 18, 8, 12
 
 
 def show(recipe: Recipe) -> None:
@@ -29,8 +29,10 @@ def say(columns: Sequence[Understood], constant: dict[str, str], most: int | Non
         plain = [one for one in columns if one not in remarkable]
         kept = {one.name for one in [*remarkable[: most - 4], *plain][: most - 1]}
         chosen = [one for one in columns if one.name in kept]
+    width = screen.width()
+    wide = min(max(NAME, *(len(one.name) for one in chosen)), max(NAME, width // 2 - MARGIN)) if chosen else NAME
     for column in chosen:
-        for text in line(column, constant.get(column.name, ""), screen.width()):
+        for text in line(column, constant.get(column.name, ""), width, wide):
             screen.say(text)
     if len(chosen) < len(columns):
         rest = [one for one in columns if one not in chosen]
@@ -38,9 +40,12 @@ def say(columns: Sequence[Understood], constant: dict[str, str], most: int | Non
         screen.say(f"  and {len(rest):,} more{f', {out:,} of them left out' if out else ''}: fallline look FILE")
 
 
-def line(column: Understood, constant: str, width: int) -> list[str]:
-    """`  age  number  0.42 to 80, 177 missing`, and a second line where there is more to say."""
-    name = column.name if len(column.name) <= NAME else column.name[: NAME - 3] + "..."
+def line(column: Understood, constant: str, width: int, wide: int = NAME) -> list[str]:
+    """`  age  number  0.42 to 80, 177 missing`, and further lines where there is more to say.
+
+    wide: columns of the screen for the name.
+    """
+    name = column.name if len(column.name) <= wide else column.name[: wide - 3] + "..."
     name = "".join(c if c.isprintable() else "?" for c in name)
     left_out = column.left_out or constant
     about = [column.about] if column.about else []
@@ -48,9 +53,10 @@ def line(column: Understood, constant: str, width: int) -> list[str]:
         about.append(f"{number(column.missing)} missing")
     if left_out:
         about = [f"left out: {left_out}"]
-    head = f"{'-' if left_out else ' '} {name:<{NAME}} {column.kind:<{KIND}}"
-    text = ", ".join(about)
-    lines = [head + text]
+    head = f"{'-' if left_out else ' '} {name:<{wide}} {column.kind:<{KIND}} "
+    first, *rest = words(", ".join(about), width - len(head)).split("\n")
+    lines = [head + first, *(" " * len(head) + one for one in rest)]
     for mark in column.marks:
-        lines.append(f"! {'':<{NAME}} {'':<{KIND}}{mark}")
-    return [one if len(one) <= width else one[: width - 3] + "..." for one in lines]
+        told = words(mark, width - len(head)).split("\n")
+        lines += [f"{'!' if not i else ' '}{' ' * (len(head) - 1)}{one}" for i, one in enumerate(told)]
+    return [one.rstrip() for one in lines]

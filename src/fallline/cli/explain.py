@@ -16,7 +16,8 @@ from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
 from fallline.cli.trained import Trained, open_run
-from fallline.nn import Model
+from fallline.nn import Labels, Model
+from fallline.nn.column import Standardised
 from fallline.table import Table
 
 EXAMPLES = """\
@@ -32,7 +33,7 @@ class FLAGS:
     weight: str | None = flag(
         None, "the weight to follow, as 0.weight[2,5]; by default one that matters", metavar="WEIGHT"
     )
-    data: str | None = flag(None, "take the row from this CSV file", metavar="FILE")
+    data: str | None = flag(None, "take the row from this file", metavar="FILE")
     debug: bool = flag(False, "show the traceback of an error")
 
 
@@ -55,7 +56,9 @@ def run(flags: FLAGS) -> None:
     screen.fact("prediction", prediction(model, row))
     if trained.labels:
         screen.fact("classes", ", ".join(f"{code} is {str(label)!r}" for code, label in enumerate(trained.labels)))
-    screen.fact("inputs", "columns standardised: (value - mean) / scale of the training rows")
+    standard = all(isinstance(one, Standardised) for one in trained.encoder.columns)
+    how = "standardised: (value - mean) / scale of the training rows"
+    screen.fact("inputs", f"columns {how if standard else 'encoded: (number - median) / spread; texts by level'}")
     if getattr(trained.decoder, "scale", 1) != 1:
         screen.fact("", "the target too, so the loss is in its standard deviations")
     screen.say()
@@ -67,7 +70,6 @@ def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any], int]:
     from fallline.data import sets
     from fallline.data.dataset import listed
     from fallline.data.target_column import known_codes
-    from fallline.nn.column import numbers_of
 
     features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
     if name in sets.SETS:
@@ -79,7 +81,10 @@ def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any], int]:
     else:
         table = trained.rows(name, [target])
         x, values = table.select(features), table[target]
-        y = known_codes(values, target, table, tuple(map(str, labels))) if labels else numbers_of(target, values)
+        if isinstance(trained.decoder, Labels):
+            y = known_codes(values, target, table, tuple(map(str, labels)))
+        else:
+            y = trained.decoder.read(values)
         there = np.flatnonzero(y >= 0 if labels else ~np.isnan(y))
         left_out = len(y) - len(there)
         x, y = x.take(there), y[there]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fallline.data.understood import Understood
 from fallline.errors import ArgumentError, DataError
+from fallline.nn.column import PLAIN
 from fallline.nn.notation import Notation
 from fallline.split import all_but, latest, split_off, whole_groups
 from fallline.table import Table, Texts, as_table
@@ -42,6 +43,7 @@ class Dataset:
     columns: how each column of a table was understood, those that are left out of x too. notes: sentences for people.
     weights: (N,), >= 0, of the rows. groups: (N,) codes of rows that belong together; order: (N,) numbers that grow
     with time; held: the test rows, where they are given. The rules of `split` follow from these three.
+    target_notation: how the quantities of the target are written.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dataset:
     groups: Rows | None = None
     order: NDArray[np.float64] | None = None
     held: Rows | None = None
+    target_notation: Notation = PLAIN
 
     def __len__(self) -> int:
         return len(self.y)

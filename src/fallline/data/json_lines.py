@@ -18,6 +18,8 @@ from fallline.errors import DataError
 
 # Bytes of lines that are read at once; of a list, which is read whole.
 PIECE, LONGEST_LIST = 2**22, 2**28
+# Columns named in one message.
+MOST_TOLD = 5
 
 
 class Written(str):
@@ -112,18 +114,16 @@ class JsonLines:
         columns = blank_columns(self.reading, wanted, len(rows))
         for name in wanted:
             if name not in columns:
-                columns[name] = self._cells(name, [row.get(name) for row in rows], lines, texts)
+                cells = [row.get(name) for row in rows]
+                if any(isinstance(cell, list | dict) for cell in cells):
+                    raise self._nested(rows, lines, [one for one in wanted if one not in columns])
+                columns[name] = self._cells(name, cells, lines, texts)
         return Piece(columns, lines, len(rows))
 
     def _cells(self, name: str, cells: list[Any], lines: Array | None, texts: Collection[str]) -> Any:
         import pyarrow
 
         there = [cell for cell in cells if cell is not None]
-        nested = next((i for i, cell in enumerate(cells) if isinstance(cell, list | dict)), None)
-        if nested is not None:
-            kind = "a list" if isinstance(cells[nested], list) else "an object"
-            raise DataError(f"{self._place(lines, nested)}, column {name!r}: {kind}; columns hold numbers or texts\n"
-                            "  try: leaving the column out (--drop)")  # fmt: skip
         written = name in texts or name in self.reading.texts
         if there and all(isinstance(cell, bool) for cell in there) and len(there) == len(cells) and not written:
             return np.array(cells, bool)
@@ -138,6 +138,18 @@ class JsonLines:
         except BeyondRange as problem:
             raise DataError(f"{self._place(lines, problem.args[0])}, column {name!r}: {problem.args[1]}") from None
         return strings if found is None else found
+
+    def _nested(self, rows: list[dict[str, Any]], lines: Array | None, names: Sequence[str]) -> DataError:
+        """The problem of all columns that hold lists or objects."""
+        told, wrong = [], []
+        for name in names:
+            row = next((i for i, one in enumerate(rows) if isinstance(one.get(name), list | dict)), None)
+            if row is not None:
+                kind = "a list" if isinstance(rows[row][name], list) else "an object"
+                told.append(f"{self._place(lines, row)}, column {name!r}: {kind}")
+                wrong.append(name)
+        return DataError("\n  ".join(told[:MOST_TOLD]) + "\n  columns hold numbers or texts; try: leaving out "
+                         f"{', '.join(wrong)} (--drop {','.join(wrong)})")  # fmt: skip
 
     def _place(self, lines: Array | None, row: int) -> str:
         return f"{self.name}, object {row + 1}" if lines is None else f"{self.name}, line {lines[row]}"

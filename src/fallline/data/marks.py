@@ -61,6 +61,10 @@ def _beside_target(column: Understood, cells: Values, y: Any, target: str) -> Un
         return _beside_quantity(column, cells, y, target)
     codes = _codes(cells)
     there = codes >= 0
+    if min(there.sum(), (~there).sum()) >= ROWS_A_LEVEL and not np.intersect1d(y[there], y[~there]).size:
+        if len(np.unique(y)) == 2:
+            return replace(column, left_out=f"says {target!r} by its missing values")
+        return replace(column, marks=(*column.marks, f"where it is missing {target!r} differs: is it known before?"))
     codes, classes = codes[there], y[there]
     if len(codes) < max(FEWEST, len(y) / 2):
         return column

@@ -145,8 +145,8 @@ def decoder_of(data: Dataset, train: Rows, *, standard: bool = True, clamped: bo
         return Labels(data.target, labels_of(data.classes))
     mean, scale = centre_and_spread(data.y[train]) if standard else (0.0, 1.0)
     y = data.y[train]
-    ends = {"lowest": float(y.min()), "highest": float(y.max())} if clamped else {}
-    return Quantity(data.target, float(mean), float(scale), **ends)
+    ends: dict[str, Any] = {"lowest": float(y.min()), "highest": float(y.max())} if clamped else {}
+    return Quantity(data.target, float(mean), float(scale), **ends, notation=data.target_notation)
 
 
 def labels_of(classes: tuple[str, ...]) -> tuple[str, ...] | tuple[int, ...]:

@@ -16,7 +16,7 @@ from fallline.data.dataset import listed
 from fallline.data.understood import kept_tokens
 from fallline.data.writing import Written, written_as
 from fallline.errors import DataError, nearest, unknown
-from fallline.nn.column import written
+from fallline.nn.column import PLAIN, written
 from fallline.nn.notation import MISSING, MISSING_NUMBERS, NUMBER, Notation
 from fallline.table import Table, Texts, Values
 
@@ -28,25 +28,30 @@ MOST_TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A target, understood. rows: those that have one. y: (len(rows),) class codes or quantities. notes: for people."""
+    """A target, understood. rows: those that have one. y: (len(rows),) class codes or quantities. notes: for people.
+
+    notation: how quantities are written.
+    """
 
     task: str
     rows: NDArray[np.int64]
     y: NDArray[Any]
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    notation: Notation = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
     """The cells of a target. texts: without blanks around them. labels: how many rows have each text that counts.
-    numbers: by text, NaN where it is none.
+    notation: how its numbers are written. numbers: by text, NaN where it is none.
     """
 
     name: str
     table: Table
     texts: Texts
     labels: dict[str, int]
+    notation: Notation
     numbers: dict[str, float]
     written: Written
 
@@ -107,7 +112,7 @@ def _cells_of(values: Values, name: str, table: Table, decimal: str | None, ever
     labels = {level: n for level, n in there.items() if level in keeps or level.lower() not in tokens}
     how = written_as([*labels], decimal)
     notation = how.notation or Notation(decimal or ".")
-    return Cells(name, table, texts, labels, dict(zip(labels, notation.numbers([*labels])[0].tolist())), how)
+    return Cells(name, table, texts, labels, notation, dict(zip(labels, notation.numbers([*labels])[0].tolist())), how)
 
 
 def _quantity(cells: Cells, rows: NDArray[np.int64]) -> Goal:
@@ -122,7 +127,7 @@ def _quantity(cells: Cells, rows: NDArray[np.int64]) -> Goal:
         only = next(iter(cells.labels))
         raise DataError(f"{cells.table.name}: the target {name!r} is {only} in every row: there is nothing to learn")
     doubt = cells.written.doubt
-    return Goal("regression", rows, y, (), (f"{name!r}: {doubt}",) if doubt else ())
+    return Goal("regression", rows, y, (), (f"{name!r}: {doubt}",) if doubt else (), cells.notation)
 
 
 def _classes(cells: Cells, rows: NDArray[np.int64], by_rule: bool) -> Goal:

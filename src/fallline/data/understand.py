@@ -111,7 +111,8 @@ def dataset_of(
         table = joined(table, replace(held, columns=test), optional=wishes.drop)
     wish = wishes.kinds.get(target)
     task = wishes.task or {"number": "regression", "category": "classification"}.get(wish or "")
-    goal = goal_of(table[target], target, table, task, wishes.decimal, every=wish == "category")
+    decimal = wishes.decimal or _decimal_of(table)
+    goal = goal_of(table[target], target, table, task, decimal, every=wish == "category")
     rest = table.drop([target])
     rest = rest if len(goal.rows) == table.rows else rest.take(goal.rows)
     made = with_goal(rest, goal, target, wishes, name or table.name)
@@ -139,6 +140,7 @@ def with_goal(table: Table, goal: Goal, target: str = "y", wishes: Wishes = Wish
         kinds={column.name: column.kind for column in used},
         columns=columns,
         notes=goal.notes,
+        target_notation=goal.notation,
         weights=None if wishes.weights is None else _weights(table, wishes.weights),
         groups=None if wishes.group is None else _groups(table[wishes.group]),
         order=None if wishes.order_by is None else _order(table, wishes.order_by, wishes),
@@ -157,7 +159,9 @@ def columns_of(table: Table, wishes: Wishes = Wishes()) -> tuple[Understood, ...
     """
     decimal = wishes.decimal or _decimal_of(table)
     # Where the other columns have names, one without was written by a program that numbers or names the rows.
-    unnamed = UNNAMED if table.names[:1] == (UNNAMED,) and "column_2" not in table.names else None
+    others = table.names[1:]
+    named = bool(others) and not any(name.startswith("column_") for name in others)
+    unnamed = UNNAMED if named and table.names[0] == UNNAMED else None
     found = []
     problems = []
     for name, values in table.columns.items():
@@ -202,15 +206,25 @@ def _unwanted(name: str, wishes: Wishes) -> str:
 
 
 def _decimal_of(table: Table) -> str | None:
-    """The decimal mark that columns of a table leave no doubt about."""
+    """The decimal mark that columns of a table leave no doubt about; None where they differ."""
     from fallline.data.writing import SAMPLE, written_as
 
+    found = set()
     for values in table.columns.values():
         if isinstance(values, Texts):
             how = written_as(values.levels[:SAMPLE])
-            if how.notation is not None and not how.doubt and how.notation.decimal == ",":
-                return ","
-    return None
+            # The mark is told by numbers that have one; 7 and 1.000.000 are written in both ways.
+            if how.notation is not None and not how.doubt and any(how.notation.decimal in s for s in values.levels):
+                found.add(how.notation.decimal)
+        elif values.dtype.kind == "f" and table.lines is not None and _has_point(values[:SAMPLE]):
+            found.add(".")
+    return found.pop() if len(found) == 1 else None
+
+
+def _has_point(values: Any) -> bool:
+    """Whether numbers of a text file have fractions that are no thousands: other than three digits."""
+    known = values[np.isfinite(values)]
+    return bool(np.any((known != np.round(known)) & (np.abs(known * 100 - np.round(known * 100)) < 1e-6)))
 
 
 def _weights(table: Table, name: str) -> Any:

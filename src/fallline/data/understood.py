@@ -32,8 +32,12 @@ TRUTH = frozenset({"true", "false", "yes", "no", "y", "n", "t", "f", "on", "off"
 UNNAMED = "column_1"
 # Names that programs give to a column of names of the rows.
 _ROW_NAME = re.compile(r"rownames|row\.names|Unnamed: 0(\.\d+)?")
+# A column counts the rows where it rises, and not much beyond their number: some rows may have been left out.
+GAPS = 1.1
 # Names of columns that number the rows.
-_ID = re.compile(r"(^|[^a-z])(ids?|uuid|guid|idx|index|row|rows|rownames?|rowid|obs|observation|serial|unnamed \d+)$")
+_ID = re.compile(
+    r"(^|[^a-z])(ids?|uuid|guid|idx|index|row|rows|rownames?|rowid|obs|observation|serial|(unnamed|index level) \d+)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def _numbers(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
         and len(kinds) == len(known) > 2
         and (is_name or bool(np.all(known == np.round(known))))
     ):
-        counts = bool(np.all(np.diff(known) == 1)) and known[0] in (0, 1)
+        counts = bool(np.all(np.diff(known) > 0)) and known[0] >= 0 and known[-1] <= GAPS * len(known)
         if is_name or _ID.search(_words(name)) or (counts and name in ("", UNNAMED)):
             left_out = "counts the rows" if counts else "a number of its own in every row"
         elif counts:

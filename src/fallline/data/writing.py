@@ -97,7 +97,12 @@ def _dates(texts: Sequence[str], sample: Sequence[str], form: str | None) -> Wri
     if others:
         row = next(place for place, (a, b) in enumerate(zip(values, found[others[0]][0])) if a != b)
         doubt = f"{texts[row]!r} may be day/month or month/day"
-    example = next((text for text in texts if text not in strange), "")
+    wrong = {*strange}
+    good = [text for text in texts if text not in wrong]
+    # A day beyond 12 shows the order.
+    other = {"dmy": "mdy", "mdy": "dmy"}.get(first)
+    telling = (text for text in good if other and dates.moment(text, other) is None)
+    example = next(telling, good[0] if good else "")
     return Written(None, first, tuple(strange), doubt, bool(doubt), example.strip(), dates.first_year_of(sample, first))
 
 

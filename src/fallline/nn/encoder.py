@@ -18,12 +18,13 @@ from fallline.arrays import as_array
 from fallline.config import saved
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, nearest
 from fallline.graph.op import Array
-from fallline.nn.column import KINDS, Standardised, named
+from fallline.nn.column import KINDS, PLAIN, Standardised, named, numbers_of
 from fallline.nn.data_parts import is_stream
 from fallline.nn.intake import Problems, as_numbers, check_finite
+from fallline.nn.notation import Notation
 from fallline.ranges import FLAG
 from fallline.stored import Stored, is_source, parts_of_source, stored
-from fallline.table import Table, as_table, is_named, is_table
+from fallline.table import Table, Values, as_table, is_named, is_table
 
 # Numbers encoded at once: the float64 values in between stay in the cache.
 _BLOCK = 1 << 16
@@ -201,7 +202,8 @@ class Quantity:
     """The decoder of a regression: y = mean + scale * output, in the units of the target.
 
     target: the name of the predicted column. mean, scale: in its units; the targets of a training are taken through
-    the inverse. lowest, highest: predictions are cut to these; None leaves them.
+    the inverse. lowest, highest: predictions are cut to these; None leaves them. notation: how targets that
+    are texts are written.
     Errors: ArgumentError for a scale that is not above 0, or a lowest value above the highest.
     Example: Quantity("price", 206_855.8, 115_395.6, lowest=14_999.0, highest=500_001.0)
     """
@@ -211,12 +213,17 @@ class Quantity:
     scale: float = ranges.option(1.0, "multiplied by first", above=0)
     lowest: float | None = ranges.option(None, "the smallest prediction", optional=True)
     highest: float | None = ranges.option(None, "the largest prediction", optional=True)
+    notation: Notation = PLAIN
 
     def __post_init__(self) -> None:
         named(self, self.target)
         ranges.check(self)
         if self.lowest is not None and self.highest is not None and self.lowest > self.highest:
             raise ArgumentError(f"Quantity: lowest {self.lowest!r} is above highest {self.highest!r}")
+
+    def read(self, values: Values) -> Array:
+        """The cells of a target column as numbers, float64, NaN where one is missing."""
+        return numbers_of(self.target, values, self.notation)
 
     def encode(self, y: Any) -> Array:
         """Targets as the loss sees them, in float64."""
