@@ -427,6 +427,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      lambda: (fit(nn.Sequential(Fading(), nn.Dense(1))), nn.Context(training=True, key=1, progress=0.5).progress)),
     (lambda: fit(nn.Sequential(Treated(True), nn.Dense(1))), 'context.treat(params["bias"], rate=0.1)',
      lambda: fit(nn.Sequential(Treated(), nn.Dense(1)))),
+    (lambda: nn.Model.init(nn.Sequential(nn.Heads(2)), 3), "nn.SharedDense(64, 8) before it",
+     lambda: nn.Model.init(nn.Sequential(nn.SharedDense(64, 8), nn.Heads(2)), 3)),
     (lambda: nn.ByColumns((0, 1)), "nn.ByColumns((((0, 1), nn.Periodic()), ((2,), nn.Identity())))",
      lambda: nn.ByColumns((((0, 1), nn.Periodic()), ((2,), nn.Identity())))),
     (lambda: fl.optim.LBFGS(weight_decay=lambda step: 0.1), "weight_decay=0.01",

@@ -212,7 +212,31 @@ def bent(layer: Any, params: Any, x: Any) -> Any:
     return np.array([a + params["alpha"][i % x.shape[-1]] * (f(a) - a) for i, a in enumerate(x.flat)]).reshape(x.shape)
 
 
+def shared(layer: Any, params: Any, row: Any) -> Any:
+    found = []
+    for i in range(layer.members):
+        own = row if row.ndim == 1 else row[i]
+        d, scale = len(own), math.sqrt(len(own)) if layer.tangent else 1.0
+        found.append([
+            math.fsum(own[j] * params["inputs"][i, j] * params["weight"][j, u] for j in range(d)) / scale
+            * params["outputs"][i, u] + params["bias"][i, u]
+            for u in range(layer.units)
+        ])  # fmt: skip
+    return found
+
+
+def heads(layer: Any, params: Any, row: Any) -> Any:
+    scale = math.sqrt(row.shape[1]) if layer.tangent else 1.0
+    z = [dense({"weight": params["weight"][i] / scale, "bias": params["bias"][i]}, own) for i, own in enumerate(row)]
+    if layer.link == "softmax":
+        p = np.mean([[math.exp(a) / sum(map(math.exp, one)) for a in one] for one in z], axis=0)
+        return [math.log(one) for one in p]
+    return np.mean(z, axis=0)
+
+
 ORACLES = {
+    "SharedDense": by_rows(shared),
+    "Heads": by_rows(heads),
     "Dense": by_rows(tangent),
     "Scale": lambda layer, params, x: np.array(
         [a * params["scale"][i % x.shape[-1]] for i, a in enumerate(x.flat)]

@@ -50,6 +50,7 @@ from fallline.nn.pinball import Pinball
 from fallline.nn.regular import Dropout, Residual
 from fallline.nn.scale import Scale
 from fallline.nn.sequential import Sequential, mlp
+from fallline.nn.shared import Heads, SharedDense
 from fallline.nn.temperature import Temperature, calibrated
 from fallline.ops import __all__ as _FUNCTIONS
 
@@ -81,6 +82,7 @@ __all__ = [
     "Frozen",
     "Function",
     "GELUTanh",
+    "Heads",
     "Hinge",
     "Huber",
     "Identity",
@@ -105,6 +107,7 @@ __all__ = [
     "Scale",
     "Scaled",
     "Sequential",
+    "SharedDense",
     "SiLU",
     "Sigmoid",
     "Softmax",

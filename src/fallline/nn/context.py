@@ -69,6 +69,7 @@ class _Records:
     factors: dict[int, tuple[Any, Mapping[str, float], Where]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    answers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def one_of_many(self) -> bool:
         """Whether what is computed now has a value for each row of a vmap, or each turn of a scan, inside the pass."""
@@ -84,8 +85,8 @@ class Context:
         need it. dtype: of them, the network's precision. progress: the share of the training that is done, 0..1.
     path: of the layer in its network, such as "2", or "" for the whole network.
 
-    Layers read `training`, draw by `uniform`, `normal` and `integers`, and call `keep` and `note`. Training and
-    `Model` make contexts; for a training loop of one's own, make one per step and read `kept` after the pass:
+    Layers read `training`, draw by `uniform`, `normal` and `integers`, and call `keep`, `note` and `answer`. Training
+    and `Model` make contexts; for a training loop of one's own, make one per step and read `kept` after the pass:
 
     Example: y = model.network.apply(params, x, nn.Context(training=True, key=step))
     """
@@ -210,6 +211,20 @@ class Context:
             count += 1
             full = f"{taken}.{count}"
         self._records.notes[full] = value
+
+    @takes(output=_ARRAY, members=_ARRAY)
+    def answer(self, output: Any, members: Any) -> None:
+        """Say that an output is the average of several members' outputs. Where it is the output of the whole network,
+        a training step minimises the mean of their losses.
+
+        output: (N, *shape), what `apply` returns. members: (k, N, *shape).
+        """
+        self._records.answers[id(output)] = output, members
+
+    def answers(self, output: Any) -> Any:
+        """The outputs of the members, (k, N, *shape), whose average an output is; None for any other output."""
+        found = self._records.answers.get(id(output))
+        return None if found is None else found[1]
 
     @takes(layer=_LAYER)
     def apply(self, layer: Any, params: Tree, x: Any) -> Any:

@@ -4,9 +4,8 @@ Knows no training: the members may come from anywhere.
 """
 
 import itertools
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,43 +15,14 @@ from fallline.arguments import Form, takes
 from fallline.errors import ArgumentError, ArgumentTypeError, NotCalled, ShapeError
 from fallline.graph.op import Shape
 from fallline.nn import layer_table as table
-from fallline.nn.activation import Identity, Sigmoid, Softmax
+from fallline.nn.averages import AVERAGES, link_of
 from fallline.nn.context import Context, applied
 from fallline.nn.layer import Dense, Generator, Layer, check_no_model, check_parts, is_layer, with_batch
-from fallline.nn.loss import Exp
 from fallline.nn.model import MODEL, Model
 from fallline.nn.sequential import mlp
 from fallline.nn.theta import Layout
-from fallline.ops.normalizing import log_softmax, logsumexp
 from fallline.ranges import check, option, short
 from fallline.tree import Tree
-
-
-def _mean(z: Any, k: int) -> Any:
-    return np.sum(z, axis=0) / k
-
-
-def _log_mean_softmax(z: Any, k: int) -> Any:
-    return logsumexp(log_softmax(z, axis=-1), axis=0) - math.log(k)
-
-
-def _logit_of_mean_sigmoid(z: Any, k: int) -> Any:
-    # log p and log (1 - p) apart: a probability near 1 has no digits left for its distance to 1.
-    return logsumexp(-np.logaddexp(-z, 0), axis=0) - logsumexp(-np.logaddexp(z, 0), axis=0)
-
-
-def _log_mean_exp(z: Any, k: int) -> Any:
-    return logsumexp(z, axis=0) - math.log(k)
-
-
-# For each link, from the k members' outputs, stacked in front, to the output that the link turns into their average.
-AVERAGES: Mapping[str, Callable[[Any, int], Any]] = {
-    "identity": _mean,
-    "softmax": _log_mean_softmax,
-    "sigmoid": _logit_of_mean_sigmoid,
-    "exp": _log_mean_exp,
-}
-_LINKS: Mapping[type, str] = {Identity: "identity", Softmax: "softmax", Sigmoid: "sigmoid", Exp: "exp"}
 
 
 @table.layer(lambda: [(Ensemble((Dense(3), mlp((2,), 3)), link="softmax"), (4,)), (Ensemble((Dense(2),)), (4,))])
@@ -127,7 +97,7 @@ def averaged(models: Sequence[Model]) -> Model:
                 wrong.append(f"{what}: {mine} in model 0, {its} in model {place}")
     if wrong:
         raise ArgumentError("these models do not predict the same thing\n  " + "\n  ".join(wrong))
-    network = Ensemble(tuple(model.network for model in models), _LINKS.get(type(first.loss.link), "identity"))
+    network = Ensemble(tuple(model.network for model in models), link_of(first.loss))
     layout = Layout.of(tuple(model.layout.slots for model in models))
     theta = np.concatenate([model.theta for model in models])
     return replace(first, network=network, layout=layout, theta=theta)

@@ -86,6 +86,19 @@ def started(layer: Layer, rng: Generator, shape: Shape, dtype: Any) -> tuple[Tre
     return made
 
 
+def spread_evenly(z: Any) -> Any:
+    """The factor of each unit's weights, (units,), with which its outputs z, (N, units), have deviation 1."""
+    deviation = z.std(axis=0)
+    return np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 1.0)
+
+
+def between_rows(z: Any, rng: Generator) -> Any:
+    """For each unit its output at a random point between a few rows, (units,). z: (N, units)."""
+    units = z.shape[1]
+    rows, share = rng.integers(0, len(z), (_BETWEEN, units)), rng.dirichlet(np.ones(_BETWEEN), units).T
+    return np.sum(share * z[rows, np.arange(units)], axis=0)
+
+
 @table.layer(
     lambda: [
         (Dense(3), (4,)),
@@ -162,14 +175,11 @@ class Dense(NotCalled):
         weight, bias = np.asarray(params["weight"], np.float64), params.get("bias")
         size = weight.shape[0] ** -0.5 if self.tangent else 1.0
         z = size * (np.asarray(x, np.float64) @ weight)
-        deviation = z.std(axis=0)
-        factor = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 1.0)
+        factor = spread_evenly(z)
         found = {"weight": (weight * factor).astype(params["weight"].dtype)}
         if bias is None:
             return found
-        units = weight.shape[1]
-        rows, share = rng.integers(0, len(z), (_BETWEEN, units)), rng.dirichlet(np.ones(_BETWEEN), units).T
-        point = np.sum(share * z[rows, np.arange(units)], axis=0) * factor
+        point = between_rows(z * factor, rng)
         return {**found, "bias": (-point).astype(bias.dtype)}
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:

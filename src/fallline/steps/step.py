@@ -131,7 +131,7 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
         xb, yb, weight = batch(model, of, size)
     output = applied(model.network, params, xb, context)
     with part("loss"):
-        loss, mass = loss_of(model, output, yb, weight), mass_of(weight)
+        loss, mass = loss_of(model, *by_member(context.answers(output), output, yb, weight)), mass_of(weight)
         loss = model.loss.penalised(loss, params, model.layout, yb.shape[0] if mass is None else mass)
     leaves = model.layout.trainable(params)
     grads = backprop([loss], leaves)
@@ -143,6 +143,18 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
     }
     values = {name: found() for name, found in sources.items() if name in wanted}
     return Evaluation(loss, joined_gradients(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
+
+
+def by_member(members: Any, output: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Outputs, targets and weights of a loss: each member's outputs for a row are a row, so that the loss is the mean
+    of the members' losses. members: (k, N, *shape), or None for a network of one.
+    """
+    if members is None:
+        return output, y, weight
+    k, n, *shape = members.shape
+    rows = np.tile(np.arange(n), k)
+    weight = None if weight is None else gather(weight, rows, axis=0)
+    return reshape(members, shape=(k * n, *shape)), gather(y, rows, axis=0), weight
 
 
 def kept_by_layers(layout: Layout, kept: Mapping[str, Any]) -> Mapping[str, Any]:
