@@ -40,6 +40,15 @@ def test_a_quantity_is_explained_in_its_own_units(shell: Shell, line: Path) -> N
     assert "in its standard deviations" in done.out
 
 
+def test_columns_of_several_kinds_have_their_places_among_the_inputs_told(shell: Shell) -> None:
+    rows = "".join(f"{i % 7},{['red', 'green', 'blue'][i % 3]},{i % 2}\n" for i in range(60))
+    Path("mixed.csv").write_text("size,colour,kind\n" + rows)
+    for preset in ("fast", "best"):
+        shell(f"train mixed.csv --target kind --preset {preset} --hidden 4 --epochs 1 --out {preset}")
+        told = " ".join(shell(f"explain {preset} --row 1").out.split())
+        assert "columns scaled or coded: size [0], colour [1] to [3]" in told and "standardised" not in told
+
+
 @pytest.mark.parametrize(
     ("flags", "part", "code"),
     [

@@ -97,6 +97,17 @@ def test_a_run_that_goes_on_comes_to_what_one_without_a_break_comes_to(shell: Sh
     assert np.array_equal(fl.load_run("whole").model.theta, fl.load_run("parts").model.theta)
 
 
+def test_a_run_from_before_there_were_presets_goes_on_as_the_plain_one_that_it_is(shell: Shell, flowers: Path) -> None:
+    shell("train flowers.csv --target kind --preset plain --epochs 4 --out whole")
+    shell("train flowers.csv --target kind --preset plain --epochs 2 --out parts")
+    config = json.loads(Path("parts/config.json").read_text())
+    del config["extra"]["training"]
+    Path("parts/config.json").write_text(json.dumps(config))
+    done = shell("train flowers.csv --target kind --epochs 4 --out parts --resume")
+    assert done.code == OK and "after epoch 2" in fact(done.out, "resumed")
+    assert np.array_equal(fl.load_run("whole").model.theta, fl.load_run("parts").model.theta)
+
+
 def test_a_run_is_not_written_over_unless_asked(shell: Shell) -> None:
     shell("train iris --epochs 2 --out mine")
     before = Path("mine/model.safetensors").read_bytes()

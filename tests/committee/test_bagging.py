@@ -1,7 +1,9 @@
 """Folds trained as one: the average of what each comes to alone, and for each row the word of one that never saw it."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ import pytest
 import fallline as fl
 from fallline.committee import Panel, begin, fit
 from fallline.data.dataset import Dataset
-from fallline.errors import ArgumentError
+from fallline.errors import ArgumentError, ExistingFileError, SavingError
 from fallline.experiments.members import member_seeds
 from fallline.recipe import Choices, recipe_of
 from fallline.runs.events import EpochEnded, TrainingEnded, TrainingStarted
+from fallline.runs.folder import RunFolder
 
 Tables = Callable[[str], Dataset]
 FEW = {"epochs": 3, "hidden": (8,)}
@@ -61,3 +64,38 @@ def test_other_presets_are_trained_as_fit_trains_them(table: Tables) -> None:
     recipe = recipe_of(table("regression"), Choices(preset="fast", **FEW))  # type: ignore[arg-type]
     alone = fl.fit(recipe.network, recipe.rows, **recipe.settings)
     np.testing.assert_array_equal(fit(recipe).model.theta, alone.model.theta)
+
+
+@pytest.mark.parametrize("more", [{"preset": "best"}, {"time_limit": 0.5}])
+def test_a_folder_is_held_from_the_first_event_on(table: Tables, tmp_path: Path, more: dict[str, Any]) -> None:
+    recipe = recipe_of(table("regression"), Choices(**FEW, **more))  # type: ignore[arg-type]
+    first, second = begin(recipe, out=tmp_path / "run"), begin(recipe, out=tmp_path / "run")
+    next(first)
+    with pytest.raises(ArgumentError, match="is being written by process"):
+        next(second)
+    for _ in first:
+        pass
+    assert fl.load_run(tmp_path / "run").stop_reason == "finished"
+    with pytest.raises(ExistingFileError, match="holds a run already"):
+        begin(recipe, out=tmp_path / "run")
+
+
+def test_a_folder_that_takes_nothing_is_told_before_anything_is_trained(table: Tables, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    recipe = recipe_of(table("regression"), Choices(preset="best", **FEW))  # type: ignore[arg-type]
+    training = begin(recipe, out=tmp_path / "file" / "run")
+    with pytest.raises(SavingError, match="cannot be written"):
+        next(training)
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_run_with_the_error(
+    table: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "save_model", full)
+    recipe = recipe_of(table("regression"), Choices(preset="best", **FEW))  # type: ignore[arg-type]
+    with pytest.raises(SavingError, match="No space left") as caught:
+        fit(recipe, out=tmp_path / "run")
+    assert len(fl.nn.members(caught.value.run.model)) == 5

@@ -73,3 +73,11 @@ def test_epochs_are_halved_until_one_training_fits(table: Tables, monkeypatch: p
             assert event.epochs == 2
             training.stop()
     assert training.run.stop_reason == "interrupted"
+
+
+@pytest.mark.parametrize("limit", [1e-9, 1e-3])
+def test_however_short_the_time_the_first_event_is_the_start_and_the_last_the_end(table: Tables, limit: float) -> None:
+    training = begin(recipe_of(table("regression"), Choices(time_limit=limit, hidden=(8,))))
+    events = [*training]
+    assert isinstance(events[0], TrainingStarted) and isinstance(events[-1], TrainingEnded)
+    assert np.isfinite(training.run.model.predict({"size": [1.0], "colour": ["red"]})).all()

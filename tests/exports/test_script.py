@@ -40,6 +40,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "table.csv --target kind --hidden 8,4 --activation tanh --epochs 2 --validation 0.2 --watch f1",
         "table.csv --target kind --epochs 1 --test table.csv --delimiter ; --preset fast",
         "iris --epochs 2 --hidden 5 --test 0",
+        "table.csv --target kind --epochs 2 --hidden 8 --preset best --drop id,price",
     ],
 )
 def test_a_script_trains_the_same_network(table: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
@@ -54,6 +55,14 @@ def test_a_script_trains_the_same_network(table: Path, capsys: pytest.CaptureFix
     assert told.startswith("finished after epoch ") and ("test loss: " in told) == (
         "--test 0" not in line.split("0.")[0]
     )
+
+
+def test_a_script_of_a_search_searches_and_promises_no_bits(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "table.csv --target price --hidden 8 --epochs 2 --time 0.5 --no-compare --out run"
+    assert main(["train", *line.split()]) == main(["export", "run", "again.py"]) == 0
+    text = Path("again.py").read_text()
+    assert "run = fit(recipe)" in text and "to the last bit" not in text
+    assert "search" in runpy.run_path("again.py")["run"].config
 
 
 def test_a_run_that_does_not_name_its_data_has_no_script(tmp_path: Path) -> None:

@@ -466,3 +466,18 @@ def test_a_run_whose_config_has_the_names_of_an_earlier_time_is_resumed_to_the_s
     checkpoint.amend(tmp_path / "run" / "checkpoints", {"config": config})
     run = fl.fit(NETWORK, labelled, **SETTINGS, out=tmp_path / "run", resume=True)
     assert np.array_equal(run.model.theta, whole.model.theta)
+
+
+def test_a_run_from_before_a_field_was_there_is_resumed_to_the_same_bits(labelled: Any, tmp_path: Path) -> None:
+    whole = fl.fit(NETWORK, labelled, **SETTINGS)
+    fl.fit(NETWORK, labelled, **{**SETTINGS, "epochs": 2}, out=tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    for record, field in ((config["model"]["network"]["layers"][0], "tangent"), (config["optimizer"], "eps_beside")):
+        del record[field]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    checkpoint.amend(tmp_path / "run" / "checkpoints", {"config": config})
+    run = fl.fit(NETWORK, labelled, **SETTINGS, out=tmp_path / "run", resume=True)
+    assert np.array_equal(run.model.theta, whole.model.theta)
+    with pytest.raises(ArgumentError, match="eps_beside: 'corrected' then, 'raw' now"):
+        optimizer = fl.optim.Adam(eps_beside="raw")
+        fl.fit(NETWORK, labelled, **{**SETTINGS, "optimizer": optimizer}, out=tmp_path / "run", resume=True)

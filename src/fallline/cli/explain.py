@@ -16,7 +16,7 @@ from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
 from fallline.cli.trained import Trained, open_run
-from fallline.nn import Labels, Model
+from fallline.nn import Columns, Labels, Model
 from fallline.nn.column import Standardised
 from fallline.table import Table
 
@@ -24,6 +24,9 @@ EXAMPLES = """\
 fallline explain runs/iris-1 --row 3
 fallline explain runs/iris-1 --row 3 --weight '0.weight[2,5]'
 fallline explain runs/data-1 --row 0 --data new.csv"""
+
+
+MOST_PLACES = 40  # columns whose places among the inputs are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     import fallline as fl
+    from fallline.cli.estimates import say_wrapped
 
     trained = open_run(flags.run)
     model = trained.model
@@ -56,9 +60,7 @@ def run(flags: FLAGS) -> None:
     screen.fact("prediction", prediction(model, row))
     if trained.labels:
         screen.fact("classes", ", ".join(f"{code} is {str(label)!r}" for code, label in enumerate(trained.labels)))
-    standard = all(isinstance(one, Standardised) for one in trained.encoder.columns)
-    how = "standardised: (value - mean) / scale of the training rows"
-    screen.fact("inputs", f"columns {how if standard else 'encoded: (number - median) / spread; texts by level'}")
+    say_wrapped("inputs", inputs(trained.encoder))
     if getattr(trained.decoder, "scale", 1) != 1:
         screen.fact("", "the target too, so the loss is in its standard deviations")
     screen.say()
@@ -89,6 +91,19 @@ def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any], int]:
         left_out = len(y) - len(there)
         x, y = x.take(there), y[there]
     return x, np.asarray(labels)[y] if labels else y, left_out
+
+
+def inputs(encoder: Columns) -> str:
+    """The columns as the network sees them, and which of its inputs each of them is."""
+    if all(isinstance(one, Standardised) for one in encoder.columns):
+        return "columns standardised: (value - mean) / scale of the training rows"
+    seen = [one for one in encoder.columns if one.width]
+    first, told = 0, []
+    for one in seen[:MOST_PLACES]:
+        told.append(f"{one.name} [{first}]" + (f" to [{first + one.width - 1}]" if one.width > 1 else ""))
+        first += one.width
+    more = f" and {len(seen) - MOST_PLACES} more" if len(seen) > MOST_PLACES else ""
+    return f"columns scaled or coded: {', '.join(told)}{more}"
 
 
 def meaning(y: Any) -> str:

@@ -46,7 +46,7 @@ def show(plan: Plan, outcome: Outcome) -> None:
     started = outcome.of(TrainingStarted)[0]
     what = started.watches.replace("_", " ").removeprefix("" if started.watches == "validation_loss" else "validation ")
     for event in outcome.of(TrainingEnded):
-        several = outcome.profile is None  # networks: they keep no checkpoints to go on from
+        several = not outcome.resumes
         how = "interrupted" if several and event.reason == "interrupted" else HOW.get(event.reason, event.reason)
         screen.fact("ended", f"{how} (epoch {event.epochs}, step {event.step})")
         if several:
@@ -62,10 +62,12 @@ def show(plan: Plan, outcome: Outcome) -> None:
         if event.step:
             screen.fact("speed", f"{speed(event.steps_per_second)}, {number(event.seconds, 3)} s of training")
     if outcome.reason == "interrupted" and not outcome.of(TrainingEnded):
-        screen.fact("ended", "interrupted twice; the last checkpoint is saved")
+        last = "the last checkpoint is saved" if outcome.resumes else "nothing is saved"
+        screen.fact("ended", f"interrupted twice; {last}")
     for name, text in zip(("test", ""), tested(plan, outcome)):
         screen.fact(name, text)
-    screen.fact("saved", str(outcome.folder))
+    if outcome.resumes or outcome.of(TrainingEnded):
+        screen.fact("saved", str(outcome.folder))
     if plan.flags.profile and outcome.profile is not None:
         screen.say()
         screen.say(str(outcome.profile()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from fallline.insight.typesetting import number
 from fallline.nn import Model
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
-from fallline.recipe import Choices, Recipe, recipe_of, stated
+from fallline.recipe import PLAIN, Choices, Recipe, recipe_of, stated
 from fallline.runs.events import EpochEnded, Event, TrainingEnded, TrainingStarted
+from fallline.runs.folder import CONFIG, read_config
 from fallline.training.training import Training
 
 RUNS = Path("runs")
@@ -60,6 +61,7 @@ class Outcome:
     folder: Path | None
     profile: Callable[[], Any] | None = None  # measures where the time of a step goes
     signal: int | None = None  # the signal that stopped it, if one did
+    resumes: bool = True  # several networks keep no checkpoints to go on from
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -74,6 +76,8 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
     choices = choices_of(flags)  # before anything is read
     if flags.resume and flags.out is None:
         raise UsageProblem("--resume needs the folder of the run: --out FOLDER")
+    if flags.resume and choices.preset is None and is_without_preset(Path(flags.out or "")):
+        choices = replace(choices, preset=PLAIN)
     held = test_of(flags.test)
     if like is None:
         opened = open_data(flags, held if isinstance(held, str) else None)
@@ -86,6 +90,11 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
     return Plan(flags, recipe, test, source, choices)
+
+
+def is_without_preset(folder: Path) -> bool:
+    """Whether the run in a folder is from before there were presets, when all were trained as "plain" is."""
+    return (folder / CONFIG).is_file() and "training" not in (read_config(folder).get("extra") or {})
 
 
 def run(plan: Plan) -> Outcome:
@@ -118,7 +127,8 @@ def run(plan: Plan) -> Outcome:
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
     done = training.run
     profile = None if done.job is None else done.profile
-    return Outcome(reason, done.model, tuple(events), folder, profile, training.interrupts.signal)
+    resumes = isinstance(training, Training)
+    return Outcome(reason, done.model, tuple(events), folder, profile, training.interrupts.signal, resumes)
 
 
 def finish(training: Training | Panel | Racing) -> None:

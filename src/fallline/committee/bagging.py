@@ -57,6 +57,7 @@ class Bagging(Panel):
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
+            stack.enter_context(self._saved.opened())
             stack.callback(self._racing.close)
             told, started = 0, False
             for event in self._racing:

@@ -5,6 +5,7 @@ Knows races and runs, and nothing of how members come about.
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from fallline.errors import ArgumentError, Attributes
 from fallline.nn.encoder import Labels
 from fallline.nn.model import Model
+from fallline.runs.disk import saving_errors
 from fallline.runs.events import Event, Progress, RaceResult, TrainingStarted
 from fallline.runs.folder import RunFolder
 from fallline.training.interrupt import Interrupts
@@ -56,23 +58,29 @@ class Panel(Iterator[Event], Attributes):
 
 
 class Saved:
-    """The folder of a panel, where it has one: looked at before anything is trained, written at the end."""
+    """The folder of a panel, where it has one: held from the first event on, so that nobody else takes it meanwhile."""
 
     def __init__(self, settings: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Errors: ExistingFileError for a folder that is taken; ArgumentError for a run that is to be resumed."""
-        self.path: Path | None = None if settings.get("out") is None else Path(settings["out"])
-        self._overwrite = bool(settings.get("overwrite", False))
         if settings.get("resume"):
             raise ArgumentError("several networks that are averaged keep no checkpoints, so they cannot be resumed\n"
                                 "  try: overwrite=True")  # fmt: skip
-        if self.path is not None:
-            RunFolder(self.path, dict(config), overwrite=self._overwrite)
+        self.path: Path | None = None if settings.get("out") is None else Path(settings["out"])
+        overwrite = bool(settings.get("overwrite", False))
+        self._folder = None if self.path is None else RunFolder(self.path, dict(config), None, overwrite=overwrite)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the folder. Errors: SavingError from the disk; ArgumentError where another process holds it."""
+        with ExitStack() as stack:
+            if self._folder is not None:
+                with saving_errors(self._folder.path):
+                    stack.enter_context(self._folder.opened())
+            yield
 
     def write(self, run: Run) -> Run:
         """The run, saved where it is to be."""
-        if self.path is None:
-            return run
-        return replace(run, folder=run.save(self.path, overwrite=self._overwrite))
+        return run if self._folder is None else run.write_into(self._folder)
 
 
 def shared(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,33 +148,43 @@ class Search(Panel):
 
     def _stream(self) -> Generator[Event, None, None]:
         with ExitStack() as stack:
+            stack.enter_context(self._saved.opened())
             stack.callback(lanes.rest)
             stack.callback(self._close_all)
             stack.enter_context(self._track)
             started = False
             while self._track.waiting and self._left > 0 and not self.interrupts.stop_requested:
                 self._track.round(max(0.0, min(_ROUND, self._left, self._limit / 40)))
-                first = self._all[0].runner.training.run.started
-                if not started and first is not None:
-                    yield replace(started_as_one(first, 1, self._saved.path, ()), seed=self._seed, open_ended=True)
-                    started = True
+                if not started:
+                    yield from (first := self._started())
+                    started = bool(first)
                 for one in self._ended():
                     yield self._tried(one)
-                yield progress([one.result for one in self._all], self._spent)
+                if started:
+                    yield progress([one.result for one in self._all], self._spent)
                 self._decide_epochs()
                 self._drop_losers()
                 self._begin_others()
             self._stop_all()
             while self._track.waiting:
                 self._track.round(_ROUND)
+            if not started:  # stopped, or out of time, before the first candidate was
+                yield from self._started()
             for one in self._ended():
                 yield self._tried(one)
             for one in self._all:
-                if one.runner.error is not None:
+                # One that fails is left out, unless nothing else came to its end.
+                if one.runner.error is not None and not any(other.is_finished for other in self._all):
                     raise one.runner.error
             self._result = self._saved.write(self._assembled())
-            events = self._result.events
-            yield from events if not started else (one for one in events if isinstance(one, EpochEnded | TrainingEnded))
+            yield from (one for one in self._result.events if isinstance(one, EpochEnded | TrainingEnded))
+
+    def _started(self) -> list[Event]:
+        """The first event, once the first candidate has begun."""
+        first = self._all[0].runner.training.run.started
+        if first is None:
+            return []
+        return [replace(started_as_one(first, 1, self._saved.path, ()), seed=self._seed, open_ended=True)]
 
     def _close_all(self) -> None:
         for one in self._all:

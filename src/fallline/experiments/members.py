@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from fallline.jobs.job import prepare
 from fallline.jobs.settings import SEED_LIMIT, Settings
 from fallline.nn.ensemble import averaged
 from fallline.ranges import Range
+from fallline.runs.disk import saving_errors
 from fallline.runs.events import EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.runs.folder import RunFolder
 from fallline.training.run import Run
@@ -54,15 +56,16 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         folder = RunFolder(job.settings.folder, config, overwrite=job.settings.given.overwrite)
     variants = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds)]
     members = racing(model, data, variants, threads=threads, **{**options, "seed": job.seed})
-    with members.interrupts:  # a signal that ends the process lets it save first
+    with members.interrupts, ExitStack() as stack:  # a signal that ends the process lets it save first
+        if folder is not None:
+            with saving_errors(folder.path):
+                stack.enter_context(folder.opened())  # held until the end, so that nobody else takes it meanwhile
         for _ in members:
             pass
         for error in members.race.errors.values():
             raise error
         whole = assembled(members.race, config, job.seed)
-        if folder is None:
-            return whole
-        return replace(whole, folder=whole.save(folder.path, overwrite=job.settings.given.overwrite))
+        return whole if folder is None else whole.write_into(folder)
 
 
 def assembled(done: Race, config: dict[str, Any], seed: int) -> Run:

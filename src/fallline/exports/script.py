@@ -17,16 +17,27 @@ from fallline.runs.model_file import ModelFile, version
 # Settings of `fl.fit` that are shown, as they were decided.
 SHOWN = ("optimizer", "epochs", "batch_size", "validation", "early_stopping", "seed", "dtype")
 
+SAME = "The same data on the same kind of processor give the same network, to the last bit."
+TIMED = "The search takes as long as that of the run; what it finds in that time may be another network."
+# The import, the call, and the words above the decisions: of one network, and of several that are averaged.
+ONE = (
+    "import fallline as fl",
+    "fl.fit(recipe.network, recipe.rows, **recipe.settings)",
+    "The decisions, which fl.fit takes as arguments too:",
+)
+SEVERAL = (
+    "from fallline.committee import fit",
+    "fit(recipe)",
+    "The average that was found, and how its first network was trained:",
+)
+
 SCRIPT = '''\
 """{doc}
 
-Written by Fallline {version}. The same data on the same kind of processor give the same network, to the last bit.
+Written by Fallline {version}. {promise}
 """
 
-import fallline as fl
-from fallline.data.dataset import split
 {imports}
-from fallline.recipe import Choices, recipe_of
 
 {data}
 
@@ -36,9 +47,9 @@ train, test = split(data, {test})
 # All that is left open here follows from the preset and from the table.
 recipe = recipe_of(data, {choices}, train)
 
-# The decisions, which fl.fit takes as arguments too:
+# {above}
 {decided}
-run = fl.fit(recipe.network, recipe.rows, **recipe.settings)
+run = {fitted}
 
 print(f"{{run.stop_reason}} after epoch {{len(run.history['loss'])}}")
 if len(test):
@@ -63,26 +74,31 @@ def script_of(found: ModelFile, where: str) -> str:
     try:
         data, imports = data_of(source, found.model.decoder.target if found.model.decoder else "")
         given: dict[str, Any] = {name: _plain(value) for name, value in asked["choices"].items()}
-        choices = call("Choices", stated(Choices(**given)))
+        chosen = Choices(**given)
         test = float(asked["test"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArgumentError(f"{where} does not say its data and choices as this version writes them: {error}") from None
+    own, fitted, above = SEVERAL if {"ensemble", "search"} & found.config.keys() else ONE
+    imports += ["from fallline.data.dataset import split", "from fallline.recipe import Choices, recipe_of", own]
     return SCRIPT.format(
         doc=f"Trains the network of {where} again.".replace("\\", "/").replace('"""', "'''"),
         version=version(),
-        imports=imports,
+        promise=SAME if chosen.time_limit is None else TIMED,
+        imports="\n".join(sorted(imports, key=lambda line: (not line.startswith("import"), line))),
         data=data,
         test=repr(test),
-        choices=choices,
+        choices=call("Choices", stated(chosen)),
+        fitted=fitted,
+        above=above,
         decided=decided(found),
     )
 
 
-def data_of(source: Mapping[str, Any], target: str) -> tuple[str, str]:
+def data_of(source: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
     """The lines that read the data, and the imports that they need."""
     name = str(source["data"])
     if name in SETS:
-        return f"data = sets.load({name!r})", "from fallline.data import sets"
+        return f"data = sets.load({name!r})", ["from fallline.data import sets"]
     imports = ["from fallline.data.dataset_file import read_dataset"]
     arguments = [repr(name), repr(target)]
     # Through their records, so that nothing but their fields gets into the script.
@@ -99,7 +115,7 @@ def data_of(source: Mapping[str, Any], target: str) -> tuple[str, str]:
     line = f"data = read_dataset({', '.join(arguments)})"
     if len(line) > 110:
         line = "data = read_dataset(\n" + "".join(f"    {one},\n" for one in arguments) + ")"
-    return f"# The table, and a person's word on it where there is one.\n{line}", "\n".join(sorted(imports))
+    return f"# The table, and a person's word on it where there is one.\n{line}", imports
 
 
 def call(name: str, arguments: Mapping[str, Any]) -> str:
@@ -119,7 +135,7 @@ def decided(found: ModelFile) -> str:
     shown |= {name: _record(value) for name, value in settings.items()}
     lines = []
     for name, value in shown.items():
-        text = pprint.pformat(value, width=100) if isinstance(value, dict) else repr(value)
+        text = " ".join(pprint.pformat(value, width=100).split()) if isinstance(value, dict) else repr(value)
         lines += textwrap.wrap(f"{name} = {text}", 110, initial_indent="#   ", subsequent_indent="#       ")
     return "\n".join(lines)
 

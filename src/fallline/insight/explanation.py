@@ -235,7 +235,8 @@ def weight_story(e: Explanation, width: int) -> list[str]:
         f"  relative difference {number(e.relative_difference, 2)}, with h = {number(e.step)}",
     ]
     if e.relative_difference > CLOSE and e.derivative != e.difference:
-        lines.append("  They differ: the loss has a corner this close to w, or the derivative is lost in rounding.")
+        reason = "They differ: the loss has a corner this close to w, or the derivative is lost in rounding."
+        lines += [f"  {line}" for line in words(reason, width - 2).split("\n")]
     return lines
 
 

@@ -1,16 +1,18 @@
 """A job in JSON: everything needed to repeat it, and digests that tell other data or another start apart."""
 
 import hashlib
+import math
 import platform
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fallline.config import to_config
+from fallline.config import RECORDS, to_config
 from fallline.errors import ArgumentError
 from fallline.graph.op import Array
 from fallline.jobs.job import Job
@@ -114,6 +116,7 @@ def digest(array: Array | Stored) -> str:
 def differences(then: Any, now: Any, place: str = "") -> list[str]:
     """The differences of two configs in keys that have to agree: `optimizer.learning_rate: 0.001 then, 0.01 now`."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
+        then, now = completed(then), completed(now)
         keys = [key for key in dict.fromkeys([*then, *now]) if place or key not in FREE]
         return [
             line
@@ -122,4 +125,15 @@ def differences(then: Any, now: Any, place: str = "") -> list[str]:
         ]
     if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         return [line for i, (a, b) in enumerate(zip(then, now)) for line in differences(a, b, f"{place}[{i}]")]
-    return [] if then == now else [f"{place}: {then!r:.60} then, {now!r:.60} now"]
+    # Means and spreads are added up in another order by another version.
+    same = then == now or (type(then) is type(now) is float and math.isclose(then, now, rel_tol=1e-12))
+    return [] if same else [f"{place}: {then!r:.60} then, {now!r:.60} now"]
+
+
+def completed(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The form of a record, with the defaults of fields that were not there when it was written."""
+    cls = RECORDS.get(str(given.get("type")).rpartition(":")[2])
+    if cls is None:
+        return given
+    absent = [one for one in fields(cls) if one.name not in given and one.default is not MISSING]
+    return {**given, **{one.name: form(one.default) for one in absent}}

@@ -126,6 +126,11 @@ class RunFolder:
         for name in (MODEL, EVENTS, CONFIG):
             (self.path / name).unlink(missing_ok=True)
 
+    def describe(self, config: dict[str, Any]) -> None:
+        """Another config in the place of the one that the folder was opened with."""
+        self.config = config
+        write_json(self.path / CONFIG, config)
+
     def log(self, event: Event) -> None:
         """One more line of events.jsonl. Signs of life are written once a second at most: days of them would add up."""
         assert self._file is not None

@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.arguments import PATH, record, takes
 from fallline.config import from_config
-from fallline.errors import ArgumentError, MissingFileError, NotCalled
+from fallline.errors import ArgumentError, MissingFileError, NotCalled, SavingError
 from fallline.graph.op import Array
 from fallline.jobs.job import Job
 from fallline.jobs.training_state import TrainingState, is_kept
@@ -20,6 +20,7 @@ from fallline.ranges import FLAG, Range
 from fallline.runs import checkpoint, folder, kept
 from fallline.runs.disk import saving_errors
 from fallline.runs.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
+from fallline.runs.folder import RunFolder
 from fallline.runs.history import History
 
 if TYPE_CHECKING:
@@ -195,13 +196,24 @@ class Run(NotCalled):
         Errors: ExistingFileError where there is a run already; ArgumentError for a model that no file can hold;
             SavingError where the disk does not take it.
         """
-        target = folder.RunFolder(Path(path), self.config, overwrite=overwrite)
+        target = RunFolder(Path(path), self.config, overwrite=overwrite)
         self.model.to_config()  # before anything is overwritten
         with saving_errors(target.path), target.opened():
-            for event in self.events:
-                target.log(event)
-            target.save_model(self.model)
+            self.write_into(target)
         return target.path
+
+    def write_into(self, target: RunFolder) -> "Run":
+        """The run, written to a folder that is open. Errors: SavingError with the run, where the disk takes no more."""
+        try:
+            with saving_errors(target.path):
+                target.describe(self.config)
+                for event in self.events:
+                    target.log(event)
+                target.save_model(self.model)
+        except SavingError as error:
+            error.run = self
+            raise
+        return replace(self, folder=target.path)
 
 
 def still_better(start: TrainingStarted | None, last: EpochEnded) -> str:
