@@ -86,7 +86,8 @@ class Table:
     """Rows of named columns of one length, in memory or memory-mapped.
 
     columns: in their order. name: in messages. lines: the line of a file at which each row begins, from 1; None where
-    there is no file. files: names of the files where there are several; the line of file k is k * FILE + line.
+    there is no file. files: names of the files where there are several; the line of file k is k * FILE + line. notes:
+    sentences for people about how it was read.
     """
 
     columns: Mapping[str, Values] = field(repr=False)
@@ -94,6 +95,7 @@ class Table:
     lines: Array | None = field(default=None, repr=False)
     length: int | None = None  # of a table without columns
     files: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return self.rows
@@ -113,7 +115,7 @@ class Table:
         """These rows, in this order."""
         columns = {name: values[rows] for name, values in self.columns.items()}
         lines = None if self.lines is None else self.lines[rows]
-        return Table(columns, self.name, lines, len(np.arange(self.rows)[rows]), self.files)
+        return Table(columns, self.name, lines, len(np.arange(self.rows)[rows]), self.files, self.notes)
 
     def select(self, names: Sequence[str]) -> "Table":
         """These columns, in this order. Errors: DataError naming those that are not there."""

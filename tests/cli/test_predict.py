@@ -52,6 +52,16 @@ def test_columns_go_by_name_and_others_do_not_matter(trained: Shell) -> None:
     assert (done.code, done.out) == (0, "prediction\nlily\niris\n")
 
 
+def test_notes_on_how_a_file_was_read_reach_the_screen(shell: Shell) -> None:
+    rows = [f"{name};{i % 7}" for i, name in enumerate(["café", "thé"] * 20)]
+    Path("drinks.csv").write_bytes("\n".join(["# a shop", "name;size", *rows]).encode("cp1252"))
+    look, train = shell("look drinks.csv"), shell("train drinks.csv --target name --epochs 1 --out drinks")
+    predict, evaluate = shell("predict drinks drinks.csv"), shell("evaluate drinks drinks.csv")
+    for seen in (look.out, train.out, predict.err, evaluate.err):
+        assert "lines that begin with '#' are left out" in seen
+        assert "read as cp1252: line 3 has 'café'" in seen
+
+
 def test_quantities_come_in_the_units_of_the_file(shell: Shell, line: Path) -> None:
     shell("train line.csv --target price --hidden none --epochs 300 --learning-rate 0.05 --out slope")
     Path("new.csv").write_text("size\n1\n2\n")

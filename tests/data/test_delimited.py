@@ -170,8 +170,8 @@ def test_choices_that_a_person_may_want_to_know_of_are_noted(tmp_path: Path) -> 
 
     assert notes("a,b\n1,2\n") == ""
     assert "line 1 is taken for a row" in notes("1.5,2\n3.5,4\n")
-    assert "a second 'a'" in notes("a,a\n1,2\n")
-    assert "column 1 has no name" in notes(",b\n1,2\n")
+    assert "1 column has the name of another one: called 'a_2'" in notes("a,a\n1,2\n")
+    assert "1 column has no name: called 'column_1'" in notes(",b\n1,2\n")
     assert "left out" in notes("# x\na,b\n1,2\n")
     assert "names of the rows" in notes("a b\nx 1 2\ny 3 4\n")
     assert "line 2 has 'café'" in notes("a,b\ncafé,2\n".encode("cp1252"))

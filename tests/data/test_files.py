@@ -13,6 +13,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from fallline.data import json_lines
 from fallline.data.files import open_file, read_table
 from fallline.data.reading import Reading
 from fallline.errors import ArgumentError, DataError, MissingFileError
@@ -110,6 +111,20 @@ def test_rows_of_json_come_as_those_of_text(tmp_path: Path) -> None:
         assert cells(table) == expected
     (tmp_path / "data.jsonl").write_text("\n".join(rows), encoding="utf-8")
     assert [read_table(tmp_path / "data.jsonl").place(row)[-6:] for row in range(3)] == ["line 1", "line 2", "line 4"]
+
+
+def test_a_name_that_comes_late_in_json_is_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "PIECE", 64)
+    lines = [json.dumps({"a": i}) for i in range(50)] + ['{"a": 50, "b": "x"}', "{}", '{"c": 2, "b": "y"}']
+    expected = {"a": [*range(51), None, None], "b": [None] * 50 + ["x", None, "y"], "c": [None] * 52 + [2]}
+    (tmp_path / "0.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert cells(read_table(tmp_path / "0.jsonl")) == expected
+    assert open_file(tmp_path / "0.jsonl", Reading(expects=("c",))).names == ("a", "b", "c")
+    (tmp_path / "1.jsonl").write_text("\n".join(lines[:51]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"1\.jsonl has other columns than .*: without 'b', 'c'"):
+        read_table(tmp_path)
+    (tmp_path / "1.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert cells(read_table(tmp_path)) == {name: 2 * column for name, column in expected.items()}
 
 
 @pytest.mark.parametrize(

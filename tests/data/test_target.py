@@ -36,7 +36,9 @@ def file_of(folder: Path, labels: list[str]) -> Path:
         (["1", "2", "3", "4"], "regression", ()),
         (["1.5", "1.5", "2.5", "2.5"], "regression", ()),
         ([str(i % 21) for i in range(63)], "regression", ()),
-        ([str(i % 20) for i in range(60)], "classification", tuple(map(str, range(20)))),
+        ([str(i % 20) for i in range(200)], "classification", tuple(map(str, range(20)))),
+        ([str(i % 11) for i in range(60)], "regression", ()),
+        ([str(i % 10) for i in range(11)], "classification", tuple(map(str, range(10)))),
     ],
 )
 def test_the_rule_for_the_task_and_the_order_of_the_classes(

@@ -189,6 +189,12 @@ def test_columns_that_tell_nothing_of_new_rows_are_left_out_with_the_reason(case
     assert of(cells, name=name).left_out == reason
 
 
+def test_numbers_count_the_rows_also_where_a_few_rows_are_gone() -> None:
+    index = np.delete(np.arange(1, 101), [0, 1, 2, 50, 70])
+    assert understood("No", index).marks == ("counts the rows",)
+    assert understood("year", np.arange(1990, 2020)).marks == ()
+
+
 def test_one_value_or_none_at_all_is_something_to_learn_from() -> None:
     assert not of(["yes", None, "yes", ""]).left_out
 

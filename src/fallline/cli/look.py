@@ -30,19 +30,19 @@ def run(flags: FLAGS) -> None:
     data: Dataset | None = None
     if flags.target is not None or flags.data in sets.SETS:
         data = open_data(flags).data
-        rows, columns = len(data), data.columns
+        rows, columns, notes = len(data), data.columns, data.notes
         if not columns:
             raise UsageProblem(f"{flags.data!r} is a named data set of {len(data.features)} numbers; look is for files")
     else:
         check_path(flags.data)
         table = table_of(flags.data, None, wishes_of(flags), reading_of(flags))
-        rows, columns = table.rows, columns_of(table, wishes_of(flags))
+        rows, columns, notes = table.rows, columns_of(table, wishes_of(flags)), table.notes
     screen.fact("rows", number(rows))
     if data is not None:
         what = class_list(data.classes) if data.classes else "a quantity"
         screen.fact("target", f"{data.target!r}: {what}")
-        for note in data.notes:
-            screen.fact("", note)
+    for note in notes:
+        screen.fact("note", note)
     used = sum(not column.left_out for column in columns)
     screen.fact("columns", f"{number(used)} of {number(len(columns))} would be learnt from")
     columns_shown.say(columns, {})

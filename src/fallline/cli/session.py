@@ -165,7 +165,7 @@ def header(plan: Plan, event: TrainingStarted) -> None:
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
     for note in data.notes:
-        screen.fact("", note)
+        screen.fact("note", note)
     columns_shown.show(recipe)
     screen.fact("rows", f"{event.rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     shape = "-".join(map(str, recipe.shape))

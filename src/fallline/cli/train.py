@@ -2,7 +2,7 @@
 
 DATA is digits, iris, wine, breast-cancer, diabetes, or a file of rows with the column that --target names. How each
 column is understood is shown before training; flags such as --as, --drop and --decimal correct it. A target of text, or
-of at most 20 distinct whole numbers, is taken as classes, any other as a quantity; --task says otherwise. All that the
+of at most ten distinct whole numbers, is taken as classes, any other as a quantity; --task says otherwise. All that the
 network needs of its columns is saved with it. The test rows are the same whatever the seed, and are looked at once, at
 the end. The network that is kept is the one with the lowest validation loss. It is shown beside the commonest class or
 the mean, a linear model and boosted trees, trained and tested on the same rows; --no-compare leaves that out.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallline.cli import screen
 from fallline.data.dataset_file import from_config, rows_for
 from fallline.errors import DataError, MissingFileError, nearest
 from fallline.nn import Columns, Labels, Model
@@ -31,11 +32,14 @@ class Trained:
 
     def rows(self, file: str, more: Sequence[str] = ()) -> Table:
         """The columns that the model takes, of another file that is read as the run's own was; `more` as they are
-        written.
+        written. Notes about the file are said.
 
         Errors: DataError for columns that are not there.
         """
-        return rows_for(self.encoder, file, more, from_config(self.source.get("reading")))
+        table = rows_for(self.encoder, file, more, from_config(self.source.get("reading")))
+        for note in table.notes:
+            screen.note(note)
+        return table
 
 
 def open_run(folder: str) -> Trained:

@@ -91,5 +91,5 @@ def open_columnar(source: Bytes, reading: Reading) -> Columnar:
     if told:
         raise DataError("\n  ".join(told[:5]) + (f"\n  and {len(told) - 5} more" if len(told) > 5 else ""))
     if len({*schema.names}) < len(schema.names):
-        raise DataError(f"{source.name} has {'; '.join(notes)}\n  try: a name of its own for each column")
+        raise DataError(f"{source.name}: {'; '.join(notes)}\n  try: a name of its own for each column")
     return found

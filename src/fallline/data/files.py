@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fallline.data.columnar import ARROW_FILE, ARROW_STREAM, PARQUET, open_columnar
 from fallline.data.delimited import open_delimited
-from fallline.data.json_lines import open_json
+from fallline.data.json_lines import LateColumn, open_json
 from fallline.data.piece import Piece
 from fallline.data.raw_bytes import bytes_of
 from fallline.data.reading import Reading
@@ -82,14 +82,18 @@ def read_table(path: str | Path, reading: Reading | None = None) -> Table:
 
 def table_of(file: File) -> Table:
     """All rows of an open file."""
-    found = gathered(file, file.names)
+    try:
+        found = gathered(file, file.names)
+    except LateColumn:
+        found = gathered(file, file.names)
     columns = {name: column.whole() for name, column in found.columns.items() if not column.late}
     if found.late:
         again = gathered(file, found.late, texts=found.late)
         columns |= {name: column.whole() for name, column in again.columns.items()}
     lines = None if found.lines is None else found.lines.whole()
     files = file.parts if isinstance(file, Several) else ()
-    return Table({name: columns[name] for name in file.names}, file.name, lines, found.rows, files)
+    whole = {name: columns[name] for name in file.names}
+    return Table(whole, file.name, lines, found.rows, files, tuple(dict.fromkeys(file.notes)))
 
 
 def gathered(file: File, names: Collection[str], texts: Collection[str] = ()) -> Gathering:

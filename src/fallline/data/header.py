@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
+from fallline.data.dataset import listed
 from fallline.data.fields import is_missing, is_number, shown
 from fallline.errors import DataError
 
@@ -96,6 +97,8 @@ def doubt(fields: Sequence[str], place: str) -> DataError:
 def column_names(fields: Sequence[str], notes: list[str]) -> tuple[str, ...]:
     """Names of all columns, each once: `column_3` for one without, `a_2` for the second `a`."""
     names: list[str] = []
+    nameless: list[str] = []
+    again: list[str] = []
     times = Counter(fields)
     taken = set(fields)
     for i, field in enumerate(fields, 1):
@@ -105,9 +108,13 @@ def column_names(fields: Sequence[str], notes: list[str]) -> tuple[str, ...]:
             while f"{field}_{n}" in taken:
                 n += 1
             name = f"{field}_{n}"
-            notes.append(f"column {i} is a second {field!r} and is called {name!r}")
+            again.append(name)
         elif not field and any(fields):
-            notes.append(f"column {i} has no name and is called {name!r}")
+            nameless.append(name)
         taken.add(name)
         names.append(name)
+    for called, how in ((nameless, "no name"), (again, "the name of another one")):
+        if called:
+            have = "column has" if len(called) == 1 else "columns have"
+            notes.append(f"{len(called)} {have} {how}: called {listed(called, 3)}")
     return tuple(names)

@@ -20,7 +20,7 @@ def joined(first: Table, second: Table, optional: tuple[str, ...] = ()) -> Table
         lines = [f"{second.name} has no column {name!r}{nearest(name, second.names)}" for name in absent[:5]]
         raise DataError("\n  ".join(lines))
     columns = {name: _below(values, second.columns.get(name), second.rows) for name, values in first.columns.items()}
-    return Table(columns, first.name, None, first.rows + second.rows)
+    return Table(columns, first.name, None, first.rows + second.rows, notes=first.notes)
 
 
 def _below(first: Values, second: Values | None, rows: int) -> Values:

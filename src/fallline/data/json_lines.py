@@ -22,6 +22,10 @@ PIECE, LONGEST_LIST = 2**22, 2**28
 MOST_TOLD = 5
 
 
+class LateColumn(Exception):
+    """A name that no object at the beginning of the file has; the file knows all names now, and is read again."""
+
+
 class Written(str):
     """A number as the file has it."""
 
@@ -30,11 +34,13 @@ class Written(str):
 
 @dataclass(frozen=True)
 class JsonLines:
-    """An open file of JSON. is_list: one list of objects, not an object a line."""
+    """An open file of JSON. all_names: those at its beginning, and once a later one is met, all. is_list: one list of
+    objects, not an object a line.
+    """
 
     source: Bytes
     reading: Reading
-    all_names: tuple[str, ...]
+    all_names: list[str]
     is_list: bool
     notes: list[str] = field(default_factory=list)
 
@@ -47,7 +53,10 @@ class JsonLines:
         return tuple(name for name in self.all_names if name not in self.reading.drop)
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
-        """The rows, from the first. texts: columns that are read as they are written. only: those that are read."""
+        """The rows, from the first. texts: columns that are read as they are written. only: those that are read.
+
+        Errors: LateColumn, at most once.
+        """
         wanted = [name for name in self.names if only is None or name in only]
         if self.is_list:
             rows = self._list()
@@ -106,11 +115,9 @@ class JsonLines:
 
     def _piece(self, rows: list[dict[str, Any]], lines: Array | None, wanted: Sequence[str], texts: Any) -> Piece:
         known = {*self.all_names}
-        for i, row in enumerate(rows):
-            late = [name for name in row if name not in known]
-            if late:
-                raise DataError(f"{self._place(lines, i)}: {late[0]!r} is first seen here, and not in the first "
-                                f"{PIECE:,} bytes")  # fmt: skip
+        if not all(known.issuperset(row) for row in rows):
+            self.learn_names()
+            raise LateColumn
         columns = blank_columns(self.reading, wanted, len(rows))
         for name in wanted:
             if name not in columns:
@@ -153,6 +160,13 @@ class JsonLines:
 
     def _place(self, lines: Array | None, row: int) -> str:
         return f"{self.name}, object {row + 1}" if lines is None else f"{self.name}, line {lines[row]}"
+
+    def learn_names(self) -> None:
+        """Take the names of all objects into `all_names`."""
+        line = 1
+        for chunk in chunks(self.source):
+            self.all_names.extend(name for name in names_of(chunk, line, self.name) if name not in self.all_names)
+            line += chunk.count(b"\n")
 
     def _list(self) -> list[dict[str, Any]]:
         with self.source.opened() as stream:
@@ -201,18 +215,24 @@ def listed_objects(text: bytes, name: str) -> list[dict[str, Any]]:
 
 
 def open_json(source: Bytes, reading: Reading, is_list: bool) -> JsonLines:
-    """A file of JSON; the names of its columns are those of the objects at its beginning."""
+    """A file of JSON; the names of its columns are those of the objects at its beginning; a name that is
+    expected and not there is looked for in all of it.
+    """
     if is_list:
         with source.opened() as stream:
             rows = listed_objects(stream.read(LONGEST_LIST + 1), source.name)
+        names = [*dict.fromkeys(name for row in rows for name in row)]
     else:
-        rows = []
-        for chunk in chunks(source):
-            rows = [
-                parsed(text, f"{source.name}, line {i}") for i, text in enumerate(chunk.split(b"\n"), 1) if text.strip()
-            ]
-            break
-    names = tuple(dict.fromkeys(name for row in rows for name in row))
+        names = next((names_of(chunk, 1, source.name) for chunk in chunks(source)), [])
     if not names:
         raise DataError(f"{source.name} has no objects with names in them")
-    return JsonLines(source, reading, names, is_list)
+    found = JsonLines(source, reading, names, is_list)
+    if not is_list and not {*reading.expects} <= {*names}:
+        found.learn_names()
+    return found
+
+
+def names_of(chunk: bytes, line: int, name: str) -> list[str]:
+    """The names of all objects in these lines, each once, in the order in which they come."""
+    texts = enumerate(chunk.split(b"\n"), line)
+    return [*dict.fromkeys(key for i, text in texts if text.strip() for key in parsed(text, f"{name}, line {i}"))]

@@ -70,6 +70,9 @@ class Several:
     reading: Reading
 
     def __post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
         first = self.files[0]
         for file, path in zip(self.files[1:], self.paths[1:]):
             if {*file.names} != {*first.names}:
@@ -102,6 +105,7 @@ class Several:
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
         """The rows of one file after the other. A line's number says also which file it is of."""
+        self._check()  # again, as a file may have met names that are not at its beginning
         wanted = [name for name in self.names if only is None or name in only]
         for place, (file, path) in enumerate(zip(self.files, self.paths)):
             folders = self._folders(path)

@@ -1,7 +1,8 @@
 """The meaning of a target column: classes or a quantity, by one written rule; labels stay as they are written.
 
 text                                                            classification
-at most 20 distinct whole numbers, one of them seen again       classification
+at most 10 distinct whole numbers, one of them seen again       classification
+at most 20 distinct whole numbers, in 10 rows each on average   classification
 any other numbers                                               regression
 """
 
@@ -21,7 +22,9 @@ from fallline.nn.notation import MISSING, MISSING_NUMBERS, NUMBER, Notation
 from fallline.table import Table, Texts, Values
 
 TASKS = ("classification", "regression")
-MOST_CODES = 20
+# Distinct whole numbers that are classes; in any case, and where so many rows, on average, have each. Counts of a small
+# table, such as accidents by airline, are quantities.
+SURELY_CODES, MOST_CODES, ROWS_A_CODE = 10, 20, 10
 # Problems listed in one message; of a file with more the message gives the number.
 MOST_TOLD = 5
 
@@ -151,7 +154,8 @@ def _task_of(cells: Cells) -> str:
     if len(plain) == len(labels):
         values = {float(label) for label in plain}
         whole = all(value.is_integer() for value in values)
-        return "classification" if whole and len(values) <= MOST_CODES and len(values) < rows else "regression"
+        few = len(values) <= SURELY_CODES or ROWS_A_CODE * len(values) <= rows
+        return "classification" if whole and few and len(values) <= MOST_CODES and len(values) < rows else "regression"
     if cells.written.notation is not None and len(labels) > MOST_CODES:
         return "regression"
     # A column of many numbers with a word in between is a damaged quantity, not a class for each number.

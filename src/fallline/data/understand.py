@@ -116,7 +116,10 @@ def dataset_of(
     rest = table.drop([target])
     rest = rest if len(goal.rows) == table.rows else rest.take(goal.rows)
     made = with_goal(rest, goal, target, wishes, name or table.name)
-    return made if held is None else replace(made, held=np.flatnonzero(goal.rows >= own))
+    if held is None:
+        return made
+    notes = [f"{held.name}: {note}" for note in held.notes if note not in made.notes]
+    return replace(made, held=np.flatnonzero(goal.rows >= own), notes=(*made.notes, *notes))
 
 
 def with_goal(table: Table, goal: Goal, target: str = "y", wishes: Wishes = Wishes(), name: str = "x") -> Dataset:
@@ -139,7 +142,7 @@ def with_goal(table: Table, goal: Goal, target: str = "y", wishes: Wishes = Wish
         classes=goal.classes,
         kinds={column.name: column.kind for column in used},
         columns=columns,
-        notes=goal.notes,
+        notes=(*table.notes, *goal.notes),
         target_notation=goal.notation,
         weights=None if wishes.weights is None else _weights(table, wishes.weights),
         groups=None if wishes.group is None else _groups(table[wishes.group]),
