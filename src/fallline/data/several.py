@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.data.dataset import listed
+from fallline.data.json_lines import JsonLines, LateColumn
 from fallline.data.piece import Piece
 from fallline.data.plain_numbers import numbers
 from fallline.data.reading import Reading
@@ -104,8 +105,20 @@ class Several:
         return {name: value for name, mark, value in (part.partition("=") for part in parts) if mark}
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
-        """The rows of one file after the other. A line's number says also which file it is of."""
-        self._check()  # again, as a file may have met names that are not at its beginning
+        """The rows of one file after the other. A line's number says also which file it is of.
+
+        Errors: LateColumn, at most once; all files know their names then.
+        """
+        self._check()  # again, as files may have met names that are not at their beginning
+        try:
+            yield from self._pieces(texts, only)
+        except LateColumn:
+            for file in self.files:
+                if isinstance(file, JsonLines):
+                    file.learn_names()
+            raise
+
+    def _pieces(self, texts: Collection[str], only: Collection[str] | None) -> Iterator[Piece]:
         wanted = [name for name in self.names if only is None or name in only]
         for place, (file, path) in enumerate(zip(self.files, self.paths)):
             folders = self._folders(path)

@@ -14,7 +14,7 @@ from fallline.graph.op import Array
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "#n/a", "<na>", "nat"})
 # Fields that say so among numbers and dates, and may be a level among words.
 MISSING_NUMBERS = MISSING | {
-    "-", "--", "---", ".", "..", "*", "none", "n.a.", "n.a", "nd", "n.d.", "missing", "unknown", "(null)", "nil",
+    "-", "--", "---", ".", "..", "*", "**", "none", "n.a.", "n.a", "nd", "n.d.", "missing", "unknown", "(null)", "nil",
     "undefined", "#null!", "#div/0!", "#value!", "#ref!", "#num!", "#name?",
 }  # fmt: skip
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
