@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fallline.cli import screen
+from fallline.data.target_column import class_list
 from fallline.data.understood import Understood
 from fallline.insight.typesetting import number, words
 from fallline.recipe import Recipe
@@ -13,8 +14,12 @@ NAME, KIND, MARGIN = 18, 8, 12
 
 
 def show(recipe: Recipe) -> None:
-    """The columns of a training's data, shortened where there are many."""
+    """A training's data, and their columns, shortened where there are many."""
     data = recipe.data
+    what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
+    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    for note in data.notes:
+        screen.fact("note", note)
     constant = {name: "one value in all training rows" for name in data.features if name not in recipe.encoder.names}
     if data.columns:
         screen.fact("columns", f"{len(recipe.encoder.names):,} of {len(data.columns):,} are learnt from")

@@ -43,6 +43,10 @@ def show_comparison(found: Comparison) -> None:
         if one.problem is not None:
             say_wrapped("", f"{one.name} could not be trained: {one.problem}")
     say_wrapped("verdict", found.verdict)
+    lead = found.candidates[1].lead.get(found.metric)
+    if is_count(found.metric) and lead is not None and lead.value == lead.error == 0:
+        say_wrapped("", "no row is taken for a rarer class; --watch roc_auc judges by how rows are ranked, and --watch "
+                        "balanced_accuracy counts every class alike")  # fmt: skip
 
 
 def _of(one: Candidate, names: list[str]) -> list[str]:

@@ -14,6 +14,8 @@ from fallline.runs.events import EpochEnded, Event, Progress, Tried
 
 # Lines a run prints where nobody watches it live.
 PLAIN_LINES = 10
+# Columns of a speed, however fast it is: whether there is room for it does not depend on the machine.
+SPEED = 14
 # Columns of the live line's bar, and of the time after it with the gaps between all parts.
 BAR, TIME = 10, 8
 
@@ -55,6 +57,7 @@ class Plain:
         self.epochs, self.open_ended = epochs, open_ended
         self.every = -(-epochs // PLAIN_LINES)
         self.widths: list[int] = []
+        self.has_speed = True
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -64,11 +67,15 @@ class Plain:
             else:
                 due = done % self.every == 0
             if due or done == self.epochs:
-                shown = facts(event)
+                shown, begin = facts(event), place(done, self.epochs, self.open_ended)
+                # Where a line is too long the speed is left out, here and below; it is told at the end.
+                if self.has_speed:
+                    self.has_speed = len("   ".join([begin, *shown[:-1], ""])) + SPEED <= screen.width()
+                shown = shown if self.has_speed else shown[:-1]
                 # A column is as wide as its widest text so far, so that numbers stand under one another.
                 self.widths = [max(len(text), width) for text, width in zip(shown, self.widths or [0] * len(shown))]
                 cells = (text.ljust(width) for text, width in zip(shown, self.widths))
-                screen.say("   ".join([place(done, self.epochs, self.open_ended), *cells]).rstrip())
+                screen.say("   ".join([begin, *cells]).rstrip())
         elif isinstance(event, Tried):
             screen.say(f"{event.name} {event.state}: {number(event.score)}   {event.what}")
 

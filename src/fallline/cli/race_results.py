@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from fallline.cli import screen, session
+from fallline.cli import columns_shown, screen, session
 from fallline.cli.exits import let_output_go
 from fallline.cli.flags import flag_of, switch
 from fallline.cli.progress import PLAIN_LINES, metric, speed
 from fallline.cli.run_results import beside, tested
 from fallline.cli.session import Outcome, Plan
 from fallline.cli.training_flags import FLAGS
-from fallline.data.target_column import class_list
 from fallline.errors import FalllineError
 from fallline.experiments.contest import Race
 from fallline.insight.typesetting import number, table
@@ -115,10 +114,8 @@ def alone(one: FLAGS) -> str:
 
 def header(plan: Plan, event: RaceStarted, named: dict[str, FLAGS], varied: Sequence[str]) -> None:
     """Show the variants that are about to be raced, and their data."""
-    data = plan.recipe.data
-    what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     training_rows = event.rows - event.validation_rows
-    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    columns_shown.show(plan.recipe)
     screen.fact("rows", f"{training_rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     screen.fact("race", f"{len(event.names)} variant{'s' * (len(event.names) > 1)}, {event.lanes} at a time")
     for name in varied:
@@ -236,7 +233,7 @@ def show(raced: Raced) -> None:
     for what, line in zip(("test", ""), tested(plan, outcome)):
         screen.fact(what, line)
     if run.folder is not None:
-        screen.fact("saved", f"{run.folder}, and the others next to it")
-    screen.fact("alone", alone(raced.singles[raced.best]))
+        screen.fact("saved", f"{run.folder}, and the others next to it", whole=True)
+    screen.fact("alone", alone(raced.singles[raced.best]), whole=True)
     if race.stop_reason != "interrupted":
         beside(plan, outcome)

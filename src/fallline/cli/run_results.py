@@ -67,7 +67,7 @@ def show(plan: Plan, outcome: Outcome) -> None:
     for name, text in zip(("test", ""), tested(plan, outcome)):
         screen.fact(name, text)
     if outcome.resumes or outcome.of(TrainingEnded):
-        screen.fact("saved", str(outcome.folder))
+        screen.fact("saved", str(outcome.folder), whole=True)
     if plan.flags.profile and outcome.profile is not None:
         screen.say()
         screen.say(str(outcome.profile()))

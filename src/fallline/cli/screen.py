@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
@@ -31,9 +32,18 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def fact(name: str, text: str) -> None:
-    """A line of two columns: a name and a text."""
-    say(f"{name:<14}{text}")
+MARGIN = 14
+
+
+def fact(name: str, text: str, whole: bool = False) -> None:
+    """A line of two columns, a name and a text; a text that is too long goes on under itself.
+
+    whole: it stays in one line, as a path does that is to be copied.
+    """
+    long = len(text) > width() - MARGIN and "\n" not in text and not whole
+    lines = textwrap.wrap(text, width() - MARGIN, break_long_words=False, break_on_hyphens=False) if long else [text]
+    for head, line in zip([name, *[""] * len(lines)], lines):
+        say(f"{head:<{MARGIN}}{line}".rstrip())
 
 
 def note(text: str) -> None:

@@ -13,7 +13,6 @@ from fallline.cli.exits import UsageProblem, let_output_go
 from fallline.cli.training_flags import FLAGS, choices_of, test_of
 from fallline.committee import Panel, begin
 from fallline.data.dataset import Rows, split
-from fallline.data.target_column import class_list
 from fallline.errors import ArgumentError, FalllineError
 from fallline.experiments.contest import Racing
 from fallline.insight.typesetting import number
@@ -161,11 +160,7 @@ def training_of(plan: Plan, folder: Path) -> Training | Panel:
 
 def header(plan: Plan, event: TrainingStarted) -> None:
     """Show the network that is about to be trained, its data, and how."""
-    recipe, data = plan.recipe, plan.recipe.data
-    what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
-    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
-    for note in data.notes:
-        screen.fact("note", note)
+    recipe = plan.recipe
     columns_shown.show(recipe)
     screen.fact("rows", f"{event.rows} training, {event.validation_rows} validation, {len(plan.test)} test")
     shape = "-".join(map(str, recipe.shape))

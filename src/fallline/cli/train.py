@@ -11,9 +11,10 @@ the mean, a linear model and boosted trees, trained and tested on the same rows;
 from fallline.cli.training_flags import FLAGS, check_threads
 
 EXAMPLES = """\
+fallline train data.csv --target price
+fallline train data.csv --target left --drop id --group customer --watch roc_auc
 fallline train digits
 fallline train iris --hidden 8 --activation tanh --epochs 200
-fallline train data.csv --target price --loss huber --early-stopping 20
 fallline train breast-cancer --hidden none --optimizer gradient_descent --learning-rate 0.5
 fallline train digits --out runs/long --epochs 500       then, after Ctrl-C:
 fallline train digits --out runs/long --epochs 500 --resume"""
