@@ -136,6 +136,12 @@ def test_lists_of_numbers_are_floats_with_nan_for_none() -> None:
         np.testing.assert_array_equal(values_of([*cells], "x"), np.array(expected, np.float64))
 
 
+def test_half_precision_is_widened_and_numbers_stay_as_they_are() -> None:
+    half = values_of(np.array([1.5, np.nan, 60000], np.float16), "x")
+    assert isinstance(half, np.ndarray) and half.dtype == np.float64
+    np.testing.assert_array_equal(half, [1.5, np.nan, 60000])
+
+
 def test_records_of_other_names_keep_every_column() -> None:
     rows = [{"a": 1, "b": "x"}, {"a": 2, "c": "y"}]
     table = as_table(rows)

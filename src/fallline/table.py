@@ -317,6 +317,8 @@ def values_of(cells: Any, what: str) -> Values:
         raise DataError(f"{what}: a column has one cell a row, got an array of shape {array.shape}")
     kind = array.dtype.kind
     if kind in "fiub":
+        if array.dtype.itemsize == 2 and kind == "f":  # beyond 65504 of which all is infinite
+            return array.astype(np.float64)
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if kind == "M":
         return array.astype(MOMENT)

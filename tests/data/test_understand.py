@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fallline.data import marks
 from fallline.data.dataset import split
 from fallline.data.dataset_file import read_dataset, rows_for
 from fallline.data.preprocess import decoder_of, robust_encoder_of
@@ -67,6 +68,19 @@ def test_a_quantity_given_away_is_left_out_or_marked() -> None:
 
 def test_a_copy_of_a_column_is_left_out() -> None:
     assert why(beside("copy", table()["size"]))["size"] == "the same as 'copy' in every row"
+
+
+def test_copies_are_found_without_comparing_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, pairs, same = 200, [], marks._are_same
+    monkeypatch.setattr(marks, "_are_same", lambda one, other: pairs.append(1) or same(one, other))
+    columns: dict[str, np.ndarray] = {f"x{i}": np.sin(np.arange(60) * (i + 1)) for i in range(count)}
+    columns |= {"gap": np.where(np.arange(60) % 7, columns["x3"], np.nan), "zero": np.arange(60) % 3 - 1.0}
+    columns |= {"gap again": np.copysign(columns["gap"], columns["x3"]), "minus zero": -(-columns["zero"])}
+    columns["minus zero"][columns["zero"] == 0] = -0.0
+    found = {one.name: one.left_out for one in dataset_of(Table({**columns, "y": np.arange(60) % 2}), "y").columns}
+    assert found["gap again"] == "the same as 'gap' in every row"
+    assert found["minus zero"] == "the same as 'zero' in every row"
+    assert sum(map(bool, found.values())) == 2 and len(pairs) < count
 
 
 def test_an_index_without_a_name_is_one_in_any_order_where_the_other_columns_have_names() -> None:

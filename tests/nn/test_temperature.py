@@ -23,9 +23,19 @@ def cross_entropy(t, weight=None):
 @pytest.mark.parametrize("weight", [None, RNG.random(400)])
 def test_the_temperature_is_that_of_the_least_cross_entropy(weight):
     found = best_temperature(4 * Z, Y, weight)
-    expected = minimize_scalar(lambda t: cross_entropy(t, weight), bounds=(0.1, 20), method="bounded").x
+    expected = minimize_scalar(
+        lambda t: 400 * cross_entropy(t, weight) + np.log(t) ** 2 / 2, bounds=(0.1, 20), method="bounded"
+    ).x
     assert found == pytest.approx(expected, rel=1e-4)
     assert 3 < found < 5  # labels were drawn from softmax(Z), and the logits are 4 Z
+
+
+def test_a_few_rows_that_are_all_predicted_right_make_no_model_certain():
+    few = np.array([[2.0, 0.0], [0.0, 2.0]])
+    assert 0.5 < best_temperature(few, np.array([0, 1])) < 1
+    assert best_temperature(few, np.array([0, 1]), np.full(2, 1e-30)) == best_temperature(few, np.array([0, 1]))
+    many = np.tile(few, (1000, 1))
+    assert best_temperature(many, np.tile([0, 1], 1000)) < 0.5
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])

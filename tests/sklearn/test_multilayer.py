@@ -354,7 +354,19 @@ def test_float64_is_kept_where_float32_would_lose_digits() -> None:
     many = RNG.normal(size=(1500, 3))
     target = (many[:, 0] > 0).astype(int)
     assert MLPClassifier(**SMALL).fit(many, target)._precision == "float32"
-    assert MLPClassifier(**SMALL).fit(many + [0, 1e6, 0], target)._precision == "float64"
+    far, spiked, tailed = many + [0, 1e6, 0], many.copy(), np.exp(2 * many)
+    spiked[7], spiked[:, 1] = 1e6, np.maximum(0, spiked[:, 1] - 1)
+    assert MLPClassifier(**SMALL).fit(spiked, target)._precision == "float32"
+    assert MLPClassifier(**SMALL).fit(tailed, target)._precision == "float32"
+    assert MLPRegressor(**SMALL).fit(many, many[:, 0] * 1000)._precision == "float32"
+    assert MLPClassifier(**SMALL).fit(far, target)._precision == "float64"
+    far[7] = 0  # one number makes no spread
+    assert MLPClassifier(**SMALL).fit(far, target)._precision == "float64"
+    for column in (many[:, 0] + 1e6, many[:, 0] * 1e20):
+        assert MLPRegressor(**SMALL).fit(many, column)._precision == "float64"
+    for weight in (1e-30, 1e30, 1e300):
+        assert MLPClassifier(**SMALL).fit(many, target, np.full(1500, weight))._precision == "float64"
+    assert MLPClassifier(**{**SMALL, "learning_rate_init": 1e-6}).fit(many, target)._precision == "float64"
     assert MLPClassifier(**SMALL).fit(X, TWO)._precision == "float64"
     assert MLPClassifier(**SMALL, dtype="float64").fit(many, target)._precision == "float64"
     assert MLPClassifier(**SMALL, solver="lbfgs").fit(many, target)._precision == "float64"

@@ -140,6 +140,8 @@ def test_arguments_out_of_range_are_refused_in_scikit_learn_s_words() -> None:
         MLPClassifier((4, 4), ["relu"]).fit(X, CLASSES)
     with pytest.raises(ValueError, match=r"hidden_layer_sizes must be > 0, got \[4, 0\]"):
         MLPClassifier((4, 0)).fit(X, CLASSES)
+    with pytest.raises(TypeError, match=r"hidden_layer_sizes are whole numbers > 0, got .*3\.5"):
+        MLPClassifier((3.5,)).fit(X, CLASSES)
     with pytest.raises(TypeError, match="unexpected keyword argument 'droput'"):
         MLPClassifier(droput=0.1)  # type: ignore[call-arg]
 

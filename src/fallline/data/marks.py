@@ -26,16 +26,17 @@ def marked(columns: Sequence[Understood], values: Mapping[str, Values], y: Any, 
     """
     step = -(-len(y) // MOST_ROWS)
     y = y[::step]
-    seen: list[tuple[str, Values]] = []
+    seen: dict[tuple[Any, ...], list[tuple[str, Values]]] = {}
     found: list[Understood] = []
     for column in columns:
         cells = values[column.name][::step] if not column.left_out else None
         if cells is not None:
             column = _beside_target(column, cells, y, target) if not column.asked else column
-            twin = next((name for name, other in seen if _are_same(cells, other)), None)
+            alike = seen.setdefault(_digest(cells), [])
+            twin = next((name for name, other in alike if _are_same(cells, other)), None)
             if twin is not None and not column.left_out and not column.asked:
                 column = replace(column, left_out=f"the same as {twin!r} in every row")
-            seen.append((column.name, cells))
+            alike.append((column.name, cells))
         found.append(column)
     if all(column.left_out for column in found):  # then they are all that there is
         found = [_back(column) for column in found]
@@ -45,6 +46,16 @@ def marked(columns: Sequence[Understood], values: Mapping[str, Values], y: Any, 
 def _back(column: Understood) -> Understood:
     giving = column.left_out.startswith(("says ", "equals "))
     return replace(column, left_out="", marks=(*column.marks, column.left_out)) if giving else column
+
+
+def _digest(cells: Values) -> tuple[Any, ...]:
+    """Equal for columns that are the same, so that each is compared with few others."""
+    if isinstance(cells, Texts):
+        return len(cells.levels), hash(cells.codes.tobytes())
+    # Adding 0 makes -0 a 0, which equals it; the bits of NaN may differ too.
+    bits = np.where(np.isnan(cells), np.nan, cells + 0.0) if cells.dtype.kind == "f" else cells
+    wide = bits.astype(np.float64) if cells.dtype.kind in "fiu" else bits
+    return cells.dtype.kind, hash(np.ascontiguousarray(wide).tobytes())
 
 
 def _are_same(one: Values, other: Values) -> bool:

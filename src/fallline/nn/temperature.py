@@ -50,15 +50,18 @@ class Temperature(NotCalled):
 def calibrated(model: Model, x: Any, y: Any, weight: Any = None, *, threads: int | None = None) -> Model:
     """The same classifier with its probabilities calibrated on rows that it was not trained on.
 
-        p = softmax(z / T),        T = argmin sum_i w_i (-log p_i[y_i])
+        p = softmax(z / T),        T = argmin sum_i w_i (-log p_i[y_i]) + log(T)^2 / 2,        mean(w) = 1
 
     One number cannot change which class is the most probable, so labels and rankings within a row stay. T is part of
-    the network that comes back, its last layer, and so of the model's file. It is found between 0.05 and 20.
+    the network that comes back, its last layer, and so of the model's file. It is found between 0.05 and 20. The last
+    term, a normal prior of log(T), weighs as much as a row or two: it matters where there are hardly any, all of which may
+    be predicted right, and would otherwise make the model certain of everything.
 
     x, y, weight: held-out rows, as for `Model.evaluate`; those of validation will do.
     Errors: ArgumentError for a model without probabilities; ShapeError for x and y of several lengths.
     Example: calibrated(run.model, x_held, y_held).predict_proba(x)
     Source: Platt 1999; Guo et al. 2017, On calibration of modern neural networks, arXiv:1706.04599, section 4.2.
+        Differs: in the prior.
     """
     if model.task not in ("classification", "binary") or model.loss.link is None:
         raise ArgumentError(f"a model with the loss {short(model.loss)} has no probabilities to calibrate")
@@ -75,17 +78,17 @@ def calibrated(model: Model, x: Any, y: Any, weight: Any = None, *, threads: int
 
 
 def best_temperature(z: Array, y: Array, weight: Array | None = None) -> float:
-    """The T with the least cross-entropy of softmax(z / T), by bisection of its slope in 1 / T, which is convex.
+    """The T with the least cross-entropy of softmax(z / T) and the prior, by bisection of the slope in 1 / T.
 
     z: (N, K) logits. y: (N,) codes, or (N, K) probabilities. weight: (N,) of the rows.
     """
-    w = np.ones(len(z)) if weight is None else np.asarray(weight, np.float64)
+    w = np.ones(len(z)) if weight is None else np.asarray(weight, np.float64) / np.mean(weight)
     truth = np.eye(z.shape[1])[y] if y.ndim == 1 else np.asarray(y, np.float64)
     wanted = float(w @ np.sum(truth * z, axis=1))
 
     def slope(cold: float) -> float:
         p = np.exp(cold * (z - z.max(axis=1, keepdims=True)))
-        return float(w @ (np.sum(p * z, axis=1) / p.sum(axis=1))) - wanted
+        return float(w @ (np.sum(p * z, axis=1) / p.sum(axis=1))) - wanted + float(np.log(cold)) / cold
 
     low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
     for _ in range(50):

@@ -27,8 +27,9 @@ from fallline.sklearn import networks
 from fallline.sklearn.curves import Curves, columns_of
 from fallline.sklearn.fit_callbacks import CallbackSupport, Told
 from fallline.sklearn.mlp_options import MLPOptions
+from fallline.sklearn.precision import precision_of
 from fallline.sklearn.programs import training_of
-from fallline.sklearn.sparse_rows import data_of, precision_of, to_predict
+from fallline.sklearn.sparse_rows import data_of, to_predict
 from fallline.sklearn.watching import metrics_of
 from fallline.sklearn.workers import lanes_for
 from fallline.training.run import Run
@@ -121,7 +122,7 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         rng = check_random_state(self.random_state)
         loss = Objective(truth.loss, penalty=L2(float(self.alpha), per_row=True) if self.alpha else None)
         if first or not hasattr(self, "_model"):
-            self._begin(X, truth, loss, sizes, rng)
+            self._begin(X, truth, weight, loss, sizes, rng)
         else:
             self._go_on_with(sizes, truth, X, loss, rng)
         before = self._current()
@@ -136,10 +137,11 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         self._going = training if incremental else None
         return self
 
-    def _begin(self, X: Any, truth: Truth, loss: Loss, sizes: list[int], rng: Any) -> None:
+    def _begin(self, X: Any, truth: Truth, weight: Array | None, loss: Loss, sizes: list[int], rng: Any) -> None:
         """First parameters, and attributes as before the first epoch."""
         given = (self.coefs_, self.intercepts_) if hasattr(self, "coefs_") and not hasattr(self, "_model") else None
-        self._precision = precision_of(X, self.dtype, self._is_minimised)
+        rate = float(self.learning_rate_init)
+        self._precision = precision_of(X, truth.y, weight, self.dtype, rate, self._is_minimised)
         network = networks.network_of(sizes, truth.outputs, self.activation, self.dropout, self.normalization)
         model = networks.drawn(network, X.shape[1], loss, self.activation, rng, self._precision)
         self._take(networks.in_precision(model, X.dtype))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from fallline.arguments import shown
 from fallline.arrays import Array
-from fallline.errors import ArgumentError
+from fallline.errors import ArgumentError, ArgumentTypeError
 from fallline.nn import BatchNorm, Dense, Dropout, Function, Layer, Model, Sequential
 from fallline.nn import activation as activations
 from fallline.nn.activation import Activation
@@ -21,8 +23,10 @@ NORMALIZATIONS: dict[str, Callable[[], Layer]] = {"batch": BatchNorm}
 
 
 def hidden_sizes(given: Any) -> list[int]:
-    """Widths of the hidden layers. Errors: ValueError for one that is not positive."""
+    """Widths of the hidden layers. Errors: TypeError for one that is not whole, ValueError for one not positive."""
     sizes = list(given) if isinstance(given, Iterable) else [given]
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise ArgumentTypeError(f"hidden_layer_sizes are whole numbers > 0, got {shown(given)}")
     if np.any(np.array(sizes) <= 0):
         raise ArgumentError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return [int(size) for size in sizes]

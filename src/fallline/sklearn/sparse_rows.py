@@ -15,10 +15,6 @@ from fallline.source import Form
 
 # Sparse rows that take less memory than this as dense ones are made dense at once.
 DENSE_BYTES = 1 << 28
-# Rows of float64 data up to which training computes in float64 too, as time is no matter there.
-FEW_ROWS = 1000
-# A column whose numbers span less than this share of the largest loses too many of its digits in float32.
-LEAST_SPAN = 2.0**-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,29 +55,3 @@ def to_predict(X: Any, dtype: np.dtype[Any]) -> Any:
     if not issparse(X):
         return X
     return X.toarray() if X.shape[0] * X.shape[1] * 8 <= DENSE_BYTES else SparseRows(X.tocsr(), {}, dtype)
-
-
-def precision_of(X: Any, chosen: str, minimises: bool) -> str:
-    """The precision of training: "float32" or "float64".
-
-    chosen: "auto" for float32 where the data are, or where float64 ones are many and keep their digits in float32. A
-    minimiser, which compares losses to the last digit, gets float64.
-    """
-    if chosen != "auto":
-        return chosen
-    if minimises:
-        return "float64"
-    if X.dtype == np.float32:
-        return "float32"
-    return "float64" if X.shape[0] <= FEW_ROWS or not _fits_float32(X) else "float32"
-
-
-def _fits_float32(X: Any) -> bool:
-    """Whether each column keeps its digits in float32."""
-    if issparse(X):
-        values = np.abs(X.data)
-        return not len(values) or bool(values.max() < np.finfo(np.float32).max / 4)
-    low, high = X.min(axis=0), X.max(axis=0)
-    size = np.maximum(np.abs(low), np.abs(high))
-    spans = (high - low >= LEAST_SPAN * size) | (low == high)
-    return bool(spans.all() and size.max(initial=0) < np.finfo(np.float32).max / 4)
