@@ -75,7 +75,7 @@ def test_copies_are_found_without_comparing_every_pair(monkeypatch: pytest.Monke
     monkeypatch.setattr(marks, "_are_same", lambda one, other: pairs.append(1) or same(one, other))
     columns: dict[str, np.ndarray] = {f"x{i}": np.sin(np.arange(60) * (i + 1)) for i in range(count)}
     columns |= {"gap": np.where(np.arange(60) % 7, columns["x3"], np.nan), "zero": np.arange(60) % 3 - 1.0}
-    columns |= {"gap again": np.copysign(columns["gap"], columns["x3"]), "minus zero": -(-columns["zero"])}
+    columns |= {"gap again": np.copysign(columns["gap"], columns["x3"]), "minus zero": columns["zero"].copy()}
     columns["minus zero"][columns["zero"] == 0] = -0.0
     found = {one.name: one.left_out for one in dataset_of(Table({**columns, "y": np.arange(60) % 2}), "y").columns}
     assert found["gap again"] == "the same as 'gap' in every row"

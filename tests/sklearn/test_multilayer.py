@@ -299,6 +299,24 @@ def test_transform_gives_the_last_hidden_layer_and_its_names() -> None:
     assert isinstance(frame, pandas.DataFrame) and [*frame.columns] == [f"mlpclassifier{i}" for i in range(8)]
 
 
+def test_without_hidden_layers_the_features_are_those_of_x() -> None:
+    fitted = MLPClassifier((), max_iter=3).fit(X, TWO)
+    np.testing.assert_array_equal(fitted.transform(X), X)
+    assert len(fitted.get_feature_names_out()) == X.shape[1]
+
+
+def test_a_score_that_is_never_a_number_is_told() -> None:
+    one_class = {"X_val": X[:5], "y_val": np.zeros(5, int)}
+    with pytest.warns(UserWarning, match="NaN in every epoch"):
+        MLPClassifier(**SMALL, early_stopping=True, scoring="roc_auc").fit(X, TWO, **one_class)
+
+
+def test_help_tells_every_argument() -> None:
+    for kind in (MLPClassifier, MLPRegressor):
+        told = f"{kind.__doc__}{MLPClassifier.__doc__}"
+        assert [name for name in kind().get_params() if name not in told] == []
+
+
 def test_input_gradients_are_those_of_differences() -> None:
     for fitted, count in (
         (MLPRegressor(**SMALL, activation="tanh").fit(X, Y), 1),

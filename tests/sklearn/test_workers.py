@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import joblib
 import pytest
 
@@ -19,6 +21,12 @@ def test_outside_of_workers_there_is_no_limit() -> None:
 
 def test_a_number_of_jobs_is_taken_at_its_word() -> None:
     assert (lanes_for(1), lanes_for(3), lanes_for(-1), lanes_for(-(10**6))) == (1, 3, cores(), 1)
+
+
+@pytest.mark.parametrize("jobs", [0, "all", 1.5])
+def test_jobs_are_whole_numbers(jobs: Any) -> None:
+    with pytest.raises(ValueError, match="n_jobs is a whole number other than 0"):
+        lanes_for(jobs)
 
 
 @pytest.mark.parametrize("backend", ["threading"])

@@ -54,8 +54,8 @@ def calibrated(model: Model, x: Any, y: Any, weight: Any = None, *, threads: int
 
     One number cannot change which class is the most probable, so labels and rankings within a row stay. T is part of
     the network that comes back, its last layer, and so of the model's file. It is found between 0.05 and 20. The last
-    term, a normal prior of log(T), weighs as much as a row or two: it matters where there are hardly any, all of which may
-    be predicted right, and would otherwise make the model certain of everything.
+    term, a normal prior of log(T), weighs as much as a row or two: it matters where there are hardly any, all of which
+    may be predicted right, and would otherwise make the model certain of everything.
 
     x, y, weight: held-out rows, as for `Model.evaluate`; those of validation will do.
     Errors: ArgumentError for a model without probabilities; ShapeError for x and y of several lengths.

@@ -19,7 +19,7 @@ from fallline.nn import loss as losses
 from fallline.nn.loss import Loss
 from fallline.ranges import option
 from fallline.sklearn.fit_callbacks import managed
-from fallline.sklearn.mlp_options import parameter_constraints
+from fallline.sklearn.mlp_options import parameter_constraints, told
 from fallline.sklearn.multilayer import AGAIN, FIRST, PRECISIONS, SPARSE, Multilayer, Truth, can_partial_fit
 
 LOG_LOSS = "log_loss"
@@ -58,7 +58,7 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]  # sciki
         each hidden layer.
     solver: "adam", "sgd", "lbfgs", another name of optim.OPTIMIZERS, or a record such as optim.AdamW(1e-3).
     learning_rate: "constant", and for sgd "invscaling" and "adaptive"; the name of a schedule such as "cosine", a
-        schedule, or a function of the step.
+        schedule, or a function of the step. verbose: True prints a line for each epoch.
     Beyond scikit-learn's, by name alone:
     loss: "log_loss", a name of nn.LOSSES such as "hinge", a record such as nn.CrossEntropy(label_smoothing=0.1), or a
         function(outputs, y) -> scalar in NumPy, with codes of classes in y.
@@ -205,3 +205,4 @@ class MLPClassifier(ClassifierMixin, Multilayer):  # type: ignore[misc]  # sciki
 
 
 MLPClassifier._parameter_constraints = parameter_constraints(MLPClassifier)
+MLPClassifier.__doc__ = f"{MLPClassifier.__doc__}\n{told(MLPClassifier)}"

@@ -29,7 +29,7 @@ from fallline.optim import (
     get,
 )
 from fallline.optim import schedule as schedules
-from fallline.ranges import option
+from fallline.ranges import option, options
 from fallline.sklearn.constraints import constraints_of
 from fallline.sklearn.networks import ACTIVATIONS_HERE, NORMALIZATIONS
 
@@ -157,6 +157,12 @@ class MLPOptions:
             rate_factor=FALL if self._is_adaptive else None,
             lowest_rate=LOWEST_RATE,
         )
+
+
+def told(cls: type) -> str:
+    """A line of documentation for each argument that declares a range."""
+    lines = (f"        {name}={default!r}: {limits.doc}; {limits}" for name, default, limits in options(cls))
+    return "\n".join(["    The arguments with a range:", *lines, ""])
 
 
 def parameter_constraints(cls: type) -> dict[str, list[Any]]:

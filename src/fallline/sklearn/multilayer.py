@@ -282,6 +282,9 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
             raise ArgumentError(NOT_FINITE + advice)
         model = networks.in_precision(run.model, before.dtype)
         known = [score for score in scores if np.isfinite(score)]
+        if scores and not known and reason != "diverged":
+            warnings.warn("The validation score is NaN in every epoch, so it chose none of them. Are there too few "
+                          "rows for validation, or rows of one class?", stacklevel=5)  # fmt: skip
         if self.early_stopping and best is not None and np.isfinite(best) and max(known, default=-np.inf) <= best:
             model = before  # of an earlier fit, which this one goes on from, and which was better
         self._take(model)
@@ -337,8 +340,15 @@ class Multilayer(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMi
         return outputs
 
     def transform(self, X: Any) -> Array:
-        """The activations of the last hidden layer, (N, hidden_layer_sizes[-1]): features that the network learnt."""
-        return self._outputs(X, slice(0, -1))
+        """The activations of the last hidden layer, (N, hidden_layer_sizes[-1]): features that the network learnt.
+
+        X itself where there is no hidden layer.
+        """
+        check_is_fitted(self)
+        if self.n_layers_ > 2:
+            return self._outputs(X, slice(0, -1))
+        X = validate_data(self, X, accept_sparse=SPARSE, dtype=PRECISIONS, reset=False)
+        return np.asarray(X.toarray() if hasattr(X, "toarray") else X)
 
     @property
     def _n_features_out(self) -> int:

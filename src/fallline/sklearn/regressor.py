@@ -16,7 +16,7 @@ from fallline.nn import LOSSES, Model, Objective, Pinball, Poisson, SquaredError
 from fallline.nn import loss as losses
 from fallline.ranges import option
 from fallline.sklearn.fit_callbacks import managed
-from fallline.sklearn.mlp_options import parameter_constraints
+from fallline.sklearn.mlp_options import parameter_constraints, told
 from fallline.sklearn.multilayer import PRECISIONS, SPARSE, Multilayer, Truth, can_partial_fit
 
 SQUARED_ERROR, POISSON, PINBALL = SquaredError.name, Poisson.name, Pinball.name
@@ -117,3 +117,4 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]  # scikit-
 
 
 MLPRegressor._parameter_constraints = parameter_constraints(MLPRegressor)
+MLPRegressor.__doc__ = f"{MLPRegressor.__doc__}\n{told(MLPRegressor)}"

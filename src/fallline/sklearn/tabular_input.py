@@ -266,9 +266,10 @@ def chosen_columns(given: Any, rows: Rows, argument: str = "categorical_features
 
     Errors: ArgumentError for names and places that are not there.
     """
-    if given is None:
-        return []
     names = rows.table.names
+    # The words of HistGradientBoosting for columns whose type says it, which are understood so in any case.
+    if given is None or (isinstance(given, str) and given == "from_dtype" and given not in names):
+        return []
     picks = [given] if isinstance(given, str) else [*given]
     if picks and all(isinstance(one, bool | np.bool_) for one in picks):
         if len(picks) != len(names):

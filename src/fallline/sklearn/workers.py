@@ -5,9 +5,12 @@ Knows joblib's contexts and the variable that it sets for its workers, and nothi
 
 import multiprocessing
 import os
+from numbers import Integral
 from typing import Any
 
 from joblib.parallel import get_active_backend
+
+from fallline.errors import ArgumentError
 
 # Set by joblib in each worker process: the cores divided by the workers.
 _SHARE = "OMP_NUM_THREADS"
@@ -18,9 +21,12 @@ def lanes_for(n_jobs: int | None) -> int | None:
 
     n_jobs: as in scikit-learn, a number of cores, or -1 for all; None for all, but inside a task of joblib, such as a
         grid search with n_jobs=-1, for that worker's share.
+    Errors: ArgumentError for 0, and for other than whole numbers.
     """
     if n_jobs is None:
         return worker_share()
+    if not isinstance(n_jobs, Integral) or n_jobs == 0:
+        raise ArgumentError(f"n_jobs is a whole number other than 0, or None, got {n_jobs!r:.40}")
     return n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)
 
 
