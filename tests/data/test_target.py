@@ -38,7 +38,7 @@ def file_of(folder: Path, labels: list[str]) -> Path:
         ([str(i % 21) for i in range(63)], "regression", ()),
         ([str(i % 20) for i in range(200)], "classification", tuple(map(str, range(20)))),
         ([str(i % 11) for i in range(60)], "regression", ()),
-        ([str(i % 10) for i in range(11)], "classification", tuple(map(str, range(10)))),
+        ([str(i % 10) for i in range(20)], "classification", tuple(map(str, range(10)))),
     ],
 )
 def test_the_rule_for_the_task_and_the_order_of_the_classes(

@@ -195,6 +195,20 @@ def test_numbers_count_the_rows_also_where_a_few_rows_are_gone() -> None:
     assert understood("year", np.arange(1990, 2020)).marks == ()
 
 
+def test_a_column_of_many_levels_is_understood_as_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [*(f"w{i:05} {i}" for i in range(600)), "NA", " ?", *["w00003 3"] * 5, *["b"] * 3, *["a"] * 3]
+    days = [f"1/{1 + i % 28}/{1900 + i // 28}" for i in range(600)]
+    columns = [words, words + words, [f"{i},5" for i in range(600)], days, [f"t {i % 300}" for i in range(900)]]
+    few = [of(cells) for cells in columns]
+    monkeypatch.setattr("fallline.data.writing.MANY", 500)
+    monkeypatch.setattr("fallline.data.understood.MOST_SORTED", 5)
+    many = [of(cells) for cells in columns]
+    assert [one.kind for one in many] == ["category", "category", "number", "moment", "category"]
+    assert many[0].left_out == "a text of its own in nearly every row" and many[0].missing == 2
+    assert many[0].about == "w00003 3, a, b and 599 more"
+    assert few[:4] == many[:4]
+
+
 def test_one_value_or_none_at_all_is_something_to_learn_from() -> None:
     assert not of(["yes", None, "yes", ""]).left_out
 

@@ -21,6 +21,8 @@ from fallline.table import Texts, Values
 MOST_ROWS = 1_000_000
 # A column of texts of which fewer rows share theirs with another row has texts of their own.
 SHARED = 0.2
+# More levels than there are codes of two capital letters; and more than are worth sorting for three that are shown.
+MOST_CODES, MOST_SORTED = 1000, 10_000
 # What a person may call a column.
 WISHES = {
     "number": "number", "category": "category", "date": "moment", "y/m/d": "moment", "d/m/y": "moment",
@@ -133,24 +135,28 @@ def _moments(name: str, values: Any, how: Written = WORDS, asked: bool = False) 
 
 def _texts(name: str, texts: Texts, wish: str | None, decimal: str | None) -> Understood:
     counts = np.bincount(texts.codes[texts.codes >= 0], minlength=len(texts.levels))
-    there = {level: int(count) for level, count in zip(texts.levels, counts) if count}
+    there = np.flatnonzero(counts)
+    levels = texts.levels if len(there) == len(counts) else tuple(texts.levels[place] for place in there)
+    counts = counts[there]
     forms = {"y/m/d": "ymd", "d/m/y": "dmy", "m/d/y": "mdy", "time": "time"}
     wished, form = WISHES.get(wish or ""), forms.get(wish or "")
     how = WORDS
     if wished != "category" and not (texts.categorical and wish is None):
-        how = written_as([*there], decimal, form)
-    if wish is None and sum(there[text] for text in how.strange) > (1 - ENOUGH) * len(texts):
-        how = WORDS  # a word in so many rows is no accident
+        how = written_as(levels, decimal, form)
+    if wish is None and how.strange:
+        strays = {*how.strange}
+        if sum(n for level, n in zip(levels, counts) if level in strays) > (1 - ENOUGH) * len(texts):
+            how = WORDS  # a word in so many rows is no accident
     if how.hard and wish is None:
         raise DataError(f"column {name!r}: {how.doubt}, and no row tells which\n"
                         f"  try: kinds={{{name!r}: 'd/m/y'}} (--as '{name}=d/m/y'), or 'm/d/y'")  # fmt: skip
     if wished == "moment" and how.form is None:
-        raise DataError(f"column {name!r} cannot be taken as a date: {next(iter(there), 'nothing')!r:.40} is none")
+        raise DataError(f"column {name!r} cannot be taken as a date: {(levels or ('nothing',))[0]!r:.40} is none")
     if wished == "number" and how.notation is None:
-        strange = Notation(decimal or ".").numbers([*there])[1]
+        strange = Notation(decimal or ".").numbers(levels)[1]
         how = Written(notation=Notation(decimal or "."), strange=tuple(strange))
-        if len(strange) == len(there):
-            raise DataError(f"column {name!r} cannot be taken as numbers: {next(iter(there), 'nothing')!r:.40} is none")
+        if len(strange) == len(levels):
+            raise DataError(f"column {name!r} cannot be taken as numbers: {(levels or ('nothing',))[0]!r:.40} is none")
     codes = texts.codes
     if how.form is not None:
         found = np.append(dates.moments(texts.levels, how.form, how.strange, how.first_year)[0], np.datetime64("NaT"))[
@@ -160,33 +166,47 @@ def _texts(name: str, texts: Texts, wish: str | None, decimal: str | None) -> Un
     if how.notation is not None:
         found = np.append(how.notation.numbers(texts.levels)[0], np.nan)[codes]
         return _numbers(name, found, how, wish is not None)
-    return _category(name, there, len(codes), wish is not None)
+    return _category(name, levels, counts, len(codes), wish is not None)
 
 
-def _category(name: str, there: dict[str, int], rows: int, asked: bool) -> Understood:
-    keeps = kept_tokens([*there])
-    real = {level: n for level, n in there.items() if level in keeps or level.strip().lower() not in MISSING}
-    known = sum(real.values())
-    most = sorted(real, key=lambda level: (-real[level], level))
-    about = ", ".join(shown(level) for level in most[:3])
-    about = about if len(most) <= 3 else f"{about} and {len(most) - 3} more"
-    left_out = _no_news(len(real), known, rows, about)
+def _category(name: str, levels: Sequence[str], counts: Any, rows: int, asked: bool) -> Understood:
+    keeps = kept_tokens(levels)
+    gone = [place for place, level in enumerate(levels) if level.strip().lower() in MISSING and level not in keeps]
+    if gone:
+        kept = np.delete(np.arange(len(levels)), gone)
+        levels, counts = [levels[int(place)] for place in kept], counts[kept]
+    known = int(counts.sum())
+    about = ", ".join(shown(level) for level in _commonest(levels, counts))
+    about = about if len(levels) <= 3 else f"{about} and {len(levels) - 3} more"
+    left_out = _no_news(len(levels), known, rows, about)
     marks = [f"{level!r} is a level here" for level in keeps]
     if not left_out and not asked and known > 2:
-        shared = sum(n for n in real.values() if n > 1)
+        shared = counts[counts > 1].sum()
         if shared < SHARED * known:
             left_out = "a text of its own in every row" if not shared else "a text of its own in nearly every row"
-    folded = {level.strip().casefold() for level in real}
-    if len(folded) < len(real) and not folded <= TRUTH:
+    folded = {level.strip().casefold() for level in levels} if not left_out else TRUTH
+    if len(folded) < len(levels) and not folded <= TRUTH:
         marks.append("levels differ in blanks or in case alone")
     return Understood(
-        name, "category", rows - known, len(real), about, keeps=keeps, left_out=left_out, marks=tuple(marks),
+        name, "category", rows - known, len(levels), about, keeps=keeps, left_out=left_out, marks=tuple(marks),
         asked=asked,
     )  # fmt: skip
 
 
+def _commonest(levels: Sequence[str], counts: Any) -> list[str]:
+    """The three levels of most rows; of as many rows, by their names, where these are not too many to be sorted."""
+    if len(levels) > MOST_SORTED:
+        most = np.flatnonzero(counts >= np.partition(counts, -3)[-3])
+        places = most[np.argsort(-counts[most], kind="stable")[:MOST_SORTED]].tolist()
+    else:
+        places = [*range(len(levels))]
+    return [levels[place] for place in sorted(places, key=lambda place: (-counts[place], levels[place]))[:3]]
+
+
 def kept_tokens(levels: Sequence[str]) -> tuple[str, ...]:
     """NA among codes of two capital letters, such as countries, is one of them and no missing value."""
+    if len(levels) > MOST_CODES:
+        return ()
     others = [level for level in levels if level.strip() and level.strip().lower() not in MISSING]
     alike = len(others) >= 4 and all(len(level.strip()) == 2 and level.strip().isupper() for level in others)
     return tuple(level for level in levels if alike and level.strip() == "NA")

@@ -19,6 +19,8 @@ from fallline.nn.notation import INFINITE, MISSING_NUMBERS, PLAINER, Notation, p
 ENOUGH = 0.9
 # Distinct texts that are looked at first, to turn away columns of words.
 SAMPLE = 500
+# Distinct texts from which on so few of them are enough to tell that these are words.
+MANY = 10_000
 # Digits of a whole number that float64 holds exactly; longer ones are names.
 DIGITS = 15
 
@@ -65,11 +67,20 @@ def written_as(levels: Sequence[str], decimal: str | None = None, form: str | No
     decimal: the mark before a fraction, where a person or the rest of the file says it. form: of dates, where a person
     says it; then all is dates.
     """
+    if form is None and len(levels) > MANY and not _looks_written(levels[:: len(levels) // SAMPLE]):
+        return WORDS
     texts = [text for text in levels if text.strip().lower() not in MISSING_NUMBERS]
     if not texts:
         return WORDS
     step = max(1, len(texts) // SAMPLE)
     return _dates(texts, texts[::step], form) or (None if form else _numbers(texts, texts[::step], decimal)) or WORDS
+
+
+def _looks_written(levels: Sequence[str]) -> bool:
+    """Whether about half of these texts, or more, may be numbers or dates."""
+    texts = [text for text in levels if text.strip().lower() not in MISSING_NUMBERS]
+    found = sum(_parts(text) is not None or any(dates.moment(text, one) for one in dates.FORMS) for text in texts)
+    return 2 * found >= len(texts)
 
 
 def _dates(texts: Sequence[str], sample: Sequence[str], form: str | None) -> Written | None:
