@@ -49,6 +49,9 @@ def test_names_are_typed_with_dashes() -> None:
         ("kind='bc'.", "--kind bc."),
         ("try: kind=None", "try: no --kind"),
         ("nothing of it", "nothing of it"),
+        ("try: kinds={'when': 'd/m/y'} (--as 'when=d/m/y'), or text", "try: --as 'when=d/m/y', or text"),
+        ("overwrite=True (--overwrite) if so", "--overwrite if so"),
+        ("kind='a' (--kind), or", "--kind a, or"),
     ],
 )
 def test_advice_of_the_library_is_reported_in_the_words_of_the_command_line(text: str, expected: str) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from fallline.cli import screen
+from fallline.cli.flags import as_typed
+from fallline.cli.table_flags import TableFlags
 from fallline.data.target_column import class_list
 from fallline.data.understood import Understood
 from fallline.insight.typesetting import number, words
@@ -19,7 +21,7 @@ def show(recipe: Recipe) -> None:
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
     screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
     for note in data.notes:
-        screen.fact("note", note)
+        screen.fact("note", as_typed(note, TableFlags))
     constant = {name: "one value in all training rows" for name in data.features if name not in recipe.encoder.names}
     if data.columns:
         screen.fact("columns", f"{len(recipe.encoder.names):,} of {len(data.columns):,} are learnt from")

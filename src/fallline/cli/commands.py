@@ -39,7 +39,7 @@ COMMANDS: dict[str, Command] = {
         Command("look", "Show the columns of a file as they are understood."),
         Command("train", "Train a network on a named data set or a file."),
         Command("race", "Train variants of one training side by side."),
-        Command("predict", "Predict the rows of a CSV file with a trained network."),
+        Command("predict", "Predict the rows of a file with a trained network."),
         Command("evaluate", "Measure a trained network on a file with the target."),
         Command("export", "Write a trained network as a file for other programs."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),

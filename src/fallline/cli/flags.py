@@ -86,7 +86,7 @@ def switch(name: str) -> str:
 def as_typed(text: str, flags: type[Any]) -> str:
     """A message of the library in the words of the command line: `overwrite=True` becomes `--overwrite`.
 
-    validation=None becomes "no --validation".
+    validation=None becomes "no --validation", and skip=1 (--skip) `--skip 1`.
     """
     names = {field.name for field in dataclasses.fields(flags)}
 
@@ -97,7 +97,10 @@ def as_typed(text: str, flags: type[Any]) -> str:
         short = {"True": switch(name), "None": f"no {switch(name)}"}
         return short.get(value) or f"{switch(name)} {value.strip(chr(39) + chr(34))}"
 
-    return re.sub(r"""\b(\w+)=('[^']*'|"[^"]*"|[\w.+-]*\w)""", typed_form, text)
+    # Of `kinds={'a': 'd/m/y'} (--as 'a=d/m/y')` what is typed stands in the parentheses.
+    text = re.sub(r"""\b\w+=(?:\{[^{}]*\}|'[^']*'|[\w.+-]+) \((--[\w-]+ [^()]*)\)""", r"\1", text)
+    text = re.sub(r"""\b(\w+)=('[^']*'|"[^"]*"|[\w.+-]*\w)""", typed_form, text)
+    return re.sub(r"(--([\w-]+)(?: [^\s,;()]+)?) \(--\2\)", r"\1", text)
 
 
 _NO_OPTION = re.compile(r"No such option: (--?([\w-]+))")
