@@ -155,3 +155,10 @@ def test_a_damaged_model_is_reported(trained: Shell) -> None:
     refused = trained("predict kinds flowers.csv")
     assert refused.code == 1
     assert "model.safetensors" in refused.err and "Traceback" not in refused.err
+
+
+def test_a_file_of_another_dialect_than_the_training_s_is_read_as_it_is(shell: Shell, flowers: Path) -> None:
+    Path("bars.txt").write_text(flowers.read_text().replace(",", "#"))
+    shell("train bars.txt --target kind --delimiter # --hidden 4 --epochs 2 --out kinds")
+    told = [shell(f"predict kinds {file}") for file in ("bars.txt", "flowers.csv")]
+    assert told[0].code == told[1].code == 0 and told[0].out == told[1].out

@@ -190,3 +190,11 @@ def test_nodes_of_a_step_name_the_users_line_and_their_part(data: Any) -> None:
     made = [node for node in graph.nodes() if node.op.kind not in (Kind.SOURCE, Kind.VIEW)]
     assert {node.where.file for node in made} == {__file__}
     assert all(node.where.part for node in made)
+
+
+def test_a_network_that_asks_how_far_the_training_is_has_a_profile_and_a_plan() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    network = fl.nn.Sequential(fl.nn.Dense(4), fl.nn.Dropout(0.2, fades=True), fl.nn.Dense(1))
+    run = fl.fit(network, (x, x[:, 0]), loss="squared_error", epochs=1)
+    assert "Dropout" in str(run.profile(seconds=0.01))
+    assert fl.plan(network, (x, x[:, 0]), loss="squared_error").total > 0

@@ -42,7 +42,7 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     from fallline.cli.trained import open_run
-    from fallline.runs.disk import write_atomically
+    from fallline.runs.disk import saving_errors, write_atomically
 
     if flags.out is not None:
         check_out(Path(flags.out), Path(flags.file))
@@ -72,7 +72,8 @@ def run(flags: FLAGS) -> None:
     if path.exists() and not path.is_file():
         put(path)
     else:
-        write_atomically(path, put)
+        with saving_errors(path):
+            write_atomically(path, put)
     screen.say(f"{len(rows)} predictions of {trained.decoder.target!r} written to {path}")
 
 

@@ -105,8 +105,13 @@ def rows_for(encoder: Columns, path: str | Path, more: Sequence[str] = (), readi
     # Numbers in a notation of their own too: 1.250 would be read as 1.25 where it means 1250.
     texts = {one.name for one in encoder.columns if getattr(one, "notation", None) != PLAIN} | {*more}
     texts -= {one.name for one in encoder.columns if isinstance(one, Standardised)}
-    reading = reading or Reading()
-    table = read_table(path, replace(reading, texts=reading.texts | texts, expects=(*reading.expects, *wanted)))
+    own, plain = (
+        replace(one, texts=one.texts | texts, expects=(*one.expects, *wanted))
+        for one in (reading or Reading(), Reading())
+    )
+    # The words of the training on its file need not be true of another one: of another dialect, it is read as it is.
+    as_it_is = own != plain and not _has(path, wanted, own) and _has(path, wanted, plain)
+    table = read_table(path, plain if as_it_is else own)
     if not table.rows:
         raise DataError(f"{path} has a header and no rows")
     table = table.select(wanted)
@@ -115,6 +120,14 @@ def rows_for(encoder: Columns, path: str | Path, more: Sequence[str] = (), readi
         more = f"\n  and {len(problems) - MOST_TOLD} more columns" if len(problems) > MOST_TOLD else ""
         raise DataError("\n  ".join(problems[:MOST_TOLD]) + more)
     return table
+
+
+def _has(path: str | Path, names: Sequence[str], reading: Reading) -> bool:
+    """Whether a file, read so, has columns of these names. A file of another dialect than the training's has not."""
+    try:
+        return {*names} <= {*open_file(path, reading).names}
+    except DataError:
+        return False
 
 
 def _problem(column: Any, table: Table) -> str | None:

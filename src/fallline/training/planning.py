@@ -162,7 +162,7 @@ def _made_of(*pairs: tuple[Any, Any]) -> int:
 
 def plan_of(job: Job, made_of_data: int = 0) -> Plan:
     """The plan of a training of this job."""
-    model, feed = job.model, feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle)
+    model, feed = job.model, feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle, job.steps)
     state = first_state(model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):
         found, given = found_at(model, "weight" in feed.arrays), feed

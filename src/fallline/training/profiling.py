@@ -166,7 +166,7 @@ def profile_of(job: Job, seconds: float = 1.0) -> Profile:
     wrong = Range(above=0).problem(seconds)
     if wrong:
         raise ArgumentError(f"seconds {wrong}")
-    feed = feed_of(job.train, job.batch_size, 1, job.seed, job.shuffle)
+    feed = feed_of(job.train, job.batch_size, 1, job.seed, job.shuffle, job.steps)
     state = first_state(job.model, job.optimizer, "weight" in feed.arrays)
     if isinstance(job.optimizer, Minimiser):  # an evaluation, of which a step makes one or more
         found = found_at(job.model, "weight" in feed.arrays)
