@@ -16,7 +16,7 @@ from fallline.data.dataset import Dataset
 from fallline.data.preprocess import targets_of
 from fallline.errors import ArgumentError, DataError
 from fallline.jobs.stopping import NEVER
-from fallline.presets import PRESETS
+from fallline.presets import FEW, PRESETS
 from fallline.ranges import options
 from fallline.recipe import FEWEST_VALIDATION_ROWS, Choices, loss_for, recipe_of
 from fallline.table import as_table
@@ -87,11 +87,21 @@ def test_a_loss_that_cannot_learn_the_target_is_refused_with_those_that_can(
 
 @given(st.integers(2, 500), st.sampled_from(list(PRESETS)))
 def test_rows_are_validation_rows_where_there_are_enough_of_them(rows: int, preset: str) -> None:
-    share = PRESETS[preset].regression.validation
+    share = PRESETS[preset].of("regression", rows).validation
     made = recipe_of(table(rows, ()), Choices(preset=preset))
     assert made.validation == (share if rows * share >= FEWEST_VALIDATION_ROWS else 0)
     size = made.batch_size
     assert size == "full" or (isinstance(size, int) and 0 < size < rows)
+
+
+def test_few_rows_have_several_small_networks_that_together_cost_as_much_as_one() -> None:
+    of = {rows: recipe_of(table(rows, ()), Choices(preset="default")) for rows in (100, FEW, FEW + 1)}
+    assert [one.ingredients.folds for one in of.values()] == [5, 5, 1]
+    assert of[FEW].early_stopping is False and of[FEW + 1].early_stopping is not False
+    few = of[FEW].ingredients
+    assert few.steps == 2400 == of[FEW].choices.epochs * round(0.8 * FEW / few.batch_size) * few.folds
+    for chosen in ({"epochs": 9}, {"validation": 0.1}, {"early_stopping": 3}, {"watch": "mae"}):
+        assert recipe_of(table(100, ()), Choices(preset="default", **chosen)).ingredients.folds == 1
 
 
 def test_the_best_epoch_is_kept_where_somebody_says_how_many() -> None:
@@ -188,11 +198,11 @@ def test_every_preset_trains_any_task_on_few_rows_and_many(preset: str, rows: in
 
 def test_what_a_person_chooses_holds_and_the_preset_decides_the_rest() -> None:
     data = table(200, (), preset="default")
-    of = PRESETS["default"].regression
+    of = PRESETS["default"].of("regression", len(data))
     made = recipe_of(data, Choices())
     assert made.choices.preset == "default" and made.choices.hidden == of.hidden
-    assert made.choices.epochs == 200 and made.batch_size == "full"  # 180 rows make one step
-    assert recipe_of(table(2000, (), preset="default"), Choices()).choices.epochs == 200  # 7 steps of 258 rows
+    assert made.choices.epochs == 200 and made.batch_size == "full"  # 160 rows make one step
+    assert recipe_of(table(2100, (), preset="default"), Choices()).choices.epochs == 200  # 7 steps of 270 rows
     assert recipe_of(table(20_000, (), preset="fast"), Choices()).choices.epochs == round(of.steps / 70)
     assert isinstance(made.optimizer, optim.AdamW) and made.optimizer.learning_rate == optim.CosLog(of.learning_rate)
     assert made.optimizer.weight_decay == optim.FlatCosine(of.weight_decay)

@@ -172,7 +172,7 @@ class Recipe:
     def early_stopping(self) -> EarlyStopping | int | bool | None:
         """With epochs and without a patience no epoch is too many, but the best one is kept all the same."""
         watch, patience = self._watched, self.choices.early_stopping
-        if self.choices.preset != PLAIN and not self.validation:
+        if self.choices.preset != PLAIN and (self.ingredients.last or not self.validation):
             return patience or False  # there is nothing to watch, and the schedule has an end
         patience = patience or (NEVER if self.validation and self.choices.epochs else None)
         return patience if watch is None else EarlyStopping(patience, watch=watch, latest=self.choices.preset != PLAIN)
@@ -225,7 +225,8 @@ def recipe_of(
     """
     rows = (np.arange(len(data)) if train is None else train) if like is None else like.train
     preset = choices.preset or (data.preset if choices.time_limit is None else "default")
-    asked, of = choices, replace(PRESETS[preset].of(data.task), **(ingredients or {}))
+    asked, of = choices, PRESETS[preset].of(data.task, None if _is_planned(choices) else len(rows))
+    of = replace(of, **(ingredients or {}))
     loss = loss_for(data, choices, smoothing_for(of, len(rows)))
     choices = with_preset(choices, preset, of, loss, len(rows))
     optimizer = optimizer_for(choices, of)
@@ -262,6 +263,13 @@ def _unmeasured(name: str | None) -> str | None:
     except ArgumentError as error:
         return str(error)
     return None
+
+
+def _is_planned(choices: Choices) -> bool:
+    """Whether a person has chosen the course of a training: they want to look at one network, go on with it, or watch
+    rows or a number of their own."""
+    own = (choices.epochs, choices.validation, choices.early_stopping, choices.watch, choices.time_limit)
+    return any(one is not None for one in own)
 
 
 def _shared(choices: Choices) -> dict[str, Any]:
@@ -315,7 +323,7 @@ def epochs_for(of: Ingredients, batches: int) -> int | None:
     if of.steps is None:
         return None
     fewest, most = of.epochs
-    return max(fewest, min(most, round(of.steps / batches)))
+    return max(fewest, min(most, round(of.steps / (of.folds * batches))))
 
 
 def outputs_for(loss: Loss, data: Dataset) -> int:
