@@ -1,4 +1,6 @@
-"""`import fallline` stays light: which third-party libraries it may load is pinned here, in a process of its own."""
+"""`import fallline` stays light: which third-party libraries it may load is pinned here, in a process of its own; and
+what one network on a named set does without.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,22 @@ PROBE = """
 import json, sys
 before = set(sys.modules)
 {statement}
-after = {{name.split(".")[0] for name in set(sys.modules) - before}}
-print(json.dumps(sorted(after - sys.stdlib_module_names - {{"fallline"}})))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def loaded_by(statement: str) -> set[str]:
-    """The third-party libraries that a statement loads in a fresh process."""
+def modules_of(statement: str) -> set[str]:
+    """The modules that a statement loads in a fresh process."""
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     command = [sys.executable, "-c", PROBE.format(statement=statement)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The third-party libraries that a statement loads in a fresh process."""
+    return {name.split(".")[0] for name in modules_of(statement)} - sys.stdlib_module_names - {"fallline"}
 
 
 def test_import_fallline_loads_nothing_heavy() -> None:
@@ -59,3 +65,8 @@ def test_import_fallline_loads_numpy_and_no_other_library() -> None:
 
 def test_the_probe_sees_what_a_statement_loads() -> None:
     assert {"numpy", "hypothesis"} <= loaded_by("import numpy, hypothesis")
+
+
+def test_the_command_line_loads_readers_of_files_and_trainings_of_several_networks_when_they_are_asked_for() -> None:
+    loaded = modules_of("import fallline.cli.session, fallline.cli.run_results")
+    assert not loaded & {"fallline.data.files", "fallline.data.delimited", "fallline.committee.timed", "pyarrow"}

@@ -20,7 +20,7 @@ fallline evaluate runs/data-1 test.csv --metrics f1,calibration_error
 fallline evaluate runs/data-1 new.csv --target price_2024"""
 
 # Classes of which a table of all pairs fits on a screen; of more, the commonest mistakes are told.
-MOST_CLASSES, MOST_MISTAKES, MOST_LEVELS = 8, 8, 3
+MOST_CLASSES, MOST_MISTAKES = 8, 8
 ALSO = {"classification": ("log_loss",), "binary": ("log_loss", "roc_auc"), "regression": ("mae",)}
 
 
@@ -34,13 +34,11 @@ class FLAGS:
 
 
 def run(flags: FLAGS) -> None:
-    from fallline.assessment.assessed import assess, unknown_levels
+    from fallline.assessment.assessed import assess
     from fallline.cli.estimates import say_wrapped
-    from fallline.cli.explain import rows_of
     from fallline.cli.trained import open_run
     from fallline.errors import ArgumentError, DataError
     from fallline.nn import measured
-    from fallline.table import Table
 
     names = [part.strip() for part in (flags.metrics or "").split(",") if part.strip()]
     try:
@@ -50,7 +48,7 @@ def run(flags: FLAGS) -> None:
     trained = open_run(flags.run)
     if flags.target is not None:
         trained = replace(trained, decoder=replace(trained.decoder, target=flags.target))
-    x, y, left_out = rows_of(flags.file, trained)
+    x, y, left_out = trained.labelled_rows(flags.file)
     if not len(y):
         raise DataError(f"{flags.file}: the target {trained.decoder.target!r} is missing in every row")
     model = trained.model
@@ -61,12 +59,9 @@ def run(flags: FLAGS) -> None:
     show(found, flags.file, trained.decoder.target, str(model.loss.name))
     if left_out:
         say_wrapped("left out", f"{left_out} rows without a target")
-    levels = unknown_levels(trained.encoder, x) if isinstance(x, Table) else {}
-    for name, (rows, new) in levels.items():
-        more = f" and {len(new) - MOST_LEVELS} more" if len(new) > MOST_LEVELS else ""
-        said = ", ".join(map(repr, new[:MOST_LEVELS]))
-        say_wrapped("unknown", f"column {name!r}: {rows} rows with levels that were not trained on, {said}{more}")
-    if flags.file == trained.source.get("data") or str(Path(flags.file).resolve()) == trained.source.get("data"):
+    for text in trained.surprises(x):
+        say_wrapped("unknown", text)
+    if trained.origin is not None and trained.origin.is_file(flags.file):
         say_wrapped("note", "the run was trained on most of these rows, so this is better than on new ones")
 
 

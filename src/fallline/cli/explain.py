@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
-from fallline.cli.trained import Trained, open_run
-from fallline.nn import Columns, Labels, Model
+from fallline.cli.trained import open_run
+from fallline.nn import Columns, Model
 from fallline.nn.column import Standardised
 from fallline.table import Table
 
@@ -46,10 +45,10 @@ def run(flags: FLAGS) -> None:
 
     trained = open_run(flags.run)
     model = trained.model
-    name = flags.data or trained.source.get("data")
-    if not isinstance(name, str):
+    name = flags.data or (None if trained.origin is None else trained.origin.data)
+    if name is None:
         raise UsageProblem(f"the run in {flags.run} does not name the data it was trained on\n  try: --data FILE")
-    x, y, _ = rows_of(name, trained)
+    x, y, _ = trained.labelled_rows(name)
     if flags.row >= len(x):
         raise UsageProblem(f"there is no row {flags.row} in {name}: its rows are 0 to {len(x) - 1}")
     row, truth = x.take([flags.row]), y[flags.row]
@@ -65,32 +64,6 @@ def run(flags: FLAGS) -> None:
         screen.fact("", "the target too, so the loss is in its standard deviations")
     screen.say()
     screen.say(found.text(width=screen.width(), ascii_only=screen.ascii_only()))
-
-
-def rows_of(name: str, trained: Trained) -> tuple[Table, NDArray[Any], int]:
-    """The columns and targets of a named set or a file, as the run knows them; how many rows have no target."""
-    from fallline.data import sets
-    from fallline.data.dataset import listed
-    from fallline.data.target_column import known_codes
-
-    features, target, labels = trained.encoder.names, trained.decoder.target, trained.labels
-    if name in sets.SETS:
-        data = sets.load(name)
-        if (data.target, data.classes) != (target, tuple(map(str, labels))) or not {*features} <= {*data.features}:
-            raise UsageProblem(f"the data set {name!r} has other columns than those of the run: "
-                               f"{listed(features)} and the target {target!r}")  # fmt: skip
-        x, y, left_out = data.table.select(features), data.y, 0
-    else:
-        table = trained.rows(name, [target])
-        x, values = table.select(features), table[target]
-        if isinstance(trained.decoder, Labels):
-            y = known_codes(values, target, table, tuple(map(str, labels)))
-        else:
-            y = trained.decoder.read(values)
-        there = np.flatnonzero(y >= 0 if labels else ~np.isnan(y))
-        left_out = len(y) - len(there)
-        x, y = x.take(there), y[there]
-    return x, np.asarray(labels)[y] if labels else y, left_out
 
 
 def inputs(encoder: Columns) -> str:

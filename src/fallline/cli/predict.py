@@ -19,12 +19,8 @@ from numpy.typing import NDArray
 from fallline.cli import screen
 from fallline.cli.exits import UsageProblem
 from fallline.cli.flags import argument, flag
-from fallline.nn import Columns, Model
-from fallline.nn.column import Number
-from fallline.table import Table
+from fallline.nn import Model
 
-# Unknown levels of a column that are told.
-MOST_LEVELS = 3
 EXAMPLES = """\
 fallline predict runs/data-1 new.csv                     answers on screen
 fallline predict runs/data-1 new.csv --out answers.csv
@@ -52,7 +48,7 @@ def run(flags: FLAGS) -> None:
         raise UsageProblem(f"the run in {flags.run} gives no probabilities: it was trained with the loss "
                            f"{model.loss.name}")  # fmt: skip
     x = trained.rows(flags.file)
-    for note in surprises(trained.encoder, x):
+    for note in trained.surprises(x):
         screen.note(note)
     header, columns = ["prediction"], [answers(model.predict(x), model)]
     if flags.probabilities:
@@ -75,25 +71,6 @@ def run(flags: FLAGS) -> None:
         with saving_errors(path):
             write_atomically(path, put)
     screen.say(f"{len(rows)} predictions of {trained.decoder.target!r} written to {path}")
-
-
-def surprises(encoder: Columns, x: Table) -> Iterator[str]:
-    """Sentences on values that training has not met, so that their rows are answered from the other columns."""
-    from fallline.assessment.assessed import unknown_levels
-
-    for name, (rows, new) in unknown_levels(encoder, x).items():
-        more = f" and {len(new) - MOST_LEVELS} more" if len(new) > MOST_LEVELS else ""
-        said = ", ".join(map(repr, new[:MOST_LEVELS]))
-        yield f"column {name!r}: levels that were not trained on, {said}{more}, in {rows_text(rows)}"
-    for column in encoder.columns:
-        if isinstance(column, Number) and not column.indicator:
-            gone = int(np.isnan(column.read(x[column.name])).sum())
-            if gone:
-                yield f"column {column.name!r}: no value in {rows_text(gone)}, and no training row lacked one"
-
-
-def rows_text(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def check_out(out: Path, file: Path) -> None:

@@ -13,6 +13,7 @@ from fallline.cli.exits import UsageProblem, let_output_go
 from fallline.cli.training_flags import FLAGS, choices_of, test_of
 from fallline.committee import Panel, begin
 from fallline.data.dataset import Rows, split
+from fallline.data.origin import Origin
 from fallline.errors import ArgumentError, FalllineError
 from fallline.experiments.contest import Racing
 from fallline.insight.typesetting import number
@@ -31,13 +32,13 @@ RUNS = Path("runs")
 class Plan:
     """Everything that is known before the first step. test: rows looked at once, at the end.
 
-    source: how to open the data again. asked: the choices that the flags make, without what follows from them.
+    origin: of the data. asked: the choices that the flags make, without what follows from them.
     """
 
     flags: FLAGS
     recipe: Recipe
     test: Rows
-    source: dict[str, Any]
+    origin: Origin
     asked: Choices
 
     @property
@@ -45,7 +46,7 @@ class Plan:
         """The settings of the training: all that it takes besides the network, its rows and a folder."""
         held = test_of(self.flags.test)
         training = {"choices": stated(self.asked), "test": held if isinstance(held, float) else 0}
-        extra = {"source": self.source, "training": training}
+        extra = {"source": self.origin.to_config(), "training": training}
         kept = {"overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": extra}
         return {**self.recipe.settings, **kept}
 
@@ -80,15 +81,15 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
     held = test_of(flags.test)
     if like is None:
         opened = open_data(flags, held if isinstance(held, str) else None)
-        data, source = opened.data, opened.source
+        data, origin = opened.data, opened.origin
         train, test = split(data, held if isinstance(held, float) else 0)
     else:
-        data, source, train, test = like.recipe.data, like.source, like.recipe.train, like.test
+        data, origin, train, test = like.recipe.data, like.origin, like.recipe.train, like.test
     try:
         recipe = recipe_of(data, choices, train, None if like is None else like.recipe)
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
-    return Plan(flags, recipe, test, source, choices)
+    return Plan(flags, recipe, test, origin, choices)
 
 
 def is_without_preset(folder: Path) -> bool:

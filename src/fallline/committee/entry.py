@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from fallline.committee.bagging import Bagging
 from fallline.committee.panel import Panel
-from fallline.committee.timed import Search
 from fallline.recipe import Recipe
 from fallline.start import train
 from fallline.training.run import Run
@@ -24,9 +22,13 @@ def begin(recipe: Recipe, rows: Any = None, **settings: Any) -> Training | Panel
     rows = recipe.rows if rows is None else rows
     given = {**recipe.settings, **settings}
     if recipe.choices.time_limit is not None:
+        from fallline.committee.timed import Search  # one network, the common case, does without
+
         return Search(recipe, rows, given)
     size = folds_of(recipe, len(rows[1]))
     if size > 1:
+        from fallline.committee.bagging import Bagging
+
         return Bagging(recipe, rows, size, given)
     return train(recipe.network, rows, **given)
 

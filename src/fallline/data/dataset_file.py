@@ -2,20 +2,22 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fallline.data import files
-from fallline.data.dataset import Dataset
+from fallline.arrays import Array
+from fallline.data import files, sets
+from fallline.data.dataset import Dataset, listed
 from fallline.data.files import open_file, read_table
 from fallline.data.reading import Reading
+from fallline.data.target_column import known_codes
 from fallline.data.understand import Wishes, check_names, dataset_of
-from fallline.errors import DataError
+from fallline.errors import ArgumentError, DataError
 from fallline.nn.column import PLAIN, Category, Moment, Standardised
-from fallline.nn.encoder import Columns
+from fallline.nn.encoder import Columns, Decoder, Labels, Quantity
 from fallline.table import Table, Texts
 
 # Problems listed in one message; of a file with more the message gives the number.
@@ -130,6 +132,35 @@ def _has(path: str | Path, names: Sequence[str], reading: Reading) -> bool:
         return False
 
 
+def labelled_rows_for(
+    encoder: Columns, decoder: Decoder, name: str, reading: Reading | None = None
+) -> tuple[Table, Array, int]:
+    """The columns and the targets of a named set or a file, as a trained model knows them: labels, or quantities.
+
+    Rows without a target are left out; the last number says how many they are.
+    Errors: as for `rows_for`; ArgumentError for a named set of other columns or another target; DataError for a label
+    that is no class.
+    """
+    labels: tuple[Any, ...] = () if isinstance(decoder, Quantity) else decoder.labels
+    if name in sets.SETS:
+        data = sets.load(name)
+        columns_differ = not {*encoder.names} <= {*data.features}
+        if columns_differ or (data.target, data.classes) != (decoder.target, tuple(map(str, labels))):
+            raise ArgumentError(f"the data set {name!r} has other columns than those of the run: "
+                                f"{listed(encoder.names)} and the target {decoder.target!r}")  # fmt: skip
+        return data.table.select(encoder.names), np.asarray(labels)[data.y] if labels else data.y, 0
+    table = rows_for(encoder, name, [decoder.target], reading)
+    values = table[decoder.target]
+    if isinstance(decoder, Labels):
+        y: Array = known_codes(values, decoder.target, table, tuple(map(str, labels)))
+        there = np.flatnonzero(y >= 0)
+    else:
+        y = decoder.read(values)
+        there = np.flatnonzero(~np.isnan(y))
+    x, y, left_out = table.select(encoder.names).take(there), y[there], len(y) - len(there)
+    return x, np.asarray(labels)[y] if labels else y, left_out
+
+
 def _problem(column: Any, table: Table) -> str | None:
     """The first cell that a column cannot take, in words and with its place."""
     values, name = table[column.name], column.name
@@ -147,24 +178,3 @@ def _problem(column: Any, table: Table) -> str | None:
         problem = "the value is missing" if np.isnan(read[row]) else f"{read[row]} is not finite"
         return f"{table.place(row)}, column {name!r}: {problem}"
     return None
-
-
-def to_config(reading: Reading) -> dict[str, Any]:
-    """How a file is read, as plain values for a file."""
-    plain = Reading()
-    found = {one.name: getattr(reading, one.name) for one in fields(reading)}
-    found = {name: value for name, value in found.items() if value != getattr(plain, name)}
-    return {name: [*value] if isinstance(value, tuple | frozenset) else value for name, value in found.items()}
-
-
-def from_config(config: Any) -> Reading:
-    """The inverse; the default for anything else."""
-    given = config if isinstance(config, dict) else {}
-    known: dict[str, Any] = {one.name: given[one.name] for one in fields(Reading) if one.name in given}
-    for name in ("texts", "drop", "blank"):
-        if name in known:
-            known[name] = frozenset(known[name])
-    for name in ("names", "expects"):
-        if name in known:
-            known[name] = tuple(known[name])
-    return Reading(**known)

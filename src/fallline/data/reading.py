@@ -1,7 +1,7 @@
 """Reading: how a file is to be read, where its first lines don't say it or say it wrongly. Knows no file."""
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fallline.errors import ArgumentError
@@ -62,3 +62,22 @@ class Reading:
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             yield f"names has {', '.join(map(repr, twice))} more than once"
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain values for a file."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        found = {name: value for name, value in found.items() if value != getattr(_PLAIN, name)}
+        return {name: [*value] if isinstance(value, tuple | frozenset) else value for name, value in found.items()}
+
+    @staticmethod
+    def from_config(config: Any) -> "Reading":
+        """The inverse; the default for anything else."""
+        given = config if isinstance(config, dict) else {}
+        known: dict[str, Any] = {one.name: given[one.name] for one in fields(Reading) if one.name in given}
+        for name, value in known.items():
+            kind = type(getattr(_PLAIN, name))
+            known[name] = kind(value) if kind in (tuple, frozenset) else value
+        return Reading(**known)
+
+
+_PLAIN = Reading()

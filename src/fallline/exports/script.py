@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fallline.config import from_config
-from fallline.data.dataset_file import from_config as reading_of
-from fallline.data.dataset_file import to_config
+from fallline.data.origin import Origin
 from fallline.data.sets import SETS
-from fallline.data.understand import Wishes
 from fallline.errors import ArgumentError
 from fallline.recipe import Choices, stated
 from fallline.runs.model_file import ModelFile, version
@@ -65,14 +63,14 @@ def script_of(found: ModelFile, where: str) -> str:
 
     Errors: ArgumentError for a run that does not say what it was trained on and with which choices.
     """
-    source, asked = found.extra.get("source"), found.extra.get("training")
-    if not isinstance(source, dict) or not isinstance(asked, dict) or found.config is None:
+    origin, asked = Origin.from_config(found.extra.get("source")), found.extra.get("training")
+    if origin is None or not isinstance(asked, dict) or found.config is None:
         raise ArgumentError(
             f"{where} does not say which data and choices it was trained with, as runs of `fallline train` do\n"
             "  try: exporting the run folder of a fallline train"
         )
     try:
-        data, imports = data_of(source, found.model.decoder.target if found.model.decoder else "")
+        data, imports = data_of(origin, found.model.decoder.target if found.model.decoder else "")
         given: dict[str, Any] = {name: _plain(value) for name, value in asked["choices"].items()}
         chosen = Choices(**given)
         test = float(asked["test"])
@@ -94,24 +92,22 @@ def script_of(found: ModelFile, where: str) -> str:
     )
 
 
-def data_of(source: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
+def data_of(origin: Origin, target: str) -> tuple[str, list[str]]:
     """The lines that read the data, and the imports that they need."""
-    name = str(source["data"])
+    name = origin.data
     if name in SETS:
         return f"data = sets.load({name!r})", ["from fallline.data import sets"]
     imports = ["from fallline.data.dataset_file import read_dataset"]
     arguments = [repr(name), repr(target)]
-    # Through their records, so that nothing but their fields gets into the script.
-    wishes = Wishes.from_config(source.get("wishes")).to_config()
-    reading = to_config(reading_of(source.get("reading")))
+    wishes, reading = origin.wishes.to_config(), origin.reading.to_config()
     if wishes:
         imports.append("from fallline.data.understand import Wishes")
         arguments.append(f"wishes={call('Wishes', wishes)}")
     if reading:
         imports.append("from fallline.data.reading import Reading")
         arguments.append(f"reading={call('Reading', reading)}")
-    if source.get("test"):
-        arguments.append(f"held={str(source['test'])!r}")
+    if origin.test is not None:
+        arguments.append(f"held={origin.test!r}")
     line = f"data = read_dataset({', '.join(arguments)})"
     if len(line) > 110:
         line = "data = read_dataset(\n" + "".join(f"    {one},\n" for one in arguments) + ")"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,6 @@ _YEAR, _DAY = r"(?P<year>\d{4}|'?\d{2})", r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _WEEKDAY, _MONTH = r"(?:[a-z]{3,9}\.?,?\s+)?", r"(?P<name>[a-z]{3,9})\.?"
 
 
-def _compiled(*forms: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form in forms)
-
-
 _NAMED = (
     rf"{_WEEKDAY}{_DAY}[-/ .]+{_MONTH}[-/ ,.]+{_YEAR}{_AFTER}",
     rf"{_TIME},?\s+{_DAY}[-/ .]+{_MONTH}[-/ ,.]+{_YEAR}",
@@ -40,18 +37,24 @@ _NAMED = (
     rf"{_MONTH}[- ,]+(?P<year>\d{{4}})",
 )
 _DIGITS = r"(?P<{}>\d{{1,2}})(?P<mark>[-/. ])(?P<{}>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d{{2}}){}"
-PATTERNS = {
-    "ymd": _compiled(
+_TEXTS = {
+    "ymd": (
         rf"(?P<year>\d{{4}})(?P<mark>[-/.])(?P<month>\d{{1,2}})(?:(?P=mark)(?P<day>\d{{1,2}}){_AFTER})?",
         rf"(?P<year>\d{{4}})(?P<month>\d{{2}})(?P<day>\d{{2}}){_AFTER}",
         r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T?(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})",
         *_NAMED,
     ),
-    "dmy": _compiled(_DIGITS.format("day", "month", _AFTER), *_NAMED),
-    "mdy": _compiled(_DIGITS.format("month", "day", _AFTER), *_NAMED),
-    "time": _compiled(_TIME),
+    "dmy": (_DIGITS.format("day", "month", _AFTER), *_NAMED),
+    "mdy": (_DIGITS.format("month", "day", _AFTER), *_NAMED),
+    "time": (_TIME,),
 }
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+_ISO = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
+
+
+@cache
+def _patterns(form: str) -> tuple[re.Pattern[str], ...]:
+    """The ways to write a form. Compiled where dates are read: it takes as long as importing several files."""
+    return tuple(re.compile(text, re.ASCII | re.IGNORECASE) for text in _TEXTS[form])
 
 
 def moment(text: str, form: str, first_year: int = FIRST_YEAR) -> datetime | None:
@@ -64,7 +67,7 @@ def moment(text: str, form: str, first_year: int = FIRST_YEAR) -> datetime | Non
 
 
 def _parts(text: str, form: str) -> dict[str, Any] | None:
-    for one in PATTERNS[form]:
+    for one in _patterns(form):
         found = one.fullmatch(text.strip())
         if found is not None:
             return {name: part for name, part in found.groupdict().items() if part is not None}
@@ -134,7 +137,7 @@ def moments(
     texts: Sequence[str], form: str, missing: Sequence[str] = (), first_year: int = FIRST_YEAR
 ) -> tuple[Array, list[str]]:
     """The moments of these texts, datetime64[us], and the texts that are none, whose moments are NaT."""
-    if form == "ymd" and texts and all(map(_ISO.fullmatch, texts)):
+    if form == "ymd" and texts and all(map(re.compile(_ISO, re.ASCII).fullmatch, texts)):
         try:
             return np.array(texts, "datetime64[us]"), []
         except ValueError:
