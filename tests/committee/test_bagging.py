@@ -11,7 +11,8 @@ import pytest
 import fallline as fl
 from fallline.committee import Panel, begin, fit
 from fallline.data.dataset import Dataset
-from fallline.errors import ArgumentError, ExistingFileError, SavingError
+from fallline.errors import ArgumentError, DataError, ExistingFileError, SavingError
+from fallline.experiments import contest
 from fallline.experiments.members import member_seeds
 from fallline.recipe import Choices, recipe_of
 from fallline.runs.events import EpochEnded, TrainingEnded, TrainingStarted
@@ -46,8 +47,46 @@ def test_events_are_those_of_one_training_and_its_run_is_one_file(table: Tables,
     assert [one.epoch for one in events if isinstance(one, EpochEnded)] == [0, 1, 2]
     loaded, x = fl.load_run(tmp_path / "run"), recipe.rows[0]
     np.testing.assert_array_equal(loaded.model.predict_proba(x), training.run.model.predict_proba(x))
-    with pytest.raises(ArgumentError, match="cannot be resumed"):
-        begin(recipe, out=tmp_path / "run", resume=True)
+    np.testing.assert_array_equal(loaded.held_out, training.run.held_out)
+    again = fit(recipe, out=tmp_path / "run", resume=True)  # all is done: nothing is trained
+    np.testing.assert_array_equal(again.model.theta, loaded.model.theta)
+    other = recipe_of(table("classification"), Choices(preset="best", seed=1, **FEW))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="run cannot be resumed, because this is another training:\n  theta"):
+        begin(other, out=tmp_path / "run", resume=True)
+    with pytest.raises(ExistingFileError, match="run holds a run already"):
+        begin(recipe, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("way", ["stopped", "killed"])
+def test_members_that_were_cut_off_go_on_to_the_same_bits(
+    table: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(contest, "_FIRST_STANDINGS", 1e-4)
+    monkeypatch.setattr(contest, "_STANDINGS", 1e-4)
+    recipe = recipe_of(table("regression"), Choices(preset="best", epochs=12, hidden=(8,)))
+    whole = fit(recipe)
+    out = {"out": tmp_path / "run", "checkpoints": 1}
+    training = begin(recipe, **out)
+    while len(training.run.epochs) < 2:
+        next(training)
+    assert len(training.run.epochs) < 12
+    if way == "killed":
+        training.close()  # what is on the disk by now is all that is left
+    else:
+        training.stop()
+        assert [*training][-1].reason == "interrupted"  # type: ignore[attr-defined]
+    resumed = fit(recipe, resume=True, **out)
+    assert [one.epoch for one in resumed.epochs] == [*range(12)]
+    np.testing.assert_array_equal(resumed.model.theta, whole.model.theta)
+    loaded = fl.load_run(tmp_path / "run")
+    assert len(loaded.epochs) == 12 and np.array_equal(loaded.held_out, whole.held_out)  # type: ignore[arg-type]
+
+
+def test_predictions_held_out_that_are_damaged_are_named(table: Tables, tmp_path: Path) -> None:
+    fit(recipe_of(table("regression"), Choices(preset="best", **FEW)), out=tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "held_out.npy").write_bytes(b"no array")
+    with pytest.raises(DataError, match=r"held_out\.npy is damaged"):
+        fl.load_run(tmp_path)
 
 
 def test_rows_to_validate_on_that_somebody_chose_are_those_of_every_member(table: Tables) -> None:

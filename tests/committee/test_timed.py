@@ -9,6 +9,7 @@ import pytest
 import fallline as fl
 from fallline.committee import begin, fit, timed
 from fallline.data.dataset import Dataset
+from fallline.errors import ArgumentError
 from fallline.recipe import Choices, recipe_of
 from fallline.runs.events import Event, TrainingEnded, TrainingStarted, Tried
 
@@ -81,3 +82,18 @@ def test_however_short_the_time_the_first_event_is_the_start_and_the_last_the_en
     events = [*training]
     assert isinstance(events[0], TrainingStarted) and isinstance(events[-1], TrainingEnded)
     assert np.isfinite(training.run.model.predict({"size": [1.0], "colour": ["red"]})).all()
+
+
+def test_the_best_so_far_is_on_the_disk_before_the_end(
+    table: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "_KEEP", 0.0)
+    recipe = recipe_of(table("regression"), Choices(time_limit=LONG, epochs=15, hidden=(8,)))
+    training = begin(recipe, out=tmp_path, threads=1)
+    while not isinstance(next(training), Tried):
+        pass
+    training.close()  # the process ends here
+    assert np.isfinite(fl.load_model(tmp_path).predict(recipe.rows[0])).all()
+    with pytest.raises(ArgumentError, match="begins anew each time, so it cannot be resumed\n  try: overwrite=True"):
+        begin(recipe, out=tmp_path, resume=True)
+    begin(recipe, out=tmp_path, overwrite=True).close()

@@ -7,19 +7,27 @@ average is, and calibrate it.
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fallline.arrays import Array
 from fallline.committee.dealt import parts_of
-from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
-from fallline.experiments.contest import racing
+from fallline.committee.panel import OF_THE_FOLDER, Panel, Saved, predicted, progress, shared, started_as_one
+from fallline.experiments.contest import Racing
 from fallline.experiments.members import assembled, mean_epochs, member_seeds
+from fallline.experiments.variants import variants_of
+from fallline.jobs.describe import described, form
+from fallline.nn.ensemble import averaged
+from fallline.program import lanes
 from fallline.recipe import Recipe
 from fallline.runs.events import EpochEnded, Event, RaceResults, TrainingEnded, TrainingStarted
 from fallline.table import Table
 from fallline.training.run import Run
+
+# The folder of the members' runs within that of the whole.
+MEMBERS = "members"
 
 
 class Bagging(Panel):
@@ -38,12 +46,21 @@ class Bagging(Panel):
                 for one, fold in zip(variants, self._folds)
             ]
         options = shared(settings)
-        self._racing = racing(recipe.network, rows, variants, threads=settings.get("threads"), **options)
-        self.interrupts = self._racing.interrupts
-        first = next(iter(self._racing.race.runs.values()))
+        if settings.get("out") is not None:
+            # Each member is a run of its own in there, with checkpoints from which it goes on.
+            options |= {name: settings[name] for name in OF_THE_FOLDER if name in settings}
+            options["out"] = Path(settings["out"]) / MEMBERS
+        made = variants_of(recipe.network, rows, variants, options)
         self._seed = recipe.choices.seed
-        self._config = {**first.config, "ensemble": {"seeds": seeds, "folds": len(self._folds)}}
+        whole = averaged([one.job.model for one in made])
+        self._config = {
+            **described(made[0].job),
+            "model": form(whole),
+            "ensemble": {"seeds": seeds, "folds": len(self._folds)},
+        }
         self._saved = Saved(settings, self._config)
+        self._racing = Racing(made, lanes.checked(settings.get("threads")))
+        self.interrupts = self._racing.interrupts
         self._result: Run | None = None
         self._events = self._stream()
 
@@ -64,6 +81,8 @@ class Bagging(Panel):
                 if not isinstance(event, RaceResults):
                     continue
                 if not started:
+                    if all(run.started is None for run in self._racing.race.runs.values()):
+                        continue  # a machine is so busy that nothing has begun yet
                     yield self._started()
                     started = True
                 else:
@@ -95,7 +114,11 @@ class Bagging(Panel):
 
     def _finished(self) -> Run:
         run = assembled(self._racing.race, self._config, self._seed)
-        return replace(run, held_out=self._held_out())
+        # The events are those of the whole run, from its first step, also where it was resumed.
+        events = tuple(
+            replace(one, first_epoch=0, first_step=0) if isinstance(one, TrainingStarted) else one for one in run.events
+        )
+        return replace(run, events=events, held_out=self._held_out())
 
     def _held_out(self) -> Array | None:
         """For each row what the member says that was not trained on it; None without folds."""

@@ -15,7 +15,8 @@ def begin(recipe: Recipe, rows: Any = None, **settings: Any) -> Training | Panel
     rows: (x, y) or (x, y, weight) to train on; by default the recipe's own. settings: of `fl.train`, for what is to be
         other than the recipe says; out, overwrite, threads and extra as there.
     The first event is TrainingStarted and the last TrainingEnded; in between come Progress, EpochEnded, and of a search
-    Tried. One that averages several networks keeps no checkpoints.
+    Tried. Networks on folds are runs of their own in `members` within the folder, and go on from there when it is
+    resumed; a search saves the best so far, and begins anew.
     Errors: those of `fl.train`.
     Example: begin(recipe_of(data, Choices(preset="best")), out="runs/best")
     """

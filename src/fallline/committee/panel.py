@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fallline.errors import ArgumentError, Attributes
+from fallline.errors import Attributes
 from fallline.nn.encoder import Labels
 from fallline.nn.model import Model
 from fallline.runs.disk import saving_errors
@@ -20,7 +20,7 @@ from fallline.training.interrupt import Interrupts
 from fallline.training.run import Run
 
 # Settings of a training that are about its folder, and the panel's own affair.
-_OF_THE_FOLDER = ("out", "overwrite", "resume", "checkpoints")
+OF_THE_FOLDER = ("out", "overwrite", "resume", "checkpoints")
 
 
 class Panel(Iterator[Event], Attributes):
@@ -61,13 +61,10 @@ class Saved:
     """The folder of a panel, where it has one: held from the first event on, so that nobody else takes it meanwhile."""
 
     def __init__(self, settings: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Errors: ExistingFileError for a folder that is taken; ArgumentError for a run that is to be resumed."""
-        if settings.get("resume"):
-            raise ArgumentError("several networks that are averaged keep no checkpoints, so they cannot be resumed\n"
-                                "  try: overwrite=True")  # fmt: skip
+        """Errors: ExistingFileError for a folder that is taken; ArgumentError where the run to resume is another one."""
         self.path: Path | None = None if settings.get("out") is None else Path(settings["out"])
-        overwrite = bool(settings.get("overwrite", False))
-        self._folder = None if self.path is None else RunFolder(self.path, dict(config), None, overwrite=overwrite)
+        ways = {name: bool(settings.get(name, False)) for name in ("overwrite", "resume")}
+        self._folder = None if self.path is None else RunFolder(self.path, dict(config), None, **ways)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -78,6 +75,12 @@ class Saved:
                     stack.enter_context(self._folder.opened())
             yield
 
+    def keep(self, run: Run) -> None:
+        """Save the model of the run so far."""
+        if self._folder is not None:
+            with saving_errors(self._folder.path):
+                self._folder.save_model(run.model, run.config)
+
     def write(self, run: Run) -> Run:
         """The run, saved where it is to be."""
         return run if self._folder is None else run.write_into(self._folder)
@@ -85,7 +88,7 @@ class Saved:
 
 def shared(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that every member of a panel has."""
-    return {name: value for name, value in settings.items() if name not in (*_OF_THE_FOLDER, "threads")}
+    return {name: value for name, value in settings.items() if name not in (*OF_THE_FOLDER, "threads")}
 
 
 def progress(results: Sequence[RaceResult], seconds: float) -> Progress:

@@ -18,6 +18,7 @@ from fallline.committee import space
 from fallline.committee.dealt import parts_of
 from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
 from fallline.committee.selection import selected
+from fallline.errors import ArgumentError
 from fallline.experiments.members import member_seeds
 from fallline.experiments.track import Runner, Track
 from fallline.experiments.variants import Variant
@@ -46,6 +47,8 @@ ONE, EXPLORED, RESERVED = 0.4, 0.6, 0.03
 MOST, FOLDS = 4, 5
 # Seconds between two looks at the candidates.
 _ROUND = 0.25
+# Seconds between two times that the best so far is saved.
+_KEEP = 10.0
 
 
 @dataclass
@@ -79,7 +82,11 @@ class Search(Panel):
 
     def __init__(self, recipe: Recipe, rows: Any, settings: Mapping[str, Any]) -> None:
         assert recipe.choices.time_limit is not None
+        if settings.get("resume"):
+            raise ArgumentError("a search under a time limit begins anew each time, so it cannot be resumed\n"
+                                "  try: overwrite=True")  # fmt: skip
         self._begun, self._limit = time.perf_counter(), float(recipe.choices.time_limit)
+        self._kept = self._begun
         self._recipe, self._rows, self._settings = recipe, rows, shared(settings)
         self._seed = recipe.choices.seed
         self._cache = SharedCache({})
@@ -159,6 +166,7 @@ class Search(Panel):
                     yield from (first := self._started())
                     started = bool(first)
                 for one in self._ended():
+                    self._keep()
                     yield self._tried(one)
                 if started:
                     yield progress([one.result for one in self._all], self._spent)
@@ -185,6 +193,12 @@ class Search(Panel):
         if first is None:
             return []
         return [replace(started_as_one(first, 1, self._saved.path, ()), seed=self._seed, open_ended=True)]
+
+    def _keep(self) -> None:
+        """Save the best so far now and then, in case that the process does not live to the end."""
+        if self._saved.path is not None and time.perf_counter() - self._kept > _KEEP:
+            self._saved.keep(self._assembled())
+            self._kept = time.perf_counter()
 
     def _close_all(self) -> None:
         for one in self._all:

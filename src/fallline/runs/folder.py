@@ -1,4 +1,5 @@
-"""The folder of a run: config.json, events.jsonl, checkpoints/, model.safetensors. Written by one process at a time.
+"""The folder of a run: config.json, events.jsonl, checkpoints/, model.safetensors, and of networks trained on folds
+held_out.npy. Written by one process at a time.
 
 A folder can be read at whatever moment a process dies. Knows the run's state as named arrays, its model as a
 whole, and nothing of how either is made.
@@ -12,15 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
+from fallline.arrays import Array
 from fallline.errors import ArgumentError, DataError, ExistingFileError, MissingFileError
 from fallline.nn.model import Model
 from fallline.runs import checkpoint
 from fallline.runs.checkpoint import Checkpoint
-from fallline.runs.disk import locked, remove_parts, sync, write_json
+from fallline.runs.disk import locked, remove_parts, sync, write_atomically, write_json
 from fallline.runs.events import Event, TrainingStarted, from_record, to_record
 from fallline.runs.model_file import save_model
 
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
+HELD_OUT = "held_out.npy"
 
 MOST_TOLD = 8  # differences between two trainings
 # By default a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
@@ -123,7 +128,7 @@ class RunFolder:
             path.unlink()
         with suppress(OSError):  # somebody else's files are in it
             (self.path / CHECKPOINTS).rmdir()
-        for name in (MODEL, EVENTS, CONFIG):
+        for name in (MODEL, HELD_OUT, EVENTS, CONFIG):
             (self.path / name).unlink(missing_ok=True)
 
     def describe(self, config: dict[str, Any]) -> None:
@@ -169,8 +174,31 @@ class RunFolder:
         """Note in the checkpoint that the run has gone on after it, to an end of which there is no checkpoint."""
         checkpoint.amend(self.path / CHECKPOINTS, {"final": False, "left": True})
 
-    def save_model(self, model: Model) -> None:
-        save_model(model, self.path / MODEL, self.config.get("extra"), config=self.config)
+    def save_model(self, model: Model, config: dict[str, Any] | None = None) -> None:
+        """config: of the run, to be kept with the model; by default that of the folder."""
+        config = self.config if config is None else config
+        save_model(model, self.path / MODEL, config.get("extra"), config=config)
+
+    def save_held_out(self, predicted: Array) -> None:
+        """Predictions for the training rows, each by a network that was not trained on it."""
+
+        def write(path: Path) -> None:
+            with open(path, "wb") as file:
+                np.save(file, predicted, allow_pickle=False)
+
+        write_atomically(self.path / HELD_OUT, write)
+
+
+def read_held_out(path: Path) -> Array | None:
+    """The predictions that `save_held_out` wrote to a run's folder; None where there are none."""
+    file = path / HELD_OUT
+    if not file.is_file():
+        return None
+    try:
+        found: Array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{file} is damaged: {error}") from None
+    return found
 
 
 def read_config(path: Path) -> dict[str, Any]:

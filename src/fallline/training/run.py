@@ -210,6 +210,8 @@ class Run(NotCalled):
                 for event in self.events:
                     target.log(event)
                 target.save_model(self.model)
+                if self.held_out is not None:
+                    target.save_held_out(self.held_out)
         except SavingError as error:
             error.run = self
             raise
@@ -239,7 +241,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     found = kept.in_folder(path)
     events = tuple(event for event in folder.read_events(path) if event.lasts)
     # The first form of model files held no config of the run.
-    return Run(found.model, events, found.config or folder.read_config(path), path)
+    return Run(found.model, events, found.config or folder.read_config(path), path, held_out=folder.read_held_out(path))
 
 
 def _state_in(run: Run) -> TrainingState | None:
