@@ -182,6 +182,12 @@ def test_probabilities_are_calibrated_on_rows_held_out():
     np.testing.assert_allclose(alone.predict_proba(frame).sum(axis=1), 1, rtol=1e-5)
 
 
+def test_quantiles_beside_a_search_come_from_the_preset_that_it_begins_with():
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    model = TabularRegressor(**QUICK, time_limit=1e-6, quantiles=(0.1, 0.9)).fit(x, x[:, 0])
+    assert model.predict_quantiles(x).shape == (40, 2)
+
+
 def test_quantiles_come_from_a_network_of_their_own():
     frame, _ = people(120)
     y = frame["visits"] + np.random.default_rng(0).normal(size=120)

@@ -15,6 +15,7 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.committee.dealt import parts_of
 from fallline.committee.panel import OF_THE_FOLDER, Panel, Saved, predicted, progress, shared, started_as_one
+from fallline.errors import SavingError
 from fallline.experiments.contest import Racing
 from fallline.experiments.members import assembled, mean_epochs, member_seeds
 from fallline.experiments.variants import variants_of
@@ -91,6 +92,8 @@ class Bagging(Panel):
                     told += 1
                     yield epoch
             for error in self._racing.race.errors.values():
+                if isinstance(error, SavingError):
+                    error.run = self.run  # of all members, not of the one that the disk did not take
                 raise error
             self._result = self._saved.write(self._finished())
             if not started:

@@ -61,7 +61,7 @@ class Saved:
     """The folder of a panel, where it has one: held from the first event on, so that nobody else takes it meanwhile."""
 
     def __init__(self, settings: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-        """Errors: ExistingFileError for a folder that is taken; ArgumentError where the run to resume is another one."""
+        """Errors: ExistingFileError for a folder that is taken; ArgumentError for another run to resume."""
         self.path: Path | None = None if settings.get("out") is None else Path(settings["out"])
         ways = {name: bool(settings.get(name, False)) for name in ("overwrite", "resume")}
         self._folder = None if self.path is None else RunFolder(self.path, dict(config), None, **ways)

@@ -27,7 +27,8 @@ def for_quantiles(recipe: Recipe, levels: Sequence[float]) -> Recipe:
         raise ArgumentError(f"quantiles need a network that ends in nn.Dense, and this one ends in {last!r:.60}")
     network = Sequential(*recipe.network.layers[:-1], replace(last, units=len(levels)))
     # Metrics of one prediction a row do not measure several quantiles: the best epoch is that of the lowest loss.
-    choices = replace(recipe.choices, metrics=(), watch=LOSS)
+    # A search makes networks of its own, for the target itself: quantiles are learnt by the preset that it begins with.
+    choices = replace(recipe.choices, metrics=(), watch=LOSS, time_limit=None)
     return replace(recipe, network=network, loss=Pinball(tuple(levels)), choices=choices)
 
 
