@@ -1,4 +1,4 @@
-"""Batches of the rows of a Parquet file, which is never read whole. It takes pyarrow, the extra `fallline[parquet]`."""
+"""Batches of the rows of a Parquet file, which is never read whole."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
