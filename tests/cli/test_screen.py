@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.cli import columns_shown, screen
-from fallline.cli.progress import Plain
+from fallline.cli.progress import Plain, tried
 from fallline.data.understood import Understood
-from fallline.runs.events import EpochEnded
+from fallline.runs.events import EpochEnded, Tried
 
 WORDS = st.lists(st.text("abc,.0", min_size=1, max_size=9), min_size=1, max_size=40)
 
@@ -52,3 +54,11 @@ def test_the_speed_leaves_lines_that_are_too_long(
         for speed in (9.0, 1e6):
             reader.show(EpochEnded(0, 10, 0.5, 0.25, metrics, steps_per_second=speed))
         assert all(("steps/s" in line) == shown for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_candidate_of_a_search_is_told_in_lines_that_fit() -> None:
+    told = "256-256-256 mish, learning rate 0.0466, weight decay 0.0, dropout 0.3, periodic 11.6, label smoothing 0.0"
+    done = Tried("candidate 12, fold 3", told, "finished", 4, 4, 0.25, 1.0)
+    lines = tried(done, 80).splitlines()
+    assert lines[0].startswith("candidate 12, fold 3 finished 0.25: 256-256-256 mish") and max(map(len, lines)) <= 80
+    assert tried(replace(done, state="interrupted", score=math.inf), 200) == f"candidate 12, fold 3 interrupted: {told}"

@@ -4,6 +4,7 @@ They show the progress; the command reports the results.
 """
 
 import math
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -77,7 +78,7 @@ class Plain:
                 cells = (text.ljust(width) for text, width in zip(shown, self.widths))
                 screen.say("   ".join([begin, *cells]).rstrip())
         elif isinstance(event, Tried):
-            screen.say(f"{event.name} {event.state}: {number(event.score)}   {event.what}")
+            screen.say(tried(event, screen.width(80)))
 
 
 class Live:
@@ -102,7 +103,7 @@ class Live:
                 shown.append(f"validation {number(self.last.validation_loss)}")
             self.put(event.epoch + 1, event.step, [*shown, speed(event.steps_per_second)])
         elif isinstance(event, Tried):
-            self.bars.console.print(f"{event.name} {event.state}: {number(event.score)}   {event.what}", soft_wrap=True)
+            self.bars.console.print(tried(event, self.width), soft_wrap=True)
 
     def put(self, epoch: int, step: int, shown: list[str]) -> None:
         """As much as fits: columns between the losses and the speed go first, then the speed."""
@@ -111,6 +112,12 @@ class Live:
         while len(shown) > 1 and len("  ".join(shown)) > room:
             shown.pop(-2 if len(shown) > 3 else -1)
         self.bars.update(self.task, description=name, completed=step, facts="  ".join(shown))
+
+
+def tried(event: Tried, width: int) -> str:
+    """A candidate of a search, its state and its score where it has one, in lines that fit."""
+    score = f" {number(event.score)}" if math.isfinite(event.score) else ""
+    return textwrap.fill(f"{event.name} {event.state}{score}: {event.what}", width, subsequent_indent="    ")
 
 
 def place(epoch: int, epochs: int, open_ended: bool = False) -> str:

@@ -46,11 +46,12 @@ def show(plan: Plan, outcome: Outcome) -> None:
     started = outcome.of(TrainingStarted)[0]
     what = started.watches.replace("_", " ").removeprefix("" if started.watches == "validation_loss" else "validation ")
     for event in outcome.of(TrainingEnded):
-        several = not outcome.resumes
-        how = "interrupted" if several and event.reason == "interrupted" else HOW.get(event.reason, event.reason)
+        searched = not outcome.resumes
+        how = "interrupted" if searched and event.reason == "interrupted" else HOW.get(event.reason, event.reason)
+        how = "the time is over" if searched and event.reason == "finished" else how
         screen.fact("ended", f"{how} (epoch {event.epochs}, step {event.step})")
-        if several:
-            size = len(members(outcome.model))
+        size = len(members(outcome.model))
+        if searched or size > 1:
             screen.fact("kept", f"the average of {size} networks" if size > 1 else "the best network")
         if event.still_falling:
             trend = "rising" if started.higher_is_better else "falling"

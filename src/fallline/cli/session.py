@@ -61,7 +61,7 @@ class Outcome:
     folder: Path | None
     profile: Callable[[], Any] | None = None  # measures where the time of a step goes
     signal: int | None = None  # the signal that stopped it, if one did
-    resumes: bool = True  # several networks keep no checkpoints to go on from
+    resumes: bool = True  # a search begins anew each time
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -127,7 +127,7 @@ def run(plan: Plan) -> Outcome:
     reason = last.reason if isinstance(last, TrainingEnded) else "interrupted"
     done = training.run
     profile = None if done.job is None else done.profile
-    resumes = isinstance(training, Training)
+    resumes = isinstance(training, Training) or training.resumes
     return Outcome(reason, done.model, tuple(events), folder, profile, training.interrupts.signal, resumes)
 
 

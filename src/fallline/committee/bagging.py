@@ -34,6 +34,8 @@ MEMBERS = "members"
 class Bagging(Panel):
     """The trainings of a recipe on folds, as one. size: their number, 2 or more."""
 
+    resumes = True
+
     def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
         self._rows, n = rows, len(rows[1])
         self._folds = parts_of(recipe, rows, size, settings.get("validation"))

@@ -31,6 +31,7 @@ class Panel(Iterator[Event], Attributes):
     """
 
     interrupts: Interrupts
+    resumes = False  # whether one that was cut off goes on where it was
     _events: Generator[Event, None, None]
 
     def __next__(self) -> Event:
