@@ -23,6 +23,7 @@ TASKS = {
     "binary_cross_entropy": (1, np.array([1, 0, 1])),
     "hinge": (1, np.array([1, 0, 1])),
     "poisson": (1, np.array([3.0, 0.0, 1.0])),
+    "pinball": (1, np.array([5.0, -7.0, 9.0])),
 }
 
 

@@ -45,7 +45,7 @@ class Both:
 
 @saved
 @dataclass(frozen=True)
-class Embedding:
+class CodeTable:
     """A row of a table for each code."""
 
     codes: int
@@ -181,7 +181,7 @@ def test_several_inputs_are_explained() -> None:
         assert told.loss == pytest.approx(one.loss, rel=1e-9)
         text = str(told)
         assert "x.age" in text and "delta of x.rest" in text
-    codes = fit(nn.Sequential(Embedding(5, 4), nn.Dense(1)), (CODES, Y))
+    codes = fit(nn.Sequential(CodeTable(5, 4), nn.Dense(1)), (CODES, Y))
     told = fl.explain(codes, CODES, Y)
     assert told.x_delta is None and told.relative_difference < 1e-6 and "delta of x" not in str(told)
 
@@ -243,7 +243,7 @@ def test_an_embedding_with_floats_in_both_precisions(tmp_path: Path) -> None:
         one_hot = np.concatenate([np.eye(5)[CODES], REST], axis=1)
         plain = fit(nn.Dense(1), (one_hot, Y), dtype=dtype, epochs=40, optimizer=fl.optim.Adam(0.1))
         np.testing.assert_allclose(run.model.predict(rows), plain.model.predict(one_hot), rtol=1e-4)
-    table = nn.Sequential(Embedding(5, 4), nn.Dense(1))
+    table = nn.Sequential(CodeTable(5, 4), nn.Dense(1))
     run = fit(table, (CODES, Y), out=tmp_path / "run")
     loaded = fl.load_model(tmp_path / "run")
     assert loaded.input_dtypes == {"x": "int64"}
