@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline import ranges
+from fallline.arguments import of, takes
 from fallline.errors import ArgumentError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import layer_table as table
@@ -47,6 +48,7 @@ class Temperature(NotCalled):
         return x / float(self.temperature)
 
 
+@takes(model=of(Model, "a model"))
 def calibrated(model: Model, x: Any, y: Any, weight: Any = None, *, threads: int | None = None) -> Model:
     """The same classifier with its probabilities calibrated on rows that it was not trained on.
 
