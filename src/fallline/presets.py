@@ -29,6 +29,7 @@ FASTER, SLOWER = 6.0, 0.1
 ROWS_A_WAVE = 2000
 # Up to so many rows the work of one large network is shared out over several small ones.
 FEW = 2000
+TASKS = ("classification", "regression")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +79,17 @@ class Ingredients:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """doc: one line for help texts. Ingredients by task. few: what is other than these for FEW rows or less."""
+    """doc: one line for help texts. Ingredients by task. few: what is other for FEW rows or less, by task."""
 
     doc: str
     classification: Ingredients
     regression: Ingredients
-    few: Mapping[str, Any] = field(default_factory=dict)
+    few: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, task: str, rows: int | None = None) -> Ingredients:
         """rows: to train and validate on; None where they change nothing."""
         found = self.classification if task == "classification" else self.regression
-        return replace(found, **self.few) if rows is not None and rows <= FEW else found
+        return replace(found, **self.few.get(task, {})) if rows is not None and rows <= FEW else found
 
 
 # Chosen on other splits of digits, iris, wine and breast-cancer than the one that is shown: without the smoothing,
@@ -111,17 +112,23 @@ _DEFAULT = replace(_FAST, **_FULL, dropout=0.15, smoothed=200, watch=None)
 _DEFAULT_NUMBERS = replace(_FAST_NUMBERS, **_FULL, waves=(1.0, 1.0), dropout=0.05, learning_rate=0.1)
 # Few rows are noisy, and so is the choice of an epoch by a part of them: five networks of half the width, each trained
 # to its end on all but a fifth of the rows, cost as much as one, and err less (decision 39).
-_FEW: dict[str, Any] = {"hidden": (128,) * 3, "folds": 5, "validation": 0.2, "watch": None, "last": True}
+_FEW: dict[str, Any] = {"hidden": (128,) * 3, "folds": 5, "steps": 2000, "validation": 0.2, "watch": None, "last": True}
+_SMALL = {"classification": {**_FEW, "epochs": (16, 80), "smoothed": 50}, "regression": _FEW}
 
 PRESETS: dict[str, Preset] = {
     "plain": Preset("one hidden layer and Adam, as textbooks have them", _PLAIN, _PLAIN),
-    "fast": Preset("strong in seconds: three layers, robust columns, a schedule", _FAST, _FAST_NUMBERS, {"steps": 400}),
-    "default": Preset("stronger in about twice the time", _DEFAULT, _DEFAULT_NUMBERS, _FEW),
+    "fast": Preset(
+        "strong in seconds: three layers, robust columns, a schedule",
+        _FAST,
+        _FAST_NUMBERS,
+        {task: {"steps": 400} for task in TASKS},
+    ),
+    "default": Preset("stronger in about twice the time", _DEFAULT, _DEFAULT_NUMBERS, _SMALL),
     "best": Preset(
         "the average of five such networks, each trained on all but a fifth of the rows",
         replace(_DEFAULT, folds=5, steps=12_000),
         replace(_DEFAULT_NUMBERS, folds=5, steps=12_000),
-        {"last": True, "validation": 0.2},
+        {task: {**few, "hidden": (256,) * 3, "steps": 12_000} for task, few in _SMALL.items()},
     ),
 }
 
