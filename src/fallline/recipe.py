@@ -268,7 +268,7 @@ def _unmeasured(name: str | None) -> str | None:
 def _is_planned(choices: Choices) -> bool:
     """Whether a person has chosen the course of a training: they want to look at one network, go on with it, or watch
     rows or a number of their own."""
-    own = (choices.epochs, choices.validation, choices.early_stopping, choices.watch, choices.time_limit)
+    own = (choices.epochs, choices.validation, choices.early_stopping, choices.watch)
     return any(one is not None for one in own)
 
 

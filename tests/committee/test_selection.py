@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from fallline.committee.selection import loss_of, selected
+from fallline.committee.selection import is_better, loss_of, selected
 
 
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 6), st.booleans())
@@ -37,3 +37,12 @@ def test_two_models_that_err_in_opposite_ways_are_averaged_and_a_third_is_left_o
     y = np.zeros(4)
     # Errors +1 and -1 cancel; 3 would make the average 1.
     assert selected([y + 3, y + 1, y - 1.1], y, most=3) == [1, 2]
+
+
+def test_better_is_better_by_more_than_the_standard_error_of_the_difference() -> None:
+    y, ones = np.zeros(100), np.ones(100)
+    # Squared errors of 2.002 and 0 in turn beside 1: the mean gain is -0.001; of 1.8 and 0: 0.1, its error 0.09.
+    turns = np.arange(100) % 2
+    assert not is_better(np.sqrt(2.002 * turns), ones, y)
+    assert is_better(np.sqrt(1.8 * turns), ones, y) and not is_better(np.sqrt(1.9 * turns), ones, y)
+    assert is_better(0.99 * ones, ones, y) and not is_better(ones, ones, y)

@@ -66,12 +66,12 @@ def test_a_limit_that_leaves_no_time_gives_the_network_as_it_stands(table: Table
 
 
 def test_epochs_are_halved_until_one_training_fits(table: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timed, "ONE", 1e-9)
+    monkeypatch.setattr(timed, "ONE", 0.0)
     recipe = recipe_of(table("regression"), Choices(time_limit=LONG))
     training = begin(recipe, threads=1)
     for event in training:
-        if isinstance(event, Tried):
-            assert event.epochs == 2
+        # The first candidate may be at its end before anybody looks.
+        if isinstance(event, Tried) and event.epochs == 2:
             training.stop()
     assert training.run.stop_reason == "interrupted"
 

@@ -10,12 +10,24 @@ from fallline.arrays import Array
 ENOUGH = 1e-4
 
 
+def row_losses(predicted: Array, y: Array) -> Array:
+    """(N,) -log of the probability of each row's code, from (N, K); or the squared errors of quantities (N,)."""
+    if predicted.ndim == 1:
+        return np.asarray(np.square(predicted - y))
+    own = np.take_along_axis(predicted, y[:, None].astype(np.int64), axis=1)
+    return np.asarray(-np.log(np.maximum(own[:, 0], 1e-12)))
+
+
 def loss_of(predicted: Array, y: Array) -> float:
     """Log-loss of probabilities (N, K) for codes (N,), or the root of the mean squared error of quantities (N,)."""
-    if predicted.ndim == 1:
-        return float(np.sqrt(np.mean(np.square(predicted - y))))
-    own = np.take_along_axis(predicted, y[:, None].astype(np.int64), axis=1)
-    return -float(np.mean(np.log(np.maximum(own, 1e-12))))
+    mean = float(np.mean(row_losses(predicted, y)))
+    return float(np.sqrt(mean)) if predicted.ndim == 1 else mean
+
+
+def is_better(predicted: Array, other: Array, y: Array) -> bool:
+    """Whether predictions are better than others by more than the standard error of the difference, row by row."""
+    gain = row_losses(other, y) - row_losses(predicted, y)
+    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 def selected(predictions: Sequence[Array], y: Array, most: int) -> list[int]:

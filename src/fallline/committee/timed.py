@@ -17,7 +17,7 @@ from fallline.arrays import Array
 from fallline.committee import space
 from fallline.committee.dealt import parts_of
 from fallline.committee.panel import Panel, Saved, predicted, progress, shared, started_as_one
-from fallline.committee.selection import selected
+from fallline.committee.selection import is_better, selected
 from fallline.errors import ArgumentError
 from fallline.experiments.members import member_seeds
 from fallline.experiments.track import Runner, Track
@@ -45,6 +45,8 @@ RUNGS, KEPT = (1 / 15, 1 / 5, 7 / 15), 0.5
 ONE, EXPLORED, RESERVED = 0.4, 0.6, 0.03
 # Networks that are averaged at most before they are trained on other folds, and the folds.
 MOST, FOLDS = 4, 5
+# Candidates that are kept after their end, for the selection.
+REMEMBERED = 30
 # Seconds between two looks at the candidates.
 _ROUND = 0.25
 # Seconds between two times that the best so far is saved.
@@ -94,7 +96,9 @@ class Search(Panel):
         self._parts: tuple[Any, ...] = parts_of(recipe, rows, FOLDS, given) or (given,)
         self._epochs: int | None = None if recipe.asked.epochs is None else recipe.asked.epochs
         self._drawn, self._rungs = 0, [list[float]() for _ in RUNGS]
-        self._all: list[Candidate] = []
+        self._all: list[Candidate] = []  # but for those that are forgotten
+        self._past: list[Tried] = []
+        self._past_steps = 0
         self.interrupts = Interrupts(self._stop_all)
         self._lanes = lanes.checked(settings.get("threads"))
         first = self._make(0)
@@ -168,6 +172,7 @@ class Search(Panel):
                 for one in self._ended():
                     self._keep()
                     yield self._tried(one)
+                self._forget()
                 if started:
                     yield progress([one.result for one in self._all], self._spent)
                 self._decide_epochs()
@@ -211,6 +216,15 @@ class Search(Panel):
             one = by_runner[id(self._track.over.popleft())]
             one.model = one.runner.training.run.model
             yield one
+
+    def _forget(self) -> None:
+        """Let go of all but the best, so that a long search on few rows needs no more memory than a short one."""
+        over = [one for one in self._all if one.model is not None and one.number and not one.fold]
+        for one in sorted(over, key=self._score)[REMEMBERED:]:
+            self._past.append(self._tried(one))
+            self._past_steps += one.result.step
+            self._close(one)
+            self._all.remove(one)
 
     def _tried(self, one: Candidate) -> Tried:
         result = one.result
@@ -270,10 +284,14 @@ class Search(Panel):
         longest = max((one.result.seconds for one in finished), default=0.0)
         if 1.1 * longest > self._left:
             return None
+        done = {(one.number, one.fold) for one in self._all}
+        if self._preset_folds and any(one.number == 0 for one in finished):
+            fold = next((fold for fold in range(1, len(self._parts)) if (0, fold) not in done), None)
+            if fold is not None:
+                return self._make(0, fold)
         if self._spent < EXPLORED * self._limit or not finished:
             self._drawn += 1
             return self._make(self._drawn)
-        done = {(one.number, one.fold) for one in self._all}
         for fold in range(1, len(self._parts)):
             for one in self._chosen():
                 if (one.number, fold) not in done:
@@ -294,16 +312,27 @@ class Search(Panel):
             return x, np.searchsorted(decoder.classes, y) if _sorted(decoder.classes) else _places(decoder.classes, y)
         return x, np.asarray(y, np.float64)
 
+    @property
+    def _preset_folds(self) -> bool:
+        """Whether the preset is an average of folds for so many rows: then a search has these first, and keeps them."""
+        return self._recipe.ingredients.folds > 1
+
     def _chosen(self) -> list[Candidate]:
         """The candidates whose average is best on the rows on which they are compared."""
         there = [one for one in self._all if one.is_finished and not one.fold]
         there = there or [one for one in self._all if one.model is not None and math.isfinite(self._score(one))]
         if not there:
             return []
-        there = sorted(there, key=self._score)[:30]
+        there = sorted(there, key=self._score)[:REMEMBERED]
         x, y = self._held()
-        predictions = [predicted(one.model, x) for one in there if one.model is not None]
-        return [there[place] for place in selected(predictions, y, MOST)]
+        found = [(one, predicted(one.model, x)) for one in there if one.model is not None]
+        preset = next((pair for pair in found if pair[0].number == 0), None)
+        if preset is None or not self._preset_folds:
+            return [found[place][0] for place in selected([guess for _, guess in found], y, MOST)]
+        # Few rows tell candidates apart badly: one has to be better than the preset by more than chance.
+        better = [pair for pair in found if pair is not preset and is_better(pair[1], preset[1], y)]
+        places = selected([guess for _, guess in better], y, MOST - 1) if better else []
+        return [preset[0], *(better[place][0] for place in places)]
 
     def _assembled(self) -> Run:
         """The run so far: the average of the best candidates, each with its trainings on other folds."""
@@ -315,7 +344,7 @@ class Search(Panel):
         loss = models[0].loss  # candidates may differ in the smoothing of labels, which no prediction shows
         model = averaged([replace(one, loss=loss) for one in models]) if len(models) > 1 else models[0]
         best = (chosen or self._all)[0].runner.training.run
-        tried = [self._tried(one) for one in self._all if one.model is not None]
+        tried = [*self._past, *(self._tried(one) for one in self._all if one.model is not None)]
         notes = [
             f"{self._drawn + 1} candidates in {self._spent:.0f} s of {self._limit:g}; an average of {len(models)}: "
             + "; ".join(f"candidate {one.number} ({space.in_words(one.drawn)})" for one in chosen)
@@ -326,7 +355,7 @@ class Search(Panel):
             events.append(started_as_one(counted, 1, self._saved.path, notes))
         events += [*tried, *best.epochs]
         if best.ended is not None:
-            steps = sum(one.result.step for one in self._all)
+            steps = self._past_steps + sum(one.result.step for one in self._all)
             reason = "interrupted" if self.interrupts.stop_requested else "finished"
             rate = steps / self._spent
             told: dict[str, Any] = {"reason": reason, "step": steps, "seconds": self._spent, "steps_per_second": rate}
