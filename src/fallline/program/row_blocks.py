@@ -51,8 +51,9 @@ class RowProgram:
         self._program = program = Program(lowered, [y, *held, *xs], writable=1)
         self._runner = store.function(ROW_RUNNER)
         self.rows, self.dtypes, self._row = len(xs[0]), [x.dtype for x in xs], y.shape[1:]
-        # Blocks that may follow one another before somebody looks.
-        self.turn = max(1, int(TURN / sum(instruction.work + 5.0 for instruction in program.instructions)))
+        # Nanoseconds of a block, about; and blocks that may follow one another before somebody looks.
+        self.work = sum(instruction.work + 5.0 for instruction in program.instructions)
+        self.turn = max(1, int(TURN / self.work))
         moves = [
             (place, which, offset, end.nbytes)
             for which, end in enumerate(self._ends)

@@ -28,6 +28,8 @@ SIZES = (64, 8, 1)
 # Numbers that are read where they lie, if they lie right. Others become the function's own, so many of them at a time.
 READ = (np.dtype(np.float32), np.dtype(np.float64))
 TURNED = 1 << 16
+# Nanoseconds of work from which on lanes share it, and blocks that are too few to be shared.
+SHARED, FEW = 500_000.0, 8
 
 
 class Rowwise:
@@ -73,9 +75,18 @@ class Rowwise:
             in_place, key = all(lies for lies, _ in found), (rows, *(read_as for _, read_as in found))
         program = self._borrow(key)
         try:
-            task = Task(program.result(n), xs, in_place, doubt)
             blocks, rest = divmod(n, rows)
+            shared = most != 1 and blocks * program.work > SHARED and (most or lanes.available()) > 1
+            if shared and blocks < FEW and rows > SIZES[0]:  # smaller blocks, so that each lane has its part
+                smaller = (SIZES[0], *key[1:])
+                other = self._borrow(smaller)
+                self._give_back(key, program)
+                program, key, rows = other, smaller, SIZES[0]
+                blocks, rest = divmod(n, rows)
+            task = Task(program.result(n), xs, in_place, doubt)
             turn = program.turn if in_place else max(1, TURNED // (rows * max(1, *(x[0].size for x in xs))))
+            if shared:
+                turn = min(turn, -(-blocks // (most or lanes.available())))
             if blocks <= turn:
                 task.do(program, 0, blocks)
             elif most == 1:
