@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SRC = Path(__file__).parent.parent / "src"
 
 ALLOWED = {"numpy"}
@@ -70,3 +72,11 @@ def test_the_probe_sees_what_a_statement_loads() -> None:
 def test_the_command_line_loads_readers_of_files_and_trainings_of_several_networks_when_they_are_asked_for() -> None:
     loaded = modules_of("import fallline.cli.session, fallline.cli.run_results")
     assert not loaded & {"fallline.data.files", "fallline.data.delimited", "fallline.committee.timed", "pyarrow"}
+
+
+def test_a_file_of_numbers_gaps_and_texts_is_read_without_pandas(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    path = tmp_path / "data.csv"
+    path.write_text("a,b,c,d\n1,2.5,x,NA\n2,,y,3\n3,1.5,,4\n")
+    statement = f"from fallline.data.files import read_table; read_table({str(path)!r})"
+    assert "pyarrow" in loaded_by(statement) and "pandas" not in loaded_by(statement)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fallline.arrays import Array
+from fallline.data.arrow import as_numpy
 from fallline.data.reading import Reading
 from fallline.errors import DataError
 from fallline.table import MOMENT
@@ -66,12 +67,14 @@ def cells_of(column: Any, place: str, written: bool = False) -> Any:
     if types.is_duration(kind) or types.is_time(kind):
         unit = pyarrow.duration("us") if types.is_duration(kind) else pyarrow.time64("us")
         micro = compute.cast(compute.cast(column, unit), pyarrow.int64())
-        return compute.divide(compute.cast(micro, pyarrow.float64()), 1e6).to_numpy(zero_copy_only=False)
+        return as_numpy(compute.divide(compute.cast(micro, pyarrow.float64()), 1e6))
     if types.is_decimal(kind) or types.is_float16(kind) or (types.is_integer(kind) and column.null_count):
         if types.is_integer(kind) and _wide(column):
             return compute.cast(column, pyarrow.string())
-        return compute.cast(column, pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return as_numpy(compute.cast(column, pyarrow.float64(), safe=False))
+    if types.is_integer(kind) or types.is_floating(kind):
+        return as_numpy(column)
+    if types.is_boolean(kind):
         return column.to_numpy(zero_copy_only=False)
     if types.is_binary(kind) or types.is_large_binary(kind):
         try:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arrays import Array
+from fallline.data.arrow import as_numpy, as_texts
 from fallline.data.fields import is_missing, is_number, shown
 from fallline.nn.notation import MISSING
 
@@ -38,7 +39,7 @@ def numbers(strings: Any) -> Array | None:
     except pyarrow.ArrowInvalid:
         return _by_levels(strings)
     whole = not found.null_count and not _holds(strings, b".eEnN")
-    values: Array = found.to_numpy(zero_copy_only=False)
+    values = as_numpy(found)
     if leading_zeros(strings):
         return None
     large = np.flatnonzero(np.abs(values) >= 10.0**MOST_DIGITS)
@@ -63,8 +64,8 @@ def _by_levels(strings: Any) -> Array | None:
 
     coded = strings.dictionary_encode()
     trimmed = compute.utf8_trim_whitespace(coded.dictionary)
-    gone = compute.is_in(compute.utf8_lower(trimmed), value_set=pyarrow.array(sorted(MISSING)))
-    levels = compute.if_else(gone, pyarrow.scalar(None, pyarrow.string()), trimmed)
+    gone = compute.is_in(compute.utf8_lower(trimmed), value_set=as_texts(sorted(MISSING)))
+    levels = compute.if_else(gone, pyarrow.nulls(len(trimmed), pyarrow.string()), trimmed)
     try:
         compute.cast(levels, pyarrow.float64())
     except pyarrow.ArrowInvalid:
@@ -72,11 +73,11 @@ def _by_levels(strings: Any) -> Array | None:
     try:
         found = numbers(levels)
     except BeyondRange as problem:
-        row = np.flatnonzero(coded.indices.to_numpy(zero_copy_only=False) == problem.args[0])[0]
+        row = np.flatnonzero(as_numpy(coded.indices, -1) == problem.args[0])[0]
         raise BeyondRange(int(row), problem.args[1]) from None
     if found is None:
         return None
-    places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    places = as_numpy(coded.indices, -1)
     if found.dtype == np.int64 and (places >= 0).all():
         found = np.append(found, 0)
     else:

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from fallline.arrays import Array
+from fallline.data.arrow import as_numpy
 from fallline.errors import DataError
 from fallline.table import Texts, Values
 
@@ -123,7 +124,7 @@ class Coded:
         coded = coded.chunk(0) if isinstance(coded, pyarrow.ChunkedArray) else coded
         self.waiting, self.bytes = [], 0
         trimmed = compute.utf8_trim_whitespace(coded.dictionary)
-        places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        places = as_numpy(coded.indices, -1)
         levels = trimmed.to_pylist()
         if not self.rows_coded and trimmed.equals(coded.dictionary):
             self.levels = levels  # each once already: a place for each of them is needed when more texts come
