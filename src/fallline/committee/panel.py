@@ -4,7 +4,7 @@ Knows races and runs, and nothing of how members come about.
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,41 +16,25 @@ from fallline.nn.model import Model
 from fallline.runs.disk import saving_errors
 from fallline.runs.events import Event, Progress, RaceResult, TrainingStarted
 from fallline.runs.folder import RunFolder
-from fallline.training.interrupt import Interrupts
+from fallline.training.interrupt import Interruptible
 from fallline.training.run import Run
 
 # Settings of a training that are about its folder, and the panel's own affair.
 OF_THE_FOLDER = ("out", "overwrite", "resume", "checkpoints")
 
 
-class Panel(Iterator[Event], Attributes):
+class Panel(Interruptible[Event], Attributes):
     """Several trainings as an iterator over the events of one; `run` is the result so far, one model.
 
     Work is done only while an event is requested. Ctrl-C while an event is awaited ends all trainings in good order,
     with the reason "interrupted" and what they have found; so does `stop`.
     """
 
-    interrupts: Interrupts
     resumes = False  # whether one that was cut off goes on where it was
-    _events: Generator[Event, None, None]
-
-    def __next__(self) -> Event:
-        with self.interrupts:
-            try:
-                return next(self._events)
-            except BaseException:
-                self.interrupts.is_over = True
-                raise
 
     def stop(self) -> None:
         """End after the machine calls that run now, as Ctrl-C does."""
         raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of threads without ending the trainings; `run` keeps the last state."""
-        with self.interrupts:
-            self._events.close()
-            self.interrupts.is_over = True
 
     @property
     def run(self) -> Run:

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fallline.data.header import column_names
+from fallline.data.one_file import OneFile
 from fallline.data.piece import Piece, blank_columns, cells_of, strange
 from fallline.data.raw_bytes import Bytes
 from fallline.data.reading import Reading
@@ -20,26 +21,13 @@ PARQUET, ARROW_FILE, ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 
 
 @dataclass(frozen=True)
-class Columnar:
-    """An open file of typed columns. all_names: of every column, in the order of the file."""
-
-    source: Bytes
-    reading: Reading
-    all_names: tuple[str, ...]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.all_names if name not in self.reading.drop)
+class Columnar(OneFile):
+    """An open file of typed columns."""
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
         """The rows, from the first. texts: columns that are read as they are written. only: those that are read."""
-        wanted = [name for name in self.names if only is None or name in only]
-        places = [i for i, name in enumerate(self.all_names) if name in wanted and name not in self.reading.blank]
+        wanted = self.wanted(only)
+        places = self.places(wanted)
         with batches(self.source, places) as (_, found):
             for batch in found:
                 columns = blank_columns(self.reading, wanted, batch.num_rows)
@@ -84,7 +72,7 @@ def open_columnar(source: Bytes, reading: Reading) -> Columnar:
     with batches(source, None) as (schema, _):
         notes: list[str] = []
         names = column_names(schema.names, notes)
-        found = Columnar(source, reading, names, notes)
+        found = Columnar(source, reading, names, notes=notes)
         problems = [strange(f"{source.name}, column {name!r}", kind) for name, kind in zip(names, schema.types)
                     if name not in reading.drop | reading.blank]  # fmt: skip
     told = [problem for problem in problems if problem]

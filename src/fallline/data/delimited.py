@@ -7,7 +7,7 @@ module, which names the line that is wrong.
 import csv
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from fallline.data.ahead import ahead
 from fallline.data.cutting import end_of_records, line_ends, lines_of_records, quotes_of
 from fallline.data.dialect import SAMPLE, Dialect, find_encoding, recognise
 from fallline.data.fields import count
+from fallline.data.one_file import OneFile
 from fallline.data.piece import Piece, blank_columns
 from fallline.data.plain_numbers import BeyondRange, numbers
 from fallline.data.raw_bytes import Bytes
@@ -39,29 +40,18 @@ Parsed = tuple[list[Any], Array, int]
 
 
 @dataclass(frozen=True)
-class Delimited:
-    """An open file of delimited text. notes: sentences about what was recognised."""
+class Delimited(OneFile):
+    """An open file of delimited text."""
 
-    source: Bytes
-    reading: Reading
     dialect: Dialect
     encoding: str
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.dialect.names if name not in self.reading.drop)
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
         """The rows, from the first. texts: columns that are not tried as numbers; it may grow meanwhile. only: the
         columns that are read; None for all.
         """
-        wanted = [name for name in self.names if only is None or name in only]
-        places = [i for i, name in enumerate(self.dialect.names) if name in wanted and name not in self.reading.blank]
+        wanted = self.wanted(only)
+        places = self.places(wanted)
         for strings, lines in ahead(self.parsed(places)):
             columns = blank_columns(self.reading, wanted, len(lines))
             for i, column in zip(places, strings):
@@ -230,7 +220,7 @@ def open_delimited(source: Bytes, reading: Reading) -> Delimited:
         ends = len(data) if whole else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         data = utf8.checked(data[:ends] if ends else data, 1)
     dialect = recognise(data.decode(), whole, reading, source.name)
-    return Delimited(source, reading, dialect, encoding, [*notes, *dialect.notes])
+    return Delimited(source, reading, dialect.names, dialect, encoding, notes=[*notes, *dialect.notes])
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.data.cutting import NO_QUOTES, lines_of_records
 from fallline.data.fields import shown
+from fallline.data.one_file import OneFile
 from fallline.data.piece import Piece, blank_columns, cells_of
 from fallline.data.plain_numbers import MOST_DIGITS, BeyondRange, numbers
 from fallline.data.raw_bytes import Bytes
@@ -33,31 +34,20 @@ class Written(str):
 
 
 @dataclass(frozen=True)
-class JsonLines:
+class JsonLines(OneFile):
     """An open file of JSON. all_names: those at its beginning, and once a later one is met, all. is_list: one list of
     objects, not an object a line.
     """
 
-    source: Bytes
-    reading: Reading
     all_names: list[str]
     is_list: bool
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.all_names if name not in self.reading.drop)
 
     def pieces(self, texts: Collection[str] = (), only: Collection[str] | None = None) -> Iterator[Piece]:
         """The rows, from the first. texts: columns that are read as they are written. only: those that are read.
 
         Errors: LateColumn, at most once.
         """
-        wanted = [name for name in self.names if only is None or name in only]
+        wanted = self.wanted(only)
         if self.is_list:
             rows = self._list()
             yield self._piece(rows, None, wanted, texts)

@@ -3,7 +3,7 @@ cores. Each is a Training like any other, on one lane, so its result is that of 
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from fallline.runs.events import (
     VariantEnded,
     ranked,
 )
-from fallline.training.interrupt import Interrupts
+from fallline.training.interrupt import Interruptible, Interrupts
 from fallline.training.run import Run
 from fallline.training.training import Training
 
@@ -101,7 +101,7 @@ class Race(Attributes):
         return "\n".join(lines)
 
 
-class Racing(Iterator[Event]):
+class Racing(Interruptible[Event]):
     """A race as an iterator over its events; `race` is its result so far.
 
     Work is done only while an event is requested. Ctrl-C while an event is awaited ends
@@ -127,14 +127,6 @@ class Racing(Iterator[Event]):
         self._reason = "interrupted"
         self._events = self._stream()
 
-    def __next__(self) -> Event:
-        with self.interrupts:
-            try:
-                return next(self._events)
-            except BaseException:
-                self.interrupts.is_over = True
-                raise
-
     def stop(self) -> None:
         """End all trainings after the machine calls that run now, as Ctrl-C does."""
         self.interrupts.stop_requested = True
@@ -143,12 +135,6 @@ class Racing(Iterator[Event]):
     def _stop_all(self) -> None:
         for runner in self._runners:
             runner.training.stop()
-
-    def close(self) -> None:
-        """Let go of run folders and threads without ending the trainings; `race` keeps the last state."""
-        with self.interrupts:
-            self._events.close()
-            self.interrupts.is_over = True
 
     @property
     def results(self) -> tuple[RaceResult, ...]:

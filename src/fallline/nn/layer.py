@@ -17,7 +17,7 @@ from fallline.arguments import record, shown
 from fallline.arrays import plain
 from fallline.errors import ArgumentError, ArgumentTypeError, FalllineError, NotCalled, ShapeError
 from fallline.graph.inside import Inside
-from fallline.graph.op import Shape
+from fallline.graph.op import Array, Shape
 from fallline.graph.trace import trace
 from fallline.graph.where import defined_at
 from fallline.nn import initial
@@ -153,17 +153,7 @@ class Dense(NotCalled):
                 f"  try: {'nn.Flatten() before it' if shape else 'x.reshape(-1, 1), for one feature'}"
             )
         (d,), k = shape, int(self.units)
-        draw = initial.get(self.initializer or (initial.Normal(1.0) if self.tangent else "glorot_uniform"))
-        # Drawn in float64 and rounded, so that both precisions start from the same numbers.
-        with Inside(lambda: f"the initialiser of {short(self)}", ours_pass=True):
-            drawn = draw(rng, (d, k), d, k)
-        plain(drawn, f"{short(self)}: what its initialiser returns")
-        weight = np.asarray(drawn)
-        if weight.shape != (d, k):
-            raise ShapeError(f"{short(self)}: its initialiser returns shape {weight.shape}, not {(d, k)}")
-        if weight.dtype.kind not in "fiub":
-            raise ArgumentTypeError(f"{short(self)}: its initialiser returns {weight.dtype}, not real numbers")
-        params = {"weight": weight.astype(dtype)}
+        params = {"weight": drawn_weight(self, rng, d, "glorot_uniform").astype(dtype)}
         if self.bias:
             params["bias"] = np.zeros(k, dtype)
         return params, (k,)
@@ -193,6 +183,26 @@ class Dense(NotCalled):
         if self.bias_rate != 1 and context is not None:
             context.treat(params["bias"], rate=self.bias_rate)
         return y + params["bias"]
+
+
+def drawn_weight(layer: Any, rng: Generator, d: int, usual: str) -> Array:
+    """The first weights of a layer with units, initializer and tangent, (d, units) float64, or as they are drawn.
+
+    usual: the initialiser of a layer that names none, in the standard parametrisation. Weights are drawn in float64 and
+    rounded by the caller, so that both precisions start from the same numbers.
+    Errors: ShapeError, ArgumentTypeError for what an initialiser returns.
+    """
+    draw = initial.get(layer.initializer or (initial.Normal(1.0) if layer.tangent else usual))
+    form = (d, int(layer.units))
+    with Inside(lambda: f"the initialiser of {short(layer)}", ours_pass=True):
+        drawn = draw(rng, form, *form)
+    plain(drawn, f"{short(layer)}: what its initialiser returns")
+    weight = np.asarray(drawn)
+    if weight.shape != form:
+        raise ShapeError(f"{short(layer)}: its initialiser returns shape {weight.shape}, not {form}")
+    if weight.dtype.kind not in "fiub":
+        raise ArgumentTypeError(f"{short(layer)}: its initialiser returns {weight.dtype}, not real numbers")
+    return weight
 
 
 @table.layer(lambda: [(Flatten(), (2, 3)), (Flatten(), (4,))])

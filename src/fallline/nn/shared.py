@@ -14,7 +14,7 @@ from fallline.nn import initial
 from fallline.nn import layer_table as table
 from fallline.nn.averages import AVERAGES
 from fallline.nn.context import Context
-from fallline.nn.layer import Generator, between_rows, spread_evenly, with_batch
+from fallline.nn.layer import Generator, between_rows, drawn_weight, spread_evenly, with_batch
 from fallline.ops.view import reshape
 from fallline.ranges import option, required, short
 from fallline.tree import Tree
@@ -62,10 +62,9 @@ class SharedDense(NotCalled):
             raise ShapeError(f"{short(self)} takes rows of features, (N, D), or of {k} members, (N, {k}, D), and meets "
                              f"an input of shape {with_batch(shape)}")  # fmt: skip
         d = shape[-1]
-        draw = initial.get(self.initializer or (initial.Normal(1.0) if self.tangent else "he_normal"))
         factors = rng.choice([-1.0, 1.0], (k, d)) if len(shape) == 1 else np.ones((k, d))
         params = {
-            "weight": np.asarray(draw(rng, (d, units), d, units)),
+            "weight": drawn_weight(self, rng, d, "he_normal"),
             "inputs": factors,
             "outputs": np.ones((k, units)),
             "bias": np.zeros((k, units)),
@@ -131,8 +130,7 @@ class Heads(NotCalled):
             raise ShapeError(f"{short(self)} takes rows of several members, (N, k, D), and meets an input of shape "
                              f"{with_batch(shape)}\n  try: nn.SharedDense(64, 8) before it")  # fmt: skip
         (k, d), units = shape, int(self.units)
-        draw = initial.get(self.initializer or (initial.Normal(1.0) if self.tangent else "glorot_uniform"))
-        weight = np.stack([np.asarray(draw(rng, (d, units), d, units)) for _ in range(k)])
+        weight = np.stack([drawn_weight(self, rng, d, "glorot_uniform") for _ in range(k)])
         return {"weight": weight.astype(dtype), "bias": np.zeros((k, units), dtype)}, (units,)
 
     def apply(self, params: Tree, x: Any, context: Context | None = None) -> Any:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import FrameType, TracebackType
@@ -128,3 +128,24 @@ class Interrupts:
             os.kill(os.getpid(), number)
         self.signal, self.stop_requested = number, True
         self._then()
+
+
+class Interruptible(Iterator[T]):
+    """Items of a generator, made while `interrupts` is entered: work is done only while an item is requested."""
+
+    interrupts: Interrupts
+    _events: Generator[T, None, None]
+
+    def __next__(self) -> T:
+        with self.interrupts:
+            try:
+                return next(self._events)
+            except BaseException:
+                self.interrupts.is_over = True
+                raise
+
+    def close(self) -> None:
+        """Let go of folders, threads and lanes without ending the work; what it has found so far stays."""
+        with self.interrupts:
+            self._events.close()
+            self.interrupts.is_over = True

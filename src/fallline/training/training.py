@@ -5,7 +5,7 @@ Knows no reader of the events, and files only as a RunFolder.
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, suppress
 from dataclasses import fields, replace
 from functools import partial
@@ -39,7 +39,7 @@ from fallline.runs.folder import RunFolder
 from fallline.runs.kept import BEST
 from fallline.training.closed_over import ClosedOver
 from fallline.training.evaluation import Evaluation
-from fallline.training.interrupt import Interrupts
+from fallline.training.interrupt import Interruptible, Interrupts
 from fallline.training.run import Run
 from fallline.training.stepper import Setback
 from fallline.training.steppers import stepper_for
@@ -47,7 +47,7 @@ from fallline.training.steppers import stepper_for
 PROGRESS_SECONDS = 0.1
 
 
-class Training(Iterator[Event], Attributes):
+class Training(Interruptible[Event], Attributes):
     """A training as an iterator over its events; `run` is its result so far.
 
     Work is done only while an event is requested. Ctrl-C while an event is awaited ends
@@ -113,12 +113,6 @@ class Training(Iterator[Event], Attributes):
     def stop(self) -> None:
         """End after the machine call that runs now, as Ctrl-C does."""
         self.interrupts.stop_requested = True
-
-    def close(self) -> None:
-        """Let go of the run folder and the lanes without ending the training; `run` keeps the last state."""
-        with self.interrupts:
-            self._events.close()
-            self.interrupts.is_over = True
 
     @property
     def metrics(self) -> tuple[str, ...]:
