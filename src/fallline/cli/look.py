@@ -22,7 +22,7 @@ def run(flags: FLAGS) -> None:
     from fallline.cli.exits import UsageProblem
     from fallline.data import sets
     from fallline.data.dataset import Dataset
-    from fallline.data.dataset_file import table_of
+    from fallline.data.dataset_file import table_for
     from fallline.data.target_column import class_list
     from fallline.data.understand import columns_of
     from fallline.insight.typesetting import number
@@ -35,7 +35,7 @@ def run(flags: FLAGS) -> None:
             raise UsageProblem(f"{flags.data!r} is a named data set of {len(data.features)} numbers; look is for files")
     else:
         check_path(flags.data)
-        table = table_of(flags.data, None, wishes_of(flags), reading_of(flags))
+        table = table_for(flags.data, None, wishes_of(flags), reading_of(flags))
         rows, columns, notes = table.rows, columns_of(table, wishes_of(flags)), table.notes
     screen.fact("rows", number(rows))
     if data is not None:

@@ -65,6 +65,7 @@ class Candidate:
     drawn: Mapping[str, Any]
     fold: int
     runner: Runner
+    cache: SharedCache  # the data of all, and the programs of its own network
     rung: int = 0
     dropped: bool = False
     model: Model | None = field(default=None, repr=False)
@@ -134,9 +135,11 @@ class Search(Panel):
         if isinstance(part := self._parts[fold], Fold):
             own["batch_size"] = of.batch_of(len(self._rows[1]) - len(part.rows))
         options = {**self._settings, **own, "epochs": epochs, "seed": seed, "validation": part}
+        same = next((one.cache for one in self._all if one.number == number), None)
+        cache = same or (self._cache.data() if number else self._cache)
         name = f"candidate {number}" + (f", fold {fold + 1}" if fold else "")
-        job = prepare(of.network, self._rows, Settings(**options, threads=1), self._cache)
-        made = Candidate(number, drawn, fold, Runner(Variant(name, drawn, job), Training(job)))
+        job = prepare(of.network, self._rows, Settings(**options, threads=1), cache)
+        made = Candidate(number, drawn, fold, Runner(Variant(name, drawn, job), Training(job)), cache)
         self._all.append(made)
         return made
 

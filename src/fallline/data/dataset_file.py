@@ -42,12 +42,12 @@ def read_dataset(
     Example: read_dataset("titanic.csv", "survived", Wishes(drop=("alive",)))
     """
     wishes = wishes or Wishes()
-    table = table_of(path, target, wishes, reading)
-    test = None if held is None else table_of(held, target, wishes, reading)
+    table = table_for(path, target, wishes, reading)
+    test = None if held is None else table_for(held, target, wishes, reading)
     return dataset_of(table, target, wishes, Path(path).name.partition(".")[0], held=test)
 
 
-def table_of(path: str | Path, target: str | None, wishes: Wishes, reading: Reading | None = None) -> Table:
+def table_for(path: str | Path, target: str | None, wishes: Wishes, reading: Reading | None = None) -> Table:
     """The rows of a file, the target and what a person calls codes as they are written.
 
     Errors: those of `read_table`; ArgumentError for columns that are not there; DataError for a file without rows.

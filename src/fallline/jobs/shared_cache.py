@@ -69,6 +69,10 @@ class SharedCache:
         """A cache with the programs of this one alone: nothing in it knows data, but those that it met last."""
         return SharedCache({key: value for key, value in (self.kept or {}).items() if key[0] in PROGRAMS})
 
+    def data(self) -> "SharedCache":
+        """A cache with all but the programs of this one, for a network that no other training has."""
+        return SharedCache({key: value for key, value in (self.kept or {}).items() if key[0] not in PROGRAMS})
+
 
 NOT_SHARED = SharedCache(None)
 

@@ -76,7 +76,8 @@ class Rowwise:
         program = self._borrow(key)
         try:
             blocks, rest = divmod(n, rows)
-            shared = most != 1 and blocks * program.work > SHARED and (most or lanes.available()) > 1
+            most = most or lanes.available() if blocks * program.work > SHARED else 1
+            shared = most > 1
             if shared and blocks < FEW and rows > SIZES[0]:  # smaller blocks, so that each lane has its part
                 smaller = (SIZES[0], *key[1:])
                 other = self._borrow(smaller)
@@ -86,14 +87,14 @@ class Rowwise:
             task = Task(program.result(n), xs, in_place, doubt)
             turn = program.turn if in_place else max(1, TURNED // (rows * max(1, *(x[0].size for x in xs))))
             if shared:
-                turn = min(turn, -(-blocks // (most or lanes.available())))
+                turn = min(turn, -(-blocks // most))
             if blocks <= turn:
                 task.do(program, 0, blocks)
             elif most == 1:
                 for start in range(0, blocks, turn):
                     task.do(program, start * rows, min(turn, blocks - start))
             else:
-                self._share(task, key, blocks, turn, most or lanes.available())
+                self._share(task, key, blocks, turn, most)
             if rest:
                 task.do(program, n - rows, 1)
         finally:
