@@ -21,7 +21,7 @@ LONGEST_FILE = 450
 # Floor to roof: a file imports only from rooms above its own in this table; rooms on one line do not know each other.
 # "" is the package's own __init__: the public face over everything that is not a face itself.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("names",),
+    ("names", "typesetting"),
     ("errors",),
     ("arrays",),
     ("arguments",),
@@ -35,6 +35,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("transforms",),
     ("nn",),
     ("optim",),
+    ("curvature",),
     ("data",),
     ("feeds", "steps"),
     ("jobs",),

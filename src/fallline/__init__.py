@@ -50,7 +50,7 @@ _PUBLIC = {
     "testing": "fallline.testing",
     "train": "fallline.start:train",
     "value_and_grad": "fallline.transforms:value_and_grad",
-    "verdict": "fallline.insight.curvature:verdict",
+    "verdict": "fallline.curvature.stationary:verdict",
     "vjp": "fallline.transforms:vjp",
     "vmap": "fallline.transforms:vmap",
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline.insight import picture
-from fallline.insight.typesetting import cells, fit, number, table
+from fallline.typesetting import cells, fit, number, table
 
 ANY_FLOATS = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=12)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

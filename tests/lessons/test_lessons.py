@@ -7,12 +7,12 @@ import pytest
 
 from fallline import lessons, transforms, tree
 from fallline.errors import ArgumentError
-from fallline.insight.typesetting import cells
 from fallline.lessons import chain_rule, gradient_cost
 from fallline.lessons.brute_force import many_losses, networks
 from fallline.lessons.step_size import arrival, height
 from fallline.lessons.walk import compiled_gradient, descend, duration, walk
 from fallline.nn import Model
+from fallline.typesetting import cells
 
 # Arguments that make a lesson small; the laws below hold at any size.
 SMALL = {

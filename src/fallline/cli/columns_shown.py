@@ -7,8 +7,8 @@ from fallline.cli.flags import as_typed
 from fallline.cli.table_flags import TableFlags
 from fallline.data.target_column import class_list
 from fallline.data.understood import Understood
-from fallline.insight.typesetting import number, words
 from fallline.recipe import Recipe
+from fallline.typesetting import number, words
 
 # Lines before a training; `fallline look` shows all.
 MOST = 12

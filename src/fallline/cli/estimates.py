@@ -6,7 +6,7 @@ from typing import Any
 from fallline.assessment.comparison import NETWORK, Candidate, Comparison
 from fallline.assessment.uncertainty import Estimate
 from fallline.cli import screen
-from fallline.insight.typesetting import cells, number, pad, words
+from fallline.typesetting import cells, number, pad, words
 
 # Beyond so many metrics a table of them is wider than 80 columns.
 MOST_SHOWN = 3

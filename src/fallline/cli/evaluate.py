@@ -79,7 +79,7 @@ def also(model: Any, requested: set[str]) -> list[str]:
 def show(found: Any, file: str, target: str, loss: str) -> None:
     """The numbers, then where the mistakes are."""
     from fallline.cli.estimates import say_wrapped, written
-    from fallline.insight.typesetting import number
+    from fallline.typesetting import number
 
     screen.fact("rows", f"{number(found.rows)} of {Path(file).name}, target {target!r}")
     sign = "+-" if screen.ascii_only() else "±"
@@ -101,7 +101,7 @@ def show(found: Any, file: str, target: str, loss: str) -> None:
 
 def confused(counts: Any, labels: list[str]) -> None:
     """How many rows of each class are taken for which."""
-    from fallline.insight.typesetting import table
+    from fallline.typesetting import table
 
     wide, plain = screen.width(), screen.ascii_only()
     if len(labels) <= MOST_CLASSES:

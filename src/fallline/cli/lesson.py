@@ -23,7 +23,7 @@ def run(flags: FLAGS) -> None:
     from fallline import lessons
     from fallline.cli.exits import UsageProblem
     from fallline.errors import ArgumentError
-    from fallline.insight.typesetting import table
+    from fallline.typesetting import table
 
     if flags.name is None:
         rows = [(lesson.name, lesson.summary) for lesson in lessons.LESSONS.values()]

@@ -25,7 +25,7 @@ def run(flags: FLAGS) -> None:
     from fallline.data.dataset_file import table_for
     from fallline.data.target_column import class_list
     from fallline.data.understand import columns_of
-    from fallline.insight.typesetting import number
+    from fallline.typesetting import number
 
     data: Dataset | None = None
     if flags.target is not None or flags.data in sets.SETS:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from fallline.cli import screen
-from fallline.insight.typesetting import number
 from fallline.runs.events import EpochEnded, Event, Progress, Tried
+from fallline.typesetting import number
 
 # Lines a run prints where nobody watches it live.
 PLAIN_LINES = 10

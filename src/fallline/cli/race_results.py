@@ -17,8 +17,8 @@ from fallline.cli.session import Outcome, Plan
 from fallline.cli.training_flags import FLAGS
 from fallline.errors import FalllineError
 from fallline.experiments.contest import Race
-from fallline.insight.typesetting import number, table
 from fallline.runs.events import Event, RaceEnded, RaceResult, RaceResults, RaceStarted, VariantEnded
+from fallline.typesetting import number, table
 
 # Rows of the table at the end; the live one has as many as the terminal has room for.
 MOST_ROWS = 40

@@ -13,11 +13,11 @@ from fallline.cli.session import Outcome, Plan, epochs_of
 from fallline.cli.training_flags import FLAGS
 from fallline.data.preprocess import targets_of
 from fallline.insight.picture import line_chart
-from fallline.insight.typesetting import number
 from fallline.nn import members
 from fallline.nn.metric import METRICS
 from fallline.recipe import LOSS
 from fallline.runs.events import Diverged, EpochEnded, TrainingEnded, TrainingStarted
+from fallline.typesetting import number
 
 # A loss that falls by more than this is drawn in powers of ten.
 FALLS_FAR = 30

@@ -16,7 +16,6 @@ from fallline.data.dataset import Rows, split
 from fallline.data.origin import Origin
 from fallline.errors import ArgumentError, FalllineError
 from fallline.experiments.contest import Racing
-from fallline.insight.typesetting import number
 from fallline.nn import Model
 from fallline.nn.loss import in_words
 from fallline.optim import Optimizer, Schedule
@@ -24,6 +23,7 @@ from fallline.recipe import PLAIN, Choices, Recipe, recipe_of, stated
 from fallline.runs.events import EpochEnded, Event, TrainingEnded, TrainingStarted
 from fallline.runs.folder import CONFIG, read_config
 from fallline.training.training import Training
+from fallline.typesetting import number
 
 RUNS = Path("runs")
 

@@ -1,1 +1,1 @@
-"""Pictures, explanations and curvature of a model and its training."""
+"""Pictures and explanations of a model and its training."""

@@ -7,11 +7,11 @@ import numpy as np
 
 from fallline import tree
 from fallline.graph.op import Array
-from fallline.insight.typesetting import fit, number, table, words
 from fallline.nn.loss import in_words
 from fallline.nn.model import Model
 from fallline.source import named
 from fallline.tree import Tree
+from fallline.typesetting import fit, number, table, words
 
 Index = tuple[int, ...]
 # Rows of a batch that are written out; the sums run over all of them.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fallline.insight.typesetting import cells, fit, number, pad, table
+from fallline.typesetting import cells, fit, number, pad, table
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Series = Any  # an array of y, or a tuple (x, y) of two; alone, or by name in a mapping

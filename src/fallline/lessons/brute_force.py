@@ -13,12 +13,12 @@ from fallline import transforms, tree
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import line_chart, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Dense, Model, Sequential, Tanh, mlp
 from fallline.start import fit
+from fallline.typesetting import number
 
 # Grid points computed by one call of the program: large enough that the cost of the call does not show.
 BLOCK = 4096

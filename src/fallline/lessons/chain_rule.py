@@ -8,10 +8,10 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.insight.picture import table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, set_off, title, words
 from fallline.tree import Tree
+from fallline.typesetting import number
 
 X, Y = (0.6, -0.4), 0.9
 PARAMS = {

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms
+from fallline.curvature.flat import Flat
+from fallline.curvature.hessians import dense_hessian, hessian_ends
 from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
-from fallline.insight.curvature import Flat, dense_hessian, hessian_ends
 from fallline.insight.picture import line_chart, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Model, mlp
+from fallline.typesetting import number
 
 
 @dataclass(frozen=True)

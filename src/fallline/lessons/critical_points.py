@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms
+from fallline.curvature.stationary import Verdict, verdict
 from fallline.graph.op import Array
-from fallline.insight.curvature import Verdict, verdict
 from fallline.insight.picture import contour, grid_of, line_chart, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import Walk, compiled_gradient, walk
 from fallline.nn import Dense, Model, Sequential, Tanh
+from fallline.typesetting import number
 
 AREA = (-5.0, 5.0)
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from fallline.graph.op import Array
 from fallline.insight.picture import contour, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import Walk, descend
+from fallline.typesetting import number
 
 
 @dataclass(frozen=True, eq=False)

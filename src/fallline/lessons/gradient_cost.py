@@ -12,13 +12,13 @@ from fallline import transforms, tree
 from fallline.graph.op import Array
 from fallline.graph.trace import input_like, trace
 from fallline.insight.picture import line_chart, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import duration, in_turn
 from fallline.nn import Model, mlp
 from fallline.program.step_loop import Loop, build
 from fallline.tree import Tree
+from fallline.typesetting import number
 
 ROWS = 128
 # Finite differences are measured where they take less than this many seconds, and extrapolated beyond.

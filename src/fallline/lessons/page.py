@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
-from fallline.insight.typesetting import words
+from fallline.typesetting import words
 
 
 def title(text: str, *, ascii_only: bool) -> str:

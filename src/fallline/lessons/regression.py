@@ -10,13 +10,13 @@ from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import bars, line_chart
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.nn import Dense, Sequential
 from fallline.optim import Nesterov
 from fallline.start import fit
 from fallline.training import Run
+from fallline.typesetting import number
 
 
 @dataclass(frozen=True, eq=False)

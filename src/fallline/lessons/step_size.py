@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from fallline.curvature.hessians import hessian_ends
 from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
-from fallline.insight.curvature import hessian_ends
 from fallline.insight.picture import line_chart, table
-from fallline.insight.typesetting import number
 from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import formula, page, title, words
 from fallline.lessons.walk import Walk, descend
+from fallline.typesetting import number
 
 # Steps on a real loss between "it grows" and "it falls": 400 steps tell rates apart that differ by 0.1 %.
 TRIAL = 400

@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import transforms
 from fallline.graph.op import Array
-from fallline.insight.typesetting import number
+from fallline.typesetting import number
 
 
 @dataclass(frozen=True, eq=False)

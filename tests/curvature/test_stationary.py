@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline import nn, transforms, tree
+from fallline.curvature.flat import Flat
+from fallline.curvature.hessians import dense_hessian, hessian_ends
+from fallline.curvature.lanczos import lanczos
+from fallline.curvature.stationary import verdict
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
-from fallline.insight.curvature import Flat, dense_hessian, hessian_ends, lanczos, verdict
 
 FUNCTIONS = Path(__file__).parents[1] / "oracles" / "functions_2d.json"
 KINDS = {"min": "minimum", "max": "maximum", "saddle": "saddle"}
