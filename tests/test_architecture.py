@@ -49,6 +49,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("committee",),
     ("exports",),
     ("insight",),
+    ("diagnosis",),
     ("lessons",),
     ("scale",),
     ("testing",),

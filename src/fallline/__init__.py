@@ -24,6 +24,7 @@ _PUBLIC = {
     "assess": "fallline.assessment.assessed:assess",
     "compare": "fallline.assessment.comparison:compare",
     "compile": "fallline.transforms:compile",
+    "diagnose": "fallline.diagnosis.diagnosed:diagnose",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",

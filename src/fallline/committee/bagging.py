@@ -18,17 +18,45 @@ from fallline.committee.panel import OF_THE_FOLDER, Panel, Saved, predicted, pro
 from fallline.errors import SavingError
 from fallline.experiments.contest import Racing
 from fallline.experiments.members import assembled, mean_epochs, member_seeds
-from fallline.experiments.variants import variants_of
+from fallline.experiments.variants import Variant, variants_of
 from fallline.jobs.describe import described, form
 from fallline.nn.ensemble import averaged
 from fallline.program import lanes
 from fallline.recipe import Recipe
 from fallline.runs.events import EpochEnded, Event, RaceResults, TrainingEnded, TrainingStarted
+from fallline.split import Fold
 from fallline.table import Table
 from fallline.training.run import Run
 
 # The folder of the members' runs within that of the whole.
 MEMBERS = "members"
+
+
+def fold_variants(
+    recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]
+) -> tuple[tuple[Variant, ...], list[int], tuple[Fold, ...]]:
+    """The trainings of a recipe on folds as variants of a race, their seeds, and the folds: () where the validation
+    rows are somebody else's.
+
+    size: their number, 2 or more. settings: of the whole.
+    Errors: those of `fl.race`.
+    """
+    n, folds = len(rows[1]), parts_of(recipe, rows, size, settings.get("validation"))
+    seeds = member_seeds(recipe.choices.seed, len(folds) or size)
+    variants: list[dict[str, Any]] = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds, 1)]
+    # Without folds members differ by their seeds alone.
+    if folds:
+        variants = [
+            # Batches of equal size in each fold: one of a single row would spoil the average.
+            {**one, "name": repr(fold), "validation": fold, "batch_size": recipe.batch_of(n - len(fold.rows))}
+            for one, fold in zip(variants, folds)
+        ]
+    options = shared(settings)
+    if settings.get("out") is not None:
+        # Each member is a run of its own in there, with checkpoints from which it goes on.
+        options |= {name: settings[name] for name in OF_THE_FOLDER if name in settings}
+        options["out"] = Path(settings["out"]) / MEMBERS
+    return variants_of(recipe.network, rows, variants, options), seeds, folds
 
 
 class Bagging(Panel):
@@ -37,23 +65,8 @@ class Bagging(Panel):
     resumes = True
 
     def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
-        self._rows, n = rows, len(rows[1])
-        self._folds = parts_of(recipe, rows, size, settings.get("validation"))
-        seeds = member_seeds(recipe.choices.seed, len(self._folds) or size)
-        variants: list[dict[str, Any]] = [{"name": f"member {i}", "seed": seed} for i, seed in enumerate(seeds, 1)]
-        # Without folds members differ by their seeds alone.
-        if self._folds:
-            variants = [
-                # Batches of equal size in each fold: one of a single row would spoil the average.
-                {**one, "name": repr(fold), "validation": fold, "batch_size": recipe.batch_of(n - len(fold.rows))}
-                for one, fold in zip(variants, self._folds)
-            ]
-        options = shared(settings)
-        if settings.get("out") is not None:
-            # Each member is a run of its own in there, with checkpoints from which it goes on.
-            options |= {name: settings[name] for name in OF_THE_FOLDER if name in settings}
-            options["out"] = Path(settings["out"]) / MEMBERS
-        made = variants_of(recipe.network, rows, variants, options)
+        self._rows = rows
+        made, seeds, self._folds = fold_variants(recipe, rows, size, settings)
         self._seed = recipe.choices.seed
         whole = averaged([one.job.model for one in made])
         self._config = {

@@ -3,6 +3,9 @@
 from typing import Any
 
 from fallline.committee.panel import Panel
+from fallline.errors import ArgumentError
+from fallline.jobs.job import Job, prepare
+from fallline.jobs.settings import Settings
 from fallline.recipe import Recipe
 from fallline.start import train
 from fallline.training.run import Run
@@ -45,6 +48,25 @@ def fit(recipe: Recipe, rows: Any = None, **settings: Any) -> Run:
         for _ in training:
             pass
         return training.run
+
+
+def jobs_of(recipe: Recipe, rows: Any = None, **settings: Any) -> tuple[Job, ...]:
+    """The jobs of the networks that `begin` would train: the same rows, first parameters and steps, nothing begun.
+
+    rows, settings: as for `begin`.
+    Errors: those of `begin`; ArgumentError for a search, whose networks follow from the time that it had.
+    Example: job, = jobs_of(recipe_of(data, Choices(preset="plain")))
+    """
+    if recipe.choices.time_limit is not None:
+        raise ArgumentError("the networks of a search follow from the time that it had, so they cannot be told before")
+    rows = recipe.rows if rows is None else rows
+    given = {**recipe.settings, **settings}
+    size = folds_of(recipe, len(rows[1]))
+    if size > 1:
+        from fallline.committee.bagging import fold_variants
+
+        return tuple(one.job for one in fold_variants(recipe, rows, size, given)[0])
+    return (prepare(recipe.network, rows, Settings(**given)),)
 
 
 def folds_of(recipe: Recipe, rows: int) -> int:

@@ -9,7 +9,10 @@ from fallline.graph.op import Array
 from fallline.program.forks import renewed
 
 # The purposes of a seed; each draws from a stream of its own.
-PURPOSES = ("initial parameters", "validation rows", "order", "ensemble members", "rows to settle on", "candidates")
+PURPOSES = (
+    "initial parameters", "validation rows", "order", "ensemble members", "rows to settle on", "candidates",
+    "rows to look at",
+)  # fmt: skip
 
 # Making a generator costs as much as shuffling 800 rows, so short epochs are shuffled several at a time.
 _ROWS_AT_A_TIME = 16_384

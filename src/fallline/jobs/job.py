@@ -130,6 +130,19 @@ def _settled(job: Job, arrays: Mapping[str, Array]) -> Model:
     return settled(job.model, as_tree({name: array[some] for name, array in arrays.items()}, job.model.inputs), rng)
 
 
+def redrawn(job: Job) -> Model:
+    """The model of a job with the first parameters that its seed draws for its network and rows.
+
+    Those that the training began with, unless it was given a Model or went on from a run.
+    """
+    assert isinstance(job.train, Rows)
+    model, arrays = job.model, job.train.data
+    x = as_tree({name: array for name, array in arrays.items() if name not in ("y", "weight")}, job.model.inputs)
+    fresh = _drawn(model.network, x, model.loss, stream(job.seed, "initial parameters"), model.dtype, NOT_SHARED)
+    begun = replace(job, model=model.with_theta(fresh.theta))
+    return _settled(begun, arrays) if settles(model.network) else begun.model
+
+
 def _going_on(given: Any, resolved: ResolvedSettings, problems: Problems) -> Any:
     """The network or model to train: the given one, or the model of the run to go on from, with its last parameters."""
     start = resolved.start
