@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from fallline.insight.typesetting import cells, number
 
 import fallline as fl
 from fallline.diagnosis.diagnosed import diagnose
 from fallline.diagnosis.finding import Diagnosis, Evidence, Finding
 from fallline.runs.events import EpochEnded
+from fallline.typesetting import cells, number
 
 
 def test_a_finding_reads_in_80_columns_and_as_plain_data() -> None:

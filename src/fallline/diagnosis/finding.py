@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fallline.errors import NotCalled
-from fallline.insight.typesetting import fit, number, words
 from fallline.runs.events import plain
+from fallline.typesetting import fit, number, words
 
 
 @dataclass(frozen=True, slots=True)
