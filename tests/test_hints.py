@@ -705,6 +705,8 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 
 # Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
 ELSEWHERE = {
+    "insight/opened.py": "tests/insight/test_opened.py",
+    "diagnosis": "tests/diagnosis: each verdict is tried on a run that has it",
     "graph/op.py": "tests/passes/test_batch.py",
     "exports": "tests/exports",
     "sklearn": "tests/sklearn",

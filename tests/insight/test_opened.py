@@ -58,7 +58,7 @@ def test_a_run_without_rows_says_so_and_takes_those_of_the_caller() -> None:
     found = opened(bare)
     assert not found.has_rows and "data=(x, y)" in found.missing[0] and found.parts[0].sample() is None
     assert opened(bare, (x, y)).replays
-    with pytest.raises(DataError, match="other values of y"):
+    with pytest.raises(DataError, match="other values of y\n  try: the rows in the form and the order"):
         opened(bare, (x, y + 1))
     with pytest.raises(DataError, match="60 rows then, 59 now"):
         opened(bare, (x[:-1], y[:-1]))
