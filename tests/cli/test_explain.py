@@ -82,6 +82,38 @@ def test_a_lesson_reports_what_the_library_tells(shell: Shell) -> None:
     assert (done.code, done.out) == (0, lessons.tell("chain-rule", width=100) + "\n")
 
 
+def test_the_numbers_of_a_lesson_are_its_flags(shell: Shell) -> None:
+    done = shell("lesson descent --steps 2 --learning-rate 0.3")
+    expected = lessons.tell("descent", width=100, steps=2, learning_rate=0.3)
+    assert (done.code, done.out) == (0, expected + "\n")
+    before = shell("lesson --steps 2 descent --learning-rate 0.3")
+    assert before.out == done.out
+
+
+def test_the_help_of_a_lesson_lists_its_numbers_and_its_questions(shell: Shell) -> None:
+    told = shell("lesson descent --help").out
+    for option in lessons.find("descent").options:
+        assert f"--{option.replace('_', '-')} " in told
+    assert lessons.command("descent", learning_rate=0.5) in told
+    assert "learning-rate NUMBER" not in shell("lesson --help").out
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("lesson descent --lerning-rate 1", "did you mean --learning-rate?\n  try: fallline lesson descent --help"),
+        ("lesson descent --steps 0", "--steps has to be a whole number >= 1 and <= 1000, got 0"),
+        ("lesson descent --steps many", "--steps has to be a whole number >= 1 and <= 1000, got 'many'"),
+        ("lesson chain-rule --steps 3", "there is no option --steps"),
+        ("lesson --steps 3", "there is no option --steps"),
+    ],
+)
+def test_a_number_that_a_lesson_does_not_take_is_reported(shell: Shell, line: str, part: str) -> None:
+    done = shell(line)
+    assert (done.code, done.out) == (2, "")
+    assert part in done.err
+
+
 def test_an_unknown_lesson_is_reported_with_the_nearest(shell: Shell) -> None:
     done = shell("lesson stepsize")
     assert (done.code, "did you mean 'step-size'" in done.err) == (2, True)

@@ -108,6 +108,25 @@ def test_contour_lines_lie_between_low_and_high() -> None:
     assert columns and all(abs(c - 20) <= 1 for c in columns)
 
 
+def test_each_line_of_a_contour_has_a_letter_and_its_height_below() -> None:
+    # A plane from 0 to 4 parted into four: its lines stand at 1, 2 and 3, a quarter, a half and three quarters along.
+    looks = {"x_range": (0, 4), "y_range": (0, 1), "levels": 3, "width": 44, "height": 6}
+    rows = picture.contour([[0.0, 1.0, 2.0, 3.0, 4.0]], **looks).split("\n")
+    assert rows[-1] == "heights:  a 1  b 2  c 3"
+    for letter, share in zip("abc", (0.25, 0.5, 0.75)):
+        (row,) = [row for row in rows[:6] if letter in row]
+        assert row.index(letter) - 4 == pytest.approx(40 * share, abs=2)
+    rows = picture.contour([[0.0, 1.0, 2.0, 3.0, 4.0]], ascii_only=True, **looks).split("\n")
+    assert rows[-1] == "heights:  [ ]  1 [-]  2 [*]  3 [@]"
+
+
+def test_letters_of_a_contour_keep_off_its_marks_and_flat_ground_has_none() -> None:
+    looks = {"x_range": (0, 4), "y_range": (0, 1), "levels": 2, "width": 44, "height": 6}
+    rows = picture.contour([[0.0, 1.0, 3.0, 4.0]], marks={"a": (2, 0.5)}, **looks).split("\n")
+    assert rows[-1].startswith("heights:  b ") and "  c " in rows[-1]
+    assert "heights" not in picture.contour([[1.0, 1.0]], **looks)
+
+
 def test_bars_are_as_long_as_their_numbers() -> None:
     rows = picture.bars({"one": 1.0, "three": 3.0}, width=40).split("\n")
     assert rows[1].count("█") == pytest.approx(3 * rows[0].count("█"), abs=3)

@@ -1,4 +1,4 @@
-"""The lessons: each shows computed results, at sizes small enough for a test."""
+"""The lessons on descent, steps, cost and critical points: the numbers they show are true."""
 
 import math
 
@@ -6,62 +6,11 @@ import numpy as np
 import pytest
 
 from fallline import lessons, transforms, tree
-from fallline.errors import ArgumentError
 from fallline.lessons import chain_rule, gradient_cost
 from fallline.lessons.brute_force import many_losses, networks
 from fallline.lessons.step_size import arrival, height
 from fallline.lessons.walk import compiled_gradient, descend, duration, walk
 from fallline.nn import Model
-from fallline.typesetting import cells
-
-# Arguments that make a lesson small; the laws below hold at any size.
-SMALL = {
-    "brute-force": {"values": 5, "most": 5, "steps": 300},
-    "closed-form": {"hidden": (1, 2), "rows": 30},
-    "critical-points": {"per_side": 6, "steps": 2000},
-    "gradient-cost": {"sizes": (10.0, 100.0, 3000.0), "bearable": 0.05},
-    "regression": {"epochs": 2500},
-}
-NAMES = ["brute-force", "chain-rule", "closed-form", "critical-points", "descent", "gradient-cost", "regression",
-         "step-size"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def results():
-    """Every lesson, run once."""
-    return {name: lessons.run(name, **SMALL.get(name, {})) for name in NAMES}
-
-
-def test_these_are_the_lessons() -> None:
-    assert sorted(lessons.LESSONS) == NAMES
-    for name, one in lessons.LESSONS.items():
-        assert one.name == name
-        assert one.summary and "\n" not in one.title + one.summary and len(one.summary) < 63
-        assert one.function.__doc__
-
-
-def test_an_unknown_lesson_gets_the_nearest_name() -> None:
-    with pytest.raises(ArgumentError, match="did you mean 'step-size'"):
-        lessons.run("stepsize")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_lesson_reads_as_text_of_its_width(name, results) -> None:
-    one = lessons.LESSONS[name]
-    wide = one.tell(results[name], width=100, ascii_only=False)
-    plain = one.tell(results[name], width=100, ascii_only=True)
-    assert plain.isascii() and not wide.isascii()
-    for text in (wide, plain):
-        assert max(cells(line) for line in text.split("\n")) <= 100
-        assert "None" not in text and "array(" not in text and "{" not in text
-        assert not any(line != line.rstrip() for line in text.split("\n"))
-    narrow = one.tell(results[name], width=60, ascii_only=True)
-    # Formulas stand as they are; words and pictures keep to the width.
-    assert max(len(line) for line in narrow.split("\n") if not line.startswith("    ")) <= 60
-
-
-def test_report_runs_a_lesson() -> None:
-    assert lessons.tell("chain-rule", width=10).startswith("The chain rule")
 
 
 def test_descent_follows_its_own_formula_down_to_the_lowest_point(results) -> None:

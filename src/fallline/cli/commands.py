@@ -1,20 +1,34 @@
 """The table of commands: one line each here, one file each in this folder. Reading it loads none of them."""
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 
 class CommandModule(Protocol):
     """The contents of a command's file: FLAGS, a dataclass of `flags.flag` fields; EXAMPLES, lines to type; `run`.
 
-    One that reads its own arguments holds `main(arguments) -> exit code` alone.
+    One whose flags depend on its words has `form(words) -> Form` too. One that reads its own arguments holds
+    `main(arguments) -> exit code` alone.
     """
 
     FLAGS: type[Any]
     EXAMPLES: str
     run: Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The flags and the help of a command.
+
+    flags: a dataclass. about: paragraphs. examples: lines to type. typed: what the help is asked of.
+    """
+
+    flags: type[Any]
+    about: str
+    examples: str
+    typed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,16 @@ class Command:
     def module(self) -> Any:
         """Its file, imported; see CommandModule."""
         return importlib.import_module(f"fallline.cli.{self.name}")
+
+    def form(self, words: Sequence[str]) -> Form:
+        """Its flags and its help, which may depend on what was typed."""
+        module = self.module()
+        # The file's first paragraph is for its readers, the rest is for the command's.
+        about = (module.__doc__ or "").partition("\n\n")[2].strip()
+        found: Form | None = module.form(words) if hasattr(module, "form") else None
+        if found is None:
+            return Form(module.FLAGS, about, module.EXAMPLES, self.name)
+        return found if found.about else replace(found, about=about)
 
 
 COMMANDS: dict[str, Command] = {

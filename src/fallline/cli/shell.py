@@ -84,13 +84,13 @@ def dispatch(words: list[str]) -> int:
     if words[0] in COMMANDS and COMMANDS[name].reads_itself:
         return int(COMMANDS[name].module().main(words[1:]))
     try:
-        found = typer_app(name)(words, standalone_mode=False, prog_name="fallline")
+        found = typer_app(name, words)(words, standalone_mode=False, prog_name="fallline")
     except usage_error as error:
         from fallline.cli.flags import understood
 
-        flags = COMMANDS[name].module().FLAGS if name in COMMANDS and not COMMANDS[name].reads_itself else None
-        text = understood(error, words, flags, list(COMMANDS))
-        where = f"fallline {name} --help" if name in COMMANDS else "fallline --help"
+        form = COMMANDS[name].form(words) if name in COMMANDS and not COMMANDS[name].reads_itself else None
+        text = understood(error, words, form.flags if form else None, list(COMMANDS))
+        where = f"fallline {form.typed if form else name} --help" if name in COMMANDS else "fallline --help"
         raise UsageProblem(f"{text}\n  try: {where}") from error
     if found == INTERRUPTED:  # Typer turns Ctrl-C into an exit code
         raise KeyboardInterrupt
@@ -103,7 +103,7 @@ def dispatch(words: list[str]) -> int:
     return OK
 
 
-def typer_app(name: str) -> Any:
+def typer_app(name: str, words: Sequence[str]) -> Any:
     """The Typer application: the named command with its flags, the others by their line alone."""
     import typer
 
@@ -131,11 +131,9 @@ def typer_app(name: str) -> Any:
             continue
         from fallline.cli.flags import typed  # brings NumPy, which the list of commands can do without
 
-        module = command.module()
-        # The file's first paragraph is for its readers, the rest is for the command's.
-        more = (module.__doc__ or "").partition("\n\n")[2].strip()
-        parts = [command.doc, more, block("Examples", module.EXAMPLES)]
-        app.command(command.name, help="\n\n".join(filter(None, parts)))(typed(module.FLAGS, module.run))
+        form = command.form(words)
+        parts = [command.doc, form.about, block("Examples", form.examples)]
+        app.command(command.name, help="\n\n".join(filter(None, parts)))(typed(form.flags, command.module().run))
     return app
 
 

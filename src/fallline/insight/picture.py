@@ -308,8 +308,8 @@ def contour(
 
     values: array (rows, columns), values[i, j] at the i-th y from below and the j-th x from the left.
     path: points (x, y); the first ones are marked 0 to 9, all are joined. marks: character -> point (x, y), or points.
-    levels: number of lines; they part the values into groups of equal size, so that valleys show. In ASCII, the
-    higher, the darker.
+    levels: number of lines; they part the values into groups of equal size, so that valleys show. A letter on each
+    line stands for its height, told below the picture. In ASCII, the higher, the darker.
     """
     width, height = max(width, _NARROWEST), max(height, _LOWEST)
     grid = np.atleast_2d(np.asarray(values, dtype=np.float64))
@@ -318,6 +318,7 @@ def contour(
     margin = min(max(len(text) for _, text in y_axis.ticks(max(height // 4, 2))), width // 3)
     canvas = Canvas(width - margin - 1, height, ascii_only)
     finite = grid[np.isfinite(grid)]
+    edges, bands = np.zeros(0), np.zeros(canvas.dots.shape, np.int64)
     if finite.size:
         edges = np.unique(np.quantile(finite, np.linspace(0, 1, levels + 2)[1:-1]))
         fine = stretched(np.where(np.isfinite(grid), grid, np.inf), canvas.dots.shape)[::-1]
@@ -325,14 +326,60 @@ def contour(
         if ascii_only:
             canvas.shade(bands * (len(_SHADES) - 1) // max(len(edges), 1))
         else:
-            canvas.dots[:, 1:] |= bands[:, 1:] != bands[:, :-1]
-            canvas.dots[1:] |= bands[1:] != bands[:-1]
+            canvas.dots |= _borders(bands)
     steps = np.asarray(path, dtype=np.float64).reshape(-1, 2)
     _draw_path(canvas, _inside(steps, x_axis, y_axis), x_axis, y_axis)
     for character, where in (marks or {}).items():
         for point in _inside(np.asarray(where, dtype=np.float64).reshape(-1, 2), x_axis, y_axis):
             canvas.mark(*_dot(canvas, point, x_axis, y_axis), character[:1] or "?")
-    return "\n".join(framed(canvas, x_axis, y_axis, width, (x_label, y_label), title))
+    heights = _shades(edges) if ascii_only else _lettered(canvas, edges, bands, "".join(marks or ()))
+    return "\n".join([*framed(canvas, x_axis, y_axis, width, (x_label, y_label), title), *_under(heights, width)])
+
+
+def _borders(bands: Array) -> Array:
+    """The dots at which the band is another than that to the left or above."""
+    found = np.zeros(bands.shape, bool)
+    found[:, 1:] |= bands[:, 1:] != bands[:, :-1]
+    found[1:] |= bands[1:] != bands[:-1]
+    return found
+
+
+def _lettered(canvas: Canvas, edges: Array, bands: Array, taken: str) -> list[str]:
+    """A letter on each line of a contour, where the line is farthest from the others; returns `a 0.5` for each."""
+    shape = (canvas.height, canvas.per_row, canvas.width, canvas.per_column)
+    lines = [_borders((bands > i).astype(np.int8)).reshape(shape).any((1, 3)) for i in range(len(edges))]
+    letters = iter(letter for letter in _NAMES if letter not in taken)
+    told = []
+    for i, edge in enumerate(edges):
+        free = [(row, column) for row, column in np.argwhere(lines[i]).tolist() if (row, column) not in canvas.marks]
+        letter = next(letters, "") if free else ""
+        if not letter:
+            continue
+        # A row is about as high as two columns are wide.
+        others = np.argwhere(np.any([line for j, line in enumerate(lines) if j != i] or [~lines[i] & False], axis=0))
+        others = np.concatenate([others, np.reshape(list(canvas.marks), (-1, 2)), [[-4, -8]]]) * [2, 1]
+        gaps = [float(np.abs(others - np.multiply(cell, [2, 1])).sum(axis=1).min()) for cell in free]
+        canvas.marks[free[int(np.argmax(gaps))]] = letter
+        told.append(f"{letter} {number(edge, 3)}")
+    return ["heights:", *told] if told else []
+
+
+def _shades(edges: Array) -> list[str]:
+    """The heights that part the shades of a contour in ASCII: `[ ] 0.5 [.] 2 [:]`."""
+    used = [_SHADES[band * (len(_SHADES) - 1) // max(len(edges), 1)] for band in range(len(edges) + 1)]
+    told = [f"{number(edge, 3)} [{shade}]" for edge, shade in zip(edges, used[1:], strict=True)]
+    return ["heights:", f"[{used[0]}]", *told] if told else []
+
+
+def _under(parts: list[str], width: int) -> list[str]:
+    """Parts side by side in as many lines as they need."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cells(lines[-1]) + 2 + cells(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(fit(part, width))
+    return lines
 
 
 def _inside(points: Array, x_axis: Axis, y_axis: Axis) -> Array:

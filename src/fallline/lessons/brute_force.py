@@ -123,7 +123,7 @@ def digits_network(values: int) -> Digits:
     return Digits(p, len(data), each, log10_points, log10_points + math.log10(each / YEAR), took, accuracy)
 
 
-def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
+def tell(result: BruteForce, *, width: int, ascii_only: bool) -> list[str]:
     d, v = result.digits, result.values
     rows = [
         [s.parameters, s.network, f"{s.points:,}", duration(s.seconds), number(s.loss),
@@ -137,7 +137,7 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
     marks = [[p, duration(10.0**log)] for p, log in ahead if p in (8, 10, 12, 15, 20, 30, 40)]
     measured = ([s.parameters for s in result.searches], [s.seconds for s in result.searches])
     carried = ([p for p, _ in ahead if p <= 20], [10.0**log for p, log in ahead if p <= 20])
-    return page([
+    return [page([
         title("Brute force: why not simply try everything?", ascii_only=ascii_only),
         words(f"""The best parameters could be found without any gradient: try {v} values for each parameter,
             all combinations, and keep the best. For one parameter that is {v} tries, for two {v} * {v}, for
@@ -165,7 +165,7 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> str:
             {100 * d.accuracy:.1f} % of the {d.rows:,} images right. It never sees the landscape; it only asks
             which direction is down, and backpropagation answers for all {d.parameters:,} parameters at once.""",
             width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 @lesson("brute-force", "Trying everything",

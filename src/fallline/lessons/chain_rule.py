@@ -104,7 +104,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
+def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
     f, d, p = result.forward, result.backward, result.params
     (w11, w12), (w21, w22) = p["w1"].tolist()
     (b1, b2), (v1, v2), c = p["b1"].tolist(), p["w2"].tolist(), float(p["b2"])
@@ -124,7 +124,7 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
             rows.append(
                 [label, rule, f"{one:.3f} * {two:+.3f}", f"{hand:+.8f}", f"{library:+.8f}", f"{difference:+.8f}"]
             )
-    return page([
+    return [page([
         title("The chain rule: a network forward and backward, by hand", ascii_only=ascii_only),
         words(f"""Two inputs, two hidden units that bend their sum with tanh, one output; nine parameters. One
             row of data: x = ({x1}, {x2}), and the output should be y = {result.y}.""", width),
@@ -159,7 +159,7 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> str:
             {number(result.largest_difference)}. Trying out took two forward passes for each of the nine
             parameters; going backward took one pass for all of them. Both deltas d_z1 and d_z2 were made from
             the same d_y_hat: nothing is computed twice, and that is all the secret there is.""", width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 def picture(ascii_only: bool) -> str:

@@ -86,7 +86,7 @@ def newton_cost(hidden: int, x: Array, y: Array) -> NewtonCost:
     return NewtonCost(model.theta.size, middle - begin, solve, seconds(lambda: gradient(model.theta, x, y), 0.05))
 
 
-def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
+def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> list[str]:
     rows = [[name, f"{a:+.8f}", f"{b:+.8f}"] for name, a, b in
             zip(result.features, result.by_equations, result.by_descent)]  # fmt: skip
     costs = [[f"{c.parameters:,}", f"{c.parameters**2:,}", duration(c.hessian), duration(c.solve),
@@ -96,7 +96,7 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
               "descent's step": (p, [c.gradient for c in result.costs])}  # fmt: skip
     last = result.costs[-1]
     million = last.solve * (1e6 / last.parameters) ** 3
-    return page([
+    return [page([
         title("Closed form: set the derivatives to zero and solve", ascii_only=ascii_only),
         words(f"""At the lowest point every derivative is zero. For linear regression these are {len(rows)}
             equations, one a parameter, and each parameter appears in them only multiplied by a number. Such
@@ -128,7 +128,7 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> str:
             solving takes work that grows like P^3: carried on from the last row to a million parameters,
             {duration(million)} for the solving of one step, and 8 TB for H. Descent needs one gradient, P
             numbers, and that is why it trains networks.""", width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 @lesson("closed-form", "Solving instead of walking",

@@ -131,7 +131,7 @@ def escape(steps: int) -> Escape:
 MARKS = {"minimum": "m", "saddle": "s", "maximum": "M"}
 
 
-def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
+def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> list[str]:
     rows = [
         [MARKS.get(s.verdict.kind, "?"), f"{s.point[0]:+.5f}", f"{s.point[1]:+.5f}", f"{s.verdict.value:.4f}",
          *(f"{v:+.3f}" for v in s.verdict.eigenvalues), s.verdict.kind, s.descents]
@@ -144,7 +144,7 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
     lowest = saddles[0] if saddles else result.points[-1]
     losses = np.concatenate([e.before.values, e.after.values])
     eigenvalues = ", ".join(number(float(v) if abs(v) > 1e-12 else 0.0) for v in e.at.eigenvalues)
-    return page([
+    return [page([
         title("Critical points: minimum, maximum, saddle", ascii_only=ascii_only),
         words("""Descent stops where the gradient is zero. That can be the bottom of a valley, but also the top
             of a hill or a pass between two hills. The gradient does not tell them apart; the second derivatives
@@ -183,7 +183,7 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> str:
         words("""This is why the weights of a network start at random: no two units alike, no eigenvector to
             look for. Other saddles, those that no symmetry guards, are left by the noise of mini-batches
             alone.""", width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 @lesson("critical-points", "Where descent stands still",

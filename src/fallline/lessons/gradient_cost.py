@@ -121,7 +121,7 @@ def cost_of(parameters: float, bearable: float) -> Cost:
     return Cost(p, once, both, took, True, float(np.abs(found - flat).max() / np.abs(flat).max()))
 
 
-def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
+def tell(result: GradientCost, *, width: int, ascii_only: bool) -> list[str]:
     costs, last = result.costs, result.costs[-1]
     rows = [
         [f"{c.parameters:,}", duration(c.forward), duration(c.gradient), f"{c.ratio:.2f} x",
@@ -134,7 +134,7 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
               "differences": (p, [c.differences for c in costs])}  # fmt: skip
     errors = [c.error for c in costs if c.measured]
     errors_told = f"by {number(max(errors), 2)} of the largest derivative at most" if errors else "not measured here"
-    return page([
+    return [page([
         title("The cost of a gradient: one backward pass for everything", ascii_only=ascii_only),
         words("""A derivative can be found by trying: move one parameter a little up, a little down, and look at
             the loss. That takes two forward passes for each parameter. Backpropagation takes one backward pass
@@ -156,7 +156,7 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> str:
             {errors_told}, because the step has to be small, and rounding then eats the difference. This one
             fact, the gradient for the price of about three forward passes, is why networks can be trained at
             all.""", width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 @lesson("gradient-cost", "The price of a gradient",

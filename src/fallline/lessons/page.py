@@ -1,14 +1,22 @@
-"""How a lesson is laid out as text: a title, paragraphs, formulas, pictures. Knows no lesson."""
+"""How a lesson is laid out as text: screens of a title, paragraphs, formulas, pictures. Knows no lesson."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fallline.typesetting import words
+
+# A screen of a lesson leaves the last of a terminal's 24 lines free, for what is typed next.
+LINES = 23
 
 
 def title(text: str, *, ascii_only: bool) -> str:
     """A heading with a rule under it."""
     return f"{text}\n{('=' if ascii_only else '═') * len(text)}"
+
+
+def heading(text: str, *, ascii_only: bool) -> str:
+    """The heading of a screen that is not the first."""
+    return f"{text}\n{('-' if ascii_only else '─') * len(text)}"
 
 
 def formula(text: str) -> str:
@@ -22,8 +30,21 @@ def set_off(text: str, indent: int = 2) -> str:
 
 
 def page(parts: Iterable[str]) -> str:
-    """Parts with an empty line between them; empty parts are left out."""
+    """One screen: parts with an empty line between them; empty parts are left out."""
     return "\n\n".join(part.rstrip("\n") for part in parts if part)
 
 
-__all__ = ["formula", "page", "set_off", "title", "words"]
+def joined(screens: Sequence[str]) -> str:
+    """Screens as one text."""
+    return "\n\n".join(screens)
+
+
+def with_last(screens: Sequence[str], part: str) -> list[str]:
+    """The screens and a part after them: on the last one if it has room, else on its own."""
+    if not part:
+        return list(screens)
+    last = page([screens[-1], part])
+    return [*screens[:-1], last] if len(last.split("\n")) <= LINES else [*screens, part]
+
+
+__all__ = ["LINES", "formula", "heading", "joined", "page", "set_off", "title", "with_last", "words"]

@@ -65,9 +65,9 @@ def strongest(of: Fitted, count: int) -> dict[str, float]:
     return {of.features[i]: float(of.weight[i]) for i in order}
 
 
-def tell(result: Regression, *, width: int, ascii_only: bool) -> str:
+def tell(result: Regression, *, width: int, ascii_only: bool) -> list[str]:
     a, b = result.linear, result.logistic
-    return page([
+    return [page([
         title("Regression: a network of one layer", ascii_only=ascii_only),
         words("""The oldest models of statistics are the smallest networks. One layer, one output, no hidden
             units; only the loss says which of the two it is. Nothing else changes: the same forward pass, the
@@ -94,7 +94,7 @@ def tell(result: Regression, *, width: int, ascii_only: bool) -> str:
         words("""These coefficients are those of scikit-learn's LinearRegression and LogisticRegression on the
             same columns, to four digits and more: another path to the same minimum. Put a layer with a bend
             before it, Dense(32) and ReLU(), and the same lines train a network.""", width),
-    ])  # fmt: skip
+    ])]  # fmt: skip
 
 
 @lesson("regression", "One layer", "linear and logistic regression as networks of one layer", tell)

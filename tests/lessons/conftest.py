@@ -1,0 +1,31 @@
+"""Every lesson, run once for all its tests, at a size small enough for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fallline import lessons
+
+# Arguments that make a lesson small; the laws hold at any size.
+SMALL: dict[str, dict[str, Any]] = {
+    "brute-force": {"values": 5, "most": 5, "steps": 300},
+    "closed-form": {"hidden": (1, 2), "rows": 30},
+    "critical-points": {"per_side": 6, "steps": 2000},
+    "gradient-cost": {"sizes": (10.0, 100.0, 3000.0), "bearable": 0.05},
+    "regression": {"epochs": 2500},
+}
+
+
+class Results(dict[str, Any]):
+    """The results of the lessons by name, each computed when it is first read."""
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = lessons.run(name, **SMALL.get(name, {}))
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return Results()
