@@ -709,6 +709,7 @@ ELSEWHERE = {
     "diagnosis": "tests/diagnosis: each verdict is tried on a run that has it",
     "graph/op.py": "tests/passes/test_batch.py",
     "exports": "tests/exports",
+    "plots": "tests/plots",
     "sklearn": "tests/sklearn",
     "insight/attribution.py": "tests/insight/test_tables.py",
     "insight/intervals.py": "tests/insight/test_intervals.py",

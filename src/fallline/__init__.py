@@ -44,6 +44,7 @@ _PUBLIC = {
     "ops": "fallline.ops",
     "optim": "fallline.optim",
     "plan": "fallline.training:plan",
+    "plots": "fallline.plots",
     "race": "fallline.experiments.contest:race",
     "racing": "fallline.experiments.contest:racing",
     "save_model": "fallline.runs.model_file:save_model",
@@ -58,19 +59,30 @@ _PUBLIC = {
 
 __all__ = sorted(_PUBLIC)
 
+# Who draws for `displays.Displayed`, which stands above the rooms that draw: the one place where these two meet.
+_DRAWERS = {"html": "fallline.plots.pages:html_of", "menu": "fallline.plots.menu:menu_of"}
+
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         from fallline.errors import UnknownNameError
 
         raise UnknownNameError(f"module {__name__!r}", name, _names)
+    value = globals()[name] = _at(_PUBLIC[name])
+    return value
+
+
+def _at(place: str) -> Any:
     import importlib
 
-    module, _, attribute = _PUBLIC[name].partition(":")
+    module, _, attribute = place.partition(":")
     found = importlib.import_module(module)
-    value = getattr(found, attribute) if attribute else found
-    globals()[name] = value
-    return value
+    return getattr(found, attribute) if attribute else found
+
+
+def _drawer(name: str) -> Any:
+    """The function that draws, by its name in _DRAWERS."""
+    return _at(_DRAWERS[name])
 
 
 def _names() -> list[str]:

@@ -101,6 +101,10 @@ class MissingFileError(FalllineError, FileNotFoundError):
     """A file or run folder that is not there."""
 
 
+class MissingLibraryError(FalllineError, ImportError):
+    """A library that is not installed, which only some commands need."""
+
+
 class ExistingFileError(FalllineError, FileExistsError):
     """A file or run folder that would be overwritten."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from fallline.arguments import takes
 from fallline.assessment.baselines import BASELINES, MOST_CELLS, Table, ready, trained
 from fallline.assessment.uncertainty import Estimate, difference, estimate, jackknife
+from fallline.displays import Displayed
 from fallline.errors import ArgumentError, DataError, FalllineError, ShapeError
 from fallline.graph.op import Array
 from fallline.nn import measured
@@ -50,7 +51,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Displayed):
     """A model beside simple ones that learnt from the same rows.
 
     metric: the one that decides. better: "higher" or "lower". candidates: the network first. training_rows, rows: how

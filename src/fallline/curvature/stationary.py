@@ -14,6 +14,7 @@ from fallline.arguments import FUNCTION, Form, takes
 from fallline.curvature.flat import Flat
 from fallline.curvature.hessians import dense_hessian
 from fallline.curvature.lanczos import lanczos
+from fallline.displays import Displayed
 from fallline.graph.op import Array
 from fallline.nn.theta import Layout
 from fallline.ranges import Range
@@ -33,7 +34,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Verdict(Displayed):
     """The kind of a point: minimum, maximum, saddle or none of them.
 
     kind: "minimum", "maximum", "saddle", "flat" (an eigenvalue is zero to rounding) or "not stationary".

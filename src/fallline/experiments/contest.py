@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import record, takes
+from fallline.displays import Displayed
 from fallline.errors import Attributes
 from fallline.experiments.track import Runner, Track
 from fallline.experiments.variants import Collected, Variant, comparable, is_repeated, variants_of
@@ -36,7 +37,7 @@ _STANDINGS, _FIRST_STANDINGS = 0.5, 0.1
 
 @record
 @dataclass(frozen=True, eq=False)
-class Race(Attributes):
+class Race(Displayed, Attributes):
     """The result of `race`.
 
     runs: by name, in the order the variants were given; each as `fit` returns it. results: sorted by validation

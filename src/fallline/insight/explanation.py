@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.displays import Displayed
 from fallline.graph.op import Array
 from fallline.nn.loss import in_words
 from fallline.nn.model import Model
@@ -65,7 +66,7 @@ class Link:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Displayed):
     """A forward and a backward pass in numbers, and the chain rule for one weight.
 
     x, y: the rows (a dict or tuple of several inputs), and the targets as the loss takes them. layers: from first to

@@ -13,6 +13,7 @@ import numpy as np
 from fallline import arrays, tree
 from fallline.arguments import misfit, of, raises_ours, record, takes
 from fallline.config import from_config, to_config
+from fallline.displays import Displayed
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, NotCalled, ShapeError
 from fallline.graph.op import Array, Shape
 from fallline.nn import loss as losses
@@ -45,7 +46,7 @@ Meaning = Callable[[Any, Any], Any]
 
 @record
 @dataclass(frozen=True, eq=False)
-class Model(NotCalled):
+class Model(Displayed, NotCalled):
     """A network with its parameters, and the meaning of its outputs. Made by `Model.init`, or by training.
 
     network: the layers. input_shape, output_shape: of one row; of several inputs, a dict or tuple of shapes. layout:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fallline.arguments import PATH, record, takes
 from fallline.config import from_config
+from fallline.displays import Displayed
 from fallline.errors import ArgumentError, MissingFileError, NotCalled, SavingError
 from fallline.graph.op import Array
 from fallline.jobs.job import Job
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @record
 @dataclass(frozen=True, eq=False)
-class Run(NotCalled):
+class Run(Displayed, NotCalled):
     """The result of `fit`, or of `load_run` from a folder.
 
     model: with the best parameters where early stopping restored them, else the last; after a divergence, the last
