@@ -13,9 +13,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "brute-force": {"values": 5, "most": 5, "steps": 300},
     "closed-form": {"hidden": (1, 2), "rows": 30},
     "critical-points": {"per_side": 6, "steps": 2000},
-    "gradient-cost": {"sizes": (10.0, 100.0, 3000.0), "bearable": 0.05},
+    "gradient-cost": {"largest": 1000.0, "bearable": 0.05},
     "regression": {"epochs": 2500},
 }
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, dict[str, Any]]:
+    return SMALL
 
 
 class Results(dict[str, Any]):

@@ -47,11 +47,7 @@ def test_a_lesson_reads_as_text_of_its_width(name, results) -> None:
     assert max(len(line) for line in narrow.split("\n") if not line.startswith("    ")) <= 60
 
 
-# Lessons whose screens are still to be cut to a terminal's height.
-LONG = {"brute-force", "chain-rule", "closed-form", "critical-points", "gradient-cost", "regression"}
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES) - LONG))
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("width", [80, 100])
 @pytest.mark.parametrize("plain", [True, False])
 def test_every_screen_of_a_lesson_fits_a_terminal(name, width, plain, results) -> None:
@@ -59,6 +55,14 @@ def test_every_screen_of_a_lesson_fits_a_terminal(name, width, plain, results) -
         lines = text.split("\n")
         assert len(lines) <= LINES, text
         assert max(map(cells, lines)) <= width, text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_to_the_questions_of_a_lesson_fit_too(name, small) -> None:
+    for asked in lessons.LESSONS[name].asks:
+        for text in lessons.screens(name, width=80, **{**small.get(name, {}), **asked.values}):
+            lines = text.split("\n")
+            assert len(lines) <= LINES and max(map(cells, lines)) <= 80, text
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +88,7 @@ def test_an_option_of_a_lesson_is_checked_where_it_is_called() -> None:
 
 def test_questions_stand_below_a_lesson_as_commands() -> None:
     last = lessons.screens("descent", width=80)[-1].split("\n")
-    assert last[-5:-3] == ["And what if?", "  a step that overshoots, and still arrives:"]
+    assert last[-5:-3] == ["And what if?", "  a step that overshoots, and still arrives"]
     assert last[-3].strip() == lessons.command("descent", learning_rate=0.5)
 
 

@@ -50,7 +50,7 @@ def asked(lesson: Lesson, width: int) -> str:
     longest = max(map(len, typed), default=0)
     beside = [f"  {pad(line, longest)}  {question}" for line, question in typed.items()]
     if max(map(len, beside), default=0) > width:
-        beside = [f"  {question}:\n    {line}" for line, question in typed.items()]
+        beside = [f"  {question}\n    {line}" for line, question in typed.items()]
     return "\n".join(["And what if?", *beside]) if typed else ""
 
 
@@ -61,7 +61,8 @@ def tell(name: str, *, width: int = 100, ascii_only: bool = False, **options: An
 
 def command(name: str, **options: Any) -> str:
     """The command line that shows a lesson with these options."""
-    flags = [f"--{option.replace('_', '-')} {value}" for option, value in options.items()]
+    flags = [f"--{option.replace('_', '-')} {value:{'g' if isinstance(value, float) else ''}}"
+             for option, value in options.items()]  # fmt: skip
     return " ".join(["fallline lesson", name, *flags])
 
 

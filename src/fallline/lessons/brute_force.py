@@ -13,10 +13,11 @@ from fallline import transforms, tree
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import line_chart, table
-from fallline.lessons.lesson_table import lesson
-from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.lesson_table import ask, lesson
+from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Dense, Model, Sequential, Tanh, mlp
+from fallline.ranges import Range
 from fallline.start import fit
 from fallline.typesetting import number
 
@@ -133,43 +134,63 @@ def tell(result: BruteForce, *, width: int, ascii_only: bool) -> list[str]:
     largest = result.searches[-1]
     lower = sum(s.descent_loss < s.loss for s in result.searches)
     per_point = largest.seconds / largest.points
-    ahead = [(p, p * math.log10(v) + math.log10(per_point)) for p in range(largest.parameters + 1, 41)]
-    marks = [[p, duration(10.0**log)] for p, log in ahead if p in (8, 10, 12, 15, 20, 30, 40)]
+    ahead = [(p, p * math.log10(v) + math.log10(per_point)) for p in range(largest.parameters + 1, 31)]
+    marks = [[p, duration(10.0**log)] for p, log in ahead if p in (8, 10, 15, 20, 30)]
     measured = ([s.parameters for s in result.searches], [s.seconds for s in result.searches])
     carried = ([p for p, _ in ahead if p <= 20], [10.0**log for p, log in ahead if p <= 20])
-    return [page([
-        title("Brute force: why not simply try everything?", ascii_only=ascii_only),
-        words(f"""The best parameters could be found without any gradient: try {v} values for each parameter,
-            all combinations, and keep the best. For one parameter that is {v} tries, for two {v} * {v}, for
-            P""", width),
-        formula("tries = values ^ P"),
-        table(rows, ["P", "network", "tries", "it took", "best loss", "by descent", "in"],
-              width=width, ascii_only=ascii_only),
-        words(f"""A network 3-1-1 has 3 inputs, 1 hidden unit and 1 output. Every try is one value of the loss
-            over the same 20 rows, computed by the same compiled program, {BLOCK:,} tries to a call; one took
-            {duration(per_point)}. Gradient descent started from random parameters and took {result.steps:,}
-            steps, each with one gradient. It is not tied to a grid: it ended lower than the search in {lower}
-            of {len(result.searches)} cases.""", width),
-        line_chart({"measured": measured, "carried on": carried}, log_y=True, points=True,
-                   width=min(width, 76), height=12,
-                   title=f"Seconds to try {v} values for each of P parameters", x_label="P", ascii_only=ascii_only),
-        table(marks, ["P", "time to try them all, at this speed"], width=width, ascii_only=ascii_only),
-        words(f"""And a network that does something: hand-written digits, 64 pixels, 32 hidden units, 10
-            outputs. It has {d.parameters:,} parameters. One value of its loss takes
-            {duration(d.seconds_per_point)} here, so all combinations take""", width),
-        formula(f"""
-            {v}^{d.parameters:,} = 10^{d.log10_points:,.0f} tries, at {duration(d.seconds_per_point)} each
-            = 10^{d.log10_years:,.0f} years
-            = 10^{d.log10_years - math.log10(UNIVERSE):,.0f} times the age of the universe"""),
-        words(f"""Gradient descent trained it just now in {duration(d.training_seconds)}, to
-            {100 * d.accuracy:.1f} % of the {d.rows:,} images right. It never sees the landscape; it only asks
-            which direction is down, and backpropagation answers for all {d.parameters:,} parameters at once.""",
-            width),
-    ])]  # fmt: skip
+    return [
+        page([
+            title("Brute force: why not simply try everything?", ascii_only=ascii_only),
+            words(f"""The best parameters could be found without any gradient: try {v} values for each parameter,
+                all combinations, and keep the best. For one parameter that is {v} tries, for two {v} * {v}, for
+                P""", width),
+            formula("tries = values ^ P"),
+            table(rows, ["P", "network", "tries", "it took", "best loss", "by descent", "in"],
+                  width=width, ascii_only=ascii_only),
+            words(f"""A network 3-1-1 has 3 inputs, 1 hidden unit and 1 output. Every try is one value of the loss
+                over the same 20 rows, computed by the same compiled program, {BLOCK:,} tries to a call; one took
+                {duration(per_point)}. Gradient descent started from random parameters and took {result.steps:,}
+                steps, each with one gradient. It is not tied to a grid: it ended lower than the search in {lower}
+                of {len(result.searches)} cases.""", width),
+        ]),
+        page([
+            line_chart({"measured": measured, "carried on": carried}, log_y=True, points=True,
+                       width=min(width, 76), height=9,
+                       title=f"Seconds to try {v} values for each of P parameters", x_label="P", ascii_only=ascii_only),
+            table(marks, ["P", "time to try them all, at this speed"], width=width, ascii_only=ascii_only),
+        ]),
+        page([
+            heading("A network that does something", ascii_only=ascii_only),
+            words(f"""Hand-written digits: 64 pixels, 32 hidden units, 10 outputs. The network
+                has {d.parameters:,} parameters. One value of its loss takes
+                {duration(d.seconds_per_point)} here, so all combinations take""", width),
+            formula(f"""
+                {v}^{d.parameters:,} = 10^{d.log10_points:,.0f} tries, at {duration(d.seconds_per_point)} each
+                = 10^{d.log10_years:,.0f} years
+                = 10^{d.log10_years - math.log10(UNIVERSE):,.0f} times the age of the universe"""),
+            words(f"""Gradient descent trained it just now in {duration(d.training_seconds)}, to
+                {100 * d.accuracy:.1f} % of the {d.rows:,} images right. It never sees the landscape; it only asks
+                which direction is down, and backpropagation answers for all {d.parameters:,} parameters at once.""",
+                width),
+        ]),
+    ]  # fmt: skip
 
 
-@lesson("brute-force", "Trying everything",
-        "a grid for 2, 3, 4 ... parameters, measured; and for digits", tell)  # fmt: skip
+@lesson(
+    "brute-force",
+    "Trying everything",
+    "a grid for 2, 3, 4 ... parameters, measured; and for digits",
+    tell,
+    options={
+        "values": Range("values to try for each parameter", at_least=2, at_most=15, whole=True),
+        "most": Range("parameters of the largest network searched", at_least=2, at_most=6, whole=True),
+        "steps": Range("steps of descent", at_least=1, at_most=100_000, whole=True),
+    },
+    asks=(
+        ask("a coarse grid, and where its best point lies", values=3),
+        ask("descent that stops early", steps=20),
+    ),
+)
 def brute_force(values: int = 11, most: int = 6, steps: int = 1500) -> BruteForce:
     """Search grids over networks of 2 to `most` parameters, and compare with descent; extrapolate to digits."""
     rng = np.random.default_rng(0)

@@ -1,19 +1,19 @@
 """Lesson `chain-rule`: a 2-2-1 network, forward and backward by hand, each number next to the library's own."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fallline import transforms, tree
 from fallline.insight.picture import table
-from fallline.lessons.lesson_table import lesson
-from fallline.lessons.page import formula, page, set_off, title, words
+from fallline.lessons.lesson_table import ask, lesson
+from fallline.lessons.page import formula, heading, page, set_off, title, words
+from fallline.ranges import Range
 from fallline.tree import Tree
 from fallline.typesetting import number
 
-X, Y = (0.6, -0.4), 0.9
 PARAMS = {
     "w1": np.array([[0.5, -0.3], [0.8, 0.2]]),
     "b1": np.array([0.1, -0.2]),
@@ -124,42 +124,48 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
             rows.append(
                 [label, rule, f"{one:.3f} * {two:+.3f}", f"{hand:+.8f}", f"{library:+.8f}", f"{difference:+.8f}"]
             )
-    return [page([
-        title("The chain rule: a network forward and backward, by hand", ascii_only=ascii_only),
-        words(f"""Two inputs, two hidden units that bend their sum with tanh, one output; nine parameters. One
-            row of data: x = ({x1}, {x2}), and the output should be y = {result.y}.""", width),
-        picture(ascii_only),
-        words("Forward: from the input to the loss, one line after the other.", width),
-        set_off(table([
-            ["z1", "= x1 w11 + x2 w21 + b1", f"= {x1} * {w11} + {x2} * {w21} + {b1}", f"= {f['z1']:+.5f}"],
-            ["z2", "= x1 w12 + x2 w22 + b2", f"= {x1} * {w12} + {x2} * {w22} + {b2}", f"= {f['z2']:+.5f}"],
-            ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.5f})", f"= {f['a1']:+.5f}"],
-            ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.5f})", f"= {f['a2']:+.5f}"],
-            ["y_hat", "= a1 v1 + a2 v2 + c", f"= {f['a1']:.3f} * {v1} + {f['a2']:.3f} * {v2} + {c}",
-             f"= {f['y_hat']:+.5f}"],
-            ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.5f} - {result.y})^2", f"= {f['loss']:+.5f}"],
-        ], width=width - 2)),
-        words("""Backward: how much does the loss change with each of these numbers? The chain rule goes from
-            the end to the front. Each line takes the number of the line before it times one local slope. d_z1
-            is short for d loss / d z1.""", width),
-        set_off(table([
-            ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.5f} - {result.y})", f"= {d['d_y_hat']:+.5f}"],
-            ["d_a1", "= d_y_hat v1", f"= {d['d_y_hat']:+.5f} * {v1}", f"= {d['d_a1']:+.5f}"],
-            ["d_a2", "= d_y_hat v2", f"= {d['d_y_hat']:+.5f} * {v2}", f"= {d['d_a2']:+.5f}"],
-            ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.5f} * {1 - f['a1'] ** 2:.5f}", f"= {d['d_z1']:+.5f}"],
-            ["d_z2", "= d_a2 (1 - a2^2)", f"= {d['d_a2']:+.5f} * {1 - f['a2'] ** 2:.5f}", f"= {d['d_z2']:+.5f}"],
-        ], width=width - 2)),
-        words("""A weight multiplies its input, so its derivative is that input times the delta of the sum it
-            enters. Next to each number: the result of backpropagation (fallline.grad of the same network written
-            in NumPy), and what trying it out says (the loss with the weight a little higher, minus the loss
-            with it a little lower, divided by the distance).""", width),
-        table(rows, ["parameter", "rule", "numbers", "by hand", "fallline.grad", "tried out"], width=width,
-              ascii_only=ascii_only),
-        words(f"""The largest difference between by hand and fallline.grad is
-            {number(result.largest_difference)}. Trying out took two forward passes for each of the nine
-            parameters; going backward took one pass for all of them. Both deltas d_z1 and d_z2 were made from
-            the same d_y_hat: nothing is computed twice, and that is all the secret there is.""", width),
-    ])]  # fmt: skip
+    return [
+        page([
+            title("The chain rule: a network forward and backward, by hand", ascii_only=ascii_only),
+            words(f"""Two inputs, two hidden units that bend their sum with tanh, one output; nine parameters. One
+                row of data: x = ({x1}, {x2}), and the output should be y = {result.y}.""", width),
+            picture(ascii_only),
+            words("Forward: from the input to the loss, one line after the other.", width),
+            set_off(table([
+                ["z1", "= x1 w11 + x2 w21 + b1", f"= {x1} * {w11} + {x2} * {w21} + {b1}", f"= {f['z1']:+.5f}"],
+                ["z2", "= x1 w12 + x2 w22 + b2", f"= {x1} * {w12} + {x2} * {w22} + {b2}", f"= {f['z2']:+.5f}"],
+                ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.5f})", f"= {f['a1']:+.5f}"],
+                ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.5f})", f"= {f['a2']:+.5f}"],
+                ["y_hat", "= a1 v1 + a2 v2 + c", f"= {f['a1']:.3f} * {v1} + {f['a2']:.3f} * {v2} + {c}",
+                 f"= {f['y_hat']:+.5f}"],
+                ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.5f} - {result.y})^2", f"= {f['loss']:+.5f}"],
+            ], width=width - 2)),
+        ]),
+        page([
+            heading("Backward", ascii_only=ascii_only),
+            words("""How much does the loss change with each of these numbers? The chain rule goes from
+                the end to the front. Each line takes the number of the line before it times one local slope. d_z1
+                is short for d loss / d z1.""", width),
+            set_off(table([
+                ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.5f} - {result.y})", f"= {d['d_y_hat']:+.5f}"],
+                ["d_a1", "= d_y_hat v1", f"= {d['d_y_hat']:+.5f} * {v1}", f"= {d['d_a1']:+.5f}"],
+                ["d_a2", "= d_y_hat v2", f"= {d['d_y_hat']:+.5f} * {v2}", f"= {d['d_a2']:+.5f}"],
+                ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.5f} * {1 - f['a1'] ** 2:.5f}", f"= {d['d_z1']:+.5f}"],
+                ["d_z2", "= d_a2 (1 - a2^2)", f"= {d['d_a2']:+.5f} * {1 - f['a2'] ** 2:.5f}", f"= {d['d_z2']:+.5f}"],
+            ], width=width - 2)),
+        ]),
+        page([
+            heading("The derivative of each weight, three times over", ascii_only=ascii_only),
+            words("""A weight multiplies its input, so its derivative is that input times the delta of the sum it
+                enters. Beside it: fallline.grad of the same network written in NumPy, and the loss with the weight a
+                little higher minus the loss with it a little lower, over their distance.""", width),
+            table(rows, ["parameter", "rule", "numbers", "by hand", "fallline.grad", "tried out"], width=width,
+                  ascii_only=ascii_only),
+            words(f"""The largest difference between by hand and fallline.grad is
+                {number(result.largest_difference)}. Trying took two forward passes for each of nine parameters,
+                going backward one pass for all: every delta is computed once and used by all before it.""", width),
+        ]),
+    ]  # fmt: skip
 
 
 def picture(ascii_only: bool) -> str:
@@ -174,9 +180,23 @@ def picture(ascii_only: bool) -> str:
     return formula(text.translate(str.maketrans("─▶╲╱┐├┘│", "->\\/++++")) if ascii_only else text)
 
 
-@lesson("chain-rule", "Backward by hand", "a 2-2-1 network, every number shown, equal to fallline.grad", tell)
-def chain_rule(params: Tree = PARAMS, x: tuple[float, float] = X, y: float = Y) -> ChainRule:
+INPUT = Range("an input", at_least=-100, at_most=100)
+
+
+@lesson(
+    "chain-rule",
+    "Backward by hand",
+    "a 2-2-1 network, every number shown, equal to fallline.grad",
+    tell,
+    options={"x1": INPUT, "x2": INPUT, "y": replace(INPUT, doc="the output as it should be")},
+    asks=(
+        ask("an input of zero: which derivatives are zero too?", x1=0.0),
+        ask("a large input: tanh is flat, and no delta comes through", x1=20.0),
+    ),
+)
+def chain_rule(x1: float = 0.6, x2: float = -0.4, y: float = 0.9, params: Tree = PARAMS) -> ChainRule:
     """Forward and backward through a 2-2-1 tanh network: by hand, by backpropagation, and by trying out."""
+    x = (x1, x2)
     forward = forward_by_hand(params, x, y)
     backward = backward_by_hand(params, y, forward)
     loss, by_library = transforms.value_and_grad(network_loss)(params, np.array(x), y)

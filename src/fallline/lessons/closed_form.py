@@ -13,10 +13,11 @@ from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import line_chart, table
-from fallline.lessons.lesson_table import lesson
-from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.lesson_table import ask, lesson
+from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
 from fallline.nn import Model, mlp
+from fallline.ranges import Range
 from fallline.typesetting import number
 
 
@@ -96,44 +97,63 @@ def tell(result: ClosedForm, *, width: int, ascii_only: bool) -> list[str]:
               "descent's step": (p, [c.gradient for c in result.costs])}  # fmt: skip
     last = result.costs[-1]
     million = last.solve * (1e6 / last.parameters) ** 3
-    return [page([
-        title("Closed form: set the derivatives to zero and solve", ascii_only=ascii_only),
-        words(f"""At the lowest point every derivative is zero. For linear regression these are {len(rows)}
-            equations, one a parameter, and each parameter appears in them only multiplied by a number. Such
-            equations can be solved at once:""", width),
-        formula("""
-            loss(theta) = mean (x theta - y)^2
-            d loss / d theta = 2 x' (x theta - y) / N = 0          x' is x with rows and columns exchanged
-            (x' x) theta = x' y"""),
-        words("""Both methods, on the diabetes data, every column with mean 0 and deviation 1:""", width),
-        table(rows, ["coefficient", "solved", "descent"], width=width, ascii_only=ascii_only),
-        words(f"""Solving took {duration(result.equations_seconds)}. Descent took {result.steps:,} steps and
-            {duration(result.descent_seconds)}, and came to the same numbers: the largest difference is
-            {number(result.largest_difference)}. Backpropagation agrees that the solution is the bottom: the
-            gradient's length there is {number(result.gradient_norm)}.""", width),
-        words("""So why is a network not solved like this? Its parameters stand inside tanh or relu, multiplied
-            by one another, so the equations "every derivative = 0", one for each parameter, have no solution
-            formula, and they have many solutions, most of them no lowest point. Possible is Newton's
-            method: replace the loss by its bowl around theta, jump to the bowl's bottom, again and again. That
-            needs every second derivative, the Hessian, P * P numbers, and the solution of P linear equations
-            for every single step:""", width),
-        formula("""
-            descent:   theta <- theta - learning_rate * g
-            Newton:    theta <- theta - H^-1 g                     H: P * P second derivatives"""),
-        table(costs, ["parameters", "numbers in H", "H takes", "solving", "a gradient", "Newton / descent"],
-              width=width, ascii_only=ascii_only),
-        line_chart(curves, log_x=True, log_y=True, points=True, width=min(width, 76), height=12,
-                   title="Seconds for one step", x_label="parameters", ascii_only=ascii_only),
-        words(f"""Measured on networks 64-h-10 with {result.rows} images. The Hessian takes P products, and
-            solving takes work that grows like P^3: carried on from the last row to a million parameters,
-            {duration(million)} for the solving of one step, and 8 TB for H. Descent needs one gradient, P
-            numbers, and that is why it trains networks.""", width),
-    ])]  # fmt: skip
+    return [
+        page([
+            title("Closed form: set the derivatives to zero and solve", ascii_only=ascii_only),
+            words(f"""At the lowest point every derivative is zero. For linear regression these are {len(rows)}
+                equations, one a parameter, and each parameter appears in them only multiplied by a number. Such
+                equations can be solved at once:""", width),
+            formula("""
+                loss(theta) = mean (x theta - y)^2
+                d loss / d theta = 2 x' (x theta - y) / N = 0      x': x transposed
+                (x' x) theta = x' y"""),
+        ]),
+        page([
+            heading("Both on the same data", ascii_only=ascii_only),
+            words("""Both methods, on the diabetes data, every column with mean 0 and deviation 1:""", width),
+            table(rows, ["coefficient", "solved", "descent"], width=width, ascii_only=ascii_only),
+            words(f"""Solving took {duration(result.equations_seconds)}. Descent took {result.steps:,} steps and
+                {duration(result.descent_seconds)}; the largest difference of the two is
+                {number(result.largest_difference)}. Backpropagation agrees that the solution is the bottom: the
+                gradient's length there is {number(result.gradient_norm)}.""", width),
+        ]),
+        page([
+            heading("And a network?", ascii_only=ascii_only),
+            words("""Why is a network not solved like this? Its parameters stand inside tanh or relu, multiplied
+                by one another, so the equations "every derivative = 0", one for each parameter, have no solution
+                formula, and they have many solutions, most of them no lowest point. Possible is Newton's
+                method: replace the loss by its bowl around theta, jump to the bowl's bottom, again and again. That
+                needs every second derivative, the Hessian, P * P numbers, and the solution of P linear equations
+                for every single step:""", width),
+            formula("""
+                descent:   theta <- theta - learning_rate * g
+                Newton:    theta <- theta - H^-1 g           H: P * P second derivatives"""),
+            table(costs, ["parameters", "numbers in H", "H takes", "solving", "a gradient", "Newton / descent"],
+                  width=width, ascii_only=ascii_only),
+        ]),
+        page([
+            line_chart(curves, log_x=True, log_y=True, points=True, width=min(width, 76), height=12,
+                       title="Seconds for one step", x_label="parameters", ascii_only=ascii_only),
+            words(f"""Measured on networks 64-h-10 with {result.rows} images. The Hessian takes P products, and
+                solving takes work that grows like P^3: carried on from the last row to a million parameters,
+                {duration(million)} for the solving of one step, and 8 TB for H. Descent needs one gradient, P
+                numbers, and that is why it trains networks.""", width),
+        ]),
+    ]  # fmt: skip
 
 
-@lesson("closed-form", "Solving instead of walking",
-        "solving for the lowest point at once; why not for networks", tell)  # fmt: skip
-def closed_form(hidden: tuple[int, ...] = (1, 2, 4, 8, 12), rows: int = 260, steps: int = 8000) -> ClosedForm:
+@lesson(
+    "closed-form",
+    "Solving instead of walking",
+    "solving for the lowest point at once; why not for networks",
+    tell,
+    options={
+        "rows": Range("images for the networks", at_least=10, at_most=1797, whole=True),
+        "steps": Range("steps of descent on the linear regression", at_least=1, at_most=1_000_000, whole=True),
+    },
+    asks=(ask("descent that stops early: how far are its numbers?", steps=500),),
+)
+def closed_form(rows: int = 260, steps: int = 8000, hidden: tuple[int, ...] = (1, 2, 4, 8, 12)) -> ClosedForm:
     """Solve diabetes by its equations and by descent; measure Newton's step on networks 64-h-10."""
     data = load("diabetes")
     columns, y = standardised(data)

@@ -10,10 +10,11 @@ from fallline import transforms
 from fallline.curvature.stationary import Verdict, verdict
 from fallline.graph.op import Array
 from fallline.insight.picture import contour, grid_of, line_chart, table
-from fallline.lessons.lesson_table import lesson
-from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.lesson_table import ask, lesson
+from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import Walk, compiled_gradient, walk
 from fallline.nn import Dense, Model, Sequential, Tanh
+from fallline.ranges import Range
 from fallline.typesetting import number
 
 AREA = (-5.0, 5.0)
@@ -144,50 +145,71 @@ def tell(result: CriticalPoints, *, width: int, ascii_only: bool) -> list[str]:
     lowest = saddles[0] if saddles else result.points[-1]
     losses = np.concatenate([e.before.values, e.after.values])
     eigenvalues = ", ".join(number(float(v) if abs(v) > 1e-12 else 0.0) for v in e.at.eigenvalues)
-    return [page([
-        title("Critical points: minimum, maximum, saddle", ascii_only=ascii_only),
-        words("""Descent stops where the gradient is zero. That can be the bottom of a valley, but also the top
-            of a hill or a pass between two hills. The gradient does not tell them apart; the second derivatives
-            do. The eigenvalues of the matrix of second derivatives, the Hessian, say how the slope changes
-            along its main directions:""", width),
-        formula("""
-            all positive   minimum   every direction leads up
-            all negative   maximum   every direction leads down
-            some of each   saddle    up in some directions, down in others"""),
-        words(f"""Himmelblau's function has all three. From {result.starts} starts on a grid, {ended} descents
-            ended in a minimum. The other points were found with Newton's method on the gradient, which does not
-            care which direction is down:""", width),
-        table(rows, ["", "x", "y", "height", "eigenvalue", "eigenvalue", "kind", "descents"], width=width,
-              ascii_only=ascii_only),
-        contour(grid_of(lambda x, y: himmelblau((x, y)), AREA, AREA), x_range=AREA, y_range=AREA,
-                marks={m: p for m, p in marks.items() if p}, width=min(width, 76), height=22, levels=7,
-                title="(x^2 + y - 11)^2 + (x + y^2 - 7)^2: m minimum, s saddle, M maximum", ascii_only=ascii_only),
-        words(f"""At the lowest saddle the negative eigenvalue is
-            {number(float(lowest.verdict.eigenvalues[0]))}. A step of length r along its eigenvector, either
-            direction, changes the height by about {number(float(lowest.verdict.eigenvalues[0]))} / 2 * r^2:
-            down.""", width),
-        words(f"""Networks have saddles too, and symmetry is one reason. Take a 1-2-1 network,
-            {e.before.points.shape[1]} parameters, and start both hidden units with the same numbers. They
-            compute the same, so they get the same gradient, so they stay the same for ever: two units, and no
-            more use than one. After {len(e.before.values) - 1:,} steps descent stands still at a loss of
-            {number(e.at.value)}, the gradient's length is {number(e.at.gradient_norm, 2)}. The eigenvalues
-            there:""", width),
-        formula(eigenvalues),
-        words(f"""One is negative: a {e.at.kind}. Its eigenvector pulls the two units apart. A step of length
-            {e.step} along it lowers the loss to {number(e.off[0], 6)} (the other direction: {number(e.off[1], 6)})
-            from {number(e.at.value, 6)}. From there plain descent succeeds: after
-            {len(e.after.values) - 1:,} more steps the loss is {number(e.end.value)}, and the verdict there is:
-            {e.end.kind}.""", width),
-        line_chart((np.arange(losses.size), losses), log_y=True, width=min(width, 76), height=12, x_label="step",
-                   title="Loss: into the saddle, a step off it, and on", ascii_only=ascii_only),
-        words("""This is why the weights of a network start at random: no two units alike, no eigenvector to
-            look for. Other saddles, those that no symmetry guards, are left by the noise of mini-batches
-            alone.""", width),
-    ])]  # fmt: skip
+    return [
+        page([
+            title("Critical points: minimum, maximum, saddle", ascii_only=ascii_only),
+            words("""Descent stops where the gradient is zero. That can be the bottom of a valley, but also the top
+                of a hill or a pass between two hills. The gradient does not tell them apart; the second derivatives
+                do. The eigenvalues of the matrix of second derivatives, the Hessian, say how the slope changes
+                along its main directions:""", width),
+            formula("""
+                all positive   minimum   every direction leads up
+                all negative   maximum   every direction leads down
+                some of each   saddle    up in some directions, down in others"""),
+        ]),
+        page([
+            heading("A function with nine such points", ascii_only=ascii_only),
+            words(f"""Himmelblau's function has all three. From {result.starts} starts on a grid, {ended} descents
+                ended in a minimum. The other points were found with Newton's method on the gradient, which does not
+                care which direction is down:""", width),
+            table(rows, ["", "x", "y", "height", "eigenvalue", "eigenvalue", "kind", "descents"], width=width,
+                  ascii_only=ascii_only),
+        ]),
+        page([
+            contour(grid_of(lambda x, y: himmelblau((x, y)), AREA, AREA), x_range=AREA, y_range=AREA,
+                    marks={m: p for m, p in marks.items() if p}, width=min(width, 76), height=17, levels=7,
+                    title="(x^2 + y - 11)^2 + (x + y^2 - 7)^2: m minimum, s saddle, M maximum", ascii_only=ascii_only),
+        ]),
+        page([
+            heading("Off the saddle", ascii_only=ascii_only),
+            words(f"""At the lowest saddle the negative eigenvalue is
+                {number(float(lowest.verdict.eigenvalues[0]))}. A step of length r along its eigenvector, either
+                direction, changes the height by about {number(float(lowest.verdict.eigenvalues[0]))} / 2 * r^2:
+                down.""", width),
+            words(f"""Networks have saddles too, and symmetry is one reason. Take a 1-2-1 network,
+                {e.before.points.shape[1]} parameters, and start both hidden units with the same numbers. They
+                compute the same, so they get the same gradient, so they stay the same for ever: two units, and no
+                more use than one. After {len(e.before.values) - 1:,} steps descent stands still at a loss of
+                {number(e.at.value)}, the gradient's length is {number(e.at.gradient_norm, 2)}. The eigenvalues
+                there:""", width),
+            formula(eigenvalues),
+            words(f"""One is negative: a {e.at.kind}. Its eigenvector pulls the two units apart. A step of length
+                {e.step} along it lowers the loss to {number(e.off[0], 6)} (the other direction: {number(e.off[1], 6)})
+                from {number(e.at.value, 6)}. From there plain descent succeeds: after
+                {len(e.after.values) - 1:,} more steps the loss is {number(e.end.value)}, and the verdict there is:
+                {e.end.kind}.""", width),
+        ]),
+        page([
+            line_chart((np.arange(losses.size), losses), log_y=True, width=min(width, 76), height=12, x_label="step",
+                       title="Loss: into the saddle, a step off it, and on", ascii_only=ascii_only),
+            words("""This is why the weights of a network start at random: no two units alike, no eigenvector to
+                look for. Other saddles, those that no symmetry guards, are left by the noise of mini-batches
+                alone.""", width),
+        ]),
+    ]  # fmt: skip
 
 
-@lesson("critical-points", "Where descent stands still",
-        "minimum, maximum, saddle by eigenvalues; off the saddle", tell)  # fmt: skip
+@lesson(
+    "critical-points",
+    "Where descent stands still",
+    "minimum, maximum, saddle by eigenvalues; off the saddle",
+    tell,
+    options={
+        "per_side": Range("starts of descent along each side of the map", at_least=2, at_most=30, whole=True),
+        "steps": Range("steps of descent into the saddle", at_least=1000, at_most=20_000, whole=True),
+    },
+    asks=(ask("more starts: does one end anywhere but in a minimum?", per_side=11),),
+)
 def critical_points(per_side: int = 7, steps: int = 3000) -> CriticalPoints:
     """Find and judge all stationary points of Himmelblau's function, and one of a small network."""
     return CriticalPoints(explore(per_side), per_side**2, escape(steps))

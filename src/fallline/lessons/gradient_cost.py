@@ -12,17 +12,14 @@ from fallline import transforms, tree
 from fallline.graph.op import Array
 from fallline.graph.trace import input_like, trace
 from fallline.insight.picture import line_chart, table
-from fallline.lessons.lesson_table import lesson
-from fallline.lessons.page import formula, page, title, words
+from fallline.lessons.lesson_table import ask, lesson
+from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import duration, in_turn
 from fallline.nn import Model, mlp
 from fallline.program.step_loop import Loop, build
+from fallline.ranges import Range
 from fallline.tree import Tree
 from fallline.typesetting import number
-
-ROWS = 128
-# Finite differences are measured where they take less than this many seconds, and extrapolated beyond.
-BEARABLE = 0.7
 
 
 @dataclass(frozen=True)
@@ -85,12 +82,12 @@ def in_place(function: Callable[..., Any], results: list[Array], inputs: list[Ar
     return build(graph, results, inputs)
 
 
-def cost_of(parameters: float, bearable: float) -> Cost:
-    """Measure one size."""
+def cost_of(parameters: float, rows: int, bearable: float) -> Cost:
+    """Measure one size; differences are carried on where they would take more than `bearable` seconds."""
     h = width_for(parameters)
     rng = np.random.default_rng(0)
     model = Model.init(mlp((h,), h, "tanh"), h, loss="squared_error")
-    data = [rng.standard_normal((ROWS, h)).astype(np.float32) for _ in range(2)]
+    data = [rng.standard_normal((rows, h)).astype(np.float32) for _ in range(2)]
     leaves = tree.leaves(model.params)
 
     def loss(params: Tree, x: Any, y: Any) -> Any:
@@ -134,35 +131,54 @@ def tell(result: GradientCost, *, width: int, ascii_only: bool) -> list[str]:
               "differences": (p, [c.differences for c in costs])}  # fmt: skip
     errors = [c.error for c in costs if c.measured]
     errors_told = f"by {number(max(errors), 2)} of the largest derivative at most" if errors else "not measured here"
-    return [page([
-        title("The cost of a gradient: one backward pass for everything", ascii_only=ascii_only),
-        words("""A derivative can be found by trying: move one parameter a little up, a little down, and look at
-            the loss. That takes two forward passes for each parameter. Backpropagation takes one backward pass
-            for all of them, however many there are. Measured just now, on networks h-h-h with tanh and""", width),
-        formula(f"""
-            {result.rows} rows, float32, one thread; P parameters
-            differences:      2 P forward passes
-            backpropagation:  1 forward pass and 1 backward pass"""),
-        table(rows, ["P", "forward", "+ gradient", "ratio", "differences", "slower by", "error"], width=width,
-              ascii_only=ascii_only),
-        words("""* not run: 2 P times the forward pass. The ratio is one value with its whole gradient against
-            the value alone. A backward pass multiplies with every weight matrix twice where the forward pass
-            does it once (for the first layer once: nobody asks for the gradient of the data), so between two
-            and three is what to expect where products are all there is.""", width),
-        line_chart(curves, log_x=True, log_y=True, points=True, width=min(width, 76), height=16,
-                   title="Seconds against the number of parameters", x_label="parameters", ascii_only=ascii_only),
-        words(f"""For {last.parameters:,} parameters the whole gradient takes {duration(last.gradient)}; trying
-            would take {duration(last.differences)}. Trying is also less exact: where it was run it was off
-            {errors_told}, because the step has to be small, and rounding then eats the difference. This one
-            fact, the gradient for the price of about three forward passes, is why networks can be trained at
-            all.""", width),
-    ])]  # fmt: skip
+    return [
+        page([
+            title("The cost of a gradient: one backward pass for everything", ascii_only=ascii_only),
+            words("""A derivative can be found by trying: move one parameter a little up, a little down, and look at
+                the loss. That takes two forward passes for each parameter. Backpropagation takes one backward pass
+                for all of them, however many there are. Measured just now, on networks h-h-h with tanh and""", width),
+            formula(f"""
+                {result.rows} rows, float32, one thread; P parameters
+                differences:      2 P forward passes
+                backpropagation:  1 forward pass and 1 backward pass"""),
+            table(rows, ["P", "forward", "+ gradient", "ratio", "differences", "slower by", "error"], width=width,
+                  ascii_only=ascii_only),
+        ]),
+        page([
+            words("""* not run: 2 P times the forward pass. The ratio is one value with its whole gradient against
+                the value alone. A backward pass multiplies with every weight matrix twice where the forward pass
+                does it once (for the first layer once: nobody asks for the gradient of the data), so between two
+                and three is what to expect where products are all there is.""", width),
+            line_chart(curves, log_x=True, log_y=True, points=True, width=min(width, 76), height=12,
+                       title="Seconds against the number of parameters", x_label="parameters", ascii_only=ascii_only),
+        ]),
+        page([
+            heading("And trying is less exact", ascii_only=ascii_only),
+            words(f"""For {last.parameters:,} parameters the whole gradient takes {duration(last.gradient)}; trying
+                would take {duration(last.differences)}. Trying is also less exact: where it was run it was off
+                {errors_told}, because the step has to be small, and rounding then eats the difference. This one
+                fact, the gradient for the price of about three forward passes, is why networks can be trained at
+                all.""", width),
+        ]),
+    ]  # fmt: skip
 
 
-@lesson("gradient-cost", "The price of a gradient",
-        "one backward pass against trying, 10 to 10 million parameters", tell)  # fmt: skip
-def gradient_cost(
-    sizes: tuple[float, ...] = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), bearable: float = BEARABLE
-) -> GradientCost:
-    """Measure value, gradient and finite differences for networks of about these many parameters."""
-    return GradientCost(tuple(cost_of(size, bearable) for size in sizes), ROWS)
+@lesson(
+    "gradient-cost",
+    "The price of a gradient",
+    "one backward pass against trying, 10 to 10 million parameters",
+    tell,
+    options={
+        "rows": Range("rows in every pass", at_least=1, at_most=1024, whole=True),
+        "largest": Range("parameters of the largest network", at_least=10, at_most=1e7),
+        "bearable": Range("seconds that differences may take where they are run", at_least=0.01, at_most=60),
+    },
+    asks=(
+        ask("one row: a small product is over before it has begun", rows=1),
+        ask("more patience with differences", bearable=5),
+    ),
+)
+def gradient_cost(rows: int = 128, largest: float = 1e7, bearable: float = 0.7) -> GradientCost:
+    """Measure value, gradient and finite differences for networks of 10, 100, ... parameters up to `largest`."""
+    sizes = [10.0**power for power in range(1, 8) if 10.0**power <= largest]
+    return GradientCost(tuple(cost_of(size, rows, bearable) for size in sizes), rows)

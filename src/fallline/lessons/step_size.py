@@ -115,9 +115,9 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> list[str]:
         ]),
         page([
             heading("The border, and why it is there", ascii_only=ascii_only),
-            words(f"""Now a real loss: linear regression on {result.rows} patients, ten measurements each. Around
-                its lowest point a loss is a bowl. Along an eigenvector of its matrix of second derivatives, the
-                Hessian, with eigenvalue lambda, one step multiplies the distance to the bottom by""", width),
+            words(f"""A real loss: linear regression on {result.rows} patients, ten measurements each. Around
+                its lowest point a loss is a bowl. Along an eigenvector of its Hessian, the matrix of second
+                derivatives, with eigenvalue lambda, a step multiplies the distance to the bottom by""", width),
             formula("""
                 1 - learning_rate * lambda        it shrinks while this is between -1 and 1:
                 learning_rate < 2 / lambda_max    the steepest direction decides"""),
