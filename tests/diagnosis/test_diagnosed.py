@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 import fallline as fl
+from fallline.diagnosis import diagnosed
 from fallline.diagnosis.diagnosed import diagnose
 from fallline.diagnosis.finding import Diagnosis, Evidence, Finding
 from fallline.runs.events import EpochEnded
@@ -60,3 +61,13 @@ def test_overfitting_is_told_from_the_epoch_with_the_lowest_validation_loss_on()
     for falls in ((3, 2.5, 2.2, 2.15), (3, 2.0, 2.0, 2.1)):
         flat = replace(run, events=tuple(epoch(i, 3 - i / 2, held) for i, held in enumerate(falls)))
         assert "overfitting" not in diagnose(flat)
+
+
+def test_what_several_members_have_in_common_is_told_once() -> None:
+    names = [f"member {i}" for i in range(1, 6)]
+    found = [(60, Finding("overfitting", f"of {name}", part=name)) for name in (names[0], names[1], names[4])]
+    (order, one), *others = diagnosed._merged([*found, (10, Finding("labels", "of the rows"))], names)
+    assert (order, one.part, one.says) == (60, "members 1, 2 and 5 of 5", "of member 1")
+    assert [finding.part for _, finding in others] == [""]
+    (_, alone), = diagnosed._merged(found[1:2], names)  # fmt: skip
+    assert alone.part == "member 2 of 5"

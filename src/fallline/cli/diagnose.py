@@ -1,6 +1,6 @@
 """`fallline diagnose`: where a run stands, and what is wrong with it, with the numbers behind each finding.
 
-Nothing is trained and nothing in the folder changes. The rows are those of the file or set the run was trained on.
+Nothing in the folder changes. The rows are those of the file or set the run was trained on.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ fallline diagnose runs/iris-1"""
 @dataclass(frozen=True, slots=True)
 class FLAGS:
     run: str = argument("the folder of a run", "RUN")
+    thorough: bool = flag(False, "look also at what takes long")
     json: bool = flag(False, "as JSON, for programs")
     debug: bool = flag(False, "show the traceback of an error")
 
@@ -25,7 +26,7 @@ def run(flags: FLAGS) -> None:
     from fallline.cli.trained import folder_of
     from fallline.diagnosis.diagnosed import diagnose
 
-    found = diagnose(folder_of(flags.run))
+    found = diagnose(folder_of(flags.run), thorough=flags.thorough)
     if flags.json:
         screen.say(json.dumps(found.to_dict()))
     else:

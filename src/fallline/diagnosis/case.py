@@ -1,28 +1,53 @@
 """Case: one network of a run with what the verdicts look at, each computed once, when the first verdict asks for it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from fallline import transforms
+from fallline import transforms, tree
 from fallline.arrays import Array
+from fallline.insight.microscope import label, layers_of, look
 from fallline.insight.opened import Opened, Part, Sample
+from fallline.nn.layer import Layer
 from fallline.nn.model import Model
+from fallline.nn.sequential import Sequential
 from fallline.runs.events import EpochEnded, Event
+from fallline.tree import Tree
 
 # Rows that verdicts look at, at most: enough for means to be known to 2 %.
 MOST_ROWS = 2048
+# Rows that are followed through every layer and back, at most: 1 of 1,000 is then seen by chance, and memory is small.
+MOST_FOLLOWED = 1024
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LayerSeen:
+    """A layer on some rows. inputs, output, delta: (n, ...), what enters and leaves it, and the derivative of the mean
+    loss with respect to what leaves. name: "layer 2, Tanh()"; params: its part of the network's parameters."""
+
+    name: str
+    layer: Layer
+    params: Tree
+    inputs: Tree
+    output: Array
+    delta: Array
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has parameters."""
+        return bool(tree.leaves(self.params))
 
 
 class Case:
     """One network of a run, and its rows.
 
-    opened, part: as `insight.opened` found them. name: of the run, as a command line calls it.
+    opened, part: as `insight.opened` found them. name: of the run, as a command line calls it. thorough: whether to
+    look also where that takes long.
     """
 
-    def __init__(self, opened: Opened, part: Part) -> None:
-        self.opened, self.part, self.name = opened, part, opened.name
+    def __init__(self, opened: Opened, part: Part, thorough: bool = False) -> None:
+        self.opened, self.part, self.name, self.thorough = opened, part, opened.name, thorough
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -58,6 +83,31 @@ class Case:
         value, gradient = transforms.value_and_grad(self.model.objective)(self.model.theta, self.rows.x, self.rows.y)
         return float(value), np.asarray(gradient)
 
+    @cached_property
+    def layers(self) -> tuple[LayerSeen, ...]:
+        """Every layer on some of the training rows, as the run ended with it."""
+        return self._followed(self.model)
+
+    @cached_property
+    def layers_at_first(self) -> tuple[LayerSeen, ...]:
+        """Every layer with the parameters that the training began with; () where they are not known."""
+        job = self.part.job
+        if job is None or not self.opened.replays or self.part is not self.opened.parts[0]:
+            return ()
+        return self._followed(replace(job.model, encoder=None, decoder=None, theta=job.model.theta.astype(np.float64)))
+
+    def _followed(self, model: Model) -> tuple[LayerSeen, ...]:
+        found = self.part.sample(MOST_FOLLOWED)
+        assert found is not None
+        x = tree.map(lambda one: one.astype(np.float64) if one.dtype.kind == "f" else one, found.x)
+        with np.errstate(all="ignore"):
+            _, values, deltas, _ = look(model, x, found.y)
+        params = model.params if isinstance(model.network, Sequential) else (model.params,)
+        return tuple(
+            LayerSeen(f"layer {place}, {label(layer)}", layer, params[place], values[place], values[place + 1], delta)
+            for place, (layer, delta) in enumerate(zip(layers_of(model.network), deltas[1:], strict=True))
+        )
+
     def has(self, need: str) -> bool:
         """Whether what a verdict needs is there."""
         if need == "rows":
@@ -67,4 +117,4 @@ class Case:
         return bool(self.events)
 
 
-__all__ = ["MOST_ROWS", "Case"]
+__all__ = ["MOST_ROWS", "Case", "LayerSeen"]

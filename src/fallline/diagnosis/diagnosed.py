@@ -3,6 +3,8 @@
 import importlib
 import os
 import pkgutil
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from fallline import diagnosis
@@ -12,6 +14,7 @@ from fallline.diagnosis.finding import Diagnosis, Finding
 from fallline.diagnosis.verdict_table import VERDICTS
 from fallline.errors import FalllineError
 from fallline.insight.opened import opened
+from fallline.ranges import FLAG
 from fallline.training.run import Run
 
 MISSING = {
@@ -21,13 +24,15 @@ MISSING = {
 }
 
 
-@takes()
-def diagnose(run: Run | str | os.PathLike[str], data: Any = None) -> Diagnosis:
+@takes(thorough=FLAG)
+def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: bool = False) -> Diagnosis:
     """Where a run stands, and what is wrong with it, each finding with its proof.
 
     run: a Run, or the folder of one, also of one that was made before. data: (x, y) or (x, y, weight) as they were
         given to the training; None takes them from the run, or from the file or set that it names.
-    Nothing is trained and nothing in the folder changes. Of an ensemble every network is looked at.
+    thorough: looks also at what takes long: `unchecked` says what was left out without it.
+    Nothing in the run or its folder changes. Of an ensemble every network is looked at, and what several of them have
+    in common is told once.
     Errors: those of `fl.load_run`; DataError for data that are not those of the run. What cannot be checked is no
     error: `unchecked` says so.
     Example: print(fl.diagnose(fl.fit(model, (x, y), loss="cross_entropy")))
@@ -37,8 +42,10 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None) -> Diagnosis:
     found = opened(run, data)
     findings, unchecked, checked = list[tuple[int, Finding]](), list(found.missing), dict[str, None]()
     for part in found.parts:
-        case = Case(found, part)
+        case = Case(found, part, thorough)
         for one in VERDICTS.values():
+            if one.once and part is not found.parts[0]:
+                continue
             absent = [need for need in one.needs if not case.has(need)]
             if absent:
                 unchecked.append(f"{one.name}: {MISSING[absent[0]]}")
@@ -50,8 +57,36 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None) -> Diagnosis:
                 continue
             checked[one.name] = None
             findings += [(one.order, finding) for finding in told]
+    findings = _merged(findings, [part.name for part in found.parts])
     ordered = [finding for _, finding in sorted(findings, key=lambda pair: (pair[1].warns, pair[0]))]
     return Diagnosis(found.name, tuple(ordered), tuple(dict.fromkeys(unchecked)), tuple(checked))
+
+
+def _merged(findings: list[tuple[int, Finding]], members: list[str]) -> list[tuple[int, Finding]]:
+    """Findings of one name about several networks as one, with the sentence and the evidence of the first of these.
+
+    members: the names of all networks. Several findings of one name about one network stay apart.
+    """
+    groups, seen = dict[tuple[str, bool, int], list[tuple[int, Finding]]](), Counter[tuple[str, bool, str]]()
+    for order, one in findings:
+        of_its_part = (one.name, one.warns, one.part)
+        groups.setdefault((one.name, one.warns, seen[of_its_part]), []).append((order, one))
+        seen[of_its_part] += 1
+    return [(group[0][0], _of_members([one for _, one in group], members)) for group in groups.values()]
+
+
+def _of_members(alike: list[Finding], members: list[str]) -> Finding:
+    first, parts = alike[0], [one.part for one in alike if one.part in members]
+    if not first.part or len(members) < 2:
+        return first
+    numbers = [str(members.index(part) + 1) for part in parts]
+    *others, last = numbers
+    if not others:
+        return replace(first, part=f"member {last} of {len(members)}")
+    is_all = len(numbers) == len(members)
+    which = f"all {len(members)} members" if is_all else f"members {', '.join(others)} and {last} of {len(members)}"
+    told = (*first.unchecked, f"that the numbers of the others are alike; these are of member {numbers[0]}")
+    return replace(first, part=which, unchecked=told)
 
 
 __all__ = ["diagnose"]

@@ -16,7 +16,8 @@ Look = Callable[[Case], Iterable[Finding]]
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One verdict. doc: one line. needs: "rows" where it looks at training rows, "validation" for validation rows,
-    "events" for the history alone. order: the smaller, the earlier it is told and the more it matters.
+    "events" for the history alone. order: the smaller, the earlier it is told and the more it matters. once: looked for
+    once a run, with its first network, and not for every network of an ensemble.
     """
 
     name: str
@@ -24,18 +25,21 @@ class Verdict:
     look: Look
     needs: tuple[str, ...]
     order: int
+    once: bool = False
 
 
 VERDICTS: dict[str, Verdict] = {}
 
 
-def verdict(name: str, doc: str, *, needs: tuple[str, ...] = ("rows",), order: int = 50) -> Callable[[Look], Look]:
+def verdict(
+    name: str, doc: str, *, needs: tuple[str, ...] = ("rows",), order: int = 50, once: bool = False
+) -> Callable[[Look], Look]:
     """Enter a function into the table as a verdict."""
 
     def enter(look: Look) -> Look:
         if name in VERDICTS:
             raise GraphError(f"verdict {name!r} is declared twice")
-        VERDICTS[name] = Verdict(name, doc, look, needs, order)
+        VERDICTS[name] = Verdict(name, doc, look, needs, order, once)
         return look
 
     return enter
