@@ -122,9 +122,9 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> list[str]:
                 1 - learning_rate * lambda        it shrinks while this is between -1 and 1:
                 learning_rate < 2 / lambda_max    the steepest direction decides"""),
             words(f"""The largest eigenvalue here is lambda_max = {number(result.highest, 6)}, found from products
-                of the Hessian with vectors. So the border should lie at 2 / lambda_max =
-                {number(result.predicted, 6)}. Descent itself, tried again and again with the interval halved each
-                time, first diverges at {number(result.measured, 6)}: {100 * error:.2f} % away.""", width),
+                of the Hessian with vectors, so the border should lie at 2 / lambda_max =
+                {number(result.predicted, 6)}. Descent itself, tried with an interval halved each time, diverges from
+                {number(result.measured, 6)} on: {100 * error:.2f} % away.""", width),
             table(trials, ["times the border", "learning rate", "loss after 100", f"after {TRIAL}", "the loss"],
                   width=width, ascii_only=ascii_only),
         ]),
