@@ -115,16 +115,16 @@ def tell(result: StepSize, *, width: int, ascii_only: bool) -> list[str]:
         ]),
         page([
             heading("The border, and why it is there", ascii_only=ascii_only),
-            words(f"""A real loss: linear regression on {result.rows} patients, ten measurements each. Around
-                its lowest point a loss is a bowl. Along an eigenvector of its Hessian, the matrix of second
-                derivatives, with eigenvalue lambda, a step multiplies the distance to the bottom by""", width),
+            words(f"""A real loss: linear regression on {result.rows} patients. Near its bottom it is a bowl. Along
+                an eigenvector of its Hessian, the matrix of second derivatives, with eigenvalue lambda, a step
+                multiplies the distance to the bottom by""", width),
             formula("""
                 1 - learning_rate * lambda        it shrinks while this is between -1 and 1:
                 learning_rate < 2 / lambda_max    the steepest direction decides"""),
             words(f"""The largest eigenvalue here is lambda_max = {number(result.highest, 6)}, found from products
                 of the Hessian with vectors, so the border should lie at 2 / lambda_max =
-                {number(result.predicted, 6)}. Descent itself, tried with an interval halved each time, diverges from
-                {number(result.measured, 6)} on: {100 * error:.2f} % away.""", width),
+                {number(result.predicted, 6)}. Descent itself, tried with an interval halved each time,
+                diverges from {number(result.measured, 6)} on, {100 * error:.2f} % away.""", width),
             table(trials, ["times the border", "learning rate", "loss after 100", f"after {TRIAL}", "the loss"],
                   width=width, ascii_only=ascii_only),
         ]),
