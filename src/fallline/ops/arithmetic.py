@@ -114,7 +114,7 @@ def positive(x):
     return x
 
 
-@elementwise(grad=lambda g, y, x: (g * (2 * x),), lift=numbers)
+@elementwise(grad=lambda g, y, x: (g * (2 * x),), lift=numbers, power=2)
 def square(x):
     """The number times itself."""
     return x * x
@@ -165,7 +165,8 @@ def root(x):
     return np.sqrt(x)
 
 
-@elementwise(grad=lambda g, y, x: (g * sign(x),), domain=SMOOTH_OFF_ZERO, numpy=(np.abs,))
+@elementwise(grad=lambda g, y, x: (g * sign(x),), domain=SMOOTH_OFF_ZERO, numpy=(np.abs,),
+             multiplicative=True)  # fmt: skip
 def absolute(x):
     """Absolute value; the derivative at 0 is 0."""
     return np.abs(x)

@@ -69,7 +69,8 @@ def _reshape_infer(x, *, shape):
 @primitive(Kind.VIEW, infer=_reshape_infer, grad=lambda g, y, x, *, shape: (reshape(g, shape=x.shape),),
            domain=examples((((2, 3),), {"shape": (3, 2)}), (((4,),), {"shape": (2, 1, 2)})),
            batch={"shape": of_rows}, without_copy=lambda x, *, shape: np.reshape(x, shape, copy=False),
-           same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer)  # fmt: skip
+           same=lambda x, *, shape: x.shape == shape, merge=lambda x, inner, outer: outer,
+           row_major=True)  # fmt: skip
 def reshape(x, *, shape):
     """The elements in row-major order under another shape."""
     return x.reshape(shape) if type(x) is np.ndarray else np.reshape(x, shape)

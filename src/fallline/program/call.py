@@ -13,6 +13,7 @@ from fallline.errors import GraphError
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.graph.op import Array
 from fallline.passes.loops import fewer_loops
+from fallline.passes.outer_products import outer_products_summed
 from fallline.passes.simplify import pieces_joined
 from fallline.program import reference
 from fallline.program.forks import renewed
@@ -20,10 +21,14 @@ from fallline.program.lanes import checked
 from fallline.program.lower import lower, prepared
 from fallline.program.machine import Program
 
+# Elements of outer products that take longer to make than to find out how they are summed without being made.
+_LARGE = 1 << 19
+
 
 def once(graph: Graph, values: Sequence[Array]) -> list[Array]:
     """The outputs for these inputs, through the reference: right for a graph that is made anew at every call."""
     graph = pieces_joined(fewer_loops(replace(graph, known=graph.nodes())))
+    graph = outer_products_summed(graph, _LARGE)
     nodes = graph.nodes()
     constants = [node.attrs["value"] for node in nodes if node.op is CONSTANT]
     return owned(reference.run(replace(graph, known=nodes), values), [*values, *constants])

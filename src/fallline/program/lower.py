@@ -20,6 +20,7 @@ from fallline.graph.where import NOWHERE, Where
 from fallline.passes.add_row import rows_into_products
 from fallline.passes.columns import by_columns
 from fallline.passes.loops import fewer_loops
+from fallline.passes.outer_products import outer_products_summed
 from fallline.passes.simplify import simplify
 from fallline.passes.turns import turned_products
 from fallline.program import emit, products, repeat
@@ -293,7 +294,7 @@ class Lowering:
         for ref, i in zip([*over, *first], [*turn.in_place, *turn.tracked], strict=True):
             self.put(emit.copy(ref, given[c + i], where))
         donated = len(sums) + len(over)
-        inner = donate(lower(prepared(turn.graph), steady=self.steady), donated)
+        inner = donate(lower(prepared(turn.graph, self.steady), steady=self.steady), donated)
         constants = [self.constant(value) for value in inner.constants]
         windows = repeat.Windows(n, body.reverse)
         into = [*map(windows.still, [*sums, *over]), *map(windows.before, tracks), *map(windows.still, given[:c]),
@@ -388,12 +389,15 @@ BY_KIND: dict[Kind, Callable[[Lowering, Node], None]] = {
 }  # fmt: skip
 
 
-def prepared(graph: Graph) -> Graph:
-    """The graph to lower: the same results from the nodes that are quickest to run."""
+def prepared(graph: Graph, steady: bool = False) -> Graph:
+    """The graph to lower: the same results from the nodes that are quickest to run.
+
+    steady: how sums are taken does not depend on the number of rows, as for `lower`.
+    """
     graph = simplify(graph)
     fewer = fewer_loops(graph)
     graph = graph if fewer is graph else simplify(fewer)
-    for rewritten in (turned_products, by_columns):
+    for rewritten in (turned_products, by_columns) if steady else (outer_products_summed, turned_products, by_columns):
         changed = rewritten(graph)
         graph = graph if changed is graph else simplify(changed)
     return rows_into_products(graph)

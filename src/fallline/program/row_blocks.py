@@ -44,7 +44,7 @@ class RowProgram:
 
         into, sources = graph.inputs[0], graph.inputs[1 + len(held) :]
         # As in a loop, the first output is written over the first input: here, where the caller's y lies.
-        lowered = donate(lower(prepared(graph), steady=True), 1)
+        lowered = donate(lower(prepared(graph, steady=True), steady=True), 1)
         watch = emit.watch(lowered.outputs[1])
         lowered = replace(lowered, instructions=(*lowered.instructions, watch), watch_end=0)
         self._ends = y, *xs = [np.zeros(node.shape, node.dtype) for node in (into, *sources)]
