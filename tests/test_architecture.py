@@ -38,6 +38,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("curvature",),
     ("data",),
     ("feeds", "steps"),
+    ("gauges",),
     ("jobs",),
     ("runs",),
     ("training",),

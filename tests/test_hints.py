@@ -707,6 +707,8 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 ELSEWHERE = {
     "insight/opened.py": "tests/insight/test_opened.py",
     "diagnosis": "tests/diagnosis: each verdict is tried on a run that has it",
+    "gauges": "tests/gauges/test_choice.py",
+    "runs/gauge_history.py": "tests/gauges/test_choice.py",
     "graph/op.py": "tests/passes/test_batch.py",
     "exports": "tests/exports",
     "plots": "tests/plots",

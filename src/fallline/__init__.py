@@ -31,6 +31,7 @@ _PUBLIC = {
     "export": "fallline.exports.exporter:export",
     "fit": "fallline.start:fit",
     "folds": "fallline.split:folds",
+    "gauges": "fallline.gauges",
     "grad": "fallline.transforms:grad",
     "graph_of": "fallline.transforms:graph_of",
     "hessian": "fallline.transforms:hessian",

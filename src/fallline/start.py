@@ -7,6 +7,7 @@ from typing import Any
 
 from fallline.arguments import takes
 from fallline.errors import unknown
+from fallline.gauges.chosen import Gauges
 from fallline.jobs.job import prepare
 from fallline.jobs.settings import Settings
 from fallline.jobs.stopping import EarlyStopping
@@ -34,6 +35,7 @@ def train(
     metrics: Any = None,
     measure: Measure | Sequence[Measure] | Mapping[str, Measure] | None = None,
     measure_every: str = "step",
+    gauges: Gauges | Sequence[str] | str | bool | None = None,
     shuffle: bool = True,
     seed: int = 0,
     dtype: Any = None,
@@ -89,6 +91,10 @@ def train(
         such as {"gradient norm": fl.measure.norm("gradient", "*.weight")}. They change no result beyond rounding, and
         without them a step is the same program as ever. The numbers of all measured steps stay in the run.
     measure_every: "step" tells of all steps; "call" of the last step of each machine call, twenty a second or so.
+    gauges: what to watch between steps: True for the usual gauges, names of `fl.gauges.GAUGES`, "all", or a
+        fl.gauges.Gauges, which also says how often. Events Gauged tell of them, and `run.gauges` has them as columns.
+        They change no bit of the result, and are looked at so seldom that they take at most 5 % of the time
+        (docs/gauges.md).
     shuffle: visit the rows in another order each epoch, which follows from the seed and the epoch alone. Batches of an
         iterable are visited as they come.
     seed: a whole number >= 0 for the first parameters, the validation rows and the orders.

@@ -11,7 +11,7 @@ from fallline.program.forks import renewed
 # The purposes of a seed; each draws from a stream of its own.
 PURPOSES = (
     "initial parameters", "validation rows", "order", "ensemble members", "rows to settle on", "candidates",
-    "rows to look at",
+    "rows to look at", "rows of gauges",
 )  # fmt: skip
 
 # Making a generator costs as much as shuffling 800 rows, so short epochs are shuffled several at a time.

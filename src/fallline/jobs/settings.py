@@ -11,6 +11,8 @@ import numpy as np
 from fallline import optim, ranges
 from fallline.arguments import PATH, shown
 from fallline.errors import ArgumentTypeError, FalllineError, unknown
+from fallline.gauges import chosen
+from fallline.gauges.chosen import Gauges
 from fallline.jobs.stopping import EarlyStopping
 from fallline.jobs.training_state import TrainingState, state_of
 from fallline.nn import loss as losses
@@ -43,6 +45,7 @@ class Settings:
     measure: Any = None
     measure_every: str = option("step", "the measured steps: every one, or the last of a call", number=False,
                                 words=("step", "call"))  # fmt: skip
+    gauges: Any = None
     shuffle: bool = option(True, "visit rows in another order each epoch", flag=True)
     seed: int = option(0, "start of all randomness", at_least=0, below=SEED_LIMIT, whole=True)
     dtype: str | None = option(None, "precision of training", number=False, words=("float32", "float64"), optional=True)
@@ -75,6 +78,7 @@ class ResolvedSettings:
     must_exist: bool  # the folder to resume was named as such
     start: TrainingState | None = None  # of an earlier training that this one goes on from
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    gauges: Gauges | None = None
 
 
 def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
@@ -116,6 +120,7 @@ def resolve(settings: Settings, problems: list[str]) -> ResolvedSettings:
         must_exist=must_exist,
         start=start,
         measures=_looked_up(named, settings.measure, problems) or {},
+        gauges=_looked_up(chosen.resolve, settings.gauges, problems),
     )
 
 

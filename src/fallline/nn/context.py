@@ -69,6 +69,7 @@ class _Records:
     factors: dict[int, tuple[Any, Mapping[str, float], Where]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
+    layers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     answers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def one_of_many(self) -> bool:
@@ -290,6 +291,12 @@ class Context:
         found = self._records.outputs
         return {path: y for path, y in found.items() if path or len(found) == 1}
 
+    @property
+    def layers(self) -> Mapping[str, tuple[Any, Any]]:
+        """The layers that gave these outputs, and their inputs, by the same paths."""
+        found = self._records.layers
+        return {path: found[path] for path in self.outputs}
+
     @takes(params=_TREE)
     def kept(self, params: Tree) -> dict[str, Any]:
         """The new values that layers have written in this pass, by the path of the parameter in this tree.
@@ -369,6 +376,7 @@ def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, wh
         y = _in_precision(y, x, context.dtype)
         if not context._records.one_of_many():
             context._records.outputs[context.path] = y
+            context._records.layers[context.path] = layer, x
         return y
 
 

@@ -139,6 +139,35 @@ class Measured(Event):
 
 
 @event
+@dataclass(frozen=True, slots=True, eq=False)
+class Gauged(Event):
+    """The gauges of `train(gauges=...)` at one step, before it was made.
+
+    values: by the name of the gauge, then by the path of the layer or parameter, "" for the whole network: a number or
+    an array of numbers. A gauge that could not be had is left out.
+    """
+
+    epoch: int  # the one running, from 0
+    step: int  # the step that was about to be made, from 0
+    values: Mapping[str, Mapping[str, Array]]
+    interval: int = 0  # steps since the last sample; 0 for the first
+    seconds: float = 0.0  # that this sample took
+    share: float = 0.0  # of the training's time that all samples took until here
+    rows: int = 0  # of the batch that was looked at
+    notes: tuple[str, ...] = ()  # gauges that cannot be had, once
+
+    @property
+    def until(self) -> int:
+        return self.step + 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Gauged) and to_record(self) == to_record(other)
+
+    def __hash__(self) -> int:
+        return hash((self.epoch, self.step))
+
+
+@event
 @dataclass(frozen=True, slots=True)
 class EpochEnded(Event):
     """One pass over the training rows is done, validation included."""

@@ -118,31 +118,59 @@ class Evaluation:
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Collection[str] = ()) -> Evaluation:
-    """The forward and the backward pass of a step.
+@dataclass(frozen=True, slots=True, eq=False)
+class Forward:
+    """The forward pass of a step, as nodes.
+
+    params: their tree. context: has the values inside the network. x, y, weight: of the batch; weight is None where
+    rows have none, and so is mass, their sum. loss: with penalties on the parameters.
+    """
+
+    params: Tree
+    context: Context
+    x: Tree
+    y: Any
+    weight: Any
+    output: Any
+    loss: Any
+    mass: Any
+
+
+def forward(model: Model, of: Mapping[str, Any], size: int | None, training: bool = True) -> Forward:
+    """The forward pass of a step, to the loss of its batch.
 
     of: nodes by name, as for `training_step`. size: rows of the batch; None: all rows as they stand.
-    wanted: sources of values that are to be measured; the others are not looked for.
+    training: False computes as the network predicts.
     """
     params = model.layout.split(of["theta"])
-    done = of["step"] / of["steps"] if "steps" in of else None
-    context = Context(True, random_bits(of["step"], of.get("seed", 0)), model.dtype, done)
+    done = of["step"] / of["steps"] if training and "steps" in of else None
+    key = random_bits(of["step"], of.get("seed", 0)) if training else None
+    context = Context(training, key, model.dtype, done)
     with part("batch"):
         xb, yb, weight = batch(model, of, size)
     output = applied(model.network, params, xb, context)
     with part("loss"):
         loss, mass = loss_of(model, *by_member(context.answers(output), output, yb, weight)), mass_of(weight)
         loss = model.loss.penalised(loss, params, model.layout, yb.shape[0] if mass is None else mass)
-    leaves = model.layout.trainable(params)
-    grads = backprop([loss], leaves)
+    return Forward(params, context, xb, yb, weight, output, loss, mass)
+
+
+def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Collection[str] = ()) -> Evaluation:
+    """The forward and the backward pass of a step.
+
+    of, size: as for `forward`. wanted: sources of values that are to be measured; the others are not looked for.
+    """
+    made = forward(model, of, size)
+    grads = backprop([made.loss], model.layout.trainable(made.params))
     sources: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "gradient": lambda: dict(zip((path for path, _ in model.layout.trained.items()), grads, strict=True)),
-        "parameter": lambda: dict(tree.items(params)),
-        "activation": lambda: context.outputs,
-        "note": lambda: context.notes,
+        "parameter": lambda: dict(tree.items(made.params)),
+        "activation": lambda: made.context.outputs,
+        "note": lambda: made.context.notes,
     }
     values = {name: found() for name, found in sources.items() if name in wanted}
-    return Evaluation(loss, joined_gradients(grads), kept_by_layers(model.layout, context.kept(params)), mass, values)
+    kept = kept_by_layers(model.layout, made.context.kept(made.params))
+    return Evaluation(made.loss, joined_gradients(grads), kept, made.mass, values)
 
 
 def by_member(members: Any, output: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:

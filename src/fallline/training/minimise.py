@@ -76,7 +76,8 @@ class MinimiserStepper:
 
     state: arrays by name: theta, the point's gradient, value and loss, the minimiser's arrays and the step; "met", the
         loss that the last step began with.
-    seconds: spent on steps; rate: steps per second of the last one.
+    inputs: what an evaluation reads. seconds: spent on steps; rate: steps per second of the last one. limit: steps of a
+    call at most, of which there is one.
     """
 
     def __init__(self, job: Job, feed: Feed, stop_requested: Array | None = None) -> None:
@@ -92,6 +93,8 @@ class MinimiserStepper:
         self.theta = self.state["theta"]
         self._trial = self.theta.copy()
         graph, inputs = evaluation(job, feed, self._found, self._trial)
+        self.inputs: dict[str, Array] = inputs
+        self.limit: int | None = None
         arrays, threads = (list(self._found.values()), list(inputs.values())), job.settings.threads
 
         def build() -> list[loop.Loop]:
@@ -207,6 +210,10 @@ class MinimiserStepper:
             if at is not None:
                 self._cursor[...], self._has_rows = at, True
         return self._has_rows
+
+    def next_rows(self) -> int:
+        """Rows of the next step, once they lie where a program reads them; 0 where they were not waited for."""
+        return (self.feed.rows or 0) if self._placed() else 0
 
     def fall_back(self) -> Setback:
         """The setback of a step that cannot be made; theta is where it was."""

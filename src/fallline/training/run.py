@@ -22,6 +22,7 @@ from fallline.runs import checkpoint, folder, kept
 from fallline.runs.disk import saving_errors
 from fallline.runs.events import Diverged, EpochEnded, Event, Measured, TrainingEnded, TrainingStarted
 from fallline.runs.folder import RunFolder
+from fallline.runs.gauge_history import GaugeHistory
 from fallline.runs.history import History
 
 if TYPE_CHECKING:
@@ -92,6 +93,15 @@ class Run(Displayed, NotCalled):
                     parts = found.setdefault(name, {}).setdefault(path, [])
                     parts += [rows] if not parts or parts[0].shape[1:] == rows.shape[1:] else []
         return {name: {path: np.concatenate(rows) for path, rows in paths.items()} for name, paths in found.items()}
+
+    @property
+    def gauges(self) -> GaugeHistory:
+        """The gauges of all samples: gauges["gradient_norm"]["0.weight"][i] is that of sample i, gauges.steps[i] its
+        step.
+
+        Empty unless `gauges` was given.
+        """
+        return GaugeHistory.of(self.events)
 
     @property
     def started(self) -> TrainingStarted | None:

@@ -105,9 +105,9 @@ def main_and_last(loops: Iterable[Loop]) -> tuple[Loop, Loop | None]:
 class BatchStepper:
     """The state of a run and the loops that move it, by steps from mini-batches.
 
-    state: arrays by name, changed in place. epoch, epoch_step: where it stands, both from 0. steps_per_epoch: of this
-        epoch; None while nobody knows where it ends. seconds: spent on steps;
-        rate: steps per second of the last call.
+    state: arrays by name, changed in place. inputs: everything else that a step reads. epoch, epoch_step: where it
+        stands, both from 0. steps_per_epoch: of this epoch; None while nobody knows where it ends. seconds: spent on
+        steps; rate: steps per second of the last call. limit: steps of a call at most; None for as many as suit.
     """
 
     def __init__(
@@ -139,7 +139,8 @@ class BatchStepper:
         self.state = first_state(model, optimizer, "weight" in feed.arrays)
         self._sums = [self.state[name] for name in ("loss_sum", "weight_sum") if name in self.state]
         self.theta, self._loss_sum, self._cursor = (self.state[name] for name in ("theta", "loss_sum", "cursor"))
-        given = step_inputs(optimizer, feed)
+        self.inputs = given = step_inputs(optimizer, feed)
+        self.limit: int | None = None
         self._rates, self._first_rates = {name: given[name] for name in optimizer.inputs}, optimizer.inputs
         arrays = list(self.state.values()), list(given.values())
 
@@ -267,6 +268,15 @@ class BatchStepper:
         self._until = self.epoch_step - (-self.feed.ready // self.batch_size)
         return True
 
+    def next_rows(self) -> int:
+        """Rows of the next step, once they lie where a program reads them, from the cursor on; 0 where there are none,
+        or where they were not waited for."""
+        if not self._has_rows() or self.epoch_is_done:
+            return 0
+        if self._rows is None:
+            return self.batch_size
+        return min(self.batch_size, self._rows - self.epoch_step * self.batch_size)
+
     def next_epoch(self) -> None:
         self._stand_at(self.epoch + 1, 0)
         for total in self._sums:
@@ -312,7 +322,8 @@ class BatchStepper:
             done = self._one_then_keep()
             self.seconds += time.perf_counter() - begun
         else:
-            done = self._run(min(self.pace.steps, left if self.feed.rereads else left - 1))
+            most = left if self.feed.rereads else left - 1
+            done = self._run(min(self.pace.steps, most if self.limit is None else min(most, self.limit)))
             now = time.perf_counter()
             self.seconds += now - begun
             if done:

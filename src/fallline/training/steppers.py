@@ -19,17 +19,20 @@ from fallline.training.stepper import BatchStepper, Setback
 class Stepper(Protocol):
     """The state of a run, and the steps that move it.
 
-    state: arrays by name, changed in place; a checkpoint holds them. theta: the one of that name. feed: its rows.
-    seconds: spent on steps. rate: steps per second of the last call. epoch, epoch_step: where it stands, from 0.
+    state: arrays by name, changed in place; a checkpoint holds them. inputs: everything else that a step reads.
+    theta: the one of that name. feed: its rows. seconds: spent on steps. rate: steps per second of the last call.
+    epoch, epoch_step: where it stands, from 0. limit: steps of a call at most; None for as many as suit.
     """
 
     state: dict[str, Array]
+    inputs: dict[str, Array]
     theta: Array
     feed: Feed
     epoch: int
     epoch_step: int
     seconds: float
     rate: float
+    limit: int | None
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -79,6 +82,11 @@ class Stepper(Protocol):
 
         A step that was interrupted by a stop request does not count, and has changed nothing.
         """
+        ...
+
+    def next_rows(self) -> int:
+        """Rows of the next step, once they lie where a program reads them, from the cursor on; 0 where there are none,
+        or where they were not waited for."""
         ...
 
     def next_epoch(self) -> None: ...

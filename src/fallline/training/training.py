@@ -41,6 +41,7 @@ from fallline.training.closed_over import ClosedOver
 from fallline.training.evaluation import Evaluation
 from fallline.training.interrupt import Interruptible, Interrupts
 from fallline.training.run import Run
+from fallline.training.sampler import Sampler
 from fallline.training.stepper import Setback
 from fallline.training.steppers import stepper_for
 
@@ -68,7 +69,11 @@ class Training(Interruptible[Event], Attributes):
                 "must_exist": resolved.must_exist,
             }
             self._folder = RunFolder(resolved.folder, self.config, resolved.given.checkpoints, **options)
+        begun = time.perf_counter()
         self._stepper = stepper_for(job, self.interrupts.word)
+        self._sampler: Sampler | None = None
+        if resolved.gauges is not None:
+            self._sampler = Sampler(job, resolved.gauges, self._stepper, time.perf_counter() - begun)
         self._closed_over = ClosedOver(cache, job.model.network, job.model.loss, job.optimizer)
         self._evaluation: Evaluation | None = None
         if held is not None:
@@ -275,6 +280,8 @@ class Training(Interruptible[Event], Attributes):
         while not stepper.epoch_is_done:
             if interrupts.stop_requested:  # while nobody asked for events
                 return "interrupted"
+            if self._sampler is not None:
+                yield from self._gauged(self._sampler)
             setback = interrupts.run_interruptibly(stepper.advance) if stepper.is_slow else stepper.advance()
             if setback is not None:
                 yield self._report(self._diverged(setback))
@@ -299,6 +306,15 @@ class Training(Interruptible[Event], Attributes):
         if folder is not None and folder.checkpoint_is_due(stepper.epoch):
             yield from self._checkpoint(folder)
         return "interrupted" if interrupts.stop_requested else None
+
+    def _gauged(self, sampler: Sampler) -> Generator[Event, None, None]:
+        """A sample of the gauges, where one is due."""
+        if sampler.is_due():
+            slow, interrupts = self._stepper.is_slow, self.interrupts
+            event = interrupts.run_interruptibly(sampler.sample) if slow else sampler.sample()
+            if event is not None:
+                yield self._report(event)
+        sampler.limit_calls()
 
     def _shuffled(self, epoch: int) -> bool:
         """Make the order of an epoch, if making it takes long; False if that was not waited for."""
@@ -395,6 +411,10 @@ class Training(Interruptible[Event], Attributes):
         if reason != "diverged" and not stepper.is_finite:
             reason = "diverged"  # by the very last update, which no loss has met
             yield self._report(self._diverged(stepper.fall_back()))
+        if self._sampler is not None and not self.interrupts.stop_requested:
+            event = self._sampler.last()
+            if event is not None:
+                yield self._report(event)
         # After a divergence the state is no place to go on from; the checkpoint before it is.
         if folder is not None and self.job.settings.given.checkpoints is not None and reason != "diverged":
             yield from self._checkpoint(folder, final=True)
