@@ -60,7 +60,7 @@ def test_every_delta_is_what_a_small_change_of_that_value_does_to_the_loss(seed,
     net, x = network(np.random.default_rng(seed), hidden, outputs, activation)
     found = explain(net, x, y, loss=loss, seed=seed)
     for layer in found.layers:
-        expected = numerical(lambda v, place=layer.place: after(found.model, place, v, found.y), layer.output)
+        expected = numerical(lambda v, place=int(layer.path): after(found.model, place, v, found.y), layer.output)
         np.testing.assert_allclose(layer.delta, expected, rtol=1e-4, atol=1e-7)
     expected = numerical(lambda v: after(found.model, -1, v, found.y), found.x)
     np.testing.assert_allclose(found.x_delta, expected, rtol=1e-4, atol=1e-7)
@@ -90,8 +90,8 @@ def test_each_link_is_the_sum_of_its_terms_and_the_chain_ends_at_the_loss(seed, 
     places = [(path, *index) for path, g in first.gradient.items() for index in np.ndindex(g.shape)]
     weight = places[which % len(places)]
     found = explain(net, x, y, loss=loss, seed=seed, weight=weight, terms=2)
-    assert (found.weight, *found.index) == weight
-    assert found.derivative == found.gradient[found.weight][found.index]
+    assert (found.chosen.path, *found.chosen.index) == weight
+    assert found.derivative == found.gradient[found.chosen.path][found.chosen.index]
     assert len(found.chain) == 2 + len(found.layers) - 1 - int(weight[0].split(".")[0])
     for link in found.chain:
         total = sum(term.product for term in link.terms) + link.rest
@@ -113,9 +113,9 @@ def test_a_network_worked_by_hand() -> None:
     assert [float(layer.delta[0, 0]) for layer in found.layers] == [2.0, 2.0, 4.0]
     assert found.derivative == 4.0
     assert [(t.slope_name, t.slope, t.delta_name, t.delta) for link in found.chain for t in link.terms] == [
-        ("x[0,0]", 2.0, "delta0[0,0]", 2.0),
-        ("relu'(out0[0,0])", 1.0, "delta1[0,0]", 2.0),
-        ("2.weight[0,0]", 0.5, "delta2[0,0]", 4.0),
+        ("x[0]", 2.0, "delta0[0]", 2.0),
+        ("relu'(out0[0])", 1.0, "delta1[0]", 2.0),
+        ("2.weight[0,0]", 0.5, "delta2[0]", 4.0),
         ("(prediction - truth)", 2.0, "2 / entries", 2.0),
     ]
 
@@ -138,10 +138,10 @@ def test_the_weight_can_be_named_in_three_ways_and_left_out() -> None:
     net, x, y = nn.mlp((3,), 1, "tanh"), [0.5, -1.0], [2.0]
     free = explain(net, x, y)
     inside = explain(net, x, y, weight="2.weight")
-    assert free.weight == "0.weight" and abs(free.derivative) == np.abs(free.gradient["0.weight"]).max()
-    assert inside.weight == "2.weight" and abs(inside.derivative) == np.abs(inside.gradient["2.weight"]).max()
-    assert explain(net, x, y, weight=" 0.weight[1, 2] ").index == explain(net, x, y, weight=("0.weight", 1, 2)).index
-    assert explain(net, x, y, weight="0.bias[-1]").index == (2,)
+    assert free.chosen.path == "0.weight" and abs(free.derivative) == np.abs(free.gradient["0.weight"]).max()
+    assert inside.chosen.path == "2.weight" and abs(inside.derivative) == np.abs(inside.gradient["2.weight"]).max()
+    assert explain(net, x, y, weight=" 0.weight[1, 2] ").chosen == explain(net, x, y, weight=("0.weight", 1, 2)).chosen
+    assert explain(net, x, y, weight="0.bias[-1]").chosen.index == (2,)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_run_and_a_layer_that_is_no_sequential_can_be_explained() -> None:
         model = nn.Model.init(nn.Dense(1), 2, loss="poisson")
 
     found = explain(Run(), [[0.5, 2.0]], [3])
-    assert found.weight == "weight" and len(found.layers) == 1
+    assert found.chosen.path == "weight" and len(found.layers) == 1
     assert found.relative_difference < 1e-8
 
 
@@ -231,8 +231,8 @@ def test_the_text_keeps_to_its_width_and_holds_the_numbers(width, loss) -> None:
 def test_the_data_form_survives_json() -> None:
     found = explain(nn.mlp((3,), 2), np.eye(2), [0, 1])
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert data["weight"]["path"] == "0.weight" and data["loss"] == found.loss
+    assert data["chosen"]["path"] == "0.weight" and data["loss"] == found.loss
     assert np.array(data["layers"][1]["delta"]).shape == found.layers[1].delta.shape
     assert sum(t["product"] for t in data["chain"][0]["terms"]) + data["chain"][0]["rest"] == pytest.approx(
-        data["weight"]["derivative"]
+        data["chosen"]["derivative"]
     )

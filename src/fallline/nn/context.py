@@ -71,6 +71,7 @@ class _Records:
     outputs: dict[str, Any] = field(default_factory=dict)
     layers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     answers: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    watch: Callable[[str, Any, Any], Any] | None = None
 
     def one_of_many(self) -> bool:
         """Whether what is computed now has a value for each row of a vmap, or each turn of a scan, inside the pass."""
@@ -242,6 +243,20 @@ class Context:
         """The context for a layer that computes as while predicting, whatever its network does: a frozen one."""
         return self._child(self.path, False)
 
+    def watched(self, watch: Callable[[str, Any, Any], Any]) -> "Context":
+        """This context, with a function that sees the output of every layer in the pass, nested ones too.
+
+        watch: (path, layer, output) -> the value that goes on in the output's place. It does not see what is inside a
+        function given to fl.vmap or fl.scan.
+        """
+        self._records.watch = watch
+        return self
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the pass is one of `watched`, which asks for derivatives of frozen parameters too."""
+        return self._records.watch is not None
+
     def _child(self, path: str, training: bool) -> "Context":
         new = object.__new__(Context)
         new._training, new.path, new._records = training, path, self._records
@@ -374,9 +389,12 @@ def applied(layer: Any, params: Tree, x: Any, context: Context | None = None, wh
         if context is None:
             return y
         y = _in_precision(y, x, context.dtype)
-        if not context._records.one_of_many():
-            context._records.outputs[context.path] = y
-            context._records.layers[context.path] = layer, x
+        records = context._records
+        if not records.one_of_many():
+            if records.watch is not None:
+                y = records.watch(context.path, layer, y)
+            records.outputs[context.path] = y
+            records.layers[context.path] = layer, x
         return y
 
 

@@ -43,4 +43,5 @@ class Frozen(NotCalled):
 
     def apply(self, params: Tree, x: Any, context: Context) -> Any:
         context.freeze(params)
-        return context.predicting().apply(self.layer, tree.map(stop_gradient, params), x)
+        held = params if context.is_watched else tree.map(stop_gradient, params)
+        return context.predicting().apply(self.layer, held, x)
