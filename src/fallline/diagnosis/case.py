@@ -7,8 +7,9 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.arrays import Array
-from fallline.insight.microscope import label, layers_of, look
+from fallline.insight.microscope import label
 from fallline.insight.opened import Opened, Part, Sample
+from fallline.insight.pieces import run as once_through
 from fallline.nn.layer import Layer
 from fallline.nn.model import Model
 from fallline.nn.sequential import Sequential
@@ -101,11 +102,12 @@ class Case:
         assert found is not None
         x = tree.map(lambda one: one.astype(np.float64) if one.dtype.kind == "f" else one, found.x)
         with np.errstate(all="ignore"):
-            _, values, deltas, _ = look(model, x, found.y)
+            seen = once_through(model, x, lambda output: model.loss.function(output, found.y)).outermost(model)
         params = model.params if isinstance(model.network, Sequential) else (model.params,)
+        inputs = [x, *(output for _, output, _ in seen)]
         return tuple(
-            LayerSeen(f"layer {place}, {label(layer)}", layer, params[place], values[place], values[place + 1], delta)
-            for place, (layer, delta) in enumerate(zip(layers_of(model.network), deltas[1:], strict=True))
+            LayerSeen(f"layer {place}, {label(layer)}", layer, params[place], inputs[place], output, delta)
+            for place, (layer, output, delta) in enumerate(seen)
         )
 
     def has(self, need: str) -> bool:

@@ -22,6 +22,7 @@ from fallline.graph.trace import input_like, trace
 from fallline.nn.context import Context, applied
 from fallline.nn.frozen import Frozen
 from fallline.nn.model import Model
+from fallline.nn.sequential import Sequential
 from fallline.ops.view import alias
 from fallline.passes.backprop import backprop, depends_on
 from fallline.passes.batch import batch
@@ -48,7 +49,10 @@ class Tap:
 
 @dataclass(frozen=True, eq=False)
 class Passes:
-    """One run forward and back: the loss, every layer's output and its delta, d loss / d x, the gradient by path."""
+    """One run forward and back: the loss, every layer's output and its delta, d loss / d x, the gradient by path.
+
+    at: for each path of a layer the place of its output among the taps, also where that is the output of a layer in it.
+    """
 
     loss: float
     taps: tuple[Tap, ...]
@@ -56,6 +60,17 @@ class Passes:
     deltas: tuple[Array, ...]
     x_deltas: dict[str, Array]
     gradient: dict[str, Array]
+    at: dict[str, int]
+
+    def outermost(self, model: Model) -> list[tuple[Any, Array, Array]]:
+        """The layers of a Sequential, or the only one, each with its output and its delta; a frozen one as itself."""
+        several = isinstance(model.network, Sequential)
+        layers = dict(enumerate(model.network.layers)) if isinstance(model.network, Sequential) else {0: model.network}
+        found = []
+        for place, layer in layers.items():
+            at = self.at[str(place) if several else ""]
+            found.append((layer.layer if isinstance(layer, Frozen) else layer, self.outputs[at], self.deltas[at]))
+        return found
 
 
 class _Watch:
@@ -65,10 +80,13 @@ class _Watch:
         self.taps: list[Tap] = []
         self.stands = stands
         self.found: list[Node] = []
+        self.at: dict[str, int] = {}
 
     def __call__(self, path: str, layer: Any, output: Any) -> Any:
         inside = any(path in ("", tap.path) or tap.path.startswith(f"{path}.") for tap in self.taps)
-        if inside and any(output is tap.node for tap in self.taps):
+        same = [place for place, tap in enumerate(self.taps) if output is tap.node]
+        self.at[path] = same[-1] if inside and same else len(self.taps)
+        if inside and same:
             return output  # a container whose output is that of a layer in it
         name, count = f"out{path}", 1
         while any(tap.name == name for tap in self.taps):
@@ -113,7 +131,7 @@ def run(model: Model, x: Tree, end: Callable[[Any], Any]) -> Passes:
     of_x, deltas, grads = rest[: sum(floats)], rest[sum(floats) : sum(floats) + count], rest[sum(floats) + count :]
     x_names = [name for name, is_float in zip(named(x), floats) if is_float]
     return Passes(float(loss), tuple(watch.taps), tuple(outputs), tuple(deltas),
-                  dict(zip(x_names, of_x, strict=True)), dict(zip(paths, grads, strict=True)))  # fmt: skip
+                  dict(zip(x_names, of_x, strict=True)), dict(zip(paths, grads, strict=True)), watch.at)  # fmt: skip
 
 
 class Pieces:
