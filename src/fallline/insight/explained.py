@@ -7,7 +7,7 @@ import numpy as np
 
 from fallline import tree
 from fallline.graph.op import Array
-from fallline.insight.chosen import Chosen
+from fallline.insight.followed import Chosen
 from fallline.insight.links import Link, place
 from fallline.insight.paths import Path, Paths
 from fallline.insight.stepped import Stepped

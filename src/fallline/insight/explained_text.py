@@ -201,7 +201,7 @@ def check_lines(e: Explained, what: str, width: int) -> list[str]:
 
 
 def step_lines(e: Explained, width: int) -> list[str]:
-    """What one update makes of the weight and of the loss."""
+    """The step: the weight and the loss before and after one update."""
     title, *rest = step_in_words(e)
     return [*wrapped(title, width), "", *(f"  {line}" for text in rest if text for line in wrapped(text, width - 2))]
 

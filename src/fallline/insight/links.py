@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fallline.graph.op import Array
-from fallline.insight.chosen import Chosen, largest
+from fallline.insight.followed import Chosen, largest
 from fallline.insight.pieces import LOSS, Index, Passes, Pieces, Tap
 from fallline.nn.activation import Activation, Softmax
 from fallline.nn.layer import Dense
@@ -51,7 +51,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What numbers and slopes are called. single: whether there is one row, whose place 0 is left out."""
+    """The names of numbers and slopes. single: whether there is one row, whose place 0 is left out."""
 
     pieces: Pieces
     taps: dict[str, Tap]

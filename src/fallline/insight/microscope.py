@@ -14,8 +14,8 @@ from fallline.arguments import shown, takes
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, ShapeError
 from fallline.graph.op import Array
-from fallline.insight.chosen import Chosen, choose, input_names
 from fallline.insight.explanation import Explanation, LayerView
+from fallline.insight.followed import Chosen, choose, input_names
 from fallline.insight.links import Names, follow
 from fallline.insight.paths import MOST_LISTED, MOST_SLOPES, Paths, cost, downstream, paths_from, rows_apart
 from fallline.insight.pieces import Passes, Pieces

@@ -11,7 +11,7 @@ import numpy as np
 from fallline.config import from_config
 from fallline.errors import ArgumentTypeError, FalllineError
 from fallline.graph.op import Array
-from fallline.insight.chosen import Chosen
+from fallline.insight.followed import Chosen
 from fallline.nn.model import Model
 from fallline.optim import GradientDescent, Optimizer
 from fallline.ranges import short

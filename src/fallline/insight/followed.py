@@ -35,7 +35,7 @@ class Chosen:
 
 
 def input_names(encoder: Columns | None) -> tuple[str, ...]:
-    """What each number of a row is called behind an encoder: its column, and the level or place where it has several.
+    """The name of each number of a row behind an encoder: its column, and the level or place where it has several.
 
     () without an encoder, and where columns have no names of their own.
     """
