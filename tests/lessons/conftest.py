@@ -15,6 +15,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "critical-points": {"per_side": 6, "steps": 2000},
     "gradient-cost": {"largest": 1000.0, "bearable": 0.05},
     "regression": {"epochs": 2500},
+    "stuck": {"rows": 200},
 }
 
 

@@ -16,6 +16,7 @@ NAMES = [
     "gradient-cost",
     "regression",
     "step-size",
+    "stuck",
 ]
 
 

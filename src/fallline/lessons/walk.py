@@ -46,6 +46,12 @@ def walk(evaluate: Callable[..., Any], start: Any, learning_rate: float, steps: 
     return Walk(np.array(points), np.array(values), np.array(gradients))
 
 
+def cosine(a: Array, b: Array) -> float:
+    """Of the angle between two vectors; 0 where one of them has no direction."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else 0.0
+
+
 def seconds(run: Callable[[], Any], budget: float = 0.15) -> float:
     """How long a call takes, as `in_turn` measures it."""
     return in_turn([run], budget)[0]
