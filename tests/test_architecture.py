@@ -206,21 +206,17 @@ def test_every_import_of_fallline_points_from_roof_to_floor() -> None:
 
 
 # The files that import by a name which is no constant, or look a module up: no arrow shows what they reach. Each of
-# them has a reason: a table of its own files, the classes of a saved model, or the one joint at the roof.
+# them has a reason: the files of a table, the classes of a saved model, or the one joint at the roof.
 UNSEEN = {
     "__init__.py": "the public names, and the drawers that `displays` asks for",
     "config.py": "the modules of saved classes",
     "diagnosis/diagnosed.py": "the files of its verdicts",
     "displays.py": "the roof, for whoever draws",
     "jobs/describe.py": "the versions that a run was made with",
-    "lessons/__init__.py": "its own files",
-    "plots/__init__.py": "its own files",
     "program/forks.py": "the engine, where it is loaded",
     "program/kernels/store.py": "itself",
     "program/row_blocks.py": "the store, where it is loaded",
     "runs/model_file.py": "the version",
-    "sklearn/__init__.py": "its own files",
-    "training/__init__.py": "its own files",
 }
 OF_CALLERS = ("graph/reach.py", "config.py", "cli/shell.py")  # they look at modules of the caller's, or of a command
 
@@ -235,7 +231,9 @@ def looks_up(tree: ast.Module) -> bool:
         if name in ("import_module", "__import__") and isinstance(node, ast.Call):
             first = node.args[0] if node.args else None
             first = first.values[0] if isinstance(first, ast.JoinedStr) and first.values else first
-            if not isinstance(first, ast.Constant):
+            inside = first.value if isinstance(first, ast.FormattedValue) else None
+            of_its_own = isinstance(inside, ast.Name) and inside.id == "__name__"  # the files of a table
+            if not isinstance(first, ast.Constant) and not of_its_own:
                 return True
     return False
 
@@ -251,7 +249,8 @@ def test_modules_are_looked_up_by_computed_names_only_where_that_is_told() -> No
     [
         ("import sys\nroof = sys.modules['fallline']\n", True),
         ("import importlib\nimportlib.import_module(name)\n", True),
-        ("from importlib import import_module\nimport_module(f'{__name__}.x')\n", True),
+        ("from importlib import import_module\nimport_module(f'{name}.x')\n", True),
+        ("from importlib import import_module\nimport_module(f'{__name__}.{name}')\n", False),
         ("import importlib\nimportlib.import_module('fallline.cli')\n", False),
         ("import importlib\nimportlib.import_module(f'fallline.cli.{name}')\n", False),
     ],

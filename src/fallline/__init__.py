@@ -39,6 +39,7 @@ _PUBLIC = {
     "jacobian": "fallline.transforms:jacobian",
     "jvp": "fallline.transforms:jvp",
     "load_model": "fallline.runs.kept:load_model",
+    "load_race": "fallline.experiments.raced_folder:load_race",
     "load_run": "fallline.training:load_run",
     "measure": "fallline.steps.measure",
     "nn": "fallline.nn",

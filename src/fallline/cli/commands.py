@@ -68,6 +68,7 @@ COMMANDS: dict[str, Command] = {
         Command("export", "Write a trained network as a file for other programs."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
+        Command("plot", "Draw a picture of a run or a race; without a name, list them."),
         Command("lesson", "Run a short explanation; without a name, list them."),
         Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
     )

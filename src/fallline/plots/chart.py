@@ -163,5 +163,5 @@ def is_log(panel: Panel, axis: str) -> bool:
     of: Axis = getattr(panel, axis)
     if of.log is not None:
         return of.log
-    values = spread(panel, axis)
+    values = spread(panel, axis) if of.span is None else np.array(of.span)
     return bool(values.size and values.min() > 0 and values.max() > DECADES * values.min())

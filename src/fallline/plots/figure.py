@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from fallline.plots.chart import (
     Axis,
@@ -113,6 +113,23 @@ def settings_of(look: Look) -> dict[str, Any]:
     }
 
 
+class Numbers(Formatter):  # type: ignore[misc]
+    """The numbers of an axis in as many digits as tell them apart, none of them set apart from it as a factor."""
+
+    places: Any = ()
+
+    def set_locs(self, locs: Any) -> None:
+        self.places = locs
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        places = np.asarray(self.places if len(self.places) else [x], np.float64)
+        step = float(np.diff(np.unique(places)).min()) if len(np.unique(places)) > 1 else abs(x)
+        largest = float(np.abs(places).max())
+        digits = math.ceil(math.log10(largest / step)) + 2 if 0 < step < largest else 3
+        text = number(0.0 if abs(x) < 1e-9 * largest else x, max(digits, 3))
+        return text.replace("-", "\N{MINUS SIGN}")
+
+
 def figure_of(chart: Chart, look: Look, size: tuple[float, float] | None = None) -> Figure:
     """The chart as a figure, in the colours of a look. size: inches; None for what its panels need."""
     settings = settings_of(look)
@@ -147,8 +164,10 @@ def _room_for(panel: Panel, width: float, height: float) -> tuple[float, float]:
             return max(width - 1, 0.42 * columns + 1.6 + 0.06 * longest), max(height, 0.36 * rows + 1.4)
         if isinstance(mark, Bars):
             height = max(height, 0.3 * len(mark.values) + 1.0)
-    named = [mark for mark in panel.marks if getattr(mark, "name", "")]
-    return (width + 1.4, max(height, 0.19 * len(named) + 0.8)) if len(named) > MOST_ABOVE else (width, height)
+    named = [mark.name for mark in panel.marks if getattr(mark, "name", "")]
+    if len(named) <= MOST_ABOVE:
+        return width, height
+    return width + 0.6 + 0.07 * min(max(map(len, named)), 50), max(height, 0.19 * len(named) + 0.8)
 
 
 def _draw(axes: Axes, panel: Panel, look: Look, several: bool) -> None:
@@ -190,7 +209,7 @@ def _dress(axes: Axes, axis: str, of: Axis, log: bool, panel: Panel) -> None:
         ticks.set_minor_formatter(NullFormatter())
     else:
         ticks.set_major_locator(MaxNLocator(6, integer=of.whole, steps=[1, 2, 2.5, 5, 10], min_n_ticks=1))
-        ticks.get_major_formatter().set_powerlimits((-3, 5))
+        ticks.set_major_formatter(Numbers())
     if of.span is not None:
         getattr(axes, f"set_{axis}lim")(*of.span)
 
@@ -240,8 +259,9 @@ def _points(axes: Axes, mark: Points, panel: Panel, look: Look, slot: int) -> No
 def _steps(axes: Axes, mark: Steps, panel: Panel, look: Look, slot: int) -> None:
     colour = look.cycle[slot % len(look.cycle)]
     base = 0.5 if is_log(panel, "y") else 0
-    axes.stairs(mark.counts, mark.edges, baseline=base, fill=True, facecolor=colour, alpha=0.3)
-    axes.stairs(mark.counts, mark.edges, baseline=base, color=colour, label=_plain(mark.name) or None, linewidth=1.2)
+    counts = np.maximum(mark.counts, base)
+    axes.stairs(counts, mark.edges, baseline=base, fill=True, facecolor=colour, alpha=0.3)
+    axes.stairs(counts, mark.edges, baseline=base, color=colour, label=_plain(mark.name) or None, linewidth=1.2)
 
 
 def _bars(axes: Axes, mark: Bars, panel: Panel, look: Look, slot: int) -> None:

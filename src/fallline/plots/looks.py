@@ -34,7 +34,7 @@ LOOKS: dict[str, Look] = {
         ),
         Look(
             "screen", "#15181d", "#f2f2f2", "#a9b1bb", "#343a43",
-            ("#56b4e9", "#e69f00", "#2fc39a", "#e58bc0", "#f0e442", "#d5d5d5"), "viridis", "viridis", 10.0, 110,
+            ("#56b4e9", "#e69f00", "#23b07f", "#e58bc0", "#f0e442", "#d5d5d5"), "viridis", "viridis", 10.0, 110,
         ),
     )
 }  # fmt: skip
@@ -48,3 +48,7 @@ def look_of(name: str) -> Look:
     if name not in LOOKS:
         raise unknown("style", name, LOOKS)
     return LOOKS[name]
+
+
+# Colours that stand out from white and from black alike, for pages that take the ground of whoever shows them.
+ANY_GROUND = ("#1f83c4", "#d05a00", "#0f9470", "#b8559a", "#8a7a3d", "#7d7d7d")

@@ -22,7 +22,7 @@ class Drawable:
 
     def __init__(self, plot: Plot, subject: Any) -> None:
         self._plot, self._subject = plot, subject
-        self.__doc__ = plot.doc
+        self.doc = self.__doc__ = plot.doc
         own = list(inspect.signature(plot.function).parameters.values())[1:]
         common = list(inspect.signature(self.draw).parameters.values())[:3]
         self.__signature__ = inspect.Signature([*own, *common])

@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Chart])
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One picture. name: as in run.plot.NAME(); of: the class that it shows; doc: one line.
+    """One picture. name: as in run.plot.NAME(); of: the class that it shows; doc: one line of 62 characters at most.
 
     function: the object, and options by keyword, to its chart. lacks: why an object cannot be shown so, in words;
     "" where it can.

@@ -25,7 +25,7 @@ def loss_axis(run: Run, log: bool | None = None) -> Axis:
 EPOCHS = Axis("epoch", "passes over the training rows", whole=True)
 
 
-@plot("loss", of=Run, doc="the loss of each epoch, on the training and the validation rows", lacks=no_epochs)
+@plot("loss", of=Run, doc="the loss of the training and the validation rows by epoch", lacks=no_epochs)
 def loss(run: Run, *, log: bool | None = None) -> Chart:
     """The loss by epoch with the best epoch marked. log: powers of ten; None where the losses span two decades."""
     columns = run.history
@@ -85,6 +85,6 @@ def said(name: str) -> str:
 def unit_of(name: str) -> str:
     """The unit of a metric: a share of the rows, nats, or that of the target."""
     short = name.removeprefix("validation_")
-    if short in RATES or short.startswith("top_"):
+    if short in RATES or short.endswith("accuracy") or short.startswith("top_"):
         return "share of 1"
     return {"log_loss": "nats", "rmse": "unit of the target", "mae": "unit of the target"}.get(short, "1")

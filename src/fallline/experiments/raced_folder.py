@@ -1,0 +1,66 @@
+"""A race that was saved, read again: one run in each folder inside that of the race, sorted as they ended."""
+
+import math
+import os
+from pathlib import Path
+from types import MappingProxyType
+
+from fallline.arguments import PATH, takes
+from fallline.errors import MissingFileError
+from fallline.experiments.contest import Race
+from fallline.runs.events import RaceResult, ranked
+from fallline.runs.folder import CONFIG
+from fallline.training.run import Run, load_run
+
+
+@takes(path=PATH)
+def load_race(path: str | os.PathLike[str]) -> Race:
+    """The race in a folder: the runs that `fl.race(..., out=path)` saved there, or any other runs side by side.
+
+    Names are those of the folders. A variant that failed before its first checkpoint left no run, and is not there.
+    Errors: MissingFileError where no folder in it holds a run; DataError where one is damaged.
+    Example: fl.load_race("runs/rates").summary()
+    """
+    path = Path(path)
+    folders = run_folders(path)
+    if not folders:
+        raise MissingFileError(f"there is no race in {path}: no folder in it holds a run")
+    runs = {folder.name: load_run(folder) for folder in folders}
+    results = ranked(result_of(run, name) for name, run in runs.items())
+    whole = all(one.has_ended and one.state != "interrupted" for one in results)
+    seconds = sum(one.seconds for one in results if math.isfinite(one.seconds))
+    return Race(MappingProxyType(runs), results, "finished" if whole else "interrupted", seconds)
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The folders inside this one that hold a run."""
+    return sorted(one for one in path.iterdir() if (one / CONFIG).is_file()) if path.is_dir() else []
+
+
+def result_of(run: Run, name: str) -> RaceResult:
+    """How a run stands, by its events."""
+    epochs, end, start = run.epochs, run.ended, run.started
+    shown = epochs[-1] if epochs else None
+    if end is not None and end.restored_best:
+        shown = next((one for one in epochs if one.epoch == end.best_epoch), shown)
+    held = None if shown is None else shown.validation_loss
+    if held is None and shown is not None and start is not None and start.validation_rows:
+        held = math.nan  # JSON holds no infinity
+    problem = ""
+    if run.diverged is not None and run.stop_reason == "diverged":
+        rate, loss = f"learning rate {run.diverged.learning_rate:g}", f"last finite loss {run.diverged.last_loss:.4g}"
+        problem = f"at step {run.diverged.step}, {rate}, {loss}"
+    return RaceResult(
+        name=name,
+        state=run.stop_reason or "interrupted",
+        epoch=epochs[-1].epoch + 1 if epochs else 0,
+        epochs=start.epochs if start is not None else len(epochs),
+        step=epochs[-1].step if epochs else 0,
+        loss=math.nan if shown is None else shown.loss,
+        validation_loss=held,
+        metrics={} if shown is None else shown.metrics,
+        seconds=sum(one.seconds for one in epochs) if end is None else end.seconds,
+        problem=problem,
+        watches=start.watches if start is not None and shown is not None and start.watches in shown.metrics else "",
+        higher_is_better=start is not None and start.higher_is_better,
+    )
