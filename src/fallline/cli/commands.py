@@ -70,6 +70,7 @@ COMMANDS: dict[str, Command] = {
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
         Command("plot", "Draw a picture of a run or a race; without a name, list them."),
         Command("lesson", "Run a short explanation; without a name, list them."),
+        Command("exercise", "Write a backward pass or an update rule yourself, and have it checked."),
         Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
     )
 }

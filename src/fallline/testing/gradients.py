@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
-from fallline.arguments import FUNCTION, of, takes
+from fallline.arguments import FUNCTION, Form, of, takes
 from fallline.arrays import as_array
 from fallline.errors import ArgumentError, GradientError
 from fallline.graph.node import Node
@@ -53,9 +53,25 @@ def is_real(leaf: Any) -> bool:
 ORDER = Range(at_least=1, at_most=9, whole=True)
 
 
-@takes(function=FUNCTION, args=TUPLE, order=ORDER, tolerance=Range(above=0, optional=True), seed=SEED)
+BACKWARD = Form("a function (g, *args) -> gradients", callable, optional=True)
+
+
+@takes(
+    function=FUNCTION,
+    args=TUPLE,
+    order=ORDER,
+    tolerance=Range(above=0, optional=True),
+    seed=SEED,
+    backward=BACKWARD,
+)
 def check_grads(
-    function: Function, args: tuple[Any, ...], order: int = 2, *, tolerance: float | None = None, seed: int = 0
+    function: Function,
+    args: tuple[Any, ...],
+    order: int = 2,
+    *,
+    tolerance: float | None = None,
+    seed: int = 0,
+    backward: Function | None = None,
 ) -> None:
     """Raise GradientError unless the derivatives of `function` at `args` agree with difference quotients.
 
@@ -72,6 +88,9 @@ def check_grads(
     tolerance: largest difference, relative to the size of the terms summed; 1e-6 in float64, 1e-4 in float32, where
         the quotient is still taken in float64, because in float32 it would have three digits.
     seed: of the random directions.
+    backward: a backward pass written by hand, (g, *args) -> one gradient for each real array among the arguments, in
+        their form and order, where g is the gradient of some loss with respect to the result. It is checked in the
+        place of the library's own, to first order.
     Errors: GradientError, an AssertionError, names the argument, the order, both numbers and their difference;
         ArgumentError if no argument is real.
 
@@ -85,7 +104,44 @@ def check_grads(
     paths, places = zip(*found, strict=True)
     leaves = [np.asarray(leaf) for leaf in tree.leaves(args) if is_real(leaf)]
     rng = np.random.default_rng(seed)
-    check_order(Leaves(function, args, paths, places), leaves, paths, 1, order, tolerance, rng)
+    f = Leaves(function, args, paths, places)
+    if backward is not None:
+        check_backward(f, backward, leaves, tolerance, rng)
+    else:
+        check_order(f, leaves, paths, 1, order, tolerance, rng)
+
+
+def check_backward(
+    f: Leaves, backward: Function, leaves: list[Array], tolerance: float | None, rng: np.random.Generator
+) -> None:
+    """Check a backward pass of the caller's: <its gradient, v> against the difference quotient along v."""
+    form = f.function(*f.args)
+    value = [np.asarray(part) for part in tree.leaves(form) if is_real(part)]
+    seeds = [random_like(part, rng) for part in value]
+    rest = iter(seeds)
+    g = tree.unflatten(form, [next(rest) if is_real(part) else part for part in tree.leaves(form)])
+    grads = [np.asarray(part) for part in tree.leaves(backward(g, *f.args))]
+    if len(grads) != len(leaves):
+        raise GradientError(f"backward gives {len(grads)} gradients, and there are {len(leaves)} real arrays among "
+                            f"the arguments: {', '.join(path or '0' for path in f.paths)}")  # fmt: skip
+    for i, path in enumerate(f.paths):
+        name = f"the gradient with respect to argument {path or '0'}"
+        if grads[i].shape != leaves[i].shape:
+            raise GradientError(f"{name} has shape {grads[i].shape}, and the argument {leaves[i].shape}")
+        if leaves[i].size == 0:
+            continue
+        direction = direction_at(leaves[i], rng)
+        slope, size, doubt = quotient(f, leaves, i, direction, tuple(seeds))
+        exact = inner([grads[i]], [direction])[0]
+        limit = _TOLERANCE[np.result_type(leaves[i], *value)] if tolerance is None else tolerance
+        limit = limit * max(size, abs(slope)) + doubt
+        if not abs(exact - slope) <= limit:
+            raise GradientError(
+                f"{name} is wrong:\n"
+                f"  along a random direction           {exact:.12g}\n"
+                f"  difference quotient                {slope:.12g}\n"
+                f"  difference                         {abs(exact - slope):.3g}, allowed {limit:.3g}"
+            )
 
 
 def check_order(
