@@ -20,7 +20,7 @@ def find(name: str) -> Exercise:
 
 
 def check(name: str, file: str | Path) -> Answer:
-    """What is wrong with the function in a learner's file, if anything.
+    """The outcome of the check of a learner's file.
 
     name: one of EXERCISES. file: Python code, which is run.
     Errors: MissingFileError where there is no file; ArgumentError for another name.

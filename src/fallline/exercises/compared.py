@@ -70,7 +70,7 @@ def backward_problems(
 
 
 def form_problems(given: Any, right: Sequence[Array], names: Sequence[str]) -> list[str]:
-    """What is wrong with the number and the shapes of some arrays."""
+    """The problems of the number and the shapes of some arrays."""
     if given is None:
         return [f"The function returns nothing; it has to return {' and '.join(names)}."]
     parts = tree.leaves(given)
