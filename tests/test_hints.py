@@ -724,6 +724,7 @@ ELSEWHERE = {
     "gauges": "tests/gauges/test_choice.py",
     "runs/gauge_history.py": "tests/gauges/test_choice.py",
     "graph/op.py": "tests/passes/test_batch.py",
+    "curvature": "tests/curvature/test_eigen.py",
     "exports": "tests/exports",
     "plots": "tests/plots",
     "sklearn": "tests/sklearn",

@@ -24,6 +24,7 @@ _PUBLIC = {
     "assess": "fallline.assessment.assessed:assess",
     "compare": "fallline.assessment.comparison:compare",
     "compile": "fallline.transforms:compile",
+    "curvature": "fallline.curvature",
     "diagnose": "fallline.diagnosis.diagnosed:diagnose",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",
@@ -89,7 +90,7 @@ def _drawer(name: str) -> Any:
 
 def _names() -> list[str]:
     """Every public name as it is written after the package's, and the names in its rooms for networks."""
-    rooms = {room: __getattr__(room) for room in ("nn", "optim", "ops", "testing")}
+    rooms = {room: __getattr__(room) for room in ("nn", "optim", "ops", "curvature", "testing")}
     inside = [f"{room}.{name}" for room, of in rooms.items() for name in of.__all__ if callable(getattr(of, name))]
     return [*_PUBLIC, *inside]
 

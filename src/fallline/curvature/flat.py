@@ -1,13 +1,17 @@
-"""A function of a tree of parameters as a function of one vector, with its gradient and products with its Hessian."""
+"""A function of a tree of parameters as a surface: one vector, its gradient and products with its Hessian."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fallline import transforms, tree
+from fallline.arguments import FUNCTION, takes
 from fallline.arrays import as_array
+from fallline.curvature.lanczos import Product
+from fallline.curvature.surface import Surface, kinks_between
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 from fallline.graph.op import Array
 from fallline.nn.theta import Layout
@@ -15,7 +19,7 @@ from fallline.tree import Tree
 
 
 @dataclass(frozen=True, eq=False)
-class Flat:
+class Flat(Surface):
     """A function of a tree of parameters as a function of one vector, in float64; its derivatives are traced once.
 
     theta: the trainable parameters, one after the other. whole: all of them. own: the layout of the tree that the
@@ -44,8 +48,8 @@ class Flat:
             raise ArgumentError("the layout has no trainable parameters, so there is no direction to look along")
         return Flat(function, own, layout or own, theta, args)
 
-    @property
-    def theta(self) -> Array:
+    @cached_property
+    def theta(self) -> Array:  # type: ignore[override]
         packed: Array = self.layout.pack(self.whole)
         return packed
 
@@ -53,19 +57,37 @@ class Flat:
         return self.function(self.own.split(self.layout.unpack(self.whole, theta)), *self.args)
 
     def tree_of(self, direction: Array) -> Tree:
-        """A direction in the trainable parameters as a tree of all: 0 in the others."""
         return self.own.split(np.ascontiguousarray(self.layout.unpack(np.zeros_like(self.whole), direction)))
 
-    def value_and_gradient(self) -> tuple[float, Array]:
+    def evaluated(self) -> tuple[float, Array]:
         value, gradient = transforms.value_and_grad(self)(self.theta)
-        if not np.isfinite(value) or not np.isfinite(gradient).all():
-            raise DataError(f"the function's value here is {value}, its gradient's norm {np.linalg.norm(gradient)}")
-        return float(value), gradient
+        return value, gradient
 
-    def product(self) -> Callable[[Array], Array]:
-        """vector -> Hessian times vector, at theta."""
-        compiled = transforms.compile(transforms.hvp(self))
+    def product(self) -> Product:
+        compiled = self._compiled
         return lambda vector: np.asarray(compiled(self.theta, vector))
 
+    @cached_property
+    def _compiled(self) -> Callable[..., Any]:
+        return transforms.compile(transforms.hvp(self))
 
-__all__ = ["Flat"]
+    def kinks(self) -> tuple[str, ...]:
+        graph = transforms.graph_of(self.__call__, self.theta)
+        return kinks_between(graph.outputs[0], graph.inputs[0])
+
+
+@takes(function=FUNCTION)
+def at(function: Callable[..., Any], params: Tree, *args: Any, layout: Layout | None = None) -> Flat:
+    """The surface of a function around `params`, to ask for its curvature there.
+
+    function: (params, *args) -> one real number, written with NumPy. params: nested arrays; computed in float64.
+    layout: of a model's parameters, model.layout: only the trainable ones are moved.
+    Errors: ArgumentTypeError for parameters that are no real numbers; DataError for such that are not finite.
+
+    >>> at(lambda x: x @ x, np.zeros(2)).value_and_gradient()
+    (0.0, array([0., 0.]))
+    """
+    return Flat.of(function, params, args, layout)
+
+
+__all__ = ["Flat", "at"]

@@ -7,16 +7,17 @@ import numpy as np
 
 from fallline.curvature.flat import Flat
 from fallline.curvature.lanczos import Extremes, lanczos
+from fallline.curvature.surface import Surface
 from fallline.errors import DataError
 from fallline.graph.op import Array
 from fallline.nn.theta import Layout
 from fallline.tree import Tree
 
 
-def dense_hessian(flat: Flat) -> Array:
+def dense_hessian(surface: Surface) -> Array:
     """The whole Hessian, one product a column, made symmetric to the last bit."""
-    product = flat.product()
-    matrix = np.stack([product(row) for row in np.eye(flat.theta.size)])
+    product = surface.product()
+    matrix = np.stack([product(row) for row in np.eye(surface.size)])
     if not np.isfinite(matrix).all():
         raise DataError("the Hessian is not finite here: it has no eigenvalues")
     symmetric: Array = (matrix + matrix.T) / 2

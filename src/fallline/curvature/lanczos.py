@@ -1,4 +1,4 @@
-"""Lanczos' method: the ends of a symmetric matrix's spectrum from products with vectors alone. Knows no derivative."""
+"""Lanczos' method: eigenvalues of a symmetric matrix from products with vectors alone. Knows no derivative."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ import numpy as np
 
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
+
+Product = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,57 +26,106 @@ class Extremes:
     steps: int
 
 
-def lanczos(
-    product: Callable[[Array], Array], size: int, *, most: int = 150, tolerance: float = 1e-4, seed: int = 0
-) -> Extremes:
-    """The two ends of a symmetric matrix's spectrum, from products with vectors alone.
+class Krylov:
+    """The space that grows from a start vector by products with A, and the small matrix that A is in it.
 
-        beta_{j+1} q_{j+1} = A q_j - alpha_j q_j - beta_j q_{j-1}         q_1 random of length 1
+        beta_{j+1} q_{j+1} = A q_j - alpha_j q_j - beta_j q_{j-1}         q_1 = start / |start|
 
     The matrix of alphas and betas is small, and its ends converge to those of A first. Every q is made orthogonal to
     all before it a second time: rounding would let found directions come back as copies.
 
-    product: vector (size,) -> A vector. most: products to spend at most. tolerance: error of both ends to stop at,
-    relative to the larger one. seed: of the start vector.
+    product: vector (P,) -> A vector. start: the first vector, not zero. seed: of the vectors that are drawn where the
+    space is closed, so that no direction leads out of it.
+    values: eigenvalues of the small matrix, ascending. residuals: |A v - value v| of each: an eigenvalue of A is no
+    farther away. is_closed: the last step found the space closed.
     Source: Lanczos 1950; Parlett 1998, The symmetric eigenvalue problem, chapter 13 (error bound: theorem 13.2.1).
     """
-    rng = np.random.default_rng(seed)
-    most = min(most, size)
-    basis = np.zeros((most, size))
-    alphas, betas = np.zeros(most), np.zeros(most)
-    q = rng.standard_normal(size)
-    basis[0] = q / np.linalg.norm(q)
-    for j in range(most):
-        w = np.asarray(product(basis[j]), dtype=np.float64)
+
+    def __init__(self, product: Product, start: Array, seed: int = 0) -> None:
+        self._product, self._rng = product, np.random.default_rng(seed)
+        self._basis = np.empty((8, start.size))
+        self._next = start / np.linalg.norm(start)
+        self._alphas: list[float] = []
+        self._betas: list[float] = []
+        self.steps, self.is_closed = 0, False
+        self.values = self.residuals = np.empty(0)
+        self._small = np.empty((0, 0))
+
+    def grow(self) -> None:
+        """One product more. Errors: DataError where it is not finite."""
+        j = self.steps
+        if j == len(self._basis):
+            self._basis = np.concatenate([self._basis, np.empty_like(self._basis)])
+        self._basis[j] = self._next
+        w = np.array(self._product(self._basis[j]), dtype=np.float64)
         if not np.isfinite(w).all():
             raise DataError("the Hessian is not finite here: it has no eigenvalues")
-        alphas[j] = basis[j] @ w
+        self._alphas.append(float(self._basis[j] @ w))
+        self.steps = j + 1
+        beta = float(np.linalg.norm(self._apart(w)))
+        self.values, self._small = np.linalg.eigh(_tridiagonal(self._alphas, self._betas))
+        scale = float(np.abs(self.values).max())
+        self.is_closed = beta <= 1e-12 * scale or scale == 0
+        if self.is_closed:
+            # Another start is needed to see the rest.
+            beta, w = 0.0, self._rng.standard_normal(w.size)
+            self._apart(w)
+        self.residuals = beta * np.abs(self._small[-1])
+        self._betas.append(beta)
+        length = float(np.linalg.norm(w))
+        self._next = w / length if length > 0 else w
+
+    def _apart(self, w: Array) -> Array:
+        """w without its part in the space, in place."""
+        basis = self._basis[: self.steps]
         for _ in range(2):
-            w -= basis[: j + 1].T @ (basis[: j + 1] @ w)
-        betas[j] = np.linalg.norm(w)
-        values, vectors = np.linalg.eigh(_tridiagonal(alphas[: j + 1], betas[:j]))
-        scale = np.abs(values).max()
-        # The residual of an eigenvector bounds the distance to a true eigenvalue.
-        error = float(betas[j] * np.abs(vectors[-1, [0, -1]]).max())
-        last = j + 1 == most
-        if betas[j] <= 1e-12 * scale or scale == 0:
-            # The space is closed: no direction leads out of it, so another start is needed to see the rest.
-            error, betas[j] = 0.0, 0.0
-            w = rng.standard_normal(size)
-            for _ in range(2):
-                w -= basis[: j + 1].T @ (basis[: j + 1] @ w)
-        elif j + 1 >= min(10, most) and error <= tolerance * scale:
-            last = True
-        if last:
-            ends = vectors[:, [0, -1]].T @ basis[: j + 1]
-            return Extremes(float(values[0]), float(values[-1]), ends[0], ends[1], error, j + 1)
-        basis[j + 1] = w / np.linalg.norm(w)
-    raise ArgumentError("lanczos needs a matrix of one row at least and one product at least")
+            w -= basis.T @ (basis @ w)
+        return w
+
+    def weights(self) -> Array:
+        """The share of each value in the start vector: squared first entries of the small eigenvectors, sum 1."""
+        shares: Array = np.square(self._small[0])
+        return shares
+
+    def vectors(self, places: list[int]) -> Array:
+        """Unit vectors that belong to these values, a row each."""
+        found: Array = self._small[:, places].T @ self._basis[: self.steps]
+        return found
 
 
-def _tridiagonal(alphas: Array, betas: Array) -> Array:
+def _tridiagonal(alphas: list[float], betas: list[float]) -> Array:
     matrix: Array = np.diag(alphas) + np.diag(betas, 1) + np.diag(betas, -1)
     return matrix
 
 
-__all__ = ["Extremes", "lanczos"]
+def random_start(size: int, seed: int) -> Array:
+    """Errors: ArgumentError for a matrix of no rows."""
+    if size < 1:
+        raise ArgumentError("lanczos needs a matrix of one row at least and one product at least")
+    start: Array = np.random.default_rng(seed).standard_normal(size)
+    return start
+
+
+def lanczos(product: Product, size: int, *, most: int = 150, tolerance: float = 1e-4, seed: int = 0) -> Extremes:
+    """The two ends of a symmetric matrix's spectrum, from products with vectors alone.
+
+    product: vector (size,) -> A vector. most: products to spend at most. tolerance: error of both ends to stop at,
+    relative to the larger one. seed: of the start vector.
+    Source: as for Krylov.
+    """
+    space, most = Krylov(product, random_start(size, seed), seed), min(most, size)
+    while space.steps < most:
+        space.grow()
+        scale = float(np.abs(space.values).max())
+        ends = [0, space.steps - 1]
+        # The residual of an eigenvector bounds the distance to a true eigenvalue.
+        error = float(space.residuals[ends].max())
+        if not space.is_closed and space.steps >= min(10, most) and error <= tolerance * scale:
+            break
+    if not space.steps:
+        raise ArgumentError("lanczos needs a matrix of one row at least and one product at least")
+    vectors = space.vectors(ends)
+    return Extremes(float(space.values[0]), float(space.values[-1]), vectors[0], vectors[1], error, space.steps)
+
+
+__all__ = ["Extremes", "Krylov", "Product", "lanczos", "random_start"]

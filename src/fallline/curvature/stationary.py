@@ -4,7 +4,7 @@ Small problems get the whole Hessian, large ones its ends. Knows functions of ar
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from fallline.arguments import FUNCTION, Form, takes
 from fallline.curvature.flat import Flat
 from fallline.curvature.hessians import dense_hessian
 from fallline.curvature.lanczos import lanczos
+from fallline.curvature.surface import SURFACE, Surface
 from fallline.displays import Displayed
 from fallline.graph.op import Array
 from fallline.nn.theta import Layout
@@ -90,17 +91,28 @@ def verdict(
     'saddle'
     """
     flat = Flat.of(function, params, args, layout)
-    value, gradient = flat.value_and_gradient()
-    complete = flat.theta.size <= dense
+    found = verdict_on(flat, tolerance=tolerance, dense=dense)
+    return found if found.direction is None else replace(found, direction=_like(params, found.direction))
+
+
+@takes(surface=SURFACE, tolerance=Range(above=0, below=1), dense=Range(at_least=0, whole=True))
+def verdict_on(surface: Surface, *, tolerance: float = 1e-5, dense: int = DENSE) -> Verdict:
+    """The kind of a surface's point; arguments and rules as for `verdict`, the direction as a tree of arrays.
+
+    >>> verdict_on(at(lambda x: x[0] ** 2 - x[1] ** 2, np.zeros(2))).kind
+    'saddle'
+    """
+    value, gradient = surface.value_and_gradient()
+    complete = surface.size <= dense
     if complete:
-        values, vectors = np.linalg.eigh(dense_hessian(flat))
+        values, vectors = np.linalg.eigh(dense_hessian(surface))
         lowest_vector, error = vectors[:, 0], 0.0
     else:
-        ends = lanczos(flat.product(), flat.theta.size)
+        ends = lanczos(surface.product(), surface.size)
         values, lowest_vector, error = np.array([ends.lowest, ends.highest]), ends.lowest_vector, ends.error
     scale = float(np.abs(values).max())
     norm = float(np.linalg.norm(gradient))
-    if norm > tolerance * scale * (1 + float(np.linalg.norm(flat.theta))):
+    if norm > tolerance * scale * (1 + float(np.linalg.norm(surface.theta))):
         kind = "not stationary"
     else:
         zero = max(1e-6 * scale, error)
@@ -113,7 +125,7 @@ def verdict(
         direction = -gradient / norm
     elif values[0] < 0 and kind != "minimum":
         direction, curvature = lowest_vector, float(values[0])
-    tree_form = None if direction is None else _like(params, flat.tree_of(direction))
+    tree_form = None if direction is None else surface.tree_of(direction)
     return Verdict(kind, value, norm, values, complete, tree_form, curvature)
 
 
@@ -122,4 +134,4 @@ def _like(params: Tree, parts: Tree) -> Tree:
     return tree.unflatten(params, [np.array(p)[()] for p in tree.leaves(parts)])
 
 
-__all__ = ["KINDS", "Verdict", "verdict"]
+__all__ = ["KINDS", "Verdict", "verdict", "verdict_on"]

@@ -7,7 +7,10 @@ import numpy as np
 
 from fallline.graph.op import Array
 from fallline.optim.optimizer import DECAY, RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
+from fallline.optim.stability import Bears
 from fallline.ranges import option
+
+WITHOUT_MOMENTS = "its largest stable step follows from its second moments, and they were not given"
 
 
 @optimizer
@@ -27,6 +30,7 @@ class RMSProp(Optimizer):
     """
 
     name = "rmsprop"
+    no_border = WITHOUT_MOMENTS
     learning_rate: LearningRate = option(1e-3, **RATE)
     _: KW_ONLY
     beta2: float = option(0.99, "share of the second moment kept", at_least=0, below=1)
@@ -38,6 +42,14 @@ class RMSProp(Optimizer):
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         v = self.beta2 * state["v"] + (1 - self.beta2) * np.square(g)
         return theta - cast_like(learning_rate, theta) * (g / (np.sqrt(v) + self.eps)), {"v": v}
+
+    def bears(self, state: State, step: Any) -> Bears | None:
+        """P = sqrt(v) + eps."""
+        return (
+            Bears(2.0, "2 / lambda", 1 / (np.sqrt(np.asarray(state["v"], np.float64)) + self.eps))
+            if "v" in state
+            else None
+        )
 
 
 def bias_correction(beta: float, t: Any) -> Any:
@@ -67,6 +79,7 @@ class Adam(Optimizer):
     """
 
     name = "adam"
+    no_border = WITHOUT_MOMENTS
     learning_rate: LearningRate = option(1e-3, **RATE)
     _: KW_ONLY
     beta1: float = option(0.9, "share of the first moment kept", at_least=0, below=1)
@@ -87,6 +100,16 @@ class Adam(Optimizer):
         size = cast_like(learning_rate * root2 / bias_correction(self.beta1, t), theta)
         eps = self.eps * root2 if self.eps_beside == "corrected" else self.eps
         return theta - size * (m / (np.sqrt(v) + cast_like(eps, theta))), {"m": m, "v": v}
+
+    def bears(self, state: State, step: Any) -> Bears | None:
+        """P = (sqrt(v_hat) + eps) (1 - beta1^t). Source: Cohen et al. 2022, arXiv:2207.14484, section 2."""
+        if "v" not in state:
+            return None
+        t = max(int(step), 1)
+        root2 = float(np.sqrt(bias_correction(self.beta2, t)))
+        eps = self.eps * root2 if self.eps_beside == "corrected" else self.eps
+        inverse = root2 / float(bias_correction(self.beta1, t)) / (np.sqrt(np.asarray(state["v"], np.float64)) + eps)
+        return Bears(2 * (1 + self.beta1) / (1 - self.beta1), "2 (1 + beta1) / ((1 - beta1) lambda)", inverse)
 
 
 @optimizer

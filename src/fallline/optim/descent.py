@@ -5,6 +5,7 @@ from typing import Any
 
 from fallline.graph.op import Array
 from fallline.optim.optimizer import RATE, LearningRate, Optimizer, State, cast_like, optimizer, zeros
+from fallline.optim.stability import Bears
 from fallline.ranges import option
 
 
@@ -27,6 +28,9 @@ class GradientDescent(Optimizer):
 
     def rule(self, theta: Any, g: Any, state: State, step: Any, learning_rate: Any) -> tuple[Any, State]:
         return theta - cast_like(learning_rate, theta) * g, {}
+
+    def bears(self, state: State, step: Any) -> Bears:
+        return Bears(2.0, "2 / lambda")
 
 
 @optimizer
@@ -68,6 +72,9 @@ class Momentum(Optimizer):
     def direction(self, v: Any, g: Any) -> Any:
         return v
 
+    def bears(self, state: State, step: Any) -> Bears:
+        return Bears(2 * (1 + self.momentum), "2 (1 + momentum) / lambda")
+
 
 @optimizer
 @dataclass(frozen=True)
@@ -86,3 +93,7 @@ class Nesterov(Momentum):
 
     def direction(self, v: Any, g: Any) -> Any:
         return g + self.momentum * v
+
+    def bears(self, state: State, step: Any) -> Bears:
+        limit = 2 * (1 + self.momentum) / (1 + 2 * self.momentum)
+        return Bears(limit, "2 (1 + momentum) / ((1 + 2 momentum) lambda)")

@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fallline import tree
 from fallline.arguments import shown, takes
 from fallline.config import saved
@@ -16,6 +18,7 @@ from fallline.nn.theta import FROZEN, Layout
 from fallline.ops.view import cut, join
 from fallline.optim.minimiser import Minimiser
 from fallline.optim.optimizer import LearningRate, Optimizer, State
+from fallline.optim.stability import Stability
 from fallline.ranges import STEPS, short
 
 
@@ -36,6 +39,7 @@ class Groups(Optimizer):
     """
 
     name = "groups"
+    no_border = "the largest stable step of one of its groups is not known, or its moments were not given"
     groups: Any  # given as a dict or as pairs, held as a tuple of (pattern, optimizer)
     # Those of the groups count.
     learning_rate: LearningRate = field(default=1.0, init=False, repr=False)
@@ -129,6 +133,22 @@ class Groups(Optimizer):
                 pieces[path] = cut(new, 0, slot.start, slot.stop)
         parts = [pieces[path] for path, _ in layout.items()]
         return parts[0] if len(parts) == 1 else join(*parts, axis=0), after
+
+    def stability(self, state: State, step: int, layout: Layout) -> Stability | None:
+        """Of all groups together, for the learning rate of the first; the others keep their ratio to it."""
+        scale, shift, first = np.zeros(layout.size), np.zeros(layout.size), float(self.rate_at(step))
+        for place, (made, its) in enumerate(self.parts(layout)):
+            prefix = f"{place}."
+            own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            found = made.stability(own, step, its.trained) if its.count() else None
+            if its.count() and (found is None or not first):
+                return None
+            if found is not None:
+                ratio = float(made.rate_at(step)) / first
+                extra = 0.0 if made.decoupled else made.decay_at(step) * its.trained.decay_mask(np.float64)
+                scale = its.unpack(scale, ratio * found.scale)
+                shift = its.unpack(shift, ratio * (found.shift + found.scale * extra))
+        return Stability(scale, shift, 1.0, "1 / lambda, each group's curvature divided by what its rule bears")
 
     def _named(self, place: int) -> str:
         pattern, made = self.groups[place]

@@ -70,6 +70,8 @@ class Minimiser(Optimizer):
     Example: docs/extending.md
     """
 
+    no_border = "it chooses the length of every step by looking, so no learning rate is too long"
+
     def __post_init__(self) -> None:
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:

@@ -41,6 +41,7 @@ class Muon(Optimizer):
     """
 
     name = "muon"
+    no_border = "its steps have one length whatever the gradient, so curvature sets no border"
     decoupled = True
     learning_rate: LearningRate = option(0.02, **RATE)
     _: KW_ONLY

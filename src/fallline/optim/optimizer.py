@@ -23,6 +23,7 @@ from fallline.nn.theta import Layout
 from fallline.optim import schedule as schedules
 from fallline.optim import trees
 from fallline.optim.schedule import Schedule
+from fallline.optim.stability import Bears, Stability
 from fallline.ranges import STEPS, option, short
 
 # More steps than anybody can wait for; a schedule counts them in int64.
@@ -61,6 +62,7 @@ class Optimizer(Attributes):
     """
 
     name: ClassVar[str]
+    no_border: ClassVar[str] = "no largest stable step is known for it"  # said where `bears` gives none
     decoupled: ClassVar[bool] = False  # weight decay apart from the gradient's step instead of in the gradient
     learning_rate: LearningRate = option(1e-3, **RATE)
     weight_decay: Any = option(0.0, **DECAY)  # a number, or as for the learning rate
@@ -157,6 +159,33 @@ class Optimizer(Attributes):
                 f"and {short(self)} remembers {meant or 'none'}\n"
                 "  try: state = optimizer.init(params), or init(params, model.layout) where update gets the layout too"
             )
+
+    def bears(self, state: State, step: Any) -> Bears | None:
+        """The largest stable step of the rule, as a limit on learning_rate * curvature; None where none is known.
+
+        state: as after a step: arrays by name, or {} where it is not known. step: how many steps were made.
+        Weight decay and factors of the layout's slots are counted by who asks.
+        """
+        return None
+
+    def stability(self, state: State, step: int, layout: Layout) -> Stability | None:
+        """`bears` for every parameter, with weight decay apart from the gradient and the factors of the slots.
+
+        At the border theta changes its sign at every step, and so do its moments, which makes of decoupled decay a
+        curvature of limit / 2 times its strength. layout: all slots of which are trainable.
+        """
+        found = self.bears(state, step)
+        if found is None:
+            return None
+        rates = layout.rates(np.float64)
+        rates = np.ones(layout.size) if rates is None else rates
+        scale = rates / found.limit if found.inverse is None else rates * found.inverse / found.limit
+        strength = self.decay_at(step) if self.decoupled else 0.0
+        return Stability(scale, 0.5 * strength * rates * layout.decay_mask(np.float64), found.limit, found.formula)
+
+    def decay_at(self, step: Any) -> float:
+        """The strength of weight decay at a step."""
+        return float(self.weight_decay(step) if callable(self.weight_decay) else self.weight_decay)
 
     def started(self, theta: Array, layout: Layout) -> dict[str, Array]:
         """The result of `start`, checked, for a vector of trainable parameters.
