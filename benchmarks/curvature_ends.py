@@ -5,6 +5,7 @@ python -m benchmarks.curvature_ends
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def rules() -> None:
     for fewest, calm, share in ((2, 1, 1.0), (5, 2, 0.5), (8, 2, 0.5), (10, 2, 0.5), (12, 2, 0.5)):
         steps, errors = [], []
         for seed, values in enumerate(spectra(600)):
-            space, still = Krylov(lambda v, values=values: values * v, random_start(len(values), seed), seed), 0
+            space, still = Krylov(partial(np.multiply, values), random_start(len(values), seed), seed), 0
             while space.steps < min(40, len(values)) and (still < calm or space.steps < fewest):
                 space.grow()
                 still = still + 1 if space.residuals[-1] <= share * 0.01 * abs(space.values[-1]) else 0
@@ -74,10 +75,10 @@ def networks() -> Iterator[tuple[str, OnRows]]:
 def ends() -> None:
     for name, here in networks():
         here.value_and_gradient(), here.product()(here.theta)  # programs are made
-        gradient = seconds(lambda here=here: here.value_and_gradient())
+        gradient = seconds(here.value_and_gradient)
         found = lambda_max(here)
         sharp = lambda_max(here, tolerance=1e-6, most=min(200, here.size))
-        took = seconds(lambda here=here: lambda_max(here), 3)
+        took = seconds(partial(lambda_max, here), 3)
         print(f"{name:32s} {here.size:6d} parameters: lambda_max {found.value:7.3f}, "
               f"{100 * (1 - found.value / sharp.value):.2f} % off, {found.products} products, "
               f"{took / gradient:.0f} gradients of {1e3 * gradient:.1f} ms")  # fmt: skip
