@@ -1,4 +1,4 @@
-"""What the highest eigenvalue of a network's Hessian costs in gradients, and how often rules that stop Lanczos err.
+"""The price of the highest eigenvalue of a network's Hessian in gradients, and how often rules that stop Lanczos err.
 
 python -m benchmarks.curvature_ends
 """
