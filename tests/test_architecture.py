@@ -80,6 +80,7 @@ KEPT_TO: dict[str, tuple[str, ...]] = {
     "mpi4py": ("scale",),
     "onnx": ("exports",),
     "matplotlib": ("plots/figure.py",),
+    "IPython": ("plots/notebook.py",),
     "benchmarks": (),  # they are outside the package, and need it
 }
 
@@ -213,6 +214,7 @@ UNSEEN = {
     "config.py": "the modules of saved classes",
     "diagnosis/diagnosed.py": "the files of its verdicts",
     "displays.py": "the roof, for whoever draws",
+    "plots/notebook.py": "IPython, where it is loaded",
     "jobs/describe.py": "the versions that a run was made with",
     "program/forks.py": "the engine, where it is loaded",
     "program/kernels/store.py": "itself",

@@ -8,6 +8,7 @@ import pkgutil
 
 from fallline.plots.chart import Axis, Bars, Chart, Contour, Heat, Line, Panel, Points, Rule, Steps
 from fallline.plots.looks import LOOKS, Look
+from fallline.plots.notebook import Live, live
 from fallline.plots.plot_table import PLOTS, Plot, plot, plots_of
 
 for _module in pkgutil.iter_modules(__path__):
@@ -15,6 +16,6 @@ for _module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "LOOKS", "PLOTS", "Axis", "Bars", "Chart", "Contour", "Heat", "Line", "Look", "Panel", "Plot", "Points", "Rule",
-    "Steps", "plot", "plots_of",
+    "LOOKS", "PLOTS", "Axis", "Bars", "Chart", "Contour", "Heat", "Line", "Live", "Look", "Panel", "Plot", "Points",
+    "Rule", "Steps", "live", "plot", "plots_of",
 ]  # fmt: skip
