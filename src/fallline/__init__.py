@@ -26,6 +26,7 @@ _PUBLIC = {
     "compile": "fallline.transforms:compile",
     "curvature": "fallline.curvature",
     "diagnose": "fallline.diagnosis.diagnosed:diagnose",
+    "difference": "fallline.insight.run_difference:difference",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",

@@ -67,6 +67,7 @@ COMMANDS: dict[str, Command] = {
         Command("evaluate", "Measure a trained network on a file with the target."),
         Command("export", "Write a trained network as a file for other programs."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
+        Command("compare", "Show what two runs differ in, and the step where they part."),
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
         Command("plot", "Draw a picture of a run or a race; without a name, list them."),
         Command("lesson", "Run a short explanation; without a name, list them."),

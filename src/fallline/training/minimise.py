@@ -203,6 +203,15 @@ class MinimiserStepper:
             self.seconds += time.perf_counter() - begun
         return None
 
+    def make(self, steps: int) -> int:
+        """So many steps; fewer where none would help any more. Returns those that were made."""
+        for done in range(steps):
+            if self.epoch_is_done:
+                self.next_epoch()
+            if self.reason is not None or self.advance() is not None:
+                return done
+        return steps
+
     def _placed(self) -> bool:
         """Have all rows where the program reads them; False if that was not waited for."""
         if not self._has_rows:

@@ -354,6 +354,18 @@ class BatchStepper:
             self.measured = first if recorder.most is not None else self.step - 1, recorder.taken()
         return done
 
+    def make(self, steps: int) -> int:
+        """So many steps, over the ends of epochs; fewer where a loss is not finite. Returns those that were made."""
+        done = 0
+        while done < steps:
+            if self.epoch_is_done:
+                self.next_epoch()
+            made = self._run(steps - done)
+            if not made:
+                break
+            done += made
+        return done
+
     def _last(self, size: int) -> Loop:
         """The loop over the rows left at an epoch's end."""
         if size not in self._lasts:

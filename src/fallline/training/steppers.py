@@ -89,6 +89,10 @@ class Stepper(Protocol):
         or where they were not waited for."""
         ...
 
+    def make(self, steps: int) -> int:
+        """Exactly so many steps, over the ends of epochs; fewer where none can be made. Returns those that were."""
+        ...
+
     def next_epoch(self) -> None: ...
 
     def scale_rate(self, factor: float) -> None:
