@@ -70,7 +70,7 @@ def test_a_run_without_rows_says_so_and_takes_those_of_the_caller() -> None:
 def test_a_run_that_names_its_data_is_opened_with_them(tmp_path, preset) -> None:
     recipe, run = saved_iris(tmp_path / "run", preset=preset)
     found = opened(tmp_path / "run")
-    assert found.missing == () and found.recipe is not None
+    assert found.missing == () and found.recipe is not None and found.test is not None and not len(found.test)
     assert len(found.parts) == len(fl.nn.members(run.model))
     for part in found.parts:
         rows, held = part.sample(), part.validation()

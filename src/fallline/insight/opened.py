@@ -90,6 +90,7 @@ class Opened:
 
     parts: its networks, one but for ensembles. recipe: of a run that names its data. missing: sentences on what could
     not be had, and why. replays: whether training once more takes the same steps: same rows, same first parameters.
+    test: (n,), the places in the recipe's data of the rows that were held out for the test; None without a recipe.
     """
 
     run: Run
@@ -97,6 +98,7 @@ class Opened:
     recipe: Recipe | None
     missing: tuple[str, ...]
     replays: bool
+    test: Array | None = None
 
     @property
     def name(self) -> str:
@@ -124,7 +126,7 @@ def opened(run: Run | str | os.PathLike[str], data: Any = None) -> Opened:
         run = load_run(run)
     if not isinstance(run, Run):
         raise ArgumentTypeError(f"a run, or the folder of one, is needed, got {run!r:.80}")
-    recipe, missing = None, list[str]()
+    recipe, test, missing = None, None, list[str]()
     jobs: tuple[Job, ...] = ()
     if data is not None:
         jobs = (_job_on(run, data),)
@@ -135,7 +137,7 @@ def opened(run: Run | str | os.PathLike[str], data: Any = None) -> Opened:
         jobs = (run.job,)
     else:
         try:
-            recipe = _recipe(run)
+            recipe, test = _recipe(run) or (None, None)
             given = {} if recipe is None else _training_of(run)
             jobs = () if recipe is None else jobs_of(recipe, **given)
         except (FalllineError, OSError) as error:
@@ -146,11 +148,13 @@ def opened(run: Run | str | os.PathLike[str], data: Any = None) -> Opened:
                 missing.append("it does not say where its rows came from; data=(x, y) gives them")
             elif changed := _changed(run, jobs[0]):
                 missing.append(f"its rows have changed since the training: {changed}")
-                jobs, recipe = (), None
-    return _with_parts(run, jobs, recipe, missing)
+                jobs, recipe, test = (), None, None
+    return _with_parts(run, jobs, recipe, test, missing)
 
 
-def _with_parts(run: Run, jobs: tuple[Job, ...], recipe: Recipe | None, missing: list[str]) -> Opened:
+def _with_parts(
+    run: Run, jobs: tuple[Job, ...], recipe: Recipe | None, test: Array | None, missing: list[str]
+) -> Opened:
     models = members(replace(run.model, encoder=None, decoder=None))
     if jobs and isinstance(jobs[0].train, Streamed):
         missing.append("its rows came from an iterable, which gives them once")
@@ -169,7 +173,7 @@ def _with_parts(run: Run, jobs: tuple[Job, ...], recipe: Recipe | None, missing:
         replays = first is not None
         jobs = (first or jobs[0], *jobs[1:])
     found = zip(names, models, jobs or [None] * len(models), runs, strict=True)
-    return Opened(run, tuple(Part(*each) for each in found), recipe, tuple(missing), replays)
+    return Opened(run, tuple(Part(*each) for each in found), recipe, tuple(missing), replays, test)
 
 
 def _begun(run: Run, job: Job) -> Job | None:
@@ -194,8 +198,8 @@ def _members_in(run: Run, count: int) -> list[Run | None]:
     return list(matching) if len(own) == count else [None] * count
 
 
-def _recipe(run: Run) -> Recipe | None:
-    """The recipe of a run that names its data; None for another."""
+def _recipe(run: Run) -> tuple[Recipe, Array] | None:
+    """The recipe of a run that names its data, and the places of its test rows; None for another."""
     origin = Origin.from_config(run.extra.get("source"))
     decoder = run.model.decoder
     if origin is None or decoder is None:
@@ -207,8 +211,8 @@ def _recipe(run: Run) -> Recipe | None:
     data = _dataset(origin, decoder.target)
     # Runs of before there were choices tell the share of test rows by the number of the others alone.
     test = kept["test"] if "test" in kept else 1 - run.config["data"]["rows"] / len(data)
-    train, _ = split(data, min(max(float(test), 0.0), 0.99))
-    return recipe_of(data, Choices(**chosen), train)
+    train, held = split(data, min(max(float(test), 0.0), 0.99))
+    return recipe_of(data, Choices(**chosen), train), held
 
 
 def _dataset(origin: Origin, target: str) -> Dataset:
