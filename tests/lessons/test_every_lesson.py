@@ -14,6 +14,7 @@ NAMES = [
     "critical-points",
     "descent",
     "gradient-cost",
+    "momentum",
     "regression",
     "step-size",
     "stuck",

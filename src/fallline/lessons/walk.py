@@ -31,16 +31,23 @@ def compiled_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     return transforms.compile(transforms.value_and_grad(function))
 
 
-def walk(evaluate: Callable[..., Any], start: Any, learning_rate: float, steps: int, *args: Any) -> Walk:
-    """As `descend`, with a compiled gradient that serves several walks."""
+def walk(
+    evaluate: Callable[..., Any], start: Any, learning_rate: float, steps: int, *args: Any, momentum: float = 0.0
+) -> Walk:
+    """As `descend`, with a compiled gradient that serves several walks, and the velocity of the heavy ball:
+
+    v <- momentum v - learning_rate * gradient; theta <- theta + v.
+    """
     theta = np.array(start, dtype=np.float64)
+    velocity = np.zeros_like(theta)
     points, values, gradients = [], [], []
     for _ in range(steps + 1):
         value, gradient = evaluate(theta, *args)
         points.append(theta)
         values.append(float(value))
         gradients.append(gradient)
-        theta = theta - learning_rate * gradient
+        velocity = momentum * velocity - learning_rate * gradient
+        theta = theta + velocity
         if not np.isfinite(theta).all():
             break
     return Walk(np.array(points), np.array(values), np.array(gradients))
