@@ -265,3 +265,23 @@ def test_baselines_are_one_table() -> None:
     with pytest.raises(ArgumentError, match="two baselines are called"):
         baselines.baseline("the mean", "again")(lambda rows, y, weight, k: lambda other: y)
     assert baselines.free_cores() >= 1
+
+
+def test_a_comparison_is_kept_with_its_run_until_it_is_trained_again(tmp_path) -> None:
+    from fallline.assessment.kept_comparison import keep, kept
+    from fallline.errors import DataError
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    given = {"loss": "squared_error", "epochs": 1, "out": tmp_path / "run"}
+    run = fl.fit(fl.nn.Dense(1), (x, x[:, 0]), **given)
+    found = fl.compare(run.model, (x, x[:, 0]), (x[:20], x[:20, 0]))
+    assert kept(tmp_path / "run") is None
+    keep(found, tmp_path / "run")
+    again = kept(tmp_path / "run")
+    assert again is not None and again.verdict == found.verdict and again.candidates[0].scores == found.network.scores
+    (tmp_path / "run" / "comparison.json").write_text('{"metric": 3')
+    with pytest.raises(DataError, match="damaged"):
+        kept(tmp_path / "run")
+    fl.fit(fl.nn.Dense(1), (x, x[:, 0]), **given, overwrite=True)
+    assert kept(tmp_path / "run") is None

@@ -61,8 +61,10 @@ def say_wrapped(name: str, text: str) -> None:
         screen.fact("", line)
 
 
-def compared(model: Any, train: Any, test: Any, *, by: str | None, metrics: Any, seconds: float, threads: Any) -> None:
-    """Train the simpler models and show them; Ctrl-C leaves them out."""
+def compared(
+    model: Any, train: Any, test: Any, *, by: str | None, metrics: Any, seconds: float, threads: Any
+) -> Comparison | None:
+    """Train the simpler models and show them; Ctrl-C leaves them out, and gives None."""
     from fallline.assessment.comparison import compare
     from fallline.errors import FalllineError
 
@@ -71,11 +73,12 @@ def compared(model: Any, train: Any, test: Any, *, by: str | None, metrics: Any,
             found = compare(model, train, test, by=by, metrics=metrics, seconds=seconds, threads=threads)
     except KeyboardInterrupt:
         screen.fact("compared", "left out: interrupted")
-        return
+        return None
     except FalllineError as error:  # such as test rows whose weights are all 0
         say_wrapped("compared", f"with nothing: {error}")
-        return
+        return None
     show_comparison(found)
+    return found
 
 
 __all__ = ["MARGIN", "NETWORK", "compared", "is_count", "say_wrapped", "show_comparison", "written"]

@@ -88,7 +88,11 @@ def beside(plan: Plan, outcome: Outcome) -> None:
         "threads": plan.flags.threads,
     }
     screen.say()
-    compared(outcome.model, recipe.some_rows, recipe.rows_at(plan.test), **given)
+    found = compared(outcome.model, recipe.some_rows, recipe.rows_at(plan.test), **given)
+    if found is not None and outcome.folder is not None:
+        from fallline.assessment.kept_comparison import keep
+
+        keep(found, outcome.folder)
 
 
 def curve(history: list[EpochEnded]) -> str:

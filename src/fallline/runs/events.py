@@ -391,7 +391,7 @@ def from_record(record: Mapping[str, Any]) -> Event:
         raise DataError(f"a record of an unknown event: {record.get('event')!r}\n  known: {', '.join(EVENTS)}")
     values = {key: value for key, value in record.items() if key != "event"}
     try:
-        found: Event = _read(kind, values)
+        found: Event = read_as(kind, values)
     except (TypeError, AttributeError) as error:
         raise DataError(f"a record of {record['event']!r} that does not fit: {error}") from None
     return found
@@ -406,20 +406,20 @@ def _forms(record: type) -> dict[str, Any]:
         return {}
 
 
-def _read(form: Any, value: Any) -> Any:
+def read_as(form: Any, value: Any) -> Any:
     """A value of JSON in the form that a field has."""
     if is_dataclass(form) and isinstance(form, type):
         known = _forms(form)
-        return form(**{key: _read(known.get(key), child) for key, child in value.items()})
+        return form(**{key: read_as(known.get(key), child) for key, child in value.items()})
     if value is None:
         return math.nan if form is float else None
     origin, inside = get_origin(form), get_args(form)
     if origin is np.ndarray:
         return np.array(value, np.float64)  # None becomes NaN
     if origin in (Union, types.UnionType):
-        return _read(next(one for one in inside if one is not type(None)), value)
+        return read_as(next(one for one in inside if one is not type(None)), value)
     if isinstance(value, list):
-        return tuple(_read(inside[0] if inside else None, child) for child in value)
+        return tuple(read_as(inside[0] if inside else None, child) for child in value)
     if isinstance(value, dict):
-        return {key: _read(inside[1] if len(inside) > 1 else None, child) for key, child in value.items()}
+        return {key: read_as(inside[1] if len(inside) > 1 else None, child) for key, child in value.items()}
     return value

@@ -26,6 +26,8 @@ from fallline.runs.model_file import save_model
 
 CONFIG, EVENTS, CHECKPOINTS, MODEL = "config.json", "events.jsonl", "checkpoints", "model.safetensors"
 HELD_OUT = "held_out.npy"
+# Made from a run afterwards, and out of date once it is trained again.
+COMPARISON, REPORT = "comparison.json", "report.html"
 
 MOST_TOLD = 8  # differences between two trainings
 # By default a checkpoint is written this often, and so seldom that writing takes 2 % of the time.
@@ -128,7 +130,7 @@ class RunFolder:
             path.unlink()
         with suppress(OSError):  # somebody else's files are in it
             (self.path / CHECKPOINTS).rmdir()
-        for name in (MODEL, HELD_OUT, EVENTS, CONFIG):
+        for name in (REPORT, COMPARISON, MODEL, HELD_OUT, EVENTS, CONFIG):
             (self.path / name).unlink(missing_ok=True)
 
     def describe(self, config: dict[str, Any]) -> None:
