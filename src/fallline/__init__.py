@@ -27,6 +27,7 @@ _PUBLIC = {
     "curvature": "fallline.curvature",
     "diagnose": "fallline.diagnosis.diagnosed:diagnose",
     "difference": "fallline.insight.run_difference:difference",
+    "drawing": "fallline.insight.network_drawing:drawing",
     "errors": "fallline.errors",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",

@@ -77,6 +77,19 @@ class Names:
             return f"{tap.layer.name}'({self.number(source, index)})"
         return f"d {self.number(piece, at)}/d {self.number(source, index)}"
 
+    def multiplied(self, path: str, index: Index, piece: str, at: Index) -> tuple[str, Index] | None:
+        """The input that a weight of a dense layer multiplies; None where it is not known which one it is."""
+        tap = self.taps.get(piece)
+        if tap is None or not isinstance(tap.layer, Dense) or len(index) != 2:
+            return None
+        slope = float(self.pieces.column(path, index)[piece][at])
+        called = self.slope(path, index, piece, at, slope)
+        for read in self.pieces.reads[piece]:
+            there = (at[0], index[0])
+            if called.startswith(self.number(read, there)) and read not in self.parameters:
+                return read, there
+        return None
+
     def _of_dense(self, source: str, index: Index, own: str, tap: Tap, at: Index, slope: float) -> str:
         """The weight or the input that a slope of a dense layer is, where its number is that; else ""."""
         weight = self.pieces.values.get(f"{own}weight", np.zeros((0, 0)))

@@ -116,13 +116,16 @@ def _explained(
     deltas = {**passes.x_deltas, **{layer.name: layer.delta for layer in layers}}
     labels = {**dict.fromkeys(named(rows), "input"), **{layer.name: layer.label for layer in layers}}
     strongest = found.listed[0] if found is not None and found.listed else None
-    row = strongest.steps[-1].index[0] if strongest is not None and strongest.steps[-1].index else 0
+    row, entry = 0, None
+    if strongest is not None and len(strongest.steps) > 1:
+        second = strongest.steps[1]
+        row, entry = second.index[0], names.multiplied(chosen.path, chosen.index, second.source, second.index)
     return Explanation(
         model, rows, targets, passes.loss, layers,
         tree.unflatten(rows, [passes.x_deltas.get(name) for name in named(rows)]), passes.gradient, chosen, chain,
         found, left_out, central_difference(model, rows, targets, chosen, step), step,
         stepped(model, rows, targets, passes.gradient, passes.loss, chosen, run, optimizer),
-        wired(pieces, labels, deltas, row, strongest), input_names(model.encoder),
+        wired(pieces, labels, deltas, row, strongest, entry), input_names(model.encoder),
     )  # fmt: skip
 
 
@@ -163,6 +166,11 @@ def as_model(given: Any, x: Any, y: Any, loss: Any, seed: int) -> Model:
         model = Model.init(model, shapes_of(shape), loss=loss, seed=seed, input_dtype=dtypes)
     elif loss is not None:
         model = replace(model, loss=losses.get(loss))
+    return as_double(model)
+
+
+def as_double(model: Model) -> Model:
+    """The same model in float64."""
     return replace(model, theta=model.theta.astype(np.float64))
 
 
