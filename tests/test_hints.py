@@ -693,6 +693,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
               fl.explain(nn.mlp((100, 100), 1), np.ones((7000, 3)), np.ones(7000)))),
     (lambda: fl.explain(fit(), X[0], Y[0], optimizer=0.1), "optimizer=fl.optim.GradientDescent(0.1)",
      lambda: fl.explain(fit(), X[0], Y[0], optimizer=fl.optim.GradientDescent(0.1))),
+    (lambda: fl.drawing(nn.Dense(1)), "fl.drawing(fl.nn.Model.init(network, 4))",
+     lambda: fl.drawing(nn.Model.init(nn.Dense(1), 4))),
     (lambda: replace(fit(), job=None).profile(), "run.profile((x, y))",
      lambda: replace(fit(), job=None).profile((X, Y), seconds=0.01)),
     (lambda: to_config(Unsaved()), "@saved, from fallline.config, above the class Unsaved",

@@ -19,7 +19,7 @@ def test_a_row_is_explained_as_the_library_explains_it(shell: Shell) -> None:
     shell("train iris --hidden 4 --epochs 2 --out flowers")
     done = shell("explain flowers --row 77 --weight 0.weight[1,2]")
     run, data = fl.load_run("flowers"), load("iris")
-    expected = fl.explain(run.model, data.x[77], data.classes[data.y[77]], weight="0.weight[1,2]").text(width=100)
+    expected = fl.explain(run, data.x[77], data.classes[data.y[77]], weight="0.weight[1,2]").text(width=100)
     assert done.code == 0
     assert done.out.endswith(expected + "\n")
     assert "'species' is 'versicolor'" in done.out
@@ -49,6 +49,33 @@ def test_columns_of_several_kinds_have_their_places_among_the_inputs_told(shell:
         assert "columns scaled or coded: size [0], colour [1] to [3]" in told and "standardised" not in told
 
 
+def test_a_column_is_followed_by_its_name_and_all_forms_are_written(shell: Shell, flowers: Path) -> None:
+    shell("train flowers.csv --target kind --hidden 4 --epochs 2 --out kinds")
+    done = shell("explain kinds --row 1 --to length --paths 2 --html row.html --latex row.tex --svg row.svg")
+    assert done.code == 0 and "One input: x[" in done.out and "(length) = " in done.out
+    assert "The step: all parameters move" in done.out and "that of the run" in done.out
+    assert "written       row.html: a page" in done.out
+    page, tex, svg = (Path(f"row.{end}").read_text() for end in ("html", "tex", "svg"))
+    assert page.startswith("<!DOCTYPE html>") and tex.startswith("\\documentclass") and svg.startswith("<svg")
+    assert all("target: 'kind' is 'lily'" in text.replace("&#x27;", "'") for text in (page, tex))
+    assert "length" in svg
+    listed = shell("explain kinds --row 1 --to length --paths all").out
+    assert listed.count(" > loss") == int(listed.split("Paths: ")[1].split()[0])
+
+
+def test_one_network_of_several_is_explained_and_named(shell: Shell) -> None:
+    rows = "".join(f"{i % 7},{['red', 'green', 'blue'][i % 3]},{i % 2}\n" for i in range(60))
+    Path("mixed.csv").write_text("size,colour,kind\n" + rows)
+    shell("train mixed.csv --target kind --preset best --hidden 4 --epochs 1 --out several")
+    done = shell("explain several --row 1 --to colour --member 2")
+    assert done.code == 0 and "network       2 of 5, which are averaged; alone it says" in done.out
+    assert "(colour = " in done.out and "that of the run" in " ".join(done.out.split())
+    run = fl.load_run("several")
+    x, y = {"size": [1], "colour": ["green"]}, 1
+    found = fl.explain(fl.nn.members(run.model)[1], x, [y], to="colour")
+    assert f"d loss / d {found.chain[0].name.removeprefix('d loss / d ')}" in done.out
+
+
 @pytest.mark.parametrize(
     ("flags", "part", "code"),
     [
@@ -56,6 +83,11 @@ def test_columns_of_several_kinds_have_their_places_among_the_inputs_told(shell:
         ("--row -1", "--row has to be a whole number >= 0", 2),
         ("--row 0.5", "--row", 2),
         ("--weight 0.wieght", "did you mean '0.weight'", 1),
+        ("--to lenght", "did you mean 'length'", 1),
+        ("--to length --weight 0.weight", "both are given", 1),
+        ("--paths some", "--paths is a whole number or all, got 'some'", 2),
+        ("--member 2", "there is no network 2: this run has one", 2),
+        ("--svg nowhere/net.svg", "there is no folder nowhere", 2),
         ("--data nowhere.csv", "no file 'nowhere.csv'", 1),
         ("--data iris", "the data set 'iris' has other columns", 2),
         ("--data odd.csv", "'tulip', which is not one of 3 classes", 1),

@@ -228,6 +228,14 @@ def test_the_text_keeps_to_its_width_and_holds_the_numbers(width, loss) -> None:
     assert width < 80 or "more, together" in text  # names are cut where the terminal is too narrow, numbers never
 
 
+def test_a_loss_that_is_not_the_one_of_training_is_named() -> None:
+    shared = nn.Sequential(nn.SharedDense(3, 2), nn.ReLU(), nn.Heads(2, link="softmax"))
+    assert "mean of its members' losses" in str(explain(shared, [0.5, -1.0], 1))
+    penalised = nn.Objective("squared_error", penalty=nn.L2(0.1))
+    assert "adds a penalty" in str(explain(nn.Dense(1), [0.5, -1.0], [1.0], loss=penalised))
+    assert not explain(nn.Dense(1), [0.5, -1.0], [1.0]).notes
+
+
 def test_the_data_form_survives_json() -> None:
     found = explain(nn.mlp((3,), 2), np.eye(2), [0, 1])
     data = json.loads(json.dumps(found.to_dict(), allow_nan=False))

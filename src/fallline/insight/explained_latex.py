@@ -36,9 +36,11 @@ def fragment(e: Explained) -> str:
     """The equations, to be put into a document with amsmath, textcomp and T1 fonts."""
     title, *rest = step_in_words(e)
     return "\n".join([
+        *(f"{escaped(note)}\n" for note in e.notes),
         _heading("Forward"), _align(_forward(e)),
         _heading(r"Backward: $\delta_l = \partial L / \partial\,\mathrm{out}_l$"), _align(_backward(e)),
-        _heading(f"The chain rule for {_name(e.chosen_name)}"), *(f"{escaped(link.rule)}:\n{_align(_link(link))}" for link in e.chain),
+        _heading(f"The chain rule for {_name(e.chosen_name)}"),
+        *(f"{escaped(link.rule)}:\n{_align(_link(link))}" for link in e.chain),
         _heading("Paths"), escaped(in_words_of(e)), _align(_paths(e)),
         _heading("Tried out"), _align(_checked(e)),
         _heading("The step"), escaped(title), "", _align(_step(e)), escaped(rest[-1]), "",

@@ -1,5 +1,6 @@
 """An explanation as text for a terminal: forward, backward, the chain rule, its paths, its check, and the step."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from fallline.insight.links import Link
 from fallline.insight.paths import EXACT, Path, Paths
 from fallline.nn.loss import in_words
 from fallline.source import named
-from fallline.typesetting import fit, number, table, words
+from fallline.typesetting import cells, fit, number, table, words
+
+# Columns of a layer's label where the text is narrower than WIDE.
+LABEL, WIDE = 28, 100
 
 
 def tell(e: Explained, *, width: int, ascii_only: bool) -> str:
@@ -38,30 +42,29 @@ def tell(e: Explained, *, width: int, ascii_only: bool) -> str:
 
 
 def forward_rows(e: Explained, width: int) -> list[list[str]]:
-    rows = [row for name, x in named(e.x).items() for row in by_row(name, "input", x, width)]
-    for layer in e.layers:
-        rows += by_row(layer.name, layer.label, layer.output, width)
-    return rows
+    given = [(name, "input", x) for name, x in named(e.x).items()]
+    return by_rows([*given, *((layer.name, layer.label, layer.output) for layer in e.layers)], width)
 
 
 def backward_rows(e: Explained, width: int) -> list[list[str]]:
-    rows = []
-    for layer in reversed(e.layers):
-        rows += by_row(f"delta{layer.name[3:]}", f"{layer.name}, {layer.label}", layer.delta, width)
-    deltas = named(e.x_delta).items()
-    return rows + [row for name, delta in deltas for row in by_row(f"delta of {name}", "input", delta, width)]
+    layers = [(f"delta{layer.name[3:]}", f"{layer.name}, {layer.label}", layer.delta) for layer in reversed(e.layers)]
+    return by_rows(
+        [*layers, *((f"delta of {name}", "input", delta) for name, delta in named(e.x_delta).items())], width
+    )
 
 
-def by_row(name: str, label: str, values: Array, width: int) -> list[list[str]]:
-    """A line for each row of the batch that is shown; its name stands in the first."""
-    room = max(width - 34, 20)
-    several = len(values) > 1
+def by_rows(arrays: Sequence[tuple[str, str, Array]], width: int) -> list[list[str]]:
+    """For each array, a line for each row of the batch that is shown; its name and its label stand in the first."""
+    several = any(len(values) > 1 for _, _, values in arrays)
+    labels = [fit(label, LABEL if width < WIDE else width) for _, label, _ in arrays]
+    taken = max(cells(name) for name, _, _ in arrays) + max(map(cells, labels)) + 4 + 6 * several
     return [
         [
             name if i == 0 else "",
             f"{label if i == 0 else ''}{f' row {i}' if several else ''}".strip(),
-            vector(row, room),
+            vector(row, max(width - taken, 20)),
         ]
+        for (name, _, values), label in zip(arrays, labels)
         for i, row in enumerate(values[:SHOWN_ROWS])
     ]
 

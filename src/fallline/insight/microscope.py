@@ -125,8 +125,18 @@ def _explained(
         tree.unflatten(rows, [passes.x_deltas.get(name) for name in named(rows)]), passes.gradient, chosen, chain,
         found, left_out, central_difference(model, rows, targets, chosen, step), step,
         stepped(model, rows, targets, passes.gradient, passes.loss, chosen, run, optimizer),
-        wired(pieces, labels, deltas, row, strongest, entry), input_names(model.encoder),
+        wired(pieces, labels, deltas, row, strongest, entry), input_names(model.encoder), _notes(model, passes),
     )  # fmt: skip
+
+
+def _notes(model: Model, passes: Passes) -> tuple[str, ...]:
+    """In which the loss that is explained is not the one that a training minimises."""
+    notes = []
+    if passes.averages:
+        notes.append("A training minimises the mean of its members' losses; explained is the loss of their average.")
+    if getattr(model.loss, "penalty", None) is not None:
+        notes.append("A training adds a penalty on the parameters to the loss; explained is the loss without it.")
+    return tuple(notes)
 
 
 def _paths(pieces: Pieces, passes: Passes, chosen: Chosen, rows: int, most: int | None) -> tuple[Paths | None, str]:

@@ -165,7 +165,7 @@ def _with_parts(
         missing.append(f"{len(jobs)} networks were begun and {len(models)} are in its average, so it is not known "
                        "which was trained on which rows")  # fmt: skip
         jobs = ()
-    runs = _members_in(run, len(models))
+    runs = members_in(run, len(models))
     names = [""] if len(models) == 1 else [f"member {place + 1}" for place in range(len(models))]
     replays = False
     if jobs:
@@ -187,7 +187,7 @@ def _begun(run: Run, job: Job) -> Job | None:
     return replace(job, model=fresh) if digest(fresh.theta) == begun else None
 
 
-def _members_in(run: Run, count: int) -> list[Run | None]:
+def members_in(run: Run, count: int) -> list[Run | None]:
     """The runs of an ensemble's networks, in their order, where its folder has them all."""
     if count == 1:
         return [run]

@@ -52,6 +52,7 @@ class Passes:
     """One run forward and back: the loss, every layer's output and its delta, d loss / d x, the gradient by path.
 
     at: for each path of a layer the place of its output among the taps, also where that is the output of a layer in it.
+    averages: whether the last layer averages members, by the mean of whose losses the network is trained.
     """
 
     loss: float
@@ -61,6 +62,7 @@ class Passes:
     x_deltas: dict[str, Array]
     gradient: dict[str, Array]
     at: dict[str, int]
+    averages: bool
 
     def outermost(self, model: Model) -> list[tuple[Any, Array, Array]]:
         """The layers of a Sequential, or the only one, each with its output and its delta; a frozen one as itself."""
@@ -81,6 +83,7 @@ class _Watch:
         self.stands = stands
         self.found: list[Node] = []
         self.at: dict[str, int] = {}
+        self.averages = False
 
     def __call__(self, path: str, layer: Any, output: Any) -> Any:
         inside = any(path in ("", tap.path) or tap.path.startswith(f"{path}.") for tap in self.taps)
@@ -100,7 +103,10 @@ class _Watch:
 
 def _loss_of(model: Model, watch: _Watch, params: Tree, x: Tree, end: Callable[[Any], Any]) -> Node:
     context = Context(dtype=model.dtype).watched(watch)
-    loss = end(applied(model.network, params, x, context))
+    output = applied(model.network, params, x, context)
+    made = [raw for tap, raw in zip(watch.taps, watch.found, strict=True) if tap.node is output]
+    watch.averages = any(context.answers(raw) is not None for raw in made)
+    loss = end(output)
     if np.shape(loss) != () or not isinstance(loss, Node):
         raise ShapeError(f"the loss has to return one number made from the outputs, it returned {loss!r:.80}")
     return loss
@@ -130,8 +136,10 @@ def run(model: Model, x: Tree, end: Callable[[Any], Any]) -> Passes:
     outputs, rest = rest[:count], rest[count:]
     of_x, deltas, grads = rest[: sum(floats)], rest[sum(floats) : sum(floats) + count], rest[sum(floats) + count :]
     x_names = [name for name, is_float in zip(named(x), floats) if is_float]
-    return Passes(float(loss), tuple(watch.taps), tuple(outputs), tuple(deltas),
-                  dict(zip(x_names, of_x, strict=True)), dict(zip(paths, grads, strict=True)), watch.at)  # fmt: skip
+    return Passes(
+        float(loss), tuple(watch.taps), tuple(outputs), tuple(deltas), dict(zip(x_names, of_x, strict=True)),
+        dict(zip(paths, grads, strict=True)), watch.at, watch.averages,
+    )  # fmt: skip
 
 
 class Pieces:

@@ -86,7 +86,7 @@ def stepped(model: Model, x: Tree, y: Array, gradient: dict[str, Array], loss: f
 
 def _at(optimizer: Optimizer, rate: float) -> Optimizer:
     """The optimizer as it is written: with a number in the place of a schedule."""
-    return optimizer.at_rate(rate) if rate > 0 and callable(optimizer.learning_rate) else optimizer
+    return optimizer.at_rate(float(f"{rate:.6g}")) if rate > 0 and callable(optimizer.learning_rate) else optimizer
 
 
 def _double(array: Any) -> Array:
