@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.graph.node import new_input
+from fallline.graph.op import Kind
 from fallline.graph.trace import trace
 from fallline.graph.verify import verify
 from fallline.passes.outer_products import outer_products_summed, steps_of
@@ -148,6 +149,28 @@ def test_what_is_read_of_gradients_of_rows_makes_none_of_them(reader, dtype):
     for got, one in zip(fl.tree.leaves(fl.compile(function)(params, x, y)), fl.tree.leaves(want), strict=True):
         assert got.dtype == one.dtype
         np.testing.assert_allclose(got, one, rtol=tolerance, atol=tolerance * abs(one).max())
+
+
+@pytest.mark.parametrize("widths", [(60, 50, 1), (60, 50, 40, 1), (60, 50, 40, 2)])
+def test_a_network_of_one_output_makes_none_of_them_either(widths):
+    # d out / d hidden is then a row of the last weights, a product over an axis of length 1 that is no outer product.
+    weights = [RNG.normal(size=shape) for shape in zip(widths, widths[1:])]
+
+    def out(weights, row):
+        for w in weights[:-1]:
+            row = np.tanh(row @ w)
+        return np.sum(row @ weights[-1])
+
+    def function(weights, x):
+        return fl.vmap(lambda row: [np.sum(np.square(g)) for g in fl.grad(out)(weights, row[None])])(x)
+
+    x = RNG.normal(size=(9, widths[0]))
+    graph = outer_products_summed(simplify(fl.graph_of(function, weights, x)))
+    made = [node.size for node in graph.nodes() if node.op.kind not in (Kind.VIEW, Kind.SOURCE)]
+    assert max(made) < 9 * min(a * b for a, b in zip(widths[:-2], widths[1:-1])), "a gradient of every row is made"
+    want = function(weights, x)
+    for got, one in zip(reference.run(graph, [*weights, x]), want, strict=True):
+        np.testing.assert_allclose(got, one, rtol=1e-12)
 
 
 def test_worked_by_hand():

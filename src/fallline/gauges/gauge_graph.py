@@ -14,14 +14,19 @@ import numpy as np
 from fallline.gauges.gauge_table import Facts, Gauge, Values
 from fallline.gauges.inner_values import Inner
 from fallline.graph.node import Graph
-from fallline.graph.op import Array
+from fallline.graph.op import Array, Kind
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
+from fallline.passes.outer_products import outer_products_summed
 from fallline.passes.simplify import simplify
 from fallline.program import call, reference
 
+# Elements of outer products from which on it takes less time to look for a way around them than to make them.
+_LARGE = 1 << 18
+# Elements that a value may have: gradients of single rows that are made one by one are made of fewer rows.
+MOST_ELEMENTS = 1 << 25
 # The longest text of an error that a note holds.
 _TOLD = 160
 
@@ -39,13 +44,25 @@ Run = Callable[[Sequence[Array]], list[Array]]
 
 def by_reference(graph: Graph, threads: int | None) -> Run:
     """A graph run node by node: slower than the machine, and there without a compiler."""
-    graph = simplify(graph)
     return partial(reference.run, replace(graph, known=graph.nodes()))
 
 
 def compiled(graph: Graph, threads: int | None) -> Run:
     """A graph as a program."""
     return call.build(graph, threads)
+
+
+def in_few_nodes(graph: Graph) -> Graph:
+    """The graph with shared work done once, and gradients of rows of dense layers never made."""
+    graph = simplify(graph)
+    fewer = outer_products_summed(graph, _LARGE)
+    return graph if fewer is graph else simplify(fewer)
+
+
+def largest(graph: Graph) -> int:
+    """Elements of the largest value that is computed, and not only looked at in another way."""
+    nodes = (node for node in graph.nodes() if node.op.kind not in (Kind.SOURCE, Kind.VIEW))
+    return max((node.size for node in nodes), default=0)
 
 
 def why(error: BaseException) -> str:
@@ -80,7 +97,7 @@ class GaugeProgram:
         self._columns: list[tuple[str, str]] = []
 
         def every(*nodes: Any) -> list[Any]:
-            inner = Inner(model, optimizer, dict(zip(self.names, nodes, strict=True)), size)
+            inner = Inner(model, optimizer, dict(zip(self.names, nodes, strict=True)), size, most_rows)
             outputs: list[Any] = []
             self._columns, self.missing = [], {}
             for one in self.gauges:
@@ -94,7 +111,13 @@ class GaugeProgram:
                 self._columns += [(one.name, path) for path in found]
             return outputs
 
-        graph, _ = trace(every, [input_like(array, name) for name, array in given.items()])
+        most_rows: int | None = None
+        inputs = [input_like(array, name) for name, array in given.items()]
+        graph = in_few_nodes(trace(every, inputs)[0])
+        if (size_of := largest(graph)) > MOST_ELEMENTS:
+            rows = next(len(given[name]) for name in ("order", "y") if name in given) if size is None else size
+            most_rows = max(2, rows * MOST_ELEMENTS // size_of)
+            graph = in_few_nodes(trace(every, inputs)[0])
         self._run = make(graph, threads) if self._columns else None
 
     def __call__(self, given: Mapping[str, Array], facts: Facts) -> Sample:

@@ -35,8 +35,6 @@ from fallline.transforms import grad, vmap
 from fallline.transforms.directional import push
 
 PROBE = "probe."
-# Numbers that gradients of single rows may take, where they are made one by one.
-MOST_ROW_NUMBERS = 1 << 24
 # Far from 0, where a bounded activation no longer changes.
 _FAR = 1e4
 
@@ -46,10 +44,13 @@ class Inner:
 
     model, optimizer: of the step. of: nodes by name, as for `training_step`, also "start", theta at the start, and the
     probe's rows under PROBE + name. size: rows of the batch that `order` names from the cursor on; None: all rows.
+    most_rows: of the batch whose own gradients are made; None: all.
     """
 
-    def __init__(self, model: Model, optimizer: Optimizer, of: Mapping[str, Any], size: int | None) -> None:
-        self.model, self.optimizer, self.of, self.size = model, optimizer, of, size
+    def __init__(
+        self, model: Model, optimizer: Optimizer, of: Mapping[str, Any], size: int | None, most_rows: int | None = None
+    ) -> None:
+        self.model, self.optimizer, self.of, self.size, self.most_rows = model, optimizer, of, size, most_rows
 
     @cached_property
     def at(self) -> Forward:
@@ -179,8 +180,10 @@ class Inner:
     @cached_property
     def chosen_rows(self) -> Any:
         """Places in the batch of the rows whose gradients are made: all of them, or evenly spaced ones."""
-        most = max(2, MOST_ROW_NUMBERS // max(1, self.model.layout.trained.size))
-        return None if self.rows <= most else np.unique(np.linspace(0, self.rows - 1, most).astype(np.int64))
+        most = self.most_rows
+        if most is None or self.rows <= most:
+            return None
+        return np.unique(np.linspace(0, self.rows - 1, most).astype(np.int64))
 
     def of_each_row(self, function: Callable[[list[Any]], Any]) -> Any:
         """The results of a function of a row's gradients, a list of arrays in the order of the paths, for each row."""

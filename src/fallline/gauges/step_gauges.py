@@ -47,8 +47,8 @@ def parabola(losses: Array, slopes: Array, loss_noise: Array, slope_noise: Array
         return np.full(3, np.nan)
     # Exact numbers must not make the others worthless, nor the weights infinite.
     largest = noise.max(initial=0.0) if np.isfinite(noise).all() else 0.0
-    weight = 1 / np.sqrt(np.maximum(noise, 1e-6 * largest)) if largest > 0 else np.ones(4)
-    found: Array = np.linalg.lstsq(weight[:, None] * design, weight * seen, rcond=None)[0]
+    weight = largest / np.maximum(noise, 1e-6 * largest) if largest > 0 else np.ones(4)
+    found: Array = np.linalg.solve(design.T @ (weight[:, None] * design), design.T @ (weight * seen))
     return found
 
 

@@ -82,9 +82,10 @@ def makes_outer_product(node: Node) -> bool:
     """Is this a product of floats in which no factor is as large as the result?"""
     if node.dtype.kind != "f" or len(node.inputs) != 2:
         return False
+    multiplies = node.op.facts.get("product")
     if node.op.kind is Kind.CONTRACTION:
-        return node.inputs[0].shape[-1] == 1
-    return bool(node.op.facts.get("product")) and all(x.size < node.size for x in node.inputs)
+        multiplies = node.inputs[0].shape[-1] == 1
+    return bool(multiplies) and all(x.size < node.size for x in node.inputs)
 
 
 @dataclass(frozen=True, slots=True)
