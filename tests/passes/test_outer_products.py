@@ -1,5 +1,7 @@
 """Sums of outer products from their factors: the same numbers in no more steps, and no outer product in memory."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -154,7 +156,7 @@ def test_what_is_read_of_gradients_of_rows_makes_none_of_them(reader, dtype):
 @pytest.mark.parametrize("widths", [(60, 50, 1), (60, 50, 40, 1), (60, 50, 40, 2)])
 def test_a_network_of_one_output_makes_none_of_them_either(widths):
     # d out / d hidden is then a row of the last weights, a product over an axis of length 1 that is no outer product.
-    weights = [RNG.normal(size=shape) for shape in zip(widths, widths[1:])]
+    weights = [RNG.normal(size=shape) for shape in itertools.pairwise(widths)]
 
     def out(weights, row):
         for w in weights[:-1]:
@@ -167,7 +169,7 @@ def test_a_network_of_one_output_makes_none_of_them_either(widths):
     x = RNG.normal(size=(9, widths[0]))
     graph = outer_products_summed(simplify(fl.graph_of(function, weights, x)))
     made = [node.size for node in graph.nodes() if node.op.kind not in (Kind.VIEW, Kind.SOURCE)]
-    assert max(made) < 9 * min(a * b for a, b in zip(widths[:-2], widths[1:-1])), "a gradient of every row is made"
+    assert max(made) < 9 * min(a * b for a, b in itertools.pairwise(widths[:-1])), "a gradient of every row is made"
     want = function(weights, x)
     for got, one in zip(reference.run(graph, [*weights, x]), want, strict=True):
         np.testing.assert_allclose(got, one, rtol=1e-12)

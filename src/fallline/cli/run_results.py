@@ -16,7 +16,7 @@ from fallline.insight.picture import line_chart
 from fallline.nn import members
 from fallline.nn.metric import METRICS
 from fallline.recipe import LOSS
-from fallline.runs.events import Diverged, EpochEnded, TrainingEnded, TrainingStarted
+from fallline.runs.events import Diverged, EpochEnded, Gauged, TrainingEnded, TrainingStarted
 from fallline.typesetting import number
 
 # A loss that falls by more than this is drawn in powers of ten.
@@ -65,6 +65,7 @@ def show(plan: Plan, outcome: Outcome) -> None:
     if outcome.reason == "interrupted" and not outcome.of(TrainingEnded):
         last = "the last checkpoint is saved" if outcome.resumes else "nothing is saved"
         screen.fact("ended", f"interrupted twice; {last}")
+    gauged(outcome)
     for name, text in zip(("test", ""), tested(plan, outcome)):
         screen.fact(name, text)
     if outcome.resumes or outcome.of(TrainingEnded):
@@ -72,6 +73,23 @@ def show(plan: Plan, outcome: Outcome) -> None:
     if plan.flags.profile and outcome.profile is not None:
         screen.say()
         screen.say(str(outcome.profile()))
+
+
+def gauged(outcome: Outcome) -> None:
+    """The gauges as they stood last, where some were watched."""
+    samples = outcome.of(Gauged)
+    if not samples:
+        return
+    from fallline.gauges.gauge_words import read_out
+
+    last = next((one for one in reversed(samples) if one.values), samples[-1])
+    many = f"{len(samples)} samples" if len(samples) > 1 else "one sample"
+    screen.fact("gauges", f"{many} in {number(sum(one.seconds for one in samples), 2)} s, the last at step {last.step}")
+    for note in dict.fromkeys(note for one in samples for note in one.notes):
+        screen.fact("", note)
+    screen.say()
+    screen.say(read_out(last.values, width=screen.width(), ascii_only=screen.ascii_only()))
+    screen.say()
 
 
 def beside(plan: Plan, outcome: Outcome) -> None:

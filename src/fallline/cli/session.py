@@ -10,7 +10,7 @@ from typing import Any
 from fallline.cli import columns_shown, progress, screen
 from fallline.cli.data_source import open_data
 from fallline.cli.exits import UsageProblem, let_output_go
-from fallline.cli.training_flags import FLAGS, choices_of, test_of
+from fallline.cli.training_flags import FLAGS, choices_of, gauges_of, test_of
 from fallline.committee import Panel, begin
 from fallline.data.dataset import Rows, split
 from fallline.data.origin import Origin
@@ -47,7 +47,8 @@ class Plan:
         held = test_of(self.flags.test)
         training = {"choices": stated(self.asked), "test": held if isinstance(held, float) else 0}
         extra = {"source": self.origin.to_config(), "training": training}
-        kept = {"overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": extra}
+        watched = {} if self.flags.gauges is None else {"gauges": gauges_of(self.flags.gauges)}
+        kept = {**watched, "overwrite": self.flags.overwrite, "resume": self.flags.resume, "extra": extra}
         return {**self.recipe.settings, **kept}
 
 
@@ -74,6 +75,7 @@ def plan(flags: FLAGS, like: Plan | None = None) -> Plan:
     Errors: UsageProblem for flags that do not fit one another or the data; those of reading.
     """
     choices = choices_of(flags)  # before anything is read
+    gauges_of(flags.gauges)
     if flags.resume and flags.out is None:
         raise UsageProblem("--resume needs the folder of the run: --out FOLDER")
     if flags.resume and choices.preset is None and is_without_preset(Path(flags.out or "")):

@@ -84,6 +84,9 @@ class FLAGS(TableFlags):
     watch: str | None = flag(
         None, "one of these, by which the best epoch is chosen; by default the preset's; or loss", metavar="NAME"
     )
+    gauges: str | None = flag(
+        None, "watched while training: usual, all, or names (docs/gauges.md); they change no result", metavar="NAME,.."
+    )
     test: str = flag(
         str(TEST_SHARE), "the rows for the test at the end: a share of them, or a file of its own", metavar="SHARE|FILE"
     )
@@ -114,6 +117,18 @@ def choices_of(flags: FLAGS) -> Choices:
         return Choices(**{**same, **typed, "watch": flags.watch, "time_limit": flags.time})
     except ArgumentError as error:
         raise UsageProblem(str(error)) from None
+
+
+def gauges_of(text: str | None) -> tuple[str, ...] | None:
+    """`alpha,noise_scale` -> ("alpha", "noise_scale"). Errors: UsageProblem for a name that is none."""
+    if text is None:
+        return None
+    from fallline.gauges import Gauges
+
+    try:
+        return tuple(Gauges([part.strip() for part in text.split(",") if part.strip()]).names)
+    except ArgumentError as error:
+        raise UsageProblem(f"--gauges: {error}") from None
 
 
 def widths(text: str) -> tuple[int, ...]:

@@ -32,6 +32,18 @@ NEEDS: Mapping[str, str] = {
 }
 
 
+UNITS: Mapping[str, str] = {
+    "1": "a number without a unit",
+    "loss": "the unit of the loss",
+    "w": "the unit of a parameter",
+    "out": "the unit of a layer's output",
+    "rows": "a number of rows",
+    "row": "a row number",
+    "share": "a share, 0 to 1",
+    "elements": "a count of elements",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Plain facts about a sample that finish functions may read.
@@ -49,11 +61,12 @@ class Facts:
 class Gauge:
     """Something to watch while a network trains.
 
-    name: in events, histories and on the command line. doc: in one line. unit: of its numbers. formula: in the letters
-        of `docs/gauges.md`. needs: of NEEDS, the inner values it is made of. traced: (inner) -> nodes by path, "" for
-        the whole network. finish: (their values by path, facts) -> numbers by path, in NumPy; None: they are the
-        numbers. healthy: (low, high), where a usual network stays; None where that depends on the problem. reads: how
-        to read it, in a sentence. source: of the formula. usual: among the defaults.
+    name: in events, histories and on the command line. doc: in one line. unit: of its numbers, of UNITS. formula: in
+        the letters of `docs/gauges.md`. needs: of NEEDS, the inner values that it is made of.
+    traced: (inner) -> nodes by path, "" for the whole network. finish: (their values by path, facts) -> numbers by
+        path, in NumPy; None: they are the numbers. parts: of several numbers for the whole network, each in words.
+    healthy: (low, high), where a usual network stays; None where that depends on the problem. reads: how to read it, in
+        a sentence. source: of the formula. usual: among the defaults.
     """
 
     name: str

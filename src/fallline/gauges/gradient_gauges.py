@@ -20,7 +20,7 @@ def norm(x: Any) -> Any:
 
 @gauge(
     "gradient_norm",
-    unit="loss per unit of the parameter",
+    unit="loss/w",
     formula="|g_l|",
     needs=("gradient",),
     reads="layers whose norms differ by factors of a thousand learn at very different speeds",
@@ -34,7 +34,7 @@ def gradient_norm(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "delta_size",
-    unit="loss per unit of the output",
+    unit="loss/out",
     formula="sqrt(mean_ij (N d loss / d out_ij)^2)",
     needs=("delta",),
     reads="falls from the last layer to the first where gradients vanish, and rises where they explode",
@@ -46,11 +46,16 @@ def delta_size(inner: Inner) -> Mapping[str, Any]:
     return {path: inner.rows * np.sqrt(np.mean(np.square(d))) for path, d in inner.deltas.items()}
 
 
+def finite(values: Values, facts: Facts) -> Mapping[str, Any]:
+    return {path: value if np.isfinite(value) else np.nan for path, value in values.items()}
+
+
 @gauge(
     "update_ratio",
     unit="1",
     formula="|theta_l' - theta_l| / |theta_l|",
     needs=("update",),
+    finish=finite,
     healthy=(1e-5, 1e-1),
     reads="near 0.001 as a rule; far below, a layer hardly learns, far above, it is thrown about; NaN for arrays of 0",
     source="Karpathy 2015, CS231n notes, Neural networks part 3, ratio of weights to updates",
@@ -63,7 +68,7 @@ def update_ratio(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "distance",
-    unit="of the parameter",
+    unit="w",
     formula="|theta_l - theta_l(0)|",
     needs=("start",),
     reads="grows as the root of the steps where steps are noise, and like the steps where they agree",

@@ -133,7 +133,11 @@ class Inner:
         Errors: ArgumentError for a loss that is one number for a whole batch.
         """
         output, y, _ = by_member(made.context.answers(made.output), made.output, made.y, None)
-        found, n = self.model.loss.rows(output, y), made.y.shape[0]
+        n = made.y.shape[0]
+        try:
+            found = self.model.loss.rows(output, y)
+        except ArgumentError:
+            raise ArgumentError("the loss is one number for a whole batch, so rows have none of their own") from None
         members = found.shape[0] // n
         return found if members == 1 else np.mean(reshape(found, shape=(members, n)), axis=0)
 

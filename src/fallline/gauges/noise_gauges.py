@@ -148,7 +148,7 @@ def row_norms(values: Values, facts: Facts) -> Mapping[str, Any]:
 
 @gauge(
     "row_gradient_norms",
-    unit="loss per unit of theta",
+    unit="loss/w",
     formula="|g_i|: least, quartiles, largest",
     needs=("rows",),
     finish=row_norms,
@@ -182,7 +182,7 @@ def signal_to_noise(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "gradient_variance",
-    unit="(loss per unit of the parameter)^2",
+    unit="(loss/w)^2",
     formula="sum_j var_i g_ij",
     needs=("rows",),
     reads="the trace of the covariance of rows' gradients, by array: where the noise comes from",

@@ -54,7 +54,7 @@ def hardest(values: Values, facts: Facts) -> Mapping[str, Any]:
 
 @gauge(
     "hardest_rows",
-    unit="row number, and loss",
+    unit="row; loss",
     formula="the rows of largest l_i",
     needs=("probe",),
     finish=hardest,

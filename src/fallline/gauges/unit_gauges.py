@@ -17,7 +17,7 @@ FLAT = 0.01
 
 @gauge(
     "activation_mean",
-    unit="of the output",
+    unit="out",
     formula="mean_ij out_ij",
     needs=("probe",),
     reads="far from 0, compared with the deviation, it acts as a bias that the next layer has to undo",
@@ -31,7 +31,7 @@ def activation_mean(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "activation_deviation",
-    unit="of the output",
+    unit="out",
     formula="sqrt(mean_ij (out_ij - mean)^2)",
     needs=("probe",),
     reads="much the same from layer to layer in a network that starts well; towards 0 rows look alike to it",
@@ -45,7 +45,7 @@ def activation_deviation(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "dead_units",
-    unit="share of units",
+    unit="share",
     formula="#{j: slope_ij = 0 for all i} / units",
     needs=("probe",),
     healthy=(0.0, 0.4),
@@ -63,7 +63,7 @@ def dead_units(inner: Inner) -> Mapping[str, Any]:
 
 @gauge(
     "saturated",
-    unit="share of outputs",
+    unit="share",
     formula="#{ij: |slope_ij| < 0.01 max slope} / outputs",
     needs=("probe",),
     healthy=(0.0, 0.5),

@@ -93,7 +93,8 @@ class Sampler:
             found = Sample({}, {one.name: why(error) for one in self.gauges.chosen})
         took = time.perf_counter() - begun
         self.spent += took
-        self._slow = took > COMPILE_SECONDS
+        # At fixed steps all numbers follow from the seed, and not from which of the two was quick enough.
+        self._slow = took > COMPILE_SECONDS and self.gauges.every is None
         self._next = stepper.seconds * _GROWTH
         # Making the program was part of the first sample, and is not part of the next.
         self._estimate = took if self._last is not None else min(took, self._estimate)
@@ -111,7 +112,7 @@ class Sampler:
         program = self._programs.get(rows)
         if program is None or (self._slow and not program.is_compiled):
             whole = stepper.feed.is_whole and rows == stepper.feed.rows
-            make = compiled if self.gauges.every is not None or self._slow else by_reference
+            make = compiled if self._slow else by_reference
             program = GaugeProgram(model, self.job.optimizer, self.gauges.chosen, given, None if whole else rows,
                                    self.job.settings.threads, make)  # fmt: skip
             self._programs[rows] = program
