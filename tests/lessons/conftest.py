@@ -14,6 +14,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "closed-form": {"hidden": (1, 2), "rows": 30},
     "critical-points": {"per_side": 6, "steps": 2000},
     "gradient-cost": {"largest": 1000.0, "bearable": 0.05},
+    "mini-batch": {"rows": 500, "passes": 3},
     "regression": {"epochs": 2500},
     "stuck": {"rows": 200},
 }

@@ -14,6 +14,7 @@ NAMES = [
     "critical-points",
     "descent",
     "gradient-cost",
+    "mini-batch",
     "momentum",
     "regression",
     "step-size",
