@@ -166,7 +166,7 @@ def on_rows(
     total = float(len(rows)) if weight is None else float(np.sum(weight[rows], dtype=np.float64))
     if total <= 0:
         raise DataError("the weights of all rows are 0, so their loss has no value")
-    parts = np.array_split(rows, -(-len(rows) // BLOCK)) if _adds_up(whole, y) else [rows]
+    parts = np.array_split(rows, -(-len(rows) // BLOCK)) if adds_up(whole, y) else [rows]
     blocks = []
     for part in parts:
         arrays = [_as_float64(leaf[part]) for leaf in (*leaves, y)]
@@ -215,7 +215,7 @@ def _as_float64(array: Array) -> Array:
     return np.asarray(array, np.float64) if array.dtype.kind == "f" else np.asarray(array)
 
 
-def _adds_up(model: Model, y: Array) -> bool:
+def adds_up(model: Model, y: Array) -> bool:
     """Whether the loss of many rows is the mean of the losses of rows; else all go through the network at once."""
     try:
         z = np.zeros((1, *model.output_shape))
@@ -225,4 +225,4 @@ def _adds_up(model: Model, y: Array) -> bool:
     return True
 
 
-__all__ = ["BLOCK", "MOST_ROWS", "OnRows", "of_model", "on_rows"]
+__all__ = ["BLOCK", "MOST_ROWS", "OnRows", "adds_up", "of_model", "on_rows"]
