@@ -92,7 +92,7 @@ def calibration(run: Run, *, data: Any = None, rows: str | None = None) -> Chart
     low = min(float(x.min()), float(y.min()))
     ends = np.array([low, 1.0])
     marks = (
-        Line(x, y, "groups of rows, ± 2 standard errors", 0, dots=True, low=np.clip(y - off, 0, 1),
+        Line(x, y, "groups of rows, +- 2 standard errors", 0, dots=True, low=np.clip(y - off, 0, 1),
              high=np.clip(y + off, 0, 1)),
         Line(ends, ends, "as sure as right", 4),
     )  # fmt: skip

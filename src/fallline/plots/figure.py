@@ -5,6 +5,7 @@ rcParams say, and leaves them as they were.
 """
 
 import math
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,7 @@ from fallline.plots.looks import DASHES, Look
 from fallline.typesetting import number
 
 # Inches of a picture with one panel, and of each panel of several.
-ALONE, BESIDE = (5.2, 3.3), (3.4, 2.5)
+ALONE, BESIDE = (5.2, 3.3), (3.4, 2.7)
 # Entries of a legend above a panel; more stand in a column at its right.
 MOST_ABOVE = 4
 _OWN = ("backend", "backend_fallback", "interactive", "toolbar", "timezone")
@@ -137,7 +138,9 @@ def figure_of(chart: Chart, look: Look, size: tuple[float, float] | None = None)
     rows = math.ceil(len(chart.panels) / columns)
     with under(settings):
         alone = len(chart.panels) == 1
-        width, height = ALONE if alone else (BESIDE[0] * columns, BESIDE[1] * rows + 0.3)
+        named = max(sum(bool(getattr(mark, "name", "")) for mark in panel.marks) for panel in chart.panels)
+        wide = BESIDE[0] + 1.2 * (named > MOST_ABOVE)
+        width, height = ALONE if alone else (wide * columns, BESIDE[1] * rows + 0.3)
         if size is None and alone:
             width, height = _room_for(chart.panels[0], width, height)
         figure = Picture(figsize=size or (width, height), layout="constrained")
@@ -180,15 +183,18 @@ def _draw(axes: Axes, panel: Panel, look: Look, several: bool) -> None:
         slot = chosen if chosen is not None else next(free) if needs else 0
         _MARKS[type(mark)](axes, mark, panel, look, slot)
     for axis in "xy":
-        _dress(axes, axis, getattr(panel, axis), log[axis], panel)
+        _dress(axes, axis, getattr(panel, axis), log[axis], panel, look)
+    rows = _legend(axes, several)
     if panel.title:
-        axes.set_title(_plain(panel.title), loc="left")
-    _legend(axes, several)
+        axes.set_title(_plain(panel.title), loc="left", pad=6 + 1.45 * (look.font - 1) * rows)
 
 
-def _dress(axes: Axes, axis: str, of: Axis, log: bool, panel: Panel) -> None:
+def _dress(axes: Axes, axis: str, of: Axis, log: bool, panel: Panel, look: Look) -> None:
     """Name, scale, ends and ticks of one axis."""
-    getattr(axes, f"set_{axis}label")(_plain(of.label))
+    inches = axes.figure.get_size_inches()[int(axis == "y")] / (axes.get_gridspec().nrows if axis == "y" else 1)
+    fits = max(12, int((inches - 1.1) * 72 / (0.58 * look.font)))
+    label = "\n".join(textwrap.wrap(of.label, fits)) if axis == "y" else of.label
+    getattr(axes, f"set_{axis}label")(_plain(label))
     ticks = getattr(axes, f"{axis}axis")
     if of.names:
         ticks.set_major_locator(matplotlib.ticker.FixedLocator(range(len(of.names))))
@@ -214,17 +220,19 @@ def _dress(axes: Axes, axis: str, of: Axis, log: bool, panel: Panel) -> None:
         getattr(axes, f"set_{axis}lim")(*of.span)
 
 
-def _legend(axes: Axes, several: bool) -> None:
+def _legend(axes: Axes, several: bool) -> int:
+    """The legend, above the axes or at their right; how many rows of it stand above."""
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
-        return
+        return 0
     if len(handles) <= MOST_ABOVE:
         width = axes.figure.get_figwidth() if not several else BESIDE[0]
         room = max(1, int((width - 0.8) / (0.062 * max(map(len, labels)) + 0.5)))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=min(len(handles), room), borderaxespad=0.1,
                     columnspacing=1.2, handlelength=2.2)  # fmt: skip
-    else:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, handlelength=2.6)
+        return math.ceil(len(handles) / room)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, handlelength=2.6)
+    return 0
 
 
 def _shade(look: Look, share: float) -> Any:
@@ -333,6 +341,4 @@ def _plain(text: str) -> str:
 
 
 def _wrapped(text: str, inches: float, font: float) -> str:
-    import textwrap
-
-    return _plain("\n".join(textwrap.wrap(text, max(20, int(inches * 72 / (0.54 * font))))))
+    return _plain("\n".join(textwrap.wrap(text, max(20, int(inches * 72 / (0.61 * font))))))

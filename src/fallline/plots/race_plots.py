@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import unknown
+from fallline.errors import FalllineError, unknown
 from fallline.experiments.contest import Race
 from fallline.plots.chart import DECADES, Axis, Chart, Line, Mark, Panel, Points, Rule
+from fallline.plots.curvature_plots import bent, border_of
 from fallline.plots.plot_table import plot
 from fallline.plots.run_curves import EPOCHS, loss_axis, said, unit_of
 from fallline.runs.events import RaceResult
 from fallline.training.run import Run
+from fallline.typesetting import number
 
 TIMES = ("seconds", "epoch")
+MOST_BORDERS = 3
 # Variants that are named; of more, the best ones are, and the others stand behind them.
 MOST_NAMED = 10
 # Settings in which runs of one race may differ without being told apart in a picture.
@@ -196,14 +199,34 @@ def rates(race: Race, *, border: bool = True, data: Any = None) -> Chart:
         marks.append(Points(np.array(sorted(bad)), np.full(len(bad), top), "diverged, at no height", 3, "x"))
     note = ""
     if border:
-        rule, note = _border(race, data)
-        marks += [] if rule is None else [rule]
+        rules, note = _borders(race, data)
+        marks += rules
     x_axis = Axis(
         "learning rate", "per step", min(known.values()) > 0 and max(known.values()) > 8 * min(known.values())
     )
     return Chart("Result by learning rate", (Panel(x_axis, axis, tuple(marks)),), note=note)
 
 
-def _border(race: Race, data: Any) -> tuple[Rule | None, str]:
-    """The border of stability where the best run ended, and what is to be said of it."""
-    return None, ""
+def _borders(race: Race, data: Any) -> tuple[list[Mark], str]:
+    """The border of stability where the best run of each group ended, and what is to be said of it."""
+    found: list[Mark] = []
+    notes: dict[str, None] = {}
+    groups = groups_of(race)
+    for name, members in list(groups.items())[:MOST_BORDERS]:
+        best = next((one for one in members if one.state not in ("diverged", "failed")), None)
+        if best is None:
+            continue
+        try:
+            here = bent(race.runs[best.name], data)
+        except FalllineError as error:
+            notes[f"no border of stability: {str(error).partition(chr(10))[0]}"] = None
+            continue
+        border = border_of(race.runs[best.name], here)
+        if border is None or border.border is None:
+            notes["no border of stability is known for this optimizer here"] = None
+            continue
+        whose = f"{name}: " if len(groups) > 1 else ""
+        found.append(Rule(border.border, "x", f"{whose}stable below {number(border.border, 3)} = {border.formula}"))
+        notes[f"lambda: curvature where the best run ended, of steps on all rows, measured on {here.said}"] = None
+    told = "; ".join(notes)
+    return found, told[:1].upper() + told[1:] + "." * bool(told)
