@@ -1,11 +1,12 @@
 """Finding: one thing that was found out about a run, with the numbers behind it. Diagnosis: all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fallline.errors import NotCalled
 from fallline.runs.events import plain
-from fallline.typesetting import fit, number, words
+from fallline.typesetting import cells, fit, number, pad, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,7 @@ class Finding:
         mark = ("!" if self.warns else "-") if ascii_only else ("▲" if self.warns else "●")
         head = f"{mark} {self.name}" + (f" ({self.part})" if self.part else "")
         lines = [head, *_indented(self.says, width)]
-        wide = max((len(one.name) for one in self.evidence), default=0)
-        for one in self.evidence:
-            line = f"    {one.name:{wide}}  {one.text}" + (f"   ({one.threshold})" if one.threshold else "")
-            lines += [line] if len(line) <= width else _indented(line.strip(), width, 4)
+        lines += _aligned(self.evidence, width)
         for sentence in self.unchecked:
             lines += _indented(f"not checked: {sentence}", width)
         lines += [fit(f"  try: {one}", max(width, len(one) + 8)) for one in self.tries]
@@ -62,6 +60,21 @@ class Finding:
         """The finding as plain numbers, lists and dicts, as JSON holds them."""
         found: dict[str, Any] = plain(self)
         return found
+
+
+def _aligned(evidence: Sequence[Evidence], width: int) -> list[str]:
+    """Names and numbers in two columns, each border beside its number where it fits and below it where it does not."""
+    wide = min(max((cells(one.name) for one in evidence), default=0), width // 2)
+    lines = []
+    for one in evidence:
+        border = f"({one.threshold})" if one.threshold else ""
+        line = f"    {pad(one.name, wide)}  {one.text}"
+        if cells(line) > width:
+            lines += _indented(f"{one.name}  {one.text}", width, 4)
+            line = lines.pop()
+        beside = f"{line}   {border}" if border else line
+        lines += [beside] if cells(beside) <= width else [line, *_indented(border, width, 6)]
+    return lines
 
 
 def _indented(text: str, width: int, by: int = 2) -> list[str]:

@@ -83,6 +83,15 @@ class Part:
         """Validation rows, likewise."""
         return None if self.job is None else _sample(self.job.validation, self.model, most, seed)
 
+    def every(self, most: int | None = None, seed: int = 0) -> Sample | None:
+        """Training and validation rows, likewise; training rows alone where the others came apart from them."""
+        if self.job is None or not isinstance(self.job.train, Rows):
+            return None
+        rows, held = self.job.train, self.job.validation
+        if held is not None and all(held.data.get(name) is array for name, array in rows.data.items()):
+            rows = replace(rows, index=np.union1d(rows.index, held.index))
+        return _sample(rows, self.model, most, seed)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Opened:
