@@ -1,0 +1,295 @@
+"""Standpoint: the numbers that tell where descent stands, at the parameters a run ended with. Says nothing of them.
+
+The noise of the gradient from batch to batch, the ends of the Hessian's spectrum, falls of the loss along lines, and
+trials of a few further steps at several learning rates. Each is computed when it is asked for first.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fallline.arrays import Array
+from fallline.curvature.lanczos import Extremes, lanczos
+from fallline.diagnosis.training_loss import Programs, TrainingLoss, batch_of, is_by_rows, last_step, programs
+from fallline.errors import DataError
+from fallline.insight.opened import Part
+from fallline.optim import Minimiser
+
+# Rows times parameters of the gradients that the noise is estimated from, and of one product with the Hessian: each
+# about 0.1 s on one core.
+GRADIENT_WORK, PRODUCT_WORK = 3e8, 4e7
+# Rows times parameters of all gradients of a trial, and steps of one at most and at least.
+TRIAL_WORK, TRIAL_STEPS, FEWEST_STEPS = 2e9, 100, 10
+MOST_ROWS, FEWEST_ROWS = 2048, 64
+# Products with the Hessian: enough for both ends to a few percent on networks of 100 to 150,000 parameters.
+PRODUCTS = 40
+# Gradients at the same place, from which moments of an optimizer are estimated before a trial.
+WARM_UP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The loss along a line from the standpoint. length: of the move where it is lowest; fall: of the loss there."""
+
+    length: float
+    fall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Some further steps as the training makes them. rate: the learning rate, before and after: the loss on the rows.
+
+    turns: the share of steps after which the gradient has a negative part along the step's own direction, so that
+    the step went beyond the lowest place of its line.
+    """
+
+    steps: int
+    rate: float
+    before: float
+    after: float
+    turns: float
+
+    @property
+    def fall(self) -> float:
+        return self.before - self.after if math.isfinite(self.after) else -math.inf
+
+
+class Standpoint:
+    """One network of a run at the parameters it ended with. parts: how many networks share the time.
+
+    shared: what networks of one form have in common, filled as it is made.
+    """
+
+    def __init__(self, part: Part, replays: bool, parts: int, shared: dict[Any, Any]) -> None:
+        assert part.job is not None
+        self.part, self.job, self._replays, self._parts, self._shared = part, part.job, replays, parts, shared
+
+    @property
+    def size(self) -> int:
+        """P, the number of trainable parameters."""
+        return self.part.model.layout.count()
+
+    @property
+    def training_rows(self) -> int:
+        return int(self.job.train.meant or 0)
+
+    @property
+    def batch(self) -> int:
+        return batch_of(self.job, self.training_rows)
+
+    def _once(self, key: Any, make: Callable[[], Any]) -> Any:
+        try:
+            return self._shared[key]
+        except TypeError:  # a layer or a loss that cannot be hashed
+            return make()
+        except KeyError:
+            self._shared[key] = found = make()
+            return found
+
+    @property
+    def _programs(self) -> Programs:
+        model = self.part.model
+        key = "programs", model.network, model.layout.kinds, model.loss, self.batch
+        made: Programs = self._once(key, lambda: programs(model, self.batch))
+        return made
+
+    @cached_property
+    def loss(self) -> TrainingLoss:
+        """The training loss on pieces as large as a batch, or smaller ones where a batch is most of the rows."""
+        most = int(min(MOST_ROWS, max(FEWEST_ROWS, GRADIENT_WORK / self.size))) // self._parts
+        sample = self.part.sample(max(most, min(2 * self.batch, MOST_ROWS)))
+        assert sample is not None
+        size = self.batch
+        if is_by_rows(self.part.model) and len(sample) < 8 * size:
+            size = max(1, len(sample) // 8)
+        return TrainingLoss(self.part, sample, size, self._programs)
+
+    @cached_property
+    def bend(self) -> TrainingLoss:
+        """The training loss on fewer rows, for products with the Hessian."""
+        most = int(min(MOST_ROWS, max(FEWEST_ROWS, PRODUCT_WORK / self.size / self._parts)))
+        sample = self.part.sample(MOST_ROWS)
+        assert sample is not None
+        by_rows = is_by_rows(self.part.model)
+        return TrainingLoss(self.part, sample, most if by_rows else self.batch, self._programs, max(most, self.batch))
+
+    @property
+    def bears_products(self) -> bool:
+        """Whether the Hessian's ends can be had in seconds."""
+        return self.size * FEWEST_ROWS <= 16 * PRODUCT_WORK
+
+    @cached_property
+    def _at_rest(self) -> tuple[float, Array, float]:
+        return self.loss.gradients()
+
+    @property
+    def value(self) -> float:
+        return self._at_rest[0]
+
+    @property
+    def gradient(self) -> Array:
+        return self._at_rest[1]
+
+    @property
+    def gradient_norm(self) -> float:
+        return float(np.linalg.norm(self.gradient))
+
+    @property
+    def gradient_error(self) -> float:
+        """The standard error of the gradient of all training rows, as a length: 0 where all were looked at."""
+        spread, count = self._at_rest[2], len(self.loss.pieces)
+        if self.loss.whole or not math.isfinite(spread):
+            return 0.0
+        left = max(1 - self.loss.rows / max(self.training_rows, 1), 0.0)
+        return math.sqrt(spread / count * left)
+
+    @property
+    def batch_noise(self) -> float:
+        """The length by which the gradient of a batch differs from that of all rows; 0 where a batch is all of them."""
+        spread, rows = self._at_rest[2], len(self.loss.pieces[0].arrays["y"])
+        if self.batch >= self.training_rows or not math.isfinite(spread):
+            return 0.0
+        left = 1 - self.batch / self.training_rows
+        return math.sqrt(spread * rows / self.batch * left)
+
+    @cached_property
+    def first_value(self) -> float:
+        """The loss at the first parameters; where those are not known, that of the first epoch; NaN without either."""
+        if self._replays:
+            begun = np.array(self.job.model.layout.pack(self.job.model.theta.astype(np.float64)))
+            return self.loss.value(begun)
+        epochs = [] if self.part.run is None else self.part.run.epochs
+        return epochs[0].loss if epochs else math.nan
+
+    @cached_property
+    def ends(self) -> Extremes:
+        """The ends of the Hessian's spectrum. Errors: DataError where it is not finite."""
+        most = max(10, PRODUCTS // self._parts)
+        return lanczos(self.bend.product, self.size, most=most, tolerance=1e-2)
+
+    def along(self, direction: Array, reach: float | None = None) -> Line:
+        """The lowest loss on a line: lengths double from a thousandth of the reach on, and then halve about the best.
+
+        direction: of any length. reach: the longest move, by default as far as the parameters are from 0, or 1 where
+        they are nearer.
+        """
+        reach = max(1.0, float(np.linalg.norm(self.loss.theta))) if reach is None else reach
+        norm = float(np.linalg.norm(direction))
+        if not norm or not math.isfinite(norm):
+            return Line(0.0, 0.0)
+        unit, loss, here = direction / norm, self.loss, self.value
+        found = {length: loss.value(loss.theta + length * unit) for length in reach * 0.5 ** np.arange(14)}
+        found = {length: value for length, value in found.items() if math.isfinite(value)} or {0.0: here}
+        best = min(found, key=lambda length: found[length])
+        for factor in (0.7, 1.4):
+            length = best * factor
+            found[length] = loss.value(loss.theta + length * unit)
+        best = min(found, key=lambda length: found[length] if math.isfinite(found[length]) else math.inf)
+        return Line(float(best), float(here - found[best])) if found[best] < here else Line(0.0, 0.0)
+
+    @cached_property
+    def down(self) -> Line:
+        """The fall along minus the gradient."""
+        return self.along(-self.gradient)
+
+    @cached_property
+    def escape(self) -> tuple[Array, Line]:
+        """The direction of lowest curvature, with the sign along which the loss falls further, and that fall."""
+        ends = self.ends
+        lines = [(sign * ends.lowest_vector, self.along(sign * ends.lowest_vector)) for sign in (1.0, -1.0)]
+        return max(lines, key=lambda pair: pair[1].fall)
+
+    @cached_property
+    def newton_fall(self) -> float:
+        """The fall of the loss by the best of some damped Newton steps in the space of the gradient's products.
+
+            step = -(|H| + d)^-1 g        d from a millionth to a tenth of the highest curvature
+
+        The expected fall g' H^-1 g / 2 has the loss's unit, whatever the units of parameters; this one is measured.
+        """
+        g, size = self.gradient, min(self.size, max(8, 20 // self._parts))
+        norm = float(np.linalg.norm(g))
+        if norm == 0 or not math.isfinite(norm):
+            return 0.0
+        basis, alphas, betas = [g / norm], list[float](), list[float]()
+        for _ in range(size):
+            w = np.array(self.bend.product(basis[-1]))
+            if not np.isfinite(w).all():
+                raise DataError("the Hessian is not finite here")
+            alphas.append(float(basis[-1] @ w))
+            for _ in range(2):
+                for q in basis:
+                    w -= (q @ w) * q
+            beta = float(np.linalg.norm(w))
+            if beta <= 1e-10 * max(np.abs(alphas)):
+                break
+            betas.append(beta)
+            basis.append(w / beta)
+        small = np.diag(alphas) + np.diag(betas[: len(alphas) - 1], 1) + np.diag(betas[: len(alphas) - 1], -1)
+        values, vectors = np.linalg.eigh(small)
+        top, here, best = float(np.abs(values).max()), self.value, 0.0
+        for damping in (1e-6, 1e-4, 1e-2, 1e-1):
+            weights = -norm * (vectors @ (vectors[0] / (np.abs(values) + damping * top))) if top else 0 * vectors[0]
+            step = np.sum([w * q for w, q in zip(weights, basis)], axis=0)
+            for length in (1.0, 0.25):
+                value = self.loss.value(self.loss.theta + length * step)
+                best = max(best, here - value) if math.isfinite(value) else best
+        return best
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        run, optimizer = self.part.run, self.job.optimizer
+        found = run.epochs[-1].learning_rate if run is not None and run.epochs else math.nan
+        return found if math.isfinite(found) else float(optimizer.rate_at(np.int64(last_step(self.part))))
+
+    @property
+    def trial_steps(self) -> int:
+        """Steps of a trial; 0 where none is made: of a minimiser, of a rate that is 0, and of very large networks."""
+        rows = len(self.loss.pieces[0].arrays["y"])
+        steps = int(min(TRIAL_STEPS, TRIAL_WORK / max(rows * self.size, 1)))
+        none = isinstance(self.job.optimizer, Minimiser) or not self.rate > 0
+        return 0 if none or steps < FEWEST_STEPS else steps
+
+    def trial(self, factor: float) -> Trial:
+        """Some steps on, with the learning rate of the last step times a factor, from moments that fit this place."""
+        return self._tried(factor)
+
+    def _tried(self, factor: float) -> Trial:
+        optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
+        theta, rate = loss.theta, self.rate
+        state, count = dict(self._moments), 0
+        turns, before = 0, None
+        with np.errstate(all="ignore"):
+            for place in range(self.trial_steps):
+                _, g = loss.gradient_of(place, theta)
+                if before is not None:
+                    # For minus the step, the gradient before it is positive; after it, negative means: gone beyond.
+                    turns, count = turns + (float(g @ before) > 0), count + 1
+                bare = g - loss.decay * theta
+                new, state = optimizer.moved(theta, bare, state, WARM_UP + place, layout, rate)
+                move = factor * (new - theta)
+                theta, before = theta + move, move
+                if not np.isfinite(theta).all():
+                    return Trial(place + 1, factor * rate, self.value, math.inf, turns / max(count, 1))
+            after = loss.value(theta)
+        return Trial(self.trial_steps, factor * rate, self.value, after, turns / max(count, 1))
+
+    @cached_property
+    def _moments(self) -> dict[str, Any]:
+        """An optimizer's arrays as they are after some gradients at this place."""
+        optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
+        state: dict[str, Any] = dict(optimizer.started(loss.theta, layout))
+        if not state:
+            return state
+        for place in range(min(WARM_UP, self.trial_steps)):
+            _, g = loss.gradient_of(place)
+            _, state = optimizer.moved(loss.theta, g - loss.decay * loss.theta, state, place, layout, self.rate)
+        return state
+
+
+__all__ = ["Line", "Standpoint", "Trial"]
