@@ -29,6 +29,7 @@ _PUBLIC = {
     "difference": "fallline.insight.run_difference:difference",
     "drawing": "fallline.insight.network_drawing:drawing",
     "errors": "fallline.errors",
+    "escape": "fallline.diagnosis.escaped:escape",
     "events": "fallline.runs.events",
     "explain": "fallline.insight.microscope:explain",
     "export": "fallline.exports.exporter:export",

@@ -69,6 +69,7 @@ COMMANDS: dict[str, Command] = {
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
         Command("compare", "Show what two runs differ in, and the step where they part."),
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
+        Command("escape", "Step off the saddle at which a run stopped, and train on from there."),
         Command("plot", "Draw a picture of a run or a race; without a name, list them."),
         Command("lesson", "Run a short explanation; without a name, list them."),
         Command("exercise", "Write a backward pass or an update rule yourself, and have it checked."),

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fallline import transforms, tree
 from fallline.arrays import Array
+from fallline.diagnosis.standpoint import Standpoint
 from fallline.insight.microscope import label
 from fallline.insight.opened import Opened, Part, Sample
 from fallline.insight.pieces import run as once_through
@@ -44,11 +46,16 @@ class Case:
     """One network of a run, and its rows.
 
     opened, part: as `insight.opened` found them. name: of the run, as a command line calls it. thorough: whether to
-    look also where that takes long.
+    look also where that takes long. shared: what the networks of an ensemble have in common, such as programs.
+    found: what one verdict has found out and others may read, by name.
     """
 
-    def __init__(self, opened: Opened, part: Part, thorough: bool = False) -> None:
+    def __init__(
+        self, opened: Opened, part: Part, thorough: bool = False, shared: dict[Any, Any] | None = None
+    ) -> None:
         self.opened, self.part, self.name, self.thorough = opened, part, opened.name, thorough
+        self.shared = {} if shared is None else shared
+        self.found: dict[str, Any] = {}
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -96,6 +103,11 @@ class Case:
         if job is None or not self.opened.replays or self.part is not self.opened.parts[0]:
             return ()
         return self._followed(replace(job.model, encoder=None, decoder=None, theta=job.model.theta.astype(np.float64)))
+
+    @cached_property
+    def standpoint(self) -> Standpoint:
+        """Gradient, curvature and further steps where the run ended. Only verdicts that need "rows" may ask."""
+        return Standpoint(self.part, self.opened.replays, len(self.opened.parts), self.shared)
 
     def _followed(self, model: Model) -> tuple[LayerSeen, ...]:
         found = self.part.sample(MOST_FOLLOWED)

@@ -41,8 +41,9 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: b
         importlib.import_module(f"{diagnosis.__name__}.{module.name}")
     found = opened(run, data)
     findings, unchecked, checked = list[tuple[int, Finding]](), list(found.missing), dict[str, None]()
+    shared: dict[Any, Any] = {}
     for part in found.parts:
-        case = Case(found, part, thorough)
+        case = Case(found, part, thorough, shared)
         for one in VERDICTS.values():
             if one.once and part is not found.parts[0]:
                 continue

@@ -23,10 +23,12 @@ from fallline.optim import Minimiser
 # about 0.1 s on one core.
 GRADIENT_WORK, PRODUCT_WORK = 3e8, 4e7
 # Rows times parameters of all gradients of a trial, and steps of one at most and at least.
-TRIAL_WORK, TRIAL_STEPS, FEWEST_STEPS = 2e9, 100, 10
+TRIAL_WORK, TRIAL_STEPS, FEWEST_STEPS = 1e9, 60, 10
 MOST_ROWS, FEWEST_ROWS = 2048, 64
 # Products with the Hessian: enough for both ends to a few percent on networks of 100 to 150,000 parameters.
 PRODUCTS = 40
+# A last rate below this share of the highest one was brought down.
+BROUGHT_DOWN = 0.05
 # Gradients at the same place, from which moments of an optimizer are estimated before a trial.
 WARM_UP = 20
 
@@ -41,17 +43,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Some further steps as the training makes them. rate: the learning rate, before and after: the loss on the rows.
+    """Some further steps as the training makes them. rate: the learning rate. before, after: the loss on the rows.
 
-    turns: the share of steps after which the gradient has a negative part along the step's own direction, so that
-    the step went beyond the lowest place of its line.
+    beyond: the share of steps that went beyond the lowest place of their line, on the rows that they were made from.
     """
 
     steps: int
     rate: float
     before: float
     after: float
-    turns: float
+    beyond: float
 
     @property
     def fall(self) -> float:
@@ -104,6 +105,8 @@ class Standpoint:
         sample = self.part.sample(max(most, min(2 * self.batch, MOST_ROWS)))
         assert sample is not None
         size = self.batch
+        if sample.whole and size >= self.training_rows:
+            return TrainingLoss(self.part, sample, size, self._programs)
         if is_by_rows(self.part.model) and len(sample) < 8 * size:
             size = max(1, len(sample) // 8)
         return TrainingLoss(self.part, sample, size, self._programs)
@@ -128,7 +131,7 @@ class Standpoint:
 
     @property
     def value(self) -> float:
-        return self._at_rest[0]
+        return float(self._at_rest[0])
 
     @property
     def gradient(self) -> Array:
@@ -248,36 +251,57 @@ class Standpoint:
         return found if math.isfinite(found) else float(optimizer.rate_at(np.int64(last_step(self.part))))
 
     @property
+    def is_brought_down(self) -> bool:
+        """Whether a schedule, or a rule, has made the learning rate small before the end."""
+        run = self.part.run
+        rates = [] if run is None else [e.learning_rate for e in run.epochs if math.isfinite(e.learning_rate)]
+        return bool(rates) and rates[-1] <= BROUGHT_DOWN * max(rates)
+
+    @property
     def trial_steps(self) -> int:
         """Steps of a trial; 0 where none is made: of a minimiser, of a rate that is 0, and of very large networks."""
-        rows = len(self.loss.pieces[0].arrays["y"])
+        rows = min(self.batch, self.loss.rows)
         steps = int(min(TRIAL_STEPS, TRIAL_WORK / max(rows * self.size, 1)))
         none = isinstance(self.job.optimizer, Minimiser) or not self.rate > 0
         return 0 if none or steps < FEWEST_STEPS else steps
 
     def trial(self, factor: float) -> Trial:
         """Some steps on, with the learning rate of the last step times a factor, from moments that fit this place."""
-        return self._tried(factor)
-
-    def _tried(self, factor: float) -> Trial:
         optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
-        theta, rate = loss.theta, self.rate
-        state, count = dict(self._moments), 0
-        turns, before = 0, None
+        theta, rate, state = loss.theta, self.rate, dict(self._moments)
+        beyond, done = 0, 0
         with np.errstate(all="ignore"):
             for place in range(self.trial_steps):
-                _, g = loss.gradient_of(place, theta)
-                if before is not None:
-                    # For minus the step, the gradient before it is positive; after it, negative means: gone beyond.
-                    turns, count = turns + (float(g @ before) > 0), count + 1
-                bare = g - loss.decay * theta
-                new, state = optimizer.moved(theta, bare, state, WARM_UP + place, layout, rate)
+                g = self._batch_gradient(place, theta)
+                new, state = optimizer.moved(theta, g - loss.decay * theta, state, WARM_UP + place, layout, rate)
                 move = factor * (new - theta)
-                theta, before = theta + move, move
+                theta, done = theta + move, place + 1
                 if not np.isfinite(theta).all():
-                    return Trial(place + 1, factor * rate, self.value, math.inf, turns / max(count, 1))
+                    break
+                # The loss falls before the lowest place of the step's line and rises after it.
+                beyond += float(self._batch_gradient(place, theta) @ move) > 0
             after = loss.value(theta)
-        return Trial(self.trial_steps, factor * rate, self.value, after, turns / max(count, 1))
+        return Trial(done, factor * rate, self.value, after, beyond / max(done, 1))
+
+    @cached_property
+    def reach(self) -> float:
+        """How far a step as before goes towards the lowest place of its own line: 1 is there, and above 2 the loss is
+        higher than before on a parabola; NaN for a step that leads up from its beginning."""
+        optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
+        g = self._batch_gradient(0, loss.theta)
+        new, _ = optimizer.moved(
+            loss.theta, g - loss.decay * loss.theta, dict(self._moments), WARM_UP, layout, self.rate
+        )
+        move = new - loss.theta
+        length, line = float(np.linalg.norm(move)), self.along(move)
+        return length / line.length if line.length else math.nan
+
+    def _batch_gradient(self, place: int, theta: Array) -> Array:
+        """The gradient of a batch: of several pieces where these are smaller."""
+        loss = self.loss
+        count = max(1, min(len(loss.pieces), round(self.batch / len(loss.pieces[0].arrays["y"]))))
+        some = [loss.gradient_of(place * count + i, theta)[1] for i in range(count)]
+        return some[0] if count == 1 else np.mean(some, axis=0)
 
     @cached_property
     def _moments(self) -> dict[str, Any]:
@@ -287,7 +311,7 @@ class Standpoint:
         if not state:
             return state
         for place in range(min(WARM_UP, self.trial_steps)):
-            _, g = loss.gradient_of(place)
+            g = self._batch_gradient(place, loss.theta)
             _, state = optimizer.moved(loss.theta, g - loss.decay * loss.theta, state, place, layout, self.rate)
         return state
 

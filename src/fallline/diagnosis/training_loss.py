@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from fallline import transforms, tree
+from fallline import transforms
 from fallline.arrays import Array
 from fallline.insight.opened import Part, Sample
 from fallline.jobs.job import Job
 from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
 from fallline.nn.theta import KEPT
+from fallline.ops.random import random_bits
 from fallline.optim import Minimiser, Optimizer
 from fallline.optim.groups import Groups
-from fallline.ops.random import random_bits
 from fallline.source import as_tree, named
 from fallline.steps.step import by_member, loss_of
 

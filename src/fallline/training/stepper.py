@@ -331,6 +331,17 @@ class BatchStepper:
                 self.rate = done / max(now - begun, 1e-9)
         return None if done or self._was_stopped else self.fall_back()
 
+    def go_to(self, step: int) -> None:
+        """Steps up to this one, which are known to be finite, such as those of a training that is repeated.
+
+        Errors: ProgramError where one of them is not.
+        """
+        while self.step < step:
+            if self.epoch_is_done:
+                self.next_epoch()
+            if not self._run(step - self.step):
+                raise ProgramError(f"step {self.step} was finite at first and is not when it is repeated")
+
     def _run(self, limit: int) -> int:
         """Up to so many steps whose rows are there, all of one size."""
         if self.epoch_is_done:
@@ -418,11 +429,7 @@ class BatchStepper:
                 array[...] = self._copy.arrays[name]
             self._stand_at(self._copy.epoch, self._copy.epoch_step)
             self._know(self._copy.rows)
-            while self.step < failed - 1:
-                if self.epoch_is_done:
-                    self.next_epoch()
-                if not self._run(failed - 1 - self.step):
-                    raise ProgramError(f"step {self.step} was finite at first and is not when it is repeated")
+            self.go_to(failed - 1)
             if self.epoch_is_done:
                 self.next_epoch()
             self._before[...] = self.theta
