@@ -14,6 +14,7 @@ from fallline.arrays import Array
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.errors import FalllineError
+from fallline.feeds.order import Order
 from fallline.graph.node import CONSTANT, Graph, Node
 from fallline.insight.opened import Opened, Part
 from fallline.jobs.job import Job
@@ -148,6 +149,8 @@ def _start(opened: Opened, part: Part, step: int) -> Start | None:
 def _found(opened: Opened, part: Part, job: Job, start: Start, step: int) -> FirstBad | None:
     """Steps up to the one before, then that one and the next node by node."""
     feed = feed_of(job.train, job.batch_size, job.epochs, job.seed, job.shuffle, job.steps)
+    assert isinstance(job.train, Rows)
+    order = Order(job.train.index, job.seed, job.shuffle)
     arrays, done, epoch, epoch_step = start
     before = max(step - 1, done)
     if before > done:
@@ -178,7 +181,9 @@ def _found(opened: Opened, part: Part, job: Job, start: Start, step: int) -> Fir
         whole = feed.epoch_rows == job.batch_size and feed.is_whole
         graph = training_step(job.model, job.optimizer, state, inputs, size, whole)
         given = [*state.values(), *inputs.values()]
-        rows = np.arange(size) if whole else np.asarray(feed.order[cursor : cursor + size])
+        local = np.arange(size) if whole else np.array(feed.order[cursor : cursor + size])
+        at = order.place(epoch) + first
+        rows = local, order.buffer[at : at + size]
         bad, values = _first_bad(graph, given)
         if bad is not None:
             return _described(opened, number_, bad, values, rows, [*state, *inputs], graph)
@@ -226,26 +231,30 @@ def _first_bad(graph: Graph, given: list[Array]) -> tuple[Node | None, dict[Node
 
 
 def _described(
-    opened: Opened, step: int, node: Node, values: dict[Node, Array], rows: Array, names: list[str], graph: Graph
+    opened: Opened,
+    step: int,
+    node: Node,
+    values: dict[Node, Array],
+    rows: tuple[Array, Array],
+    names: list[str],
+    graph: Graph,
 ) -> FirstBad:
+    """rows: those of the batch, by their places in the arrays that the step reads, and by their own numbers."""
     value = np.asarray(values[node])
     bad: Array = np.logical_not(np.isfinite(value))
-    given, row = "", None
-    own = rows
+    count, given, row = int(bad.sum()), "", None
+    places, numbers = rows
     name = next((name for name, one in zip(names, graph.inputs, strict=True) if one is node), None)
     if name is not None:
-        given, own = _name_of_input(name), np.arange(len(value)) if value.ndim else rows
-        if name in ("y", "weight") or name == "x" or name.startswith("x."):
-            seen: Array = np.asarray(bad.reshape(len(bad), -1).any(axis=1))
-            mine = [r for r in rows if seen[r]]
-            if mine:  # the rows of this batch alone are read
-                bad[[r for r in range(len(bad)) if r != mine[0]]] = False
-    count = int((~np.isfinite(value)).sum())
-    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), value.shape)) if value.ndim else ()
-    if value.ndim and value.shape[0] == len(own) and (given or value.shape[0] == len(rows)) and len(rows) > 1:
-        row = int(opened.given_rows(np.array([own[place[0]]]))[0])
-    if given and not given.startswith("the data"):
-        row = None
+        given = _name_of_input(name)
+        if given.startswith("the data"):
+            bad = np.take(bad, places, axis=0)  # no other rows were read
+            count = int(bad.sum())
+    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape)) if bad.ndim else ()
+    of_rows = given.startswith("the data") or not given
+    if of_rows and bad.ndim and len(bad) == len(numbers) > 1:
+        row = int(opened.given_rows(numbers[place[0] : place[0] + 1])[0])
+    first = float(value[(places[place[0]], *place[1:])] if given.startswith("the data") else value[place])
     inputs = []
     for one in node.inputs:
         array = values[one]
@@ -257,7 +266,7 @@ def _described(
             inputs.append(f"{list(array.shape)}, from {number(array.min())} to {number(array.max())}")
     where = node.where
     line = "" if not where.line or "fallline" in where.file else str(where)
-    return FirstBad(step, node.op.name, where.part, where.backward, line, float(value[place]), place, value.shape,
+    return FirstBad(step, node.op.name, where.part, where.backward, line, first, place, bad.shape,
                     count, row, tuple(inputs), given)  # fmt: skip
 
 
