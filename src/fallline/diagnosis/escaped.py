@@ -43,7 +43,7 @@ class Escape(NotCalled):
         return self.text()
 
     def text(self, *, width: int = 80, ascii_only: bool = False) -> str:
-        """What was done and what came of it, to read."""
+        """The move, the training and their result, to read."""
         done = self.run.ended
         epochs = f"{done.epochs} epochs" if done is not None else "training"
         head = (

@@ -5,12 +5,12 @@ on a plateau, still on its way down, level, stopped early, interrupted, unfinish
 import math
 from collections.abc import Iterator
 
+from fallline.diagnosis.bouncing import stuck
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import converged, plateau, saddle
 from fallline.diagnosis.standpoint import BROUGHT_DOWN
 from fallline.diagnosis.step_length import shortness
-from fallline.diagnosis.stuck import stuck
 from fallline.diagnosis.trend import Trend, trend
 from fallline.diagnosis.verdict_table import verdict
 from fallline.runs.events import TrainingEnded
