@@ -6,7 +6,7 @@ import numpy as np
 
 from fallline.graph.op import Array
 from fallline.insight.explained import SHOWN_ROWS, Explained, inputs_of
-from fallline.insight.explained_text import in_words_of, step_in_words
+from fallline.insight.explained_text import counted, in_words_of, step_in_words
 from fallline.insight.links import Link
 from fallline.nn.loss import in_words
 from fallline.typesetting import number
@@ -151,7 +151,7 @@ def _checked(e: Explained) -> list[str]:
         rf"\frac{{L(w + h) - L(w - h)}}{{2h}} &= {figure(e.difference, 9)} && h = {figure(e.step)}",
         rf"\frac{{\partial L}}{{\partial w}} &= {figure(e.derivative, 9)} && \text{{backpropagation}}",
         *([rf"\sum_{{\text{{paths}}}} \prod_{{\text{{slopes}}}} &= {figure(e.paths.total, 9)} && "
-           rf"\text{{{escaped(f'{e.paths.count:,.0f}')} paths}}"] if e.paths is not None else []),
+           rf"\text{{{escaped(counted(e.paths))} paths}}"] if e.paths is not None else []),
     ]  # fmt: skip
 
 

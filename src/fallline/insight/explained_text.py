@@ -153,7 +153,7 @@ def path_lines(e: Explained, width: int) -> list[str]:
 def share(e: Explained, path: Path) -> str:
     """The part of the sum of absolute values that one path holds, as text."""
     whole = 0.0 if e.paths is None else e.paths.magnitude
-    return f"{100 * abs(path.product) / whole if whole else 0.0:.1f} %"
+    return percent(abs(path.product) / whole if whole else 0.0)
 
 
 def in_words_of(e: Explained) -> str:
@@ -175,12 +175,20 @@ def in_words_of(e: Explained) -> str:
     if paths.are_all:
         return f"{adds} Shares are of the sum of absolute values."
     return (
-        f"{adds} The strongest {len(paths.listed):,} hold {100 * paths.share:.1f} % of the sum of absolute values, "
+        f"{adds} The strongest {len(paths.listed):,} hold {percent(paths.share)} of the sum of absolute values, "
         f"{number(paths.magnitude, 4)}."
     )
 
 
+def percent(part: float) -> str:
+    """A part as a percentage, with a digit after the point where that says something."""
+    return f"{100 * part:.1f} %" if part >= 0.0005 or not part else f"{number(100 * part, 2)} %"
+
+
 def counted(paths: Paths) -> str:
+    """How many paths there are."""
+    if not np.isfinite(paths.count):
+        return "more than 1e308"
     return f"{int(paths.count):,}" if paths.count < EXACT else f"about {paths.count:.3g}"
 
 
@@ -244,7 +252,8 @@ def moved_in_words(e: Explained) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    return words(text, width).split("\n")
+    """The lines of a paragraph; a percentage stays on one."""
+    return words(text.replace(" %", "\0%"), width).replace("\0", " ").split("\n")
 
 
 def link_lines(link: Link, width: int) -> list[str]:

@@ -16,8 +16,6 @@ from fallline.nn.activation import Activation, Softmax
 from fallline.nn.layer import Dense
 from fallline.nn.model import Model
 
-MOST_LINKS = 64
-
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -139,7 +137,7 @@ def follow(model: Model, y: Array, passes: Passes, names: Names, chosen: Chosen,
     deltas = dict(zip((tap.name for tap in passes.taps), passes.deltas, strict=True))
     source, index, value = chosen.path, chosen.index, chosen.derivative
     chain = list[Link]()
-    while len(chain) < MOST_LINKS:
+    while True:
         slopes = pieces.column(source, index)
         is_tap = source in deltas
         name = names.delta(source, index) if is_tap else f"d loss / d {names.number(source, index)}"
