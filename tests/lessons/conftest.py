@@ -10,6 +10,7 @@ from fallline import lessons
 
 # Arguments that make a lesson small; the laws hold at any size.
 SMALL: dict[str, dict[str, Any]] = {
+    "adaptive": {"steps": 120},
     "brute-force": {"values": 5, "most": 5, "steps": 300},
     "closed-form": {"hidden": (1, 2), "rows": 30},
     "critical-points": {"per_side": 6, "steps": 2000},

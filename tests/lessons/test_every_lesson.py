@@ -8,6 +8,7 @@ from fallline.lessons.page import LINES, joined
 from fallline.typesetting import cells
 
 NAMES = [
+    "adaptive",
     "brute-force",
     "chain-rule",
     "closed-form",
