@@ -21,6 +21,7 @@ _PUBLIC = {
     "Race": "fallline.experiments.contest:Race",
     "Run": "fallline.training:Run",
     "Source": "fallline.source:Source",
+    "alternatives": "fallline.insight.why_descent:alternatives",
     "assess": "fallline.assessment.assessed:assess",
     "compare": "fallline.assessment.comparison:compare",
     "compile": "fallline.transforms:compile",

@@ -67,6 +67,7 @@ COMMANDS: dict[str, Command] = {
         Command("evaluate", "Measure a trained network on a file with the target."),
         Command("export", "Write a trained network as a file for other programs."),
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
+        Command("alternatives", "Show what other ways to good parameters cost on a problem."),
         Command("compare", "Show what two runs differ in, and the step where they part."),
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
         Command("escape", "Step off the saddle at which a run stopped, and train on from there."),

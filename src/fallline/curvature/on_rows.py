@@ -102,28 +102,46 @@ class OnRows(Surface):
         return transforms.compile(transforms.hvp(self.of_block)), transforms.compile(transforms.hvp(self.apart))
 
     def evaluated(self) -> tuple[float, Array]:
+        return self.evaluated_at(self.theta)
+
+    def evaluated_at(self, theta: Array) -> tuple[float, Array]:
+        """The value and the gradient at other parameters, (P,) float64."""
         value, gradient = 0.0, np.zeros(self.size)
         of_block, apart = self._gradients
         for block in self.blocks:
-            loss, g = of_block(self.theta, *block.arrays)
+            loss, g = of_block(theta, *block.arrays)
             value, gradient = value + block.share * float(loss), gradient + block.share * g
         if self._is_apart:
-            term, g = apart(self.theta)
+            term, g = apart(theta)
             value, gradient = value + float(term), gradient + g
         return value, gradient
 
     def product(self) -> Product:
+        return lambda vector: self.product_at(self.theta, vector)
+
+    def product_at(self, theta: Array, vector: Array) -> Array:
+        """The Hessian at other parameters times a vector."""
         of_block, apart = self._products
+        found = np.zeros(self.size)
+        for block in self.blocks:
+            found += block.share * of_block(theta, vector, *block.arrays)
+        if self._is_apart:
+            found += apart(theta, vector)
+        return found
 
-        def product(vector: Array) -> Array:
-            found = np.zeros(self.size)
-            for block in self.blocks:
-                found += block.share * of_block(self.theta, vector, *block.arrays)
-            if self._is_apart:
-                found += apart(self.theta, vector)
-            return found
+    def values_at(self, thetas: Array) -> Array:
+        """The values at many parameters, (B, P) -> (B,), without any derivative."""
+        of_block, apart = self._many
+        found: Array = sum(block.share * of_block(thetas, *block.arrays) for block in self.blocks)
+        return found + apart(thetas) if self._is_apart else found
 
-        return product
+    @cached_property
+    def _many(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        axes = (0, *(None for _ in self.blocks[0].arrays))
+        return (
+            transforms.compile(transforms.vmap(self.of_block, in_axes=axes)),
+            transforms.compile(transforms.vmap(self.apart)),
+        )
 
     def kinks(self) -> tuple[str, ...]:
         graphs = [transforms.graph_of(self.of_block, self.theta, *self.blocks[0].arrays)]

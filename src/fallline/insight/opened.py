@@ -77,11 +77,11 @@ class Part:
 
     def sample(self, most: int | None = None, seed: int = 0) -> Sample | None:
         """Training rows, at most so many, drawn from the seed and in ascending order; None where there are none."""
-        return None if self.job is None else _sample(self.job.train, self.model, most, seed)
+        return None if self.job is None else sample_of(self.job.train, self.model, most, seed)
 
     def validation(self, most: int | None = None, seed: int = 0) -> Sample | None:
         """Validation rows, likewise."""
-        return None if self.job is None else _sample(self.job.validation, self.model, most, seed)
+        return None if self.job is None else sample_of(self.job.validation, self.model, most, seed)
 
     def every(self, most: int | None = None, seed: int = 0) -> Sample | None:
         """Training and validation rows, likewise; training rows alone where the others came apart from them."""
@@ -90,7 +90,7 @@ class Part:
         rows, held = self.job.train, self.job.validation
         if held is not None and all(held.data.get(name) is array for name, array in rows.data.items()):
             rows = replace(rows, index=np.union1d(rows.index, held.index))
-        return _sample(rows, self.model, most, seed)
+        return sample_of(rows, self.model, most, seed)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -260,7 +260,8 @@ def _changed(run: Run, job: Job) -> str:
     return "" if not different else f"other values of {' and '.join(different)}"
 
 
-def _sample(rows: Rows | Streamed | None, model: Model, most: int | None, seed: int) -> Sample | None:
+def sample_of(rows: Rows | Streamed | None, model: Model, most: int | None, seed: int) -> Sample | None:
+    """Rows of a job as its network and loss take them, at most so many; None where there are none to be read again."""
     if not isinstance(rows, Rows):
         return None
     index, whole = rows.index, True
@@ -276,4 +277,4 @@ def _sample(rows: Rows | Streamed | None, model: Model, most: int | None, seed: 
     return Sample(as_tree(x, model.inputs), arrays["y"], arrays.get("weight"), index, whole)
 
 
-__all__ = ["Opened", "Part", "Sample", "opened"]
+__all__ = ["Opened", "Part", "Sample", "opened", "sample_of"]

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.data.sets import load
-from fallline.graph.op import Array
 from fallline.insight.picture import line_chart, table
+from fallline.insight.searches import BLOCK, search
 from fallline.lessons.lesson_table import ask, lesson
 from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
@@ -21,8 +20,6 @@ from fallline.ranges import Range
 from fallline.start import fit
 from fallline.typesetting import number
 
-# Grid points computed by one call of the program: large enough that the cost of the call does not show.
-BLOCK = 4096
 YEAR, UNIVERSE = 365.25 * 86400, 13.8e9  # seconds; years
 
 
@@ -89,23 +86,6 @@ def many_losses(model: Model, thetas: Any, x: Any, y: Any) -> Any:
     slots = [spread(slot.start, slot.shape) for _, slot in model.layout.items()]
     outputs = model.network.apply(tree.unflatten(model.layout.slots, slots), x)
     return np.mean(np.square(outputs - y), axis=(1, 2))
-
-
-def search(losses: Callable[[Array], Array], parameters: int, grid: Array) -> tuple[float, Array]:
-    """The lowest loss over all combinations of grid values, and where it is."""
-    total = grid.size**parameters
-    block = min(BLOCK, total)
-    place_value = grid.size ** np.arange(parameters)
-    best, best_theta = np.inf, np.zeros(parameters)
-    for start in range(0, total, block):
-        # The last block runs past the end and wraps round: some points are computed twice, none is left out.
-        index = np.arange(start, start + block) % total
-        thetas = grid[index[:, None] // place_value % grid.size]
-        found = losses(thetas)
-        lowest = int(found.argmin())
-        if found[lowest] < best:
-            best, best_theta = float(found[lowest]), thetas[lowest]
-    return best, best_theta
 
 
 def digits_network(values: int) -> Digits:

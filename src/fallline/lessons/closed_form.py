@@ -13,6 +13,7 @@ from fallline.data.preprocess import standardised
 from fallline.data.sets import load
 from fallline.graph.op import Array
 from fallline.insight.picture import line_chart, table
+from fallline.insight.searches import normal_equations
 from fallline.lessons.lesson_table import ask, lesson
 from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import compiled_gradient, duration, seconds, walk
@@ -63,11 +64,6 @@ class ClosedForm:
 
 def mean_squared_error(theta: Any, x: Any, y: Any) -> Any:
     return np.mean(np.square(x @ theta - y))
-
-
-def normal_equations(x: Array, y: Array) -> Array:
-    """The theta at which every derivative of the mean squared error is zero: (x'x) theta = x'y."""
-    return np.linalg.solve(x.T @ x, x.T @ y)
 
 
 def newton_cost(hidden: int, x: Array, y: Array) -> NewtonCost:

@@ -12,6 +12,7 @@ from fallline import transforms, tree
 from fallline.graph.op import Array
 from fallline.graph.trace import input_like, trace
 from fallline.insight.picture import line_chart, table
+from fallline.insight.searches import by_differences
 from fallline.lessons.lesson_table import ask, lesson
 from fallline.lessons.page import formula, heading, page, title, words
 from fallline.lessons.walk import duration, in_turn
@@ -53,19 +54,6 @@ class GradientCost:
 def width_for(parameters: float) -> int:
     """The width h at which a network h-h-h has about this many parameters: 2 h^2 + 2 h."""
     return max(1, round((math.sqrt(1 + 2 * parameters) - 1) / 2))
-
-
-def by_differences(loss: Callable[[], float], theta: Array, step: float = 1e-2) -> Array:
-    """(loss(theta + h e_i) - loss(theta - h e_i)) / 2h for every i; `loss` reads theta, which is put back."""
-    found = np.zeros(theta.size)
-    for i in range(theta.size):
-        kept = theta[i]
-        theta[i] = kept + step
-        up = loss()
-        theta[i] = kept - step
-        found[i] = (up - loss()) / (2 * step)
-        theta[i] = kept
-    return found
 
 
 def in_place(function: Callable[..., Any], results: list[Array], inputs: list[Array]) -> Loop:
