@@ -730,6 +730,7 @@ ELSEWHERE = {
     "exports": "tests/exports",
     "plots": "tests/plots",
     "sklearn": "tests/sklearn",
+    "insight/run_curvature.py": "tests/insight/test_landscape.py, tests/insight/test_run_curvature.py",
     "insight/landscape.py": "tests/insight/test_landscape.py",
     "insight/between_runs.py": "tests/insight/test_landscape.py",
     "insight/directions.py": "tests/insight/test_landscape.py",

@@ -58,6 +58,8 @@ _PUBLIC = {
     "racing": "fallline.experiments.contest:racing",
     "save_model": "fallline.runs.model_file:save_model",
     "scan": "fallline.transforms:scan",
+    "stable_step": "fallline.insight.run_curvature:stable_step",
+    "surface_of": "fallline.insight.run_curvature:surface_of",
     "testing": "fallline.testing",
     "train": "fallline.start:train",
     "trajectory": "fallline.insight.trajectory:trajectory",

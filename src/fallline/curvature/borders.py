@@ -57,6 +57,7 @@ class Border:
     optimizer=of(Optimizer, "an optimizer, such as optim.Adam(1e-3)"),
     state=_STATE,
     step=Range(at_least=0, whole=True),
+    learning_rate=Range(above=0, optional=True),
     tolerance=Range(above=0, below=1),
     most=COUNT,
     seed=SEED,
@@ -67,6 +68,7 @@ def stable_step(
     *,
     state: Mapping[str, Any] | None = None,
     step: int = 0,
+    learning_rate: float | None = None,
     tolerance: float = 0.01,
     most: int = MOST,
     seed: int = 0,
@@ -82,7 +84,8 @@ def stable_step(
     Every optimizer states its own (`Optimizer.bears`). Weight decay counts as curvature. It is the border of steps on
     all rows; those of mini-batches are noisy, and often unstable a little below it.
     state: of the optimizer, arrays by name ("m", "v"), as `optimizer.update` returns it; adaptive ones need it.
-    step: how many steps were made. tolerance, most, seed: as for `lambda_max`.
+    step: how many steps were made. learning_rate: in use; None takes the optimizer's at the last of them. tolerance,
+        most, seed: as for `lambda_max`.
     Errors: ArgumentError for a state of other parameters.
     Source: Polyak 1964; Cohen et al. 2021, Gradient descent on neural networks typically occurs at the edge of
     stability, arXiv:2103.00065; for Adam, Cohen et al. 2022, arXiv:2207.14484.
@@ -90,15 +93,21 @@ def stable_step(
     >>> stable_step(at(lambda x: x @ np.diag([1.0, 5.0]) @ x, np.zeros(2)), optim.GradientDescent(0.1)).border
     0.2
     """
-    rate, layout = float(optimizer.rate_at(np.int64(step))), surface.layout.trained
+    last, layout = np.int64(max(step - 1, 0)), surface.layout.trained
+    rate = float(optimizer.rate_at(last)) if learning_rate is None else float(learning_rate)
     given = {} if state is None else {name: array for name, array in state.items() if name != "step"}
-    _check(given, surface.size, optimizer)
-    found = optimizer.stability(given, step, layout)
+    try:
+        found = optimizer.stability(given, step, layout)
+    except ValueError:
+        shapes = {name: np.shape(array) for name, array in given.items()}
+        raise ArgumentError(
+            f"stable_step: the state of {short(optimizer)} is of other parameters than these {surface.size}: {shapes}"
+        ) from None
     if found is None:
         return Border(short(optimizer), None, rate, None, "", optimizer.no_border)
     scale = np.asarray(found.scale)
     # Weight decay in the gradient is curvature; the surface may hold it already.
-    decay = 0.0 if optimizer.decoupled else optimizer.decay_at(step) - surface.weight_decay
+    decay = 0.0 if optimizer.decoupled else optimizer.decay_at(last) - surface.weight_decay
     shift = found.shift + scale * decay * layout.decay_mask(np.float64)
     root, product = np.sqrt(scale), surface.product()
 
@@ -110,13 +119,6 @@ def stable_step(
     lambda_ = Eigenvalue(found.limit * top.value, found.limit * top.error, top.vector, top.products, top.reached)
     border = 1 / top.value if top.value > 0 else np.inf
     return Border(short(optimizer), lambda_, rate, border, found.formula, surface.meaning)
-
-
-def _check(state: Mapping[str, Any], size: int, optimizer: Optimizer) -> None:
-    wrong = {name: np.shape(one) for name, one in state.items() if "." not in name and np.shape(one) != (size,)}
-    if wrong:
-        raise ArgumentError(f"stable_step: the state of {short(optimizer)} is of other parameters: {wrong}, and these "
-                            f"are {size}")  # fmt: skip
 
 
 __all__ = ["Border", "stable_step"]

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from fallline.arguments import Form, takes
+from fallline.arguments import takes
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
-from fallline.insight.landscape import LINE, ON, ROWS, UNITS, Landscape, filled, rows_of
+from fallline.insight.landscape import LINE, UNITS, Landscape, filled
 from fallline.insight.opened import opened
+from fallline.insight.run_curvature import ON_ROWS, ROWS, part_and_rows
 from fallline.insight.sliced import Sliced
 from fallline.nn.model import Model
 from fallline.ranges import COUNT, SEED, Range
 from fallline.training.run import Run
 
 _POINTS, _BEYOND = Range(at_least=2, at_most=10_000, whole=True), Range(at_least=0, at_most=1)
-_ON = Form('"training" or "validation"', lambda given: given in ON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Line:
     distance: float
 
 
-@takes(points=_POINTS, beyond=_BEYOND, rows=COUNT, on=_ON, seed=SEED)
+@takes(points=_POINTS, beyond=_BEYOND, rows=COUNT, on=ON_ROWS, seed=SEED)
 def line_between(
     run: Any,
     other: Any,
@@ -62,7 +62,7 @@ def line_between(
     connectivity and the lottery ticket hypothesis, arXiv:1912.05671; permutations: Entezari et al. 2022,
     arXiv:2110.06296.
     """
-    part, sample, of = rows_of(opened(run, data), on, rows, seed)
+    part, sample, of = part_and_rows(opened(run, data), on, rows, seed)
     there = _other_theta(other, part.model)
     centre = np.array(part.model.theta, np.float64)
     way = there - centre

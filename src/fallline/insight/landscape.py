@@ -8,14 +8,13 @@ import numpy as np
 
 from fallline.arguments import Form, takes
 from fallline.curvature.eigen import eigenvectors
-from fallline.curvature.on_rows import on_rows
 from fallline.errors import ArgumentError, unknown
 from fallline.graph.op import Array
 from fallline.insight.directions import Plane, filter_normalised, principal
-from fallline.insight.opened import Opened, Part, Sample, opened
+from fallline.insight.opened import Part, Sample, opened
+from fallline.insight.run_curvature import ON_ROWS, ROWS, part_and_rows, surface_on
 from fallline.insight.sliced import Sliced
 from fallline.insight.trajectory import Trajectory, replayed
-from fallline.nn.model import Model
 from fallline.ranges import COUNT, SEED, Range
 
 RANDOM, TRAJECTORY, EIGENVECTORS, LINE = KINDS = ("random", "trajectory", "eigenvectors", "line")
@@ -25,12 +24,8 @@ UNITS = {
     EIGENVECTORS: "distance in theta",
     LINE: "share of the way",
 }
-ON = ("training", "validation")
-# Rows that a landscape is computed on, unless others are asked for.
-ROWS = 2000
 _POINTS, _DIMENSIONS = Range(at_least=2, at_most=10_000, whole=True), Range(at_least=1, at_most=2, whole=True)
 _SPAN = Range(above=0, optional=True)
-_ON = Form('"training" or "validation"', lambda given: given in ON)
 _PATH = Form("a trajectory, fl.trajectory(run)", lambda given: isinstance(given, Trajectory), optional=True)
 
 
@@ -91,7 +86,7 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
-@takes(dimensions=_DIMENSIONS, points=_POINTS, span=_SPAN, rows=COUNT, on=_ON, seed=SEED, path=_PATH)
+@takes(dimensions=_DIMENSIONS, points=_POINTS, span=_SPAN, rows=COUNT, on=ON_ROWS, seed=SEED, path=_PATH)
 def landscape(
     run: Any,
     data: Any = None,
@@ -124,7 +119,7 @@ def landscape(
     Source: Goodfellow, Vinyals, Saxe 2015, arXiv:1412.6544; Li et al. 2018, arXiv:1712.09913.
     """
     seen = opened(run, data)
-    part, sample, of = rows_of(seen, on, rows, seed)
+    part, sample, of = part_and_rows(seen, on, rows, seed)
     model, count = part.model, int(dimensions)
     centre = np.array(model.theta, np.float64)
     found: dict[str, Any] = {}
@@ -154,7 +149,7 @@ def landscape(
         plane = principal(path.thetas * moved, centre * moved, count)
         own, names = plane.directions, tuple(f"principal direction {k + 1}" for k in range(count))
     elif kind == EIGENVECTORS:
-        own, found["curvature"] = _bends(model, sample, count, seed)
+        own, found["curvature"] = _bends(part, sample, count, seed)
         names = tuple(f"eigenvector {k + 1}" for k in range(count))
     slices = Sliced(model, centre, own, sample, threads)
     axes = tuple(_axis(k, points, span, plane, found.get("curvature"), slices) for k in range(count))
@@ -164,26 +159,10 @@ def landscape(
     return filled(kind, UNITS.get(kind, "times the direction"), names, axes, slices, on, of, centre, own, found)
 
 
-def rows_of(seen: Opened, on: str, rows: int, seed: int) -> tuple[Part, Sample, int]:
-    """The run's network, a sample of its rows, and of how many it was drawn."""
-    if len(seen.parts) > 1:
-        raise ArgumentError(f"the run is the average of {len(seen.parts)} networks, each with a landscape of its own\n"
-                            "  try: the run of one of them, in its folder members")  # fmt: skip
-    part = seen.parts[0]
-    sample = part.sample(rows, seed) if on == ON[0] else part.validation(rows, seed)
-    held = None if part.job is None else part.job.train if on == ON[0] else part.job.validation
-    if sample is None or held is None or not len(sample):
-        why = "; ".join(seen.missing) or f"it has no {on} rows"
-        raise ArgumentError(f"a landscape needs {on} rows, and this run has none: {why}\n"
-                            "  try: data=(x, y), as for its training")  # fmt: skip
-    return part, sample, int(held.meant or len(sample))
-
-
-def _bends(model: Model, sample: Sample, count: int, seed: int) -> tuple[Array, Array]:
+def _bends(part: Part, sample: Sample, count: int, seed: int) -> tuple[Array, Array]:
     """The directions of the highest curvature, in theta, and the curvature along each."""
-    surface = on_rows(model, sample.x, sample.y, sample.weight, most=None)
-    top = eigenvectors(surface, count, most=60, seed=seed)
-    layout, zero = model.layout, np.zeros(model.theta.size)
+    top = eigenvectors(surface_on(part, sample), count, most=60, seed=seed)
+    layout, zero = part.model.layout, np.zeros(part.model.theta.size)
     return np.stack([layout.unpack(zero, vector) for vector in top.vectors]), top.values
 
 
@@ -220,4 +199,4 @@ def filled(
     )  # fmt: skip
 
 
-__all__ = ["KINDS", "LINE", "ON", "ROWS", "UNITS", "Landscape", "filled", "landscape", "rows_of"]
+__all__ = ["KINDS", "LINE", "UNITS", "Landscape", "filled", "landscape"]

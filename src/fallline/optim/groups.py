@@ -136,7 +136,8 @@ class Groups(Optimizer):
 
     def stability(self, state: State, step: int, layout: Layout) -> Stability | None:
         """Of all groups together, for the learning rate of the first; the others keep their ratio to it."""
-        scale, shift, first = np.zeros(layout.size), np.zeros(layout.size), float(self.rate_at(step))
+        last = np.int64(max(step - 1, 0))
+        scale, shift, first = np.zeros(layout.size), np.zeros(layout.size), float(self.rate_at(last))
         for place, (made, its) in enumerate(self.parts(layout)):
             prefix = f"{place}."
             own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
@@ -144,8 +145,8 @@ class Groups(Optimizer):
             if its.count() and (found is None or not first):
                 return None
             if found is not None:
-                ratio = float(made.rate_at(step)) / first
-                extra = 0.0 if made.decoupled else made.decay_at(step) * its.trained.decay_mask(np.float64)
+                ratio = float(made.rate_at(last)) / first
+                extra = 0.0 if made.decoupled else made.decay_at(last) * its.trained.decay_mask(np.float64)
                 scale = its.unpack(scale, ratio * found.scale)
                 shift = its.unpack(shift, ratio * (found.shift + found.scale * extra))
         return Stability(scale, shift, 1.0, "1 / lambda, each group's curvature divided by what its rule bears")

@@ -172,7 +172,7 @@ class Optimizer(Attributes):
         """`bears` for every parameter, with weight decay apart from the gradient and the factors of the slots.
 
         At the border theta changes its sign at every step, and so do its moments, which makes of decoupled decay a
-        curvature of limit / 2 times its strength. layout: all slots of which are trainable.
+        curvature of limit / 2 times its strength. step: how many were made. layout: all slots of which are trainable.
         """
         found = self.bears(state, step)
         if found is None:
@@ -180,7 +180,7 @@ class Optimizer(Attributes):
         rates = layout.rates(np.float64)
         rates = np.ones(layout.size) if rates is None else rates
         scale = rates / found.limit if found.inverse is None else rates * found.inverse / found.limit
-        strength = self.decay_at(step) if self.decoupled else 0.0
+        strength = self.decay_at(np.int64(max(step - 1, 0))) if self.decoupled else 0.0
         return Stability(scale, 0.5 * strength * rates * layout.decay_mask(np.float64), found.limit, found.formula)
 
     def decay_at(self, step: Any) -> float:
