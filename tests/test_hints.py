@@ -537,6 +537,8 @@ TRAINED: list[tuple[Callable[[], Any], str, Callable[[], Any]]] = [
      "fl.fit(run.model, data), which begins anew", lambda: fit(fit().model, optimizer=fl.optim.LBFGS(memory=3))),
     (lambda: fit(init=fit(nn.Dense(1, bias=False))), "None in its place, for the model of the run",
      lambda: fl.fit(None, (X, Y), init=fit(), epochs=1)),
+    (lambda: fit(gauges=True, ensemble=2), "fl.race with a variant for each seed",
+     lambda: fl.race(nn.Dense(1), (X, Y), [{"seed": 1}], loss="squared_error", epochs=1, gauges=True)),
     (lambda: fit(init=fit(), ensemble=2), "ensemble=None", lambda: fit(init=fit(), ensemble=None)),
     (lambda: fit(data={"x": X, "y": Y, "age": X}), "several inputs in a dict of their own",
      lambda: fit(nn.Sequential(joined, nn.Dense(1)), {"x": {"age": X, "image": X}, "y": Y})),

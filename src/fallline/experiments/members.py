@@ -43,6 +43,9 @@ def fit_ensemble(model: Any, data: Any, size: int, settings: Mapping[str, Any]) 
         raise ArgumentError("an ensemble keeps no checkpoints, so it cannot be resumed\n  try: overwrite=True")
     if settings.get("init") is not None:
         raise ArgumentError("an ensemble draws its members anew, so it goes on from no run\n  try: ensemble=None")
+    if settings.get("gauges"):
+        raise ArgumentError("an ensemble is one model of several networks, and gauges watch a single one\n"
+                            "  try: fl.race with a variant for each seed; its runs have gauges")  # fmt: skip
     options = {name: value for name, value in settings.items() if name not in ("out", "checkpoints", "overwrite")}
     threads = options.pop("threads", None)
     job = prepare(model, data, Settings(**settings))

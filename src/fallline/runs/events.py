@@ -411,9 +411,9 @@ def read_as(form: Any, value: Any) -> Any:
     if is_dataclass(form) and isinstance(form, type):
         known = _forms(form)
         return form(**{key: read_as(known.get(key), child) for key, child in value.items()})
-    if value is None:
-        return math.nan if form is float else None
     origin, inside = get_origin(form), get_args(form)
+    if value is None:
+        return math.nan if form is float else np.array(math.nan) if origin is np.ndarray else None
     if origin is np.ndarray:
         return np.array(value, np.float64)  # None becomes NaN
     if origin in (Union, types.UnionType):
