@@ -256,3 +256,22 @@ def test_a_penalty_is_part_of_every_row_s_gradient(numbers: Any) -> None:
     n, mean = len(g), g.mean(axis=0)
     trace = np.sum((g - mean) ** 2) / (n - 1)
     np.testing.assert_allclose(event.values["norm_test"][""], np.sqrt(trace / n / (mean @ mean)), rtol=1e-9)
+
+
+def test_curvature_is_that_of_the_dense_hessian(labelled: Any) -> None:
+    names = ["lambda_max", "lambda_min", "hessian_trace", "stability"]
+    network, x, y = nn.Sequential(nn.Dense(4), nn.Tanh(), nn.Dense(3)), *labelled
+    _, event = at_step(network, labelled, names, step=3, optimizer=fl.optim.Momentum(0.3, momentum=0.9))
+    run = fl.fit(network, labelled, loss="cross_entropy", batch_size=None, epochs=3, dtype="float64",
+                 optimizer=fl.optim.Momentum(0.3, momentum=0.9))  # fmt: skip
+    targets = run.model.prepare(y).y
+    hessian = fl.hessian(lambda theta: run.model.objective(theta, x, targets))(run.model.theta)
+    spectrum = np.linalg.eigvalsh(hessian)
+    top = event.values["lambda_max"]
+    assert abs(top[""] - spectrum[-1]) <= top["error"] + 1e-9 and top["error"] < 0.02 * spectrum[-1]
+    low = event.values["lambda_min"]
+    assert abs(low[""] - spectrum[0]) <= low["error"] + 1e-9
+    np.testing.assert_allclose(event.values["hessian_trace"][""], spectrum.sum(), rtol=1e-6)
+    # Heavy ball bears 2 (1 + 0.9) / lambda.
+    np.testing.assert_allclose(event.values["stability"][""], 0.3 * spectrum[-1] / 3.8, rtol=0.02)
+    assert event.values["stability"]["learning_rate"] == 0.3

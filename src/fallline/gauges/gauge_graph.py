@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fallline.gauges.curvature_gauges import Point
 from fallline.gauges.gauge_table import Facts, Gauge, Values
 from fallline.gauges.inner_values import Inner
 from fallline.graph.node import Graph
@@ -93,6 +94,7 @@ class GaugeProgram:
         """
         self.is_compiled = make is compiled
         self.gauges, self.names = tuple(gauges), list(given)
+        self._model, self._optimizer = model, optimizer
         self.missing: dict[str, str] = {}
         self._columns: list[tuple[str, str]] = []
 
@@ -100,7 +102,7 @@ class GaugeProgram:
             inner = Inner(model, optimizer, dict(zip(self.names, nodes, strict=True)), size, most_rows)
             outputs: list[Any] = []
             self._columns, self.missing = [], {}
-            for one in self.gauges:
+            for one in (one for one in self.gauges if one.is_traced):
                 try:
                     with part("gauges"):
                         found = {path: as_output(value) for path, value in one.traced(inner).items()}
@@ -127,11 +129,13 @@ class GaugeProgram:
         for (name, path), value in zip(self._columns, results, strict=True):
             raw.setdefault(name, {})[path] = np.asarray(value)
         values, missing = {}, dict(self.missing)
+        point = Point(self._model, self._optimizer, given)
         for one in self.gauges:
             if one.name in missing:
                 continue
             try:
-                found = one.finished(raw.get(one.name, {}), facts)
+                made = raw.get(one.name, {}) if one.is_traced else one.traced(point)
+                found = one.finished(dict(made), facts)
             except Exception as error:  # a gauge of somebody's own may do anything, and no training is lost for it
                 missing[one.name] = why(error)
                 continue

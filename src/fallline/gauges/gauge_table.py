@@ -20,6 +20,8 @@ from fallline.graph.op import Array
 # Of all rows at once or of one path: numbers, or arrays of them.
 Values = dict[str, Array]
 
+# Gauges that need it are functions of plain arrays instead of nodes.
+CURVATURE = "curvature"
 NEEDS: Mapping[str, str] = {
     "gradient": "the gradient of the next step's batch",
     "delta": "the derivative of its loss with respect to the output of each layer",
@@ -28,7 +30,7 @@ NEEDS: Mapping[str, str] = {
     "rows": "the gradient of each row of the batch",
     "probe": "a forward pass over rows that stay the same for the whole run",
     "start": "the parameters at the start",
-    "curvature": "products of the Hessian with vectors",
+    CURVATURE: "products of the Hessian with vectors",
 }
 
 
@@ -81,6 +83,11 @@ class Gauge:
     source: str = ""
     usual: bool = False
     parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether it is made of nodes; else of plain arrays, a `curvature_gauges.Point`."""
+        return CURVATURE not in self.needs
 
     def finished(self, values: Values, facts: Facts) -> Values:
         """The gauge's numbers, float64, from the values that its traced function asked for."""
