@@ -57,6 +57,7 @@ _PUBLIC = {
     "race": "fallline.experiments.contest:race",
     "racing": "fallline.experiments.contest:racing",
     "save_model": "fallline.runs.model_file:save_model",
+    "read_gauges": "fallline.insight.gauge_reader:read_gauges",
     "scan": "fallline.transforms:scan",
     "stable_step": "fallline.insight.run_curvature:stable_step",
     "surface_of": "fallline.insight.run_curvature:surface_of",

@@ -105,19 +105,34 @@ def hessian_trace(point: Point) -> Mapping[str, Any]:
     "stability",
     unit="1",
     formula="learning rate / largest stable one",
-    needs=("curvature",),
+    needs=("curvature", "state"),
     healthy=(0.0, 1.0),
     reads="above 1 steps along the steepest bend grow, until the loss bends otherwise: the edge of stability",
     source="Cohen et al. 2021, arXiv:2103.00065; for Adam Cohen et al. 2022, arXiv:2207.14484",
-    parts={"": "the ratio", "border": "the largest stable learning rate, infinite (NaN) where nothing bends upwards",
-           "learning_rate": "in use", "curvature": "lambda as the optimizer's steps meet it"},
-)  # fmt: skip
+    parts={
+        "": "the ratio; NaN before the first step of a rule such as Adam",
+        "border": "the largest stable learning rate; NaN where nothing bends upwards",
+        "learning_rate": "in use",
+        "curvature": "lambda as the optimizer's steps meet it",
+    },
+)
 def stability(point: Point) -> Mapping[str, Any]:
     """The learning rate relative to the largest that the optimizer's steps bear on this curvature."""
-    found = curvature.stable_step(point.surface, point.optimizer, state=point.moments, step=int(point.given["step"]))
+    step, moments = int(point.given["step"]), point.moments
+    if moments and not any(one.any() for one in moments.values()) and divides(point):
+        return dict.fromkeys(("", "border", "learning_rate", "curvature"), np.nan)
+    found = curvature.stable_step(point.surface, point.optimizer, state=moments, step=step)
     if found.border is None or found.curvature is None:
         raise ArgumentError(found.note)
     # A rule for stopping may have lowered the rate since.
     rate = float(point.given.get("learning_rate", found.learning_rate))
     border = found.border if np.isfinite(found.border) else np.nan
     return {"": rate / found.border, "border": border, "learning_rate": rate, "curvature": found.curvature.value}
+
+
+def divides(point: Point) -> bool:
+    """Whether the optimizer divides by what it has seen of the gradient, of which there is nothing before a step."""
+    layout = point.model.layout.trained
+    states = ({name: np.full_like(one, value) for name, one in point.moments.items()} for value in (0.0, 1.0))
+    less, more = (point.optimizer.stability(state, 1, layout) for state in states)
+    return less is not None and more is not None and not np.array_equal(less.scale, more.scale)

@@ -30,6 +30,7 @@ NEEDS: Mapping[str, str] = {
     "rows": "the gradient of each row of the batch",
     "probe": "a forward pass over rows that stay the same for the whole run",
     "start": "the parameters at the start",
+    "state": "the arrays that the optimizer keeps, and its learning rate",
     CURVATURE: "products of the Hessian with vectors",
 }
 

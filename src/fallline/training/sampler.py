@@ -3,9 +3,10 @@
 Training never depends on it: it reads the state of the stepper and writes nothing there.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -122,21 +123,28 @@ class Sampler:
         """Rows that stay the same for the whole training, as named arrays."""
         if self._probe is None:
             feed, train = self._stepper.feed, self.job.train
-            arrays = {name: array for name, array in feed.arrays.items() if name != "weight"}
-            size = sum(array.nbytes // max(1, len(array)) for array in arrays.values())
-            most = max(1, min(self.gauges.rows, PROBE_BYTES // max(1, size)))
             if isinstance(train, Rows):
-                rng = stream(self.job.seed, "rows of gauges")
-                chosen = np.sort(rng.choice(train.index, min(len(train.index), most), replace=False))
-                self._probe_rows = chosen
-                read: Callable[[str], Array] = partial(_some, train.data, chosen)
+                found, self._probe_rows = probe_of(train, self.job.seed, self.gauges.rows)
             else:  # those of a stream that lie there now
                 cursor = int(self._stepper.state["cursor"])
-                chosen = feed.order[cursor : cursor + min(most, feed.ready)]
-                read = partial(_some, arrays, chosen)
-            self._probe = {PROBE + name: read(name) for name in arrays}
+                most = most_rows(feed.arrays, min(self.gauges.rows, feed.ready))
+                found = _some(feed.arrays, feed.order[cursor : cursor + most])
+            self._probe = {PROBE + name: array for name, array in found.items()}
         return self._probe
 
 
-def _some(arrays: Mapping[str, Array], chosen: Array, name: str) -> Array:
-    return np.array(arrays[name][chosen])
+def probe_of(train: Rows, seed: int, most: int) -> tuple[dict[str, Array], Array]:
+    """Training rows that stay the same for a whole run, drawn from its seed, as named arrays; and their numbers."""
+    rng, size = stream(seed, "rows of gauges"), min(len(train.index), most_rows(train.data, most))
+    chosen = np.sort(rng.choice(train.index, size, replace=False))
+    return _some(train.data, chosen), chosen
+
+
+def most_rows(arrays: Mapping[str, Any], most: int) -> int:
+    """Rows that are looked at, at most: so many, and no more than fit into PROBE_BYTES."""
+    width = sum(int(array.dtype.itemsize) * math.prod(array.shape[1:]) for array in arrays.values())
+    return max(1, min(most, int(PROBE_BYTES // max(1, width))))
+
+
+def _some(arrays: Mapping[str, Any], chosen: Array) -> dict[str, Array]:
+    return {name: np.array(array[chosen]) for name, array in arrays.items() if name != "weight"}
