@@ -740,6 +740,8 @@ ELSEWHERE = {
     "insight/trajectory.py": "tests/insight/test_landscape.py",
     "insight/attribution.py": "tests/insight/test_tables.py",
     "insight/intervals.py": "tests/insight/test_intervals.py",
+    "report": "tests/report/test_page.py",
+    "exercises": "tests/exercises",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",
     "runs/events.py": "tests/training/test_events.py",

@@ -72,6 +72,7 @@ COMMANDS: dict[str, Command] = {
         Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
         Command("escape", "Step off the saddle at which a run stopped, and train on from there."),
         Command("plot", "Draw a picture of a run or a race; without a name, list them."),
+        Command("report", "Write one HTML file with all that can be told about a run."),
         Command("lesson", "Run a short explanation; without a name, list them."),
         Command("exercise", "Write a backward pass or an update rule yourself, and have it checked."),
         Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
