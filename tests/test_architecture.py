@@ -219,6 +219,7 @@ UNSEEN = {
     "program/forks.py": "the engine, where it is loaded",
     "program/kernels/store.py": "itself",
     "program/row_blocks.py": "the store, where it is loaded",
+    "report/whole_page.py": "the files of its sections",
     "runs/model_file.py": "the version",
 }
 OF_CALLERS = ("graph/reach.py", "config.py", "cli/shell.py")  # they look at modules of the caller's, or of a command

@@ -740,7 +740,7 @@ ELSEWHERE = {
     "insight/trajectory.py": "tests/insight/test_landscape.py",
     "insight/attribution.py": "tests/insight/test_tables.py",
     "insight/intervals.py": "tests/insight/test_intervals.py",
-    "report": "tests/report/test_page.py",
+    "report": "tests/report/test_whole_page.py",
     "exercises": "tests/exercises",
     "cli": "tests/cli run the command line's advice",
     "config.py": "tests/test_config.py",

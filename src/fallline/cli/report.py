@@ -24,7 +24,7 @@ class FLAGS:
 
 def run(flags: FLAGS) -> None:
     from fallline.cli.trained import folder_of
-    from fallline.report.page import write
+    from fallline.report.whole_page import write
 
     with screen.told_if_slow("looking at the run from all sides, which takes some seconds"):
         path = write(folder_of(flags.run), out=flags.out, row=flags.row)

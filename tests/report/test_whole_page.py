@@ -12,7 +12,7 @@ import pytest
 import fallline as fl
 from fallline.cli import main
 from fallline.errors import ArgumentError
-from fallline.report.page import page_of, write
+from fallline.report.whole_page import page_of, write
 from fallline.report.section_table import SECTIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
