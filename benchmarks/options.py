@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import costs, crowd, fresh, growth, limits, many, report, table_speed
+from benchmarks import costs, crowd, fresh, growth, limits, many, results_page, table_speed
 from benchmarks import record as results
 from benchmarks.measurement import Measure
 from benchmarks.record import Finding, Results
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             form.error(f"{options.kept}: {error}")
     else:
         found = measured(options, " ".join(["python -m benchmarks", *given]))
-    print(command.conclusion(report.shortfalls(found)))
+    print(command.conclusion(results_page.shortfalls(found)))
     written(found, options)
     return 0
 
@@ -75,7 +75,7 @@ def problems(options: argparse.Namespace) -> str:
         return wrong
     if options.readme:
         try:
-            report.check_place(options.readme.read_text(encoding="utf-8"))
+            results_page.check_place(options.readme.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             return f"{options.readme}: {error}"
     if options.write and not options.write.parent.is_dir():
@@ -100,7 +100,7 @@ def measures(threads: int, found: Results) -> None:
     print(f"\nHow near the limit, on {on(threads)}", flush=True)
     try:
         found.rates = limits.rates(threads)
-        print(report.rates_table(found.rates), flush=True)
+        print(results_page.rates_table(found.rates), flush=True)
     except RuntimeError as failure:
         print(f"could not be measured: {failure}", flush=True)
     for measure in MEASURES:
@@ -110,18 +110,18 @@ def measures(threads: int, found: Results) -> None:
         except (RuntimeError, subprocess.SubprocessError) as failure:
             finding = Finding(measure.heading, measure.about, (), (), (f"{measure.heading}: {failure}",))
         found.findings.append(finding)
-        print(report.finding_text(replace(finding, about="")).strip(), flush=True)
+        print(results_page.finding_text(replace(finding, about="")).strip(), flush=True)
 
 
 def written(found: Results, options: argparse.Namespace) -> None:
     """The page with its JSON, and the README, from the same results."""
     texts = {}
     if options.write:
-        texts[options.write] = report.page(found)
+        texts[options.write] = results_page.page(found)
         if not options.kept:
             texts[options.write.with_suffix(".json")] = found.to_json()
     if options.readme:
-        texts[options.readme] = report.filled(options.readme.read_text(encoding="utf-8"), found)
+        texts[options.readme] = results_page.filled(options.readme.read_text(encoding="utf-8"), found)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     if texts:

@@ -350,7 +350,7 @@ def test_a_well_built_tree_has_no_problem(tmp_path: Path) -> None:
         ("graph/node", "import numba.core\n", "numba is imported outside its room"),
         ("graph/node", "def f():\n    from sklearn import datasets\n", "sklearn is imported outside its room"),
         ("data/table", "import onnx\n", "onnx is imported outside its room"),
-        ("bench/command", "from benchmarks import report\n", "benchmarks is imported outside its room"),
+        ("bench/command", "from benchmarks import results_page\n", "benchmarks is imported outside its room"),
         ("data/table", "import mpi4py.MPI\n", "mpi4py is imported outside its room"),
         ("nn/dense", "from fallline.program import machine\n", "nn never meets program"),
         ("sklearn", "import fallline.bench\n", "sklearn imports bench"),

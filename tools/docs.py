@@ -85,25 +85,24 @@ def metrics_page() -> str:
 def benchmarks_page() -> str:
     """The page of benchmarks as they were last measured."""
     from benchmarks import record as results
-    from benchmarks import report
+    from benchmarks import results_page
 
-    return report.page(results.read(MEASURED))
+    return results_page.page(results.read(MEASURED))
 
 
 def readme(text: str) -> str:
     """The README with the benchmarks as they were last measured, or as it is where none were."""
     from benchmarks import record as results
-    from benchmarks import report
+    from benchmarks import results_page
 
-    return report.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
+    return results_page.filled(text, results.read(MEASURED)) if MEASURED.exists() else text
 
 
 def tables_page() -> str:
     """The page of quality on tables as it was last measured."""
-    from benchmarks.quality import tables_page as report
-    from benchmarks.quality import trials
+    from benchmarks.quality import tables_page, trials
 
-    return report.page(trials.read(TABLES))
+    return tables_page.page(trials.read(TABLES))
 
 
 PAGES: dict[str, Callable[[], str]] = {"metrics.md": metrics_page, "ops.md": ops_page}

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import report
+from benchmarks import results_page
 from fallline.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_the_shell_block_holds_make_alone() -> None:
 
 
 def test_the_benchmarks_are_the_last_measured(writer: ModuleType) -> None:
-    report.check_place(README)
+    results_page.check_place(README)
     assert writer.readme(README) == README, "python tools/docs.py writes the table anew"
 
 

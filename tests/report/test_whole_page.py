@@ -12,8 +12,8 @@ import pytest
 import fallline as fl
 from fallline.cli import main
 from fallline.errors import ArgumentError
-from fallline.report.whole_page import page_of, write
 from fallline.report.section_table import SECTIONS
+from fallline.report.whole_page import page_of, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Elements that are never closed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import report
+from benchmarks import results_page
 from benchmarks.limits import least, peak
 from benchmarks.record import Finding, Rate, Rates, Results
 from fallline.bench.cases import CASES, Case
@@ -33,30 +33,32 @@ def test_races_on_a_machine_that_was_not_quiet_are_marked() -> None:
     found = results()
     found.outcomes[0].foreign = 0.31
     assert "Something else took 31% of the processors" in race_table(found.outcomes[0])
-    assert "31%" in report.reading(found)
+    assert "31%" in results_page.reading(found)
 
 
 def test_a_glance_has_floor_and_verdict_and_the_readme_only_the_ratio() -> None:
-    assert "15.0x (floor 15)" in report.glance(results().outcomes) and "met" in report.glance(results().outcomes)
+    assert "15.0x (floor 15)" in results_page.glance(results().outcomes) and "met" in results_page.glance(
+        results().outcomes
+    )
     short = results(torch=70.0)
-    assert "14.0x (floor 15)" in report.glance(short.outcomes) and "SHORT" in report.glance(short.outcomes)
-    text = report.filled(README, short)
+    assert "14.0x (floor 15)" in results_page.glance(short.outcomes) and "SHORT" in results_page.glance(short.outcomes)
+    text = results_page.filled(README, short)
     assert text.startswith("before\n<!-- benchmarks: made by a command -->\nOn one thread:\n\n| network")
     assert "14.0x" in text and "floor 15" not in text and "old" not in text and "a machine" in text
-    assert text.endswith("<!-- /benchmarks -->\nafter\n") and report.filled(text, short) == text
+    assert text.endswith("<!-- /benchmarks -->\nafter\n") and results_page.filled(text, short) == text
 
 
 def test_an_older_version_that_was_raced_has_a_column_and_no_floor() -> None:
     found = results()
-    assert "JAX 0.4.31" not in report.glance(found.outcomes)
+    assert "JAX 0.4.31" not in results_page.glance(found.outcomes)
     found.outcomes[0].timings["JAX 0.4.31 scan"] = Timing(10, [20.0], [20.0])
-    head, _, row = report.glance(found.outcomes).splitlines()
+    head, _, row = results_page.glance(found.outcomes).splitlines()
     assert "JAX 0.4.31 scan" in head and "2.00x" in row and "2.00x (floor" not in row
 
 
 def test_a_readme_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place for benchmarks"):
-        report.filled("# A project", results())
+        results_page.filled("# A project", results())
 
 
 # A product of 1e9 operations a second, in one round 2e9; memory of 1e6 bytes a second and a cache of 1 MiB.
@@ -78,16 +80,18 @@ def test_no_step_can_be_quicker_than_the_limit() -> None:
     # Ours does 10 steps of 1056768 operations in 1 ms: 1.06e10 a second, more than any product was seen to do.
     found = results(ours=1e-3, torch=1e-2, rates=RATES)
     assert peak(found) == pytest.approx(10 * CASES[1].flops / 1e-3)
-    assert least(CASES[1], found).step == pytest.approx(1e-4) and "100%" in report.limits_table(found.outcomes, found)
+    assert least(CASES[1], found).step == pytest.approx(1e-4) and "100%" in results_page.limits_table(
+        found.outcomes, found
+    )
 
 
 def test_a_missed_floor_is_held_against_the_limit() -> None:
     # Ours is the limit itself, 1e-4 s a step, and PyTorch's 10 times that: the floor of 15 is beyond the machine.
-    (told, share) = report.shortfalls(results(ours=1e-3, torch=5e-3, rates=RATES))
+    (told, share) = results_page.shortfalls(results(ours=1e-3, torch=5e-3, rates=RATES))
     assert "10.00 times PyTorch, floor 15" in told and "allow 10.0x at most, less than the floor" in told
     assert "80% of the rate of product, floor 85%" in share
     # Where the limit is far away, it explains nothing.
-    (told, _) = report.shortfalls(results(ours=10.0, torch=70.0, rates=RATES))
+    (told, _) = results_page.shortfalls(results(ours=10.0, torch=70.0, rates=RATES))
     assert told.endswith("floor 15; by the quickest turn of each 14.00")
 
 
@@ -97,7 +101,7 @@ def test_a_missed_floor_is_reported_by_the_quickest_turns_too_and_how_many_cores
     ours, torch = (found.outcomes[0].timings[name] for name in ("Fallline", "PyTorch"))
     ours.seconds, ours.cpu, ours.threads = [1.0, 2.0, 3.0], [3.0, 3.0, 3.0], 2
     torch.seconds, torch.cpu = [10.0, 9.0, 10.0], [10.0, 9.0, 10.0]
-    (told,) = report.shortfalls(found)
+    (told,) = results_page.shortfalls(found)
     assert "9.00 times PyTorch" in told
     assert told.endswith("by the quickest turn of each 18.00, and our 2 threads had 1.50 cores")
 
@@ -105,17 +109,17 @@ def test_a_missed_floor_is_reported_by_the_quickest_turns_too_and_how_many_cores
 def test_the_page_says_where_it_was_made_what_was_found_and_what_falls_short() -> None:
     found = results(rates=RATES)
     found.findings = [Finding("Memory", "how", ("", "peak"), (("one", "2 MiB"),), ("too much",), "a picture")]
-    text = report.page(found)
+    text = results_page.page(found)
     assert "a machine\n\nversions\n\n##" in text and "`a command` in 1.0 minutes" in text
     assert "## Memory\n\nhow\n\n|" in text and "```text\na picture\n```" in text and "- too much" in text
-    assert "Every floor is met." in report.page(results()) and "Nothing." in report.page(results())
+    assert "Every floor is met." in results_page.page(results()) and "Nothing." in results_page.page(results())
 
 
 def test_what_was_not_measured_leaves_no_trace() -> None:
-    text = report.page(Results("a command", "a machine"))
+    text = results_page.page(Results("a command", "a machine"))
     assert "How near" not in text and "Nothing." in text
 
 
 def test_the_reading_counts_who_is_first() -> None:
-    assert "Fallline has the shortest step on 1 of 1 networks" in report.reading(results())
-    assert "Fallline has the shortest step on 0 of 1 networks" in report.reading(results(torch=1.0))
+    assert "Fallline has the shortest step on 1 of 1 networks" in results_page.reading(results())
+    assert "Fallline has the shortest step on 0 of 1 networks" in results_page.reading(results(torch=1.0))
