@@ -20,6 +20,7 @@ NAMES = [
     "regression",
     "step-size",
     "stuck",
+    "vanishing",
 ]
 
 
