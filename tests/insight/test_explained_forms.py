@@ -192,6 +192,13 @@ def test_latex_is_balanced_alone_and_as_a_document(found: Explanation) -> None:
 
 
 @each
+def test_latex_is_read_by_a_reader_of_it(found: Explanation) -> None:
+    walker = pytest.importorskip("pylatexenc.latexwalker")
+    nodes, *_ = walker.LatexWalker(found.latex(document=True), tolerant_parsing=False).get_latex_nodes()
+    assert nodes
+
+
+@each
 def test_the_text_fits_a_terminal_of_eighty_columns(found: Explanation) -> None:
     for width in (60, 80, 120):
         for line in found.text(width=width, ascii_only=True).split("\n"):

@@ -16,6 +16,7 @@ import fallline as fl
 from fallline import nn, transforms, tree
 from fallline.errors import ArgumentError
 from fallline.insight.explanation import Explanation
+from fallline.nn import Columns, Standardised
 from fallline.nn.layer_table import examples
 
 EXAMPLES = [(name, place) for name in sorted(nn.LAYERS) for place in range(len(examples(name)))]
@@ -175,6 +176,20 @@ def test_several_inputs_are_followed_by_their_names() -> None:
     found = fl.explain(network, x, rng.normal(size=(3, 2)), to="x.rest[1,0]", paths="all")
     check(found, x)
     assert found.chosen.is_input and found.chosen_name == "x.rest[1,0]"
+
+
+def test_a_column_is_meant_by_its_bare_name_even_where_an_array_is_called_so() -> None:
+    encoder = Columns(
+        (Standardised("x", 0.0, 1.0), Standardised("0.weight", 1.0, 2.0), Standardised("a[cm]", 1.0, 2.0))
+    )
+    model = nn.Model.init(nn.mlp((3,), 1, "tanh"), 3, loss="squared_error").between(encoder, None)
+    names = {"x": "x[0] (x)", "0.weight": "x[1] (0.weight)", "a[cm]": "x[2] (a[cm])", "a[cm][0]": "x[2] (a[cm])",
+             "x[1]": "x[1] (0.weight)", "0.weight[2,1]": "0.weight[2,1]"}  # fmt: skip
+    for asked, name in names.items():
+        assert fl.explain(model, [0.5, -1, 2.0], [2.0], to=asked).chosen_name == name
+    assert fl.explain(model, [0.5, -1, 2.0], [2.0], weight="0.weight").chosen.path == "0.weight"
+    with pytest.raises(ArgumentError, match=r"becomes 1 numbers, and there is no a\[cm\]\[3\]"):
+        fl.explain(model, [0.5, -1, 2.0], [2.0], to="a[cm][3]")
 
 
 def test_a_number_is_asked_for_once_and_paths_by_a_count() -> None:

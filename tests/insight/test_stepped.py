@@ -19,6 +19,7 @@ OPTIMIZERS: list[Any] = [
     optim.Momentum(0.05, weight_decay=0.1),
     optim.Adam(0.01),
     optim.AdamW(0.01, weight_decay=0.1, clip_norm=0.1),
+    optim.Groups({"*.bias": optim.GradientDescent(0.1), "*": optim.Adam(0.01)}),
 ]
 
 
@@ -73,6 +74,17 @@ def test_a_run_without_its_state_starts_from_a_fresh_one_and_says_so() -> None:
     assert "takes no steps of this kind" in fl.explain(other, X[0], Y[0]).stepped.source
     with pytest.raises(ArgumentTypeError, match="optimizer is a record"):
         fl.explain(run, X[0], Y[0], optimizer="adam")
+
+
+def test_groups_have_a_rate_each_and_a_search_for_steps_has_none() -> None:
+    groups = optim.Groups({"*.bias": optim.GradientDescent(0.1), "*": optim.Adam(optim.Cosine(0.01))})
+    found = fl.explain(train(groups), X[0], Y[0])
+    assert found.stepped.learning_rate is None and "each group at its own rate" in " ".join(str(found).split())
+    assert "gradient alone" not in str(found)
+    run = fl.fit(nn.mlp((3,), 1), (X, Y), loss="squared_error", optimizer="lbfgs", epochs=2, batch_size="full")
+    assert "takes no steps of this kind" in fl.explain(run, X[0], Y[0]).stepped.source
+    with pytest.raises(ArgumentTypeError, match="steps by one gradient"):
+        fl.explain(run, X[0], Y[0], optimizer=optim.LBFGS())
 
 
 def test_a_schedule_steps_at_the_rate_of_its_last_epoch() -> None:

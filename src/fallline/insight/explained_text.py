@@ -220,9 +220,9 @@ def step_lines(e: Explained, width: int) -> list[str]:
 def step_in_words(e: Explained) -> tuple[str, str, str]:
     """How the step is made, what it makes of the followed weight ("" for an input), and of the loss."""
     after, rows = e.stepped, "this row" if e.is_single else "these rows"
+    rate = "" if after.learning_rate is None else f", learning rate {number(after.learning_rate)}"
     title = (
-        f"The step: all parameters move by the gradient of {rows} alone, with {after.optimizer}, learning rate "
-        f"{number(after.learning_rate)} ({after.source})."
+        f"The step: all parameters move by the gradient of {rows} alone, with {after.optimizer}{rate} ({after.source})."
     )
     loss = (
         f"loss of {rows}: {number(after.loss_before, 7)} -> {number(after.loss_after, 7)}, a change of "
@@ -241,14 +241,14 @@ def moved_in_words(e: Explained) -> str:
         return f"{name} = {before} stays: it is frozen."
     if after.kind == "kept":
         return f"{name} = {before} stays: its layer writes it while training, and no gradient does."
+    sign = "-" if after.after < after.before else "+"
+    moved = f"{name} <- {before} {sign} {number(abs(after.after - after.before), 4)} = {to}"
+    if after.learning_rate is None:
+        return moved
     plain = after.before - after.learning_rate * after.gradient
     if after.is_plain and abs(plain - after.after) <= 1e-12 * max(abs(plain), abs(after.after)):
         return f"{name} <- {before} - {number(after.learning_rate)} * {number(after.gradient, 6)} = {to}"
-    sign = "-" if after.after < after.before else "+"
-    return (
-        f"{name} <- {before} {sign} {number(abs(after.after - after.before), 4)} = {to}; by learning rate times "
-        f"gradient alone {number(plain, 7)}"
-    )
+    return f"{moved}; by learning rate times gradient alone {number(plain, 7)}"
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -73,7 +73,9 @@ def choose(
         else:
             # Matrices first: in a bias the chain rule is less to look at.
             path = next((p for p, g in gradient.items() if g.ndim > 1), next(iter(gradient)))
-    if columns is not None and path not in gradient and path not in x_deltas and path in columns.names:
+    # A column may be called as the input or a parameter is: its bare name is the column, a place is the array's.
+    is_array = path in gradient or path in x_deltas
+    if columns is not None and path in columns.names and (index is None or not is_array):
         path, index = _of_column(path, index, columns, x_deltas)
     if path in whole:
         raise ArgumentError(

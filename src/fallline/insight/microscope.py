@@ -104,7 +104,8 @@ def _explained(
     pieces = Pieces(model, rows, lambda output: model.loss.function(output, targets), passes)
     whole = [name for name, one in named(rows).items() if one.dtype.kind != "f"]
     asked = to if weight is None else weight
-    chosen = choose(asked, passes.gradient, passes.x_deltas, whole, model.encoder, pieces.values)
+    columns = model.encoder if weight is None and to is not None else None
+    chosen = choose(asked, passes.gradient, passes.x_deltas, whole, columns, pieces.values)
     names = Names(pieces, {tap.name: tap for tap in passes.taps}, frozenset(passes.gradient), len(targets) == 1)
     chain = follow(model, targets, passes, names, chosen, terms)
     found, left_out = _paths(pieces, passes, chosen, len(targets), most)

@@ -4,7 +4,7 @@ theta <- theta - learning_rate * gradient, or what the run's own optimizer makes
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fallline.errors import ArgumentTypeError, FalllineError
 from fallline.graph.op import Array
 from fallline.insight.followed import Chosen
 from fallline.nn.model import Model
-from fallline.optim import GradientDescent, Optimizer
+from fallline.optim import GradientDescent, Groups, Minimiser, Optimizer
 from fallline.ranges import short
 from fallline.steps.step import OPTIMIZER
 from fallline.tree import Tree
@@ -25,12 +25,13 @@ class Stepped:
 
     optimizer: in words; source: where it and its state come from. kind: of the followed parameter, "trainable",
     "frozen" or "kept"; "" for an input. gradient, before, after: of the followed parameter; None for an input.
-    loss_before, loss_after: of the rows. expected: the change of the loss to first order, <gradient, change of theta>.
+    learning_rate: of this step; None where groups of parameters have one each. loss_before, loss_after: of the rows.
+    expected: the change of the loss to first order, <gradient, change of theta>.
     """
 
     optimizer: str
     source: str
-    learning_rate: float
+    learning_rate: float | None
     is_plain: bool
     kind: str
     gradient: float | None
@@ -67,6 +68,7 @@ def stepped(model: Model, x: Tree, y: Array, gradient: dict[str, Array], loss: f
             state = {name: _double(array) for name, array in found.state.items()}
         else:
             source += "; its state does not fit these parameters, so a fresh one"
+    one_rate = not isinstance(found.optimizer, Groups)
     rate = float(found.optimizer.rate_at(found.step)) if found.rate is None else found.rate
     with np.errstate(all="ignore"):
         new, _ = found.optimizer.moved(packed, its, state, np.int64(found.step), layout.trained, np.float64(rate))
@@ -80,7 +82,8 @@ def stepped(model: Model, x: Tree, y: Array, gradient: dict[str, Array], loss: f
         at = slot.start + int(np.ravel_multi_index(chosen.index, slot.shape)) if slot.shape else slot.start
         mine = {"kind": slot.kind, "gradient": float(g[at]), "before": float(theta[at]), "after": float(after[at])}
     plain = isinstance(found.optimizer, GradientDescent)
-    return Stepped(short(_at(found.optimizer, rate)), source, rate, plain, **mine, loss_before=loss,
+    called = short(_at(found.optimizer, rate) if one_rate else found.optimizer)
+    return Stepped(called, source, rate if one_rate else None, plain, **mine, loss_before=loss,
                    loss_after=then, expected=float(g @ (after - theta)))  # fmt: skip
 
 
@@ -96,9 +99,9 @@ def _double(array: Any) -> Array:
 
 def _optimizer_of(run: Any, given: Any) -> _Found:
     if given is not None:
-        if not isinstance(given, Optimizer):
+        if not _steps(given):
             raise ArgumentTypeError(
-                f"optimizer is a record such as optim.Adam(1e-3), got {given!r:.60}\n"
+                f"optimizer is a record that steps by one gradient, such as optim.Adam(1e-3), got {given!r:.60}\n"
                 "  try: optimizer=fl.optim.GradientDescent(0.1)"
             )
         return _Found(given, None, 0, None, "as given, in a fresh state")
@@ -110,22 +113,28 @@ def _optimizer_of(run: Any, given: Any) -> _Found:
         state = None
     rates = [event.learning_rate for event in run.epochs]
     rate = float(rates[-1]) if rates and rates[-1] > 0 else None
-    if state is not None and isinstance(state.optimizer, Optimizer):
+    if state is not None and _steps(state.optimizer):
         arrays = {n.removeprefix(OPTIMIZER): a for n, a in state.arrays.items() if n.startswith(OPTIMIZER)}
-        remembers = ", in the state after it" if arrays else ""
-        where = f"that of the run, at the rate of its last epoch{remembers} (step {state.step:,})"
+        remembers = ", in the state it ended with" if arrays else ""
+        at = "each group at its own rate" if isinstance(state.optimizer, Groups) else "at the rate of its last epoch"
+        where = f"that of the run, {at}{remembers} (step {state.step:,})"
         return _Found(_resolved(state.optimizer, state.step), arrays, state.step, rate, where)
     form = run.config.get("optimizer")
     try:
         optimizer = from_config(form, Optimizer, "optimizer") if isinstance(form, dict) else None
     except FalllineError:
         optimizer = None
-    if optimizer is None:
+    if not _steps(optimizer):
         return _Found(GradientDescent(0.1), None, 0, None,
                       "plain gradient descent, as the run's own optimizer takes no steps of this kind")  # fmt: skip
     steps = max((event.step for event in run.epochs), default=1)
     where = "that of the run, in a fresh state, as the run kept none"
     return _Found(_resolved(optimizer, steps), None, 0, rate, where)
+
+
+def _steps(optimizer: Any) -> TypeGuard[Optimizer]:
+    """Whether it makes a step from one gradient, which one that searches along its steps does not."""
+    return isinstance(optimizer, Optimizer) and not isinstance(optimizer, Minimiser)
 
 
 def _resolved(optimizer: Optimizer, steps: int) -> Optimizer:
