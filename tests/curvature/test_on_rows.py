@@ -132,3 +132,21 @@ def test_a_network_trained_to_a_minimum_is_one() -> None:
     run = fl.fit(network, (x, y), loss="squared_error", optimizer=fl.optim.LBFGS(), epochs=300, dtype="float64")
     found = fl.curvature.verdict_on(of_model(run.model, (x, y)))
     assert found.kind == "minimum" and np.all(found.eigenvalues > 0)
+
+
+def test_the_spectrum_is_that_of_pytorchs_hessian() -> None:
+    torch = pytest.importorskip("torch")
+    model = model_of("cross_entropy", 3, nn.mlp((6,), 3, "relu"))
+    rows, labels = X[:50], LABELS[:50]
+    sizes = [leaf.shape for leaf in fl.curvature.stationary.tree.leaves(model.params)]
+    x, y = torch.tensor(rows), torch.tensor(labels)
+
+    def loss(theta):
+        parts = torch.split(theta, [int(np.prod(size)) for size in sizes])
+        b1, w1, b2, w2 = (part.reshape(size) for part, size in zip(parts, sizes, strict=True))
+        return torch.nn.functional.cross_entropy(torch.relu(x @ w1 + b1) @ w2 + b2, y)
+
+    whole = torch.autograd.functional.hessian(loss, torch.tensor(model.theta)).numpy()
+    expected, found = np.linalg.eigvalsh(whole), fl.curvature.eigenvalues(of_model(model, (rows, labels)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    assert fl.curvature.trace(of_model(model, (rows, labels)), products=100).value == pytest.approx(np.trace(whole))

@@ -30,6 +30,41 @@ def test_the_surface_of_a_run_has_the_gradient_that_descent_followed() -> None:
     np.testing.assert_allclose(run.model.theta - 0.1 * gradient, moved.model.theta, rtol=1e-9, atol=1e-12)
 
 
+def test_in_training_mode_it_is_the_gradient_through_the_statistics_of_the_batch() -> None:
+    network = nn.Sequential(nn.Dense(8), nn.BatchNorm(), nn.Tanh(), nn.Dense(2))
+    settings = {"loss": "squared_error", "batch_size": None, "early_stopping": False, "dtype": "float64"}
+    descent = optim.GradientDescent(0.1)
+    short, longer = (fl.fit(network, (X, Y), optimizer=descent, epochs=n, **settings) for n in (5, 6))
+    here = fl.surface_of(short, training=True)
+    _, gradient = here.value_and_gradient()
+    layout = short.model.layout
+    expected = layout.pack(short.model.theta) - 0.1 * gradient
+    np.testing.assert_allclose(layout.pack(longer.model.theta), expected, rtol=1e-9, atol=1e-12)
+    predicting = fl.surface_of(short)
+    assert "compute otherwise while training" in predicting.meaning and here.meaning == ""
+    border = fl.stable_step(short)
+    assert border.curvature.value == pytest.approx(fl.curvature.lambda_max(here).value, rel=0.01)
+
+
+def test_dropout_draws_the_same_numbers_at_every_product() -> None:
+    network = nn.Sequential(nn.Dense(8), nn.Dropout(0.5), nn.Tanh(), nn.Dense(2))
+    run = fl.fit(network, (X, Y), loss="squared_error", epochs=2, batch_size=50)
+    here = fl.surface_of(run, training=True)
+    vector = np.ones(here.size)
+    assert len(here.blocks) == 4
+    np.testing.assert_array_equal(here.product()(vector), here.product()(vector))
+    assert here.value_and_gradient()[0] != fl.surface_of(run).value_and_gradient()[0]
+
+
+def test_members_that_are_averaged_are_followed_by_the_mean_of_their_losses() -> None:
+    network = nn.Sequential(nn.SharedDense(6, 3), nn.Tanh(), nn.Heads(2))
+    model = nn.Model.init(network, 5, loss="squared_error", dtype="float64")
+    fit = lambda epochs: fl.fit(model, (X, Y), epochs=epochs, batch_size=None, optimizer=optim.GradientDescent(0.1))
+    short, longer = fit(3), fit(4)
+    _, gradient = fl.surface_of(short).value_and_gradient()
+    np.testing.assert_allclose(longer.model.theta, short.model.theta - 0.1 * gradient, rtol=1e-9, atol=1e-12)
+
+
 def test_full_batch_descent_settles_at_the_edge_of_stability() -> None:
     # Cohen et al. 2021: lambda_max rises until it is 2 / learning_rate, and stays there.
     found = fl.stable_step(run_of(optim.GradientDescent(0.7), epochs=3000))

@@ -14,6 +14,7 @@ from fallline.curvature.lanczos import Product
 from fallline.curvature.surface import Surface, kinks_between
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, ShapeError
 from fallline.graph.op import Array
+from fallline.nn.by_member import by_member
 from fallline.nn.context import Context, applied
 from fallline.nn.model import MODEL, Model
 from fallline.nn.theta import Layout
@@ -40,7 +41,9 @@ class OnRows(Surface):
 
         L(theta) = sum_i w_i l_i / sum_i w_i + penalty + weight_decay / 2 sum_j decay_j theta_j^2
 
-    Layers compute as they predict: no dropout, running statistics as they stand.
+    training: whether layers compute as in training, on batches of `batch` rows in their order: with the statistics of
+    the batch, and random numbers that follow from `seed`. Else they compute as they predict: no dropout, running
+    statistics as they stand.
     rows, of: how many rows are looked at, and of how many they were drawn. weight_decay: of an optimizer that adds it
     to the gradient. batch: rows that a penalty per row is divided by.
     """
@@ -53,6 +56,8 @@ class OnRows(Surface):
     rows: int
     of: int
     batch: int
+    training: bool = False
+    seed: int = 0
 
     @cached_property
     def theta(self) -> Array:  # type: ignore[override]
@@ -71,9 +76,16 @@ class OnRows(Surface):
         params = self._params(theta)
         *xs, y, weight = arrays if self.weighted else (*arrays, None)
         x = tree.unflatten(self.inputs, xs)
-        z = applied(self.model.network, params, x, Context(dtype=theta.dtype))
-        loss = self.model.loss
+        context, loss = self.context(), self.model.loss
+        z = applied(self.model.network, params, x, context)
+        z, y, weight = by_member(context.answers(z), z, y, weight)
         return loss.function(z, y) if weight is None else loss.weighted(z, y, weight)
+
+    def context(self) -> Context:
+        """The mode in which layers compute; random numbers are the same at every call."""
+        if not self.training:
+            return Context(dtype=np.float64)
+        return Context(True, np.int64(self.seed), np.float64, 1.0)
 
     def apart(self, theta: Any) -> Any:
         """The penalty and the weight decay: the part of the loss that reads no rows."""
@@ -143,6 +155,22 @@ class OnRows(Surface):
             transforms.compile(transforms.vmap(self.apart)),
         )
 
+    @property
+    def meaning(self) -> str:
+        """The meaning of curvature here; also where training computes another function than this one."""
+        found = [super().meaning] if super().meaning else []
+        if not self.training and self._differs:
+            found.append("some layers compute otherwise while training, so descent followed another function")
+        return "; ".join(found)
+
+    @property
+    def _differs(self) -> bool:
+        """Whether a layer has asked for the mode, so that training may be another function."""
+        context, seen = self.context(), self.blocks[0].arrays
+        xs = tree.unflatten(self.inputs, list(seen[: len(tree.leaves(self.inputs))]))
+        transforms.graph_of(lambda theta: applied(self.model.network, self._params(theta), xs, context), self.theta)
+        return context.mode_was_read
+
     def kinks(self) -> tuple[str, ...]:
         graphs = [transforms.graph_of(self.of_block, self.theta, *self.blocks[0].arrays)]
         graphs += [transforms.graph_of(self.apart, self.theta)] if self._is_apart else []
@@ -158,6 +186,7 @@ def on_rows(
     weight_decay: float = 0.0,
     most: int | None = MOST_ROWS,
     batch: int | None = None,
+    training: bool = False,
     seed: int = 0,
 ) -> OnRows:
     """The surface of a model's loss on rows that its network can read.
@@ -165,7 +194,7 @@ def on_rows(
     x, y: rows as the network takes them (`model.rows`) and targets as the loss takes them (`model.prepare(y).y`).
     weight: of each row, >= 0. weight_decay: of an optimizer that adds it to the gradient. most: where there are more
     rows, so many are drawn without replacement, from `seed`; None takes all. batch: rows of a training step, which a
-    penalty per row is divided by; None: all rows.
+    penalty per row is divided by; None: all rows. training: layers compute as in training, on batches of so many rows.
     Errors: DataError for no rows, or weights that are all 0; ShapeError where lengths differ.
     """
     leaves = [as_array(leaf, "x") for leaf in tree.leaves(x)]
@@ -184,7 +213,10 @@ def on_rows(
     total = float(len(rows)) if weight is None else float(np.sum(weight[rows], dtype=np.float64))
     if total <= 0:
         raise DataError("the weights of all rows are 0, so their loss has no value")
-    parts = np.array_split(rows, -(-len(rows) // BLOCK)) if adds_up(whole, y) else [rows]
+    size = (batch or len(rows)) if training else BLOCK if adds_up(whole, y) else len(rows)
+    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+    if not training:
+        parts = np.array_split(rows, len(parts))
     blocks = []
     for part in parts:
         arrays = [_as_float64(leaf[part]) for leaf in (*leaves, y)]
@@ -202,6 +234,8 @@ def on_rows(
         rows=len(rows),
         of=count,
         batch=batch or len(rows),
+        training=training,
+        seed=seed,
     )
 
 

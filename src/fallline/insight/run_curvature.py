@@ -11,7 +11,8 @@ from fallline.curvature.borders import Border
 from fallline.curvature.on_rows import OnRows, on_rows
 from fallline.errors import ArgumentError
 from fallline.insight.opened import Opened, Part, Sample, opened
-from fallline.ranges import COUNT, SEED
+from fallline.nn.theta import KEPT
+from fallline.ranges import COUNT, FLAG, SEED
 from fallline.steps.step import OPTIMIZER
 
 # Rows that curvature is computed on, unless others are asked for.
@@ -38,30 +39,34 @@ def part_and_rows(seen: Opened, on: str, rows: int, seed: int) -> tuple[Part, Sa
     return part, sample, int(held.meant or len(sample))
 
 
-def surface_on(part: Part, sample: Sample) -> OnRows:
+def surface_on(part: Part, sample: Sample, training: bool = False) -> OnRows:
     """The loss that descent followed in a training, on these rows: with weights, penalty, and weight decay where the
-    optimizer adds it to the gradient."""
+    optimizer adds it to the gradient. training: layers compute as they do there."""
     optimizer, job = part.optimizer, part.job
     coupled = optimizer is not None and not optimizer.decoupled
     steps = part.run.epochs[-1].step if part.run is not None and part.run.epochs else 0
     decay = optimizer.decay_at(np.int64(max(steps - 1, 0))) if optimizer is not None and coupled else 0.0
     batch = None if job is None else job.batch_size
-    return on_rows(part.model, sample.x, sample.y, sample.weight, weight_decay=decay, most=None, batch=batch)
+    given = part.model, sample.x, sample.y, sample.weight
+    return on_rows(*given, weight_decay=decay, most=None, batch=batch, training=training)
 
 
-@takes(rows=COUNT, on=ON_ROWS, seed=SEED)
-def surface_of(run: Any, data: Any = None, *, rows: int = ROWS, on: str = "training", seed: int = 0) -> OnRows:
+@takes(rows=COUNT, on=ON_ROWS, training=FLAG, seed=SEED)
+def surface_of(
+    run: Any, data: Any = None, *, rows: int = ROWS, on: str = "training", training: bool = False, seed: int = 0
+) -> OnRows:
     """The loss around the end of a run as a surface, to ask `fl.curvature` for its spectrum.
 
     run: a run, or the folder of one. data: of a run whose rows are not kept with it, (x, y) as for its training. rows:
     at most so many, drawn from `seed`. on: "training" or "validation".
     It is the loss that descent followed: with weights of rows, penalty, and weight decay where the optimizer adds it to
-    the gradient. Layers compute as they predict.
+    the gradient. training: layers compute as in training, on batches of its size in the order of the rows, with one
+    draw of random numbers; else as they predict.
     Errors: ArgumentError for a run without rows, and for an average of networks.
     Example: fl.curvature.lambda_max(fl.surface_of(run)).value
     """
     part, sample, _ = part_and_rows(opened(run, data), on, rows, seed)
-    return surface_on(part, sample)
+    return surface_on(part, sample, training)
 
 
 @takes(rows=COUNT, seed=SEED)
@@ -88,9 +93,9 @@ def stable_step(run: Any, data: Any = None, *, rows: int = ROWS, seed: int = 0) 
     elif seen.run.epochs:
         made = seen.run.epochs[-1].step
     used = seen.run.epochs[-1].learning_rate if seen.run.epochs else None
-    found = borders.stable_step(
-        surface_on(part, sample), optimizer, state=moments, step=made, learning_rate=used or None, seed=seed
-    )
+    # Statistics of the batch are part of the function that descent follows; predicting, they would stand still.
+    surface = surface_on(part, sample, training=part.model.layout.count(KEPT) > 0)
+    found = borders.stable_step(surface, optimizer, state=moments, step=made, learning_rate=used or None, seed=seed)
     batch, notes = job.batch_size, [found.note] if found.note else []
     if found.border is not None and batch < of:
         notes.append(f"steps were made on {batch:,} of {of:,} rows, whose noise makes the largest stable rate lower")

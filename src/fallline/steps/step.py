@@ -17,6 +17,7 @@ from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
+from fallline.nn.by_member import by_member as by_member
 from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
 from fallline.nn.theta import TRAINABLE, Layout
@@ -171,18 +172,6 @@ def evaluated(model: Model, of: Mapping[str, Any], size: int | None, wanted: Col
     values = {name: found() for name, found in sources.items() if name in wanted}
     kept = kept_by_layers(model.layout, made.context.kept(made.params))
     return Evaluation(made.loss, joined_gradients(grads), kept, made.mass, values)
-
-
-def by_member(members: Any, output: Any, y: Any, weight: Any) -> tuple[Any, Any, Any]:
-    """Outputs, targets and weights of a loss: each member's outputs for a row are a row, so that the loss is the mean
-    of the members' losses. members: (k, N, *shape), or None for a network of one.
-    """
-    if members is None:
-        return output, y, weight
-    k, n, *shape = members.shape
-    rows = np.tile(np.arange(n), k)
-    weight = None if weight is None else gather(weight, rows, axis=0)
-    return reshape(members, shape=(k * n, *shape)), gather(y, rows, axis=0), weight
 
 
 def kept_by_layers(layout: Layout, kept: Mapping[str, Any]) -> Mapping[str, Any]:
