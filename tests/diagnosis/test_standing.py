@@ -12,7 +12,7 @@ from fallline.runs.events import TrainingEnded
 
 from .descents import CODES, CURVED, X, Y, bare, constant, descent
 
-STANDS = {"converged", "saddle", "plateau", "descending", "level", "stuck", "stopped early", "interrupted",
+STANDS = {"converged", "saddle", "plateau", "descending", "level", "stuck", "stopped_early", "interrupted",
           "unfinished", "diverged"}  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_steps_that_bounce_across_a_valley_are_stuck(rate: float) -> None:
                  batch_size="full", seed=1)  # fmt: skip
     names = [one.name for one in fl.diagnose(run).findings]
     if run.history["loss"][-1] > 0.5 * run.history["loss"][0]:
-        assert {"stuck", "step too long", "diverged"} & set(names)
+        assert {"stuck", "step_too_long", "diverged"} & set(names)
 
 
 def test_stopping_early_is_told_as_asked() -> None:
@@ -111,7 +111,7 @@ def test_stopping_early_is_told_as_asked() -> None:
                  early_stopping=fl.EarlyStopping(patience=5), optimizer=fl.optim.Adam(0.03))  # fmt: skip
     assert run.stop_reason == "early_stopping"
     found = standing(run)
-    assert found.name == "stopped early" and not found.warns
+    assert found.name == "stopped_early" and not found.warns
     assert value(found, "best validation loss") == min(run.history["validation_loss"])
 
 

@@ -9,7 +9,7 @@ from sklearn import datasets
 import fallline as fl
 from fallline import nn
 
-ABOUT_DESCENT = {"saddle", "stuck", "plateau", "step too short", "step too long", "diverged"}
+ABOUT_DESCENT = {"saddle", "stuck", "plateau", "step_too_short", "step_too_long", "diverged"}
 GOOD: dict[str, float] = {"gradient_descent": 0.1, "momentum": 0.01, "adam": 1e-3, "rmsprop": 1e-3}
 SETS: dict[str, tuple[Any, str, int]] = {
     "digits": (datasets.load_digits, "cross_entropy", 10),
@@ -36,7 +36,7 @@ def test_a_rate_a_thousand_times_too_short_is_told(name: str, optimizer: str) ->
     # Gradient descent on small tables bears 100 times the usual rate of momentum's sum, so its own is taken shorter.
     factor = 1e-4 if optimizer in ("gradient_descent", "momentum") else 1e-3
     run = run_on(name, fl.optim.OPTIMIZERS[optimizer](factor * GOOD[optimizer]))
-    found = fl.diagnose(run)["step too short"]
+    found = fl.diagnose(run)["step_too_short"]
     seen = {one.name: one.value for one in found.evidence}
     assert found.warns and seen["reach of a step"] < 0.1
     assert float(found.tries[0].removeprefix("learning_rate=")) >= 9 * factor * GOOD[optimizer]
@@ -58,7 +58,7 @@ def test_a_rate_a_thousand_times_too_short_is_told(name: str, optimizer: str) ->
 )
 def test_steps_that_are_far_too_long_are_told(name: str, optimizer: Any) -> None:
     found = warned(run_on(name, optimizer))
-    assert found & {"stuck", "step too long", "diverged"} and "step too short" not in found
+    assert found & {"stuck", "step_too_long", "diverged"} and "step_too_short" not in found
 
 
 @pytest.mark.parametrize("name", SETS)

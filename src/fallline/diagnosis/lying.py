@@ -71,6 +71,7 @@ def saddle(case: Case, moved: Trend | None) -> Finding | None:
             Evidence("fall along the eigenvector", line.fall, threshold=f"after a move of length {line.length:.3g}"),
             Evidence("parameters that it moves most", where),
         ),
+        unchecked=_kinks(case),
         tries=(f"fallline escape {case.name}", "fl.escape(run), in Python"),
         part=case.part.name,
     )  # fmt: skip
@@ -150,7 +151,11 @@ def constant_loss(case: Case) -> float:
 
 
 def _kinks(case: Case) -> tuple[str, ...]:
-    return ()
+    """The limits of second derivatives, where the loss has kinks."""
+    found = case.standpoint.bend.kinks()
+    return () if not found else (
+        f"kinks ({', '.join(found)}): second derivatives see the smooth piece around this point, not its edges",
+    )  # fmt: skip
 
 
 def converged(case: Case, moved: Trend | None) -> Finding | None:

@@ -36,7 +36,7 @@ def standing(case: Case) -> Iterator[Finding]:
     moved = trend([one.loss for one in case.epochs])
     found = None
     if case.has("rows"):
-        found = stuck(case, moved) or saddle(case, moved) or plateau(case, moved)
+        found = stuck(case) or saddle(case, moved) or plateau(case, moved)
     yield found or _calm(case, ended, moved)
 
 
@@ -108,7 +108,7 @@ def _stopped_early(case: Case, ended: TrainingEnded, moved: Trend | None) -> Fin
         "Training stopped early, as asked" if ended.reason == "early_stopping" else "The best epoch was kept, as asked"
     )
     return Finding(
-        "stopped early",
+        "stopped_early",
         f"{why}: the {number} did not get better after epoch {ended.best_epoch}, whose parameters are "
         f"those of the network.{goes_on}",
         (

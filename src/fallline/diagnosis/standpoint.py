@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from fallline.arrays import Array
-from fallline.curvature.lanczos import Extremes, lanczos
+from fallline.curvature.borders import Border, stable_step
+from fallline.curvature.lanczos import Extremes, Krylov, lanczos
 from fallline.diagnosis.training_loss import Programs, TrainingLoss, batch_of, is_by_rows, last_step, programs
-from fallline.errors import DataError
 from fallline.insight.opened import Part
 from fallline.optim import Minimiser
 
@@ -172,27 +172,32 @@ class Standpoint:
     def ends(self) -> Extremes:
         """The ends of the Hessian's spectrum. Errors: DataError where it is not finite."""
         most = max(10, PRODUCTS // self._parts)
-        return lanczos(self.bend.product, self.size, most=most, tolerance=1e-2)
+        return lanczos(self.bend.product(), self.size, most=most, tolerance=1e-2)
 
-    def along(self, direction: Array, reach: float | None = None) -> Line:
-        """The lowest loss on a line: lengths double from a thousandth of the reach on, and then halve about the best.
+    def along(self, direction: Array, lengths: Array | None = None) -> Line:
+        """The lowest loss on a line, at some lengths and then about the best of them.
 
-        direction: of any length. reach: the longest move, by default as far as the parameters are from 0, or 1 where
-        they are nearer.
+        direction: of any length. lengths: by default the halves, quarters ... of the way that the parameters are from
+        0, or of 1 where they are nearer.
         """
-        reach = max(1.0, float(np.linalg.norm(self.loss.theta))) if reach is None else reach
         norm = float(np.linalg.norm(direction))
         if not norm or not math.isfinite(norm):
             return Line(0.0, 0.0)
-        unit, loss, here = direction / norm, self.loss, self.value
-        found = {length: loss.value(loss.theta + length * unit) for length in reach * 0.5 ** np.arange(14)}
-        found = {length: value for length, value in found.items() if math.isfinite(value)} or {0.0: here}
-        best = min(found, key=lambda length: found[length])
-        for factor in (0.7, 1.4):
-            length = best * factor
-            found[length] = loss.value(loss.theta + length * unit)
-        best = min(found, key=lambda length: found[length] if math.isfinite(found[length]) else math.inf)
-        return Line(float(best), float(here - found[best])) if found[best] < here else Line(0.0, 0.0)
+        if lengths is None:
+            lengths = max(1.0, float(np.linalg.norm(self.loss.theta))) * 0.5 ** np.arange(14)
+        unit, here = direction / norm, self.value
+        found = {0.0: here}
+
+        def look(lengths: Array) -> float:
+            for length in lengths:
+                value = self.loss.value(self.loss.theta + length * unit)
+                found[float(length)] = value if math.isfinite(value) else math.inf
+            return min(found, key=lambda length: found[length])
+
+        best = look(lengths)
+        if best:
+            best = look(best * np.array([0.5, 0.7, 1.4, 2.0]))
+        return Line(best, here - found[best])
 
     @cached_property
     def down(self) -> Line:
@@ -214,30 +219,18 @@ class Standpoint:
 
         The expected fall g' H^-1 g / 2 has the loss's unit, whatever the units of parameters; this one is measured.
         """
-        g, size = self.gradient, min(self.size, max(8, 20 // self._parts))
-        norm = float(np.linalg.norm(g))
-        if norm == 0 or not math.isfinite(norm):
+        g = self.gradient
+        if not np.isfinite(g).all() or not g.any():
             return 0.0
-        basis, alphas, betas = [g / norm], list[float](), list[float]()
-        for _ in range(size):
-            w = np.array(self.bend.product(basis[-1]))
-            if not np.isfinite(w).all():
-                raise DataError("the Hessian is not finite here")
-            alphas.append(float(basis[-1] @ w))
-            for _ in range(2):
-                for q in basis:
-                    w -= (q @ w) * q
-            beta = float(np.linalg.norm(w))
-            if beta <= 1e-10 * max(np.abs(alphas)):
+        space = Krylov(self.bend.product(), g)
+        for _ in range(min(self.size, max(8, 20 // self._parts))):
+            space.grow()
+            if space.is_closed:
                 break
-            betas.append(beta)
-            basis.append(w / beta)
-        small = np.diag(alphas) + np.diag(betas[: len(alphas) - 1], 1) + np.diag(betas[: len(alphas) - 1], -1)
-        values, vectors = np.linalg.eigh(small)
+        values, vectors = space.values, space.vectors([*range(space.steps)])
         top, here, best = float(np.abs(values).max()), self.value, 0.0
         for damping in (1e-6, 1e-4, 1e-2, 1e-1):
-            weights = -norm * (vectors @ (vectors[0] / (np.abs(values) + damping * top))) if top else 0 * vectors[0]
-            step = np.sum([w * q for w, q in zip(weights, basis)], axis=0)
+            step = -vectors.T @ (vectors @ g / (np.abs(values) + damping * top)) if top else 0 * g
             for length in (1.0, 0.25):
                 value = self.loss.value(self.loss.theta + length * step)
                 best = max(best, here - value) if math.isfinite(value) else best
@@ -264,6 +257,11 @@ class Standpoint:
         steps = int(min(TRIAL_STEPS, TRIAL_WORK / max(rows * self.size, 1)))
         none = isinstance(self.job.optimizer, Minimiser) or not self.rate > 0
         return 0 if none or steps < FEWEST_STEPS else steps
+
+    @cached_property
+    def border(self) -> Border:
+        """The largest stable learning rate here, from the highest eigenvalue as this optimizer's steps meet it."""
+        return stable_step(self.bend, self.job.optimizer, state=self._moments, step=WARM_UP, most=PRODUCTS)
 
     def trial(self, factor: float) -> Trial:
         """Some steps on, with the learning rate of the last step times a factor, from moments that fit this place."""
@@ -293,7 +291,8 @@ class Standpoint:
             loss.theta, g - loss.decay * loss.theta, dict(self._moments), WARM_UP, layout, self.rate
         )
         move = new - loss.theta
-        length, line = float(np.linalg.norm(move)), self.along(move)
+        length = float(np.linalg.norm(move))
+        line = self.along(move, length * 4.0 ** np.arange(-9, 12))
         return length / line.length if line.length else math.nan
 
     def _batch_gradient(self, place: int, theta: Array) -> Array:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fallline.diagnosis.bouncing import stuck
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import scale_of
@@ -73,7 +74,7 @@ def _falls_linearly(losses: list[float], scale: float) -> bool:
     return last >= LINEAR * first or abs(losses[0] - losses[-1]) < SLOW * scale
 
 
-@verdict("step too short", "steps are far too short, so that the loss falls nearly linearly", needs=("rows", "events"),
+@verdict("step_too_short", "steps are far too short, so that the loss falls nearly linearly", needs=("rows", "events"),
          order=10)  # fmt: skip
 def step_too_short(case: Case) -> Iterator[Finding]:
     """Further steps of the same length hardly lower the loss, and as many longer ones do."""
@@ -86,7 +87,7 @@ def step_too_short(case: Case) -> Iterator[Finding]:
     here, as_is, longer = case.standpoint, found.as_is, found.longer
     factor = longer.rate / as_is.rate
     yield Finding(
-        "step too short",
+        "step_too_short",
         f"The steps are far too short: {number(factor)} times as long, {longer.steps} of them lower the loss to "
         f"{number(longer.after)}; at this learning rate that takes about {number(factor * longer.steps)} steps.",
         (
@@ -100,13 +101,15 @@ def step_too_short(case: Case) -> Iterator[Finding]:
     )
 
 
-@verdict("step too long", "steps were so long that the loss rose above its first value", needs=("rows", "events"),
+@verdict("step_too_long", "steps were so long that the loss rose above its first value", needs=("rows", "events"),
          order=11)  # fmt: skip
 def step_too_long(case: Case) -> Iterator[Finding]:
     """The loss of some epoch was far above that of the first parameters, and has not come down since."""
     run = case.part.run or case.opened.run
     epochs = [one for one in case.epochs if math.isfinite(one.loss)]
     if run.stop_reason in (None, "diverged") or not epochs:
+        return
+    if stuck(case) is not None:  # which says so, and more
         return
     here = case.standpoint
     first = here.first_value
@@ -123,7 +126,7 @@ def step_too_long(case: Case) -> Iterator[Finding]:
     if math.isfinite(rate):
         evidence.append(Evidence("learning rate of that epoch", rate))
     yield Finding(
-        "step too long",
+        "step_too_long",
         "The steps were too long: they drove the loss far above that of the first parameters, and it has not come "
         "down as it should since.",
         tuple(evidence),

@@ -12,6 +12,8 @@ import numpy as np
 
 from fallline import transforms
 from fallline.arrays import Array
+from fallline.curvature.lanczos import Product
+from fallline.curvature.surface import Surface, kinks_between
 from fallline.insight.opened import Part, Sample
 from fallline.jobs.job import Job
 from fallline.nn.context import Context, applied
@@ -22,6 +24,7 @@ from fallline.optim import Minimiser, Optimizer
 from fallline.optim.groups import Groups
 from fallline.source import as_tree, named
 from fallline.steps.step import by_member, loss_of
+from fallline.tree import Tree
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +44,12 @@ class Piece:
 class Programs:
     """The loss of a piece and its derivatives, compiled once for all networks of one form.
 
-    Each takes (trainable, whole, decay, key, arrays); whole: all parameters, for those that no step of the optimizer
-    moves. decay: the factor of each parameter's square, half of which is added.
+    plain: the loss as it is written, for tracing. Each takes (trainable, whole, decay, key, arrays); whole: all
+    parameters, for those that no step of the optimizer moves. decay: the factor of each parameter's square, half of
+    which is added.
     """
 
+    plain: Callable[..., Any]
     value: Callable[..., Any]
     gradient: Callable[..., Any]
     product: Callable[..., Any]
@@ -67,10 +72,10 @@ def programs(model: Model, batch: int) -> Programs:
         return transforms.hvp(lambda theta: loss(theta, *rest))(trainable, vector)
 
     compiled = transforms.compile
-    return Programs(compiled(loss), compiled(transforms.value_and_grad(loss)), compiled(product))
+    return Programs(loss, compiled(loss), compiled(transforms.value_and_grad(loss)), compiled(product))
 
 
-class TrainingLoss:
+class TrainingLoss(Surface):
     """The training loss of one network on pieces of rows, float64: value, gradient and products with the Hessian.
 
         F(theta) = sum_i m_i F_i(theta) / sum_i m_i + 1/2 sum_j decay_j theta_j^2      over the pieces
@@ -83,25 +88,16 @@ class TrainingLoss:
         job, model = part.job, part.model
         assert job is not None
         self._whole = model.theta.astype(np.float64)
-        self.theta: Array = np.array(model.layout.pack(self._whole))
+        self.theta = np.array(model.layout.pack(self._whole))
         self.layout, self._made = model.layout, made
+        strength = 0.0 if isinstance(job.optimizer, Groups) else _strength(job.optimizer, last_step(part))
+        self.weight_decay = strength
         self.decay = coupled_decay(job.optimizer, model, last_step(part))
         self.pieces = _pieces(sample, model, piece, most)
         self.rows = sum(len(one.arrays["y"]) for one in self.pieces)
         self.whole = sample.whole and self.rows == len(sample)
         self._shares = np.array([one.mass for one in self.pieces])
         self._shares /= self._shares.sum()
-
-    @property
-    def size(self) -> int:
-        return self.theta.size
-
-    def at(self, theta: Array) -> "TrainingLoss":
-        """The same loss at other trainable parameters."""
-        other = object.__new__(TrainingLoss)
-        other.__dict__.update(self.__dict__)
-        other.theta = theta
-        return other
 
     def value(self, theta: Array | None = None) -> float:
         """F, which may be infinite or NaN."""
@@ -117,12 +113,27 @@ class TrainingLoss:
         value, gradient = self._made.gradient(theta, self._whole, self.decay, *one.given)
         return float(value), np.asarray(gradient)
 
-    def product(self, vector: Array) -> Array:
-        """The Hessian of F times a vector."""
-        found = np.zeros(self.size)
-        for share, one in zip(self._shares, self.pieces, strict=True):
-            found += share * self._made.product(self.theta, vector, self._whole, self.decay, *one.given)
-        return found
+    def product(self) -> Product:
+        def product(vector: Array) -> Array:
+            found = np.zeros(self.size)
+            for share, one in zip(self._shares, self.pieces, strict=True):
+                found += share * self._made.product(self.theta, vector, self._whole, self.decay, *one.given)
+            return found
+
+        return product
+
+    def evaluated(self) -> tuple[float, Array]:
+        value, gradient, _ = self.gradients()
+        return value, gradient
+
+    def tree_of(self, direction: Array) -> Tree:
+        whole = self.layout.unpack(np.zeros_like(self._whole), direction)
+        return self.layout.split(np.ascontiguousarray(whole))
+
+    def kinks(self) -> tuple[str, ...]:
+        given = self._whole, self.decay, *self.pieces[0].given
+        graph = transforms.graph_of(lambda theta: self._made.plain(theta, *given), self.theta)
+        return kinks_between(graph.outputs[0], graph.inputs[0])
 
     def gradients(self) -> tuple[float, Array, float]:
         """F, its gradient, and the sum of the variances of the gradient's elements from piece to piece, which is NaN
@@ -174,8 +185,7 @@ def coupled_decay(optimizer: Optimizer, model: Model, step: int) -> Array:
 def _strength(optimizer: Optimizer, step: int) -> float:
     if optimizer.decoupled:
         return 0.0
-    decay = optimizer.weight_decay
-    return float(decay(np.int64(step)) if callable(decay) else decay)
+    return optimizer.decay_at(np.int64(step))
 
 
 def decays_apart(optimizer: Optimizer) -> bool:
