@@ -147,3 +147,13 @@ def test_every_form_of_network_has_one_standing() -> None:
     assert not standing(weighted).warns
     groups = fl.optim.Groups({"*.weight": fl.optim.AdamW(0.01, weight_decay=0.1), "*": fl.optim.Momentum(0.01)})
     assert not standing(fl.fit(nn.mlp((8,), 1), (X, Y), loss="squared_error", optimizer=groups, epochs=15)).warns
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_few_epochs_of_a_falling_loss_are_not_called_rest(epochs: int) -> None:
+    network = nn.Sequential(nn.Dense(16), nn.Tanh(), nn.Dense(1))
+    assert standing(descent(network, CURVED, rate=0.05, epochs=epochs)).name == "descending"
+
+
+def test_one_epoch_shows_no_trend() -> None:
+    assert "shows no trend" in standing(descent(nn.Dense(1), CURVED, rate=0.01, epochs=1)).says

@@ -5,6 +5,7 @@ import math
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import scale_of
+from fallline.diagnosis.settings_to_try import setting
 from fallline.diagnosis.trend import Trend, trend
 from fallline.errors import FalllineError
 from fallline.typesetting import number
@@ -66,7 +67,7 @@ def _stuck(case: Case, moved: Trend | None) -> Finding | None:
             Evidence("steps beyond their line's lowest place", f"{100 * as_is.beyond:.0f} %", threshold="as before"),
         ),
         unchecked=unseen,
-        tries=(f"learning_rate={shorter.rate:.2g}",),
+        tries=(setting(case, "learning_rate", shorter.rate),),
         part=case.part.name,
     )
 

@@ -106,8 +106,8 @@ def plateau(case: Case, moved: Trend | None) -> Finding | None:
         return None
     return Finding(
         "plateau",
-        "Descent stands on a plateau: the loss is that of a constant answer, the gradient is as good as zero, and no "
-        "direction that was looked along leads down.",
+        "Descent stands on a plateau: the loss is that of a constant answer, and neither the gradient nor any other "
+        "direction that was looked along leads down by as much as matters.",
         (
             Evidence("training loss", here.value, threshold=f"{number(first)} at first"),
             Evidence("loss of the best constant answer", constant),

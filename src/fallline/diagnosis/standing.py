@@ -9,6 +9,7 @@ from fallline.diagnosis.bouncing import stuck
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import converged, plateau, saddle
+from fallline.diagnosis.settings_to_try import as_typed
 from fallline.diagnosis.standpoint import BROUGHT_DOWN
 from fallline.diagnosis.step_length import shortness
 from fallline.diagnosis.trend import Trend, trend
@@ -123,13 +124,14 @@ def _stopped_early(case: Case, ended: TrainingEnded, moved: Trend | None) -> Fin
 
 def _descending(case: Case, moved: Trend) -> Finding:
     count = len(case.epochs)
+    goes_on = as_typed(case, "epochs", 2 * count) or f"fl.fit(None, (x, y), init=run, epochs={count}), which goes on"
     return Finding(
         "descending",
         f"The training loss was still falling at the end, by {100 * moved.fall / max(abs(moved.level), 1e-300):.2g} % "
         "an epoch.",
         (Evidence("training loss", case.epochs[-1].loss, threshold="mean over the last epoch"), *trend_evidence(moved)),
         warns=False,
-        tries=(f"fl.fit(None, (x, y), init=run, epochs={max(count, 1)}), which goes on",),
+        tries=(goes_on,),
         part=case.part.name,
     )
 
@@ -152,7 +154,9 @@ def _slow(case: Case, moved: Trend | None) -> Finding:
 def _level(case: Case, moved: Trend | None) -> Finding:
     evidence = [Evidence("training loss", one.loss, threshold="mean over the last epoch") for one in case.epochs[-1:]]
     evidence += trend_evidence(moved)
-    says = "The training loss has come to rest." if case.epochs else "The training made no whole epoch."
+    says = "The training loss has come to rest."
+    if moved is None:
+        says = f"The training was {len(case.epochs)} epochs long, which shows no trend of its loss."
     unchecked: tuple[str, ...] = ()
     rates = [one.learning_rate for one in case.epochs if math.isfinite(one.learning_rate)]
     if _brought_down(case):
@@ -161,7 +165,7 @@ def _level(case: Case, moved: Trend | None) -> Finding:
     if case.has("rows"):
         here = case.standpoint
         noise = here.batch_noise
-        if noise > 0 and here.gradient_norm < noise and not _brought_down(case):
+        if noise > 0 and here.gradient_norm < noise and moved is not None and not _brought_down(case):
             says = (
                 "The training loss has come to rest: the gradient of all rows is smaller than its noise from batch to "
                 "batch, which keeps the steps moving about."

@@ -8,6 +8,7 @@ from fallline.diagnosis.bouncing import stuck
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import scale_of
+from fallline.diagnosis.settings_to_try import setting
 from fallline.diagnosis.standpoint import Trial
 from fallline.diagnosis.verdict_table import verdict
 from fallline.typesetting import number
@@ -96,7 +97,7 @@ def step_too_short(case: Case) -> Iterator[Finding]:
             Evidence(f"{longer.steps} longer steps", longer.after, threshold=f"learning rate {longer.rate:.3g}"),
             Evidence("reach of a step", found.reach, threshold="1 at the lowest place of its own line"),
         ),
-        tries=(f"learning_rate={longer.rate:.2g}",),
+        tries=(setting(case, "learning_rate", longer.rate),),
         part=case.part.name,
     )
 
@@ -130,7 +131,7 @@ def step_too_long(case: Case) -> Iterator[Finding]:
         "The steps were too long: they drove the loss far above that of the first parameters, and it has not come "
         "down as it should since.",
         tuple(evidence),
-        tries=(f"learning_rate={rate / 10:.2g}" if math.isfinite(rate) else "a learning rate a tenth as long",
+        tries=(setting(case, "learning_rate", rate / 10) if math.isfinite(rate) else "a learning rate a tenth as long",
                "clip_norm=1.0, or a schedule that warms up"),
         part=case.part.name,
     )  # fmt: skip

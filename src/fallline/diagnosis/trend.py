@@ -10,6 +10,8 @@ import numpy as np
 SHARE, LEAST = 0.25, 5
 # A slope of so many standard errors is no chance.
 SIGNIFICANT = 3.0
+# Where no scatter is known, a fall by this share of the loss counts: means over an epoch's rows scatter by less.
+FEW = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Trend:
 
     @property
     def is_falling(self) -> bool:
-        """Whether the loss falls by more than chance."""
+        """Whether the loss falls by more than chance; of too few epochs to know, whether it falls by a good deal."""
+        if math.isinf(self.error):
+            return self.whole_fall > max(FEW * abs(self.level), 3 * self.scatter)
         return self.fall > SIGNIFICANT * self.error
 
     @property
