@@ -15,7 +15,7 @@ def test_pictures_are_listed_drawn_and_printed(shell: Any, flowers: Path, tmp_pa
     listed = shell("plot runs/a")
     assert listed.code == 0
     assert "confusion" in listed.out
-    assert "predicted     not here: it predicts classes" in listed.out
+    assert "predictions   not here: it predicts classes" in listed.out
     drawn = shell("plot runs/a loss")
     assert drawn.code == 0, drawn.err
     assert (tmp_path / "a-loss.png").read_bytes().startswith(b"\x89PNG")
@@ -30,12 +30,12 @@ def test_a_wrong_line_is_told_in_its_own_words(shell: Any, line: Path) -> None:
     told = shell("plot runs/a confusion")
     assert told.code == 2
     assert "it predicts numbers" in told.err
-    assert "try: fallline plot runs/a predicted" in told.err
+    assert "try: fallline plot runs/a predictions" in told.err
     assert "did you mean 'loss'" in shell("plot runs/a los").err
     assert "try: --out a.pdf" in shell("plot runs/a loss --out a.gif").err
     assert "one of the two" in shell("plot runs/a loss --text --out a.png").err
     assert "there is no run 'runs/b'" in shell("plot runs/b loss").err
-    assert shell("plot runs/a predicted --text").code == 0
+    assert shell("plot runs/a predictions --text").code == 0
 
 
 def test_a_race_is_drawn_from_its_folder(shell: Any, flowers: Path, tmp_path: Path) -> None:

@@ -84,6 +84,6 @@ def listed(subject: Any, folder: str) -> None:
 
 def as_typed(text: str, folder: str) -> str:
     """A message of the library in the words of the command line."""
-    for name in ("predicted", "confusion"):
+    for name in ("predictions", "confusion"):
         text = text.replace(f"run.plot.{name}()", f"fallline plot {folder} {name}")
     return text

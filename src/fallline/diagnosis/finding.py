@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fallline.displays import Displayed
 from fallline.errors import NotCalled
 from fallline.runs.events import plain
 from fallline.typesetting import cells, fit, number, pad, words
@@ -82,7 +83,7 @@ def _indented(text: str, width: int, by: int = 2) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Diagnosis(NotCalled):
+class Diagnosis(Displayed, NotCalled):
     """All findings about a run.
 
     findings: where it stands first, then warnings, those that matter most first. unchecked: sentences on verdicts that

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import takes
+from fallline.displays import Displayed
 from fallline.errors import ArgumentError, DataError
 from fallline.graph.op import Array
 from fallline.insight.landscape import LINE, UNITS, Landscape, filled
@@ -20,7 +21,7 @@ _POINTS, _BEYOND = Range(at_least=2, at_most=10_000, whole=True), Range(at_least
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Line(Displayed):
     """The loss on the straight line between two runs.
 
         L(t) = loss at (1 - t) theta_a + t theta_b,      barrier = max over 0 <= t <= 1 of  L(t) - (1 - t) L(0) - t L(1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fallline.arguments import Form, takes
 from fallline.curvature.eigen import eigenvectors
+from fallline.displays import Displayed
 from fallline.errors import ArgumentError, unknown
 from fallline.graph.op import Array
 from fallline.insight.directions import Plane, filter_normalised, principal
@@ -30,7 +31,7 @@ _PATH = Form("a trajectory, fl.trajectory(run)", lambda given: isinstance(given,
 
 
 @dataclass(frozen=True, eq=False)
-class Landscape:
+class Landscape(Displayed):
     """The loss of a model on a line or a plane through its parameters.
 
         loss[i, j] = L(centre + axes[0][i] directions[0] + axes[1][j] directions[1])      loss[i] on a line

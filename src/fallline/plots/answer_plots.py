@@ -15,10 +15,12 @@ from fallline.training.run import Run
 # Classes of which a table is drawn; of more, those that are mistaken most.
 MOST_CLASSES = 25
 GROUPS = 10
+NUMBERS = "it predicts numbers\n  try: run.plot.predictions()"
+CLASSES = "it predicts classes\n  try: run.plot.confusion()"
 
 
 def no_classes(run: Run) -> str:
-    return no_rows(run) or ("" if run.model.labels is not None else "it predicts numbers\n  try: run.plot.predicted()")
+    return no_rows(run) or ("" if run.model.labels is not None else NUMBERS)
 
 
 @plot("confusion", of=Run, doc="how many rows of each class are taken for which", lacks=no_classes)
@@ -26,7 +28,7 @@ def confusion(run: Run, *, data: Any = None, rows: str | None = None) -> Chart:
     """True classes down, predicted ones across. data: (x, y) instead of the run's own rows; rows: which of those."""
     found, said = told(run, data, rows)
     if found.classes is None:
-        raise ArgumentError("this run predicts numbers, which have no confusion\n  try: run.plot.predicted()")
+        raise ArgumentError("this run predicts numbers, which have no confusion\n  try: run.plot.predictions()")
     labels, k = [str(one) for one in found.classes], len(found.classes)
     answered = np.searchsorted(found.classes, found.predictions)
     counts = np.bincount(found.codes * k + answered, minlength=k * k).reshape(k, k)
@@ -43,11 +45,11 @@ def confusion(run: Run, *, data: Any = None, rows: str | None = None) -> Chart:
 
 
 def no_numbers(run: Run) -> str:
-    return no_rows(run) or ("" if run.model.labels is None else "it predicts classes\n  try: run.plot.confusion()")
+    return no_rows(run) or ("" if run.model.labels is None else CLASSES)
 
 
-@plot("predicted", of=Run, doc="predicted against true numbers", lacks=no_numbers)
-def predicted(run: Run, *, data: Any = None, rows: str | None = None) -> Chart:
+@plot("predictions", of=Run, doc="predicted against true numbers", lacks=no_numbers)
+def predictions(run: Run, *, data: Any = None, rows: str | None = None) -> Chart:
     """One panel for each number of the target. data, rows: as for `confusion`."""
     found, said = told(run, data, rows)
     if found.classes is not None:
@@ -60,7 +62,7 @@ def predicted(run: Run, *, data: Any = None, rows: str | None = None) -> Chart:
         ends = _ends(true[:, i])
         of = name if columns == 1 else f"{name} {i}"
         marks: tuple[Mark, ...] = (Points(true[:, i], answered[:, i], "", 0), Line(ends, ends, "predicted = true", 4))
-        across, up = (Axis(f"{what} {of}", "unit of the target") for what in ("true", "predicted"))
+        across, up = (Axis(f"{what} {of}", "unit of the target") for what in ("true", "predictions"))
         panels.append(Panel(across, up, marks))
     return Chart(f"Predicted against true, {said}", tuple(panels), columns=min(2, columns))
 

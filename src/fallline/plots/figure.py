@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from fallline.plots.chart import (
@@ -177,11 +178,19 @@ def _draw(axes: Axes, panel: Panel, look: Look, several: bool) -> None:
     axes.grid(True)
     log = {axis: is_log(panel, axis) for axis in "xy"}
     free = iter(range(10_000))
+    over = any(isinstance(mark, Contour) for mark in panel.marks)
     for mark in panel.marks:
         chosen = getattr(mark, "slot", None)
         needs = not isinstance(mark, Rule | Heat | Contour) and getattr(mark, "shade", None) is None
         slot = chosen if chosen is not None else next(free) if needs else 0
+        before = list(axes.lines)
         _MARKS[type(mark)](axes, mark, panel, look, slot)
+        for line in axes.lines if over else ():
+            if line not in before:  # white with a dark edge is seen on every shade
+                line.set(
+                    color="#ffffff", path_effects=[withStroke(linewidth=line.get_linewidth() + 1.4, foreground="k")]
+                )
+                line.set(linestyle="-" if line.get_linestyle() != "None" else "none")
     for axis in "xy":
         _dress(axes, axis, getattr(panel, axis), log[axis], panel, look)
     rows = _legend(axes, several)

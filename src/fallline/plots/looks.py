@@ -52,3 +52,15 @@ def look_of(name: str) -> Look:
 
 # Colours that stand out from white and from black alike, for pages that take the ground of whoever shows them.
 ANY_GROUND = ("#1f83c4", "#d05a00", "#0f9470", "#b8559a", "#8a7a3d", "#7d7d7d")
+
+# The scale viridis (Smith & van der Walt 2015) in nine steps from low to high: evenly lighter, also without colours.
+SCALE = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+
+
+def shade(share: float) -> str:
+    """The colour at a place of the scale, 0 to 1, between its steps."""
+    at = min(max(share, 0.0), 1.0) * (len(SCALE) - 1)
+    low = min(int(at), len(SCALE) - 2)
+    ends = [[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in SCALE[low : low + 2]]
+    mixed = (round(a + (b - a) * (at - low)) for a, b in zip(*ends, strict=True))
+    return "#" + "".join(f"{one:02x}" for one in mixed)

@@ -7,6 +7,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from fallline.displays import Displayed
 from fallline.typesetting import number
 
 MOST_ROWS = 30
@@ -32,9 +33,13 @@ def page(of: type) -> Callable[[F], F]:
 
 
 def html_of(subject: Any) -> str | None:
-    """The page of an object, self-contained; None where its class has none."""
-    found = next((PAGES[cls] for cls in type(subject).__mro__ if cls in PAGES), None)
-    return None if found is None else boxed(found(subject))
+    """The page of an object, self-contained; None where its class has none, and shows itself by its repr."""
+    own = type(subject)._repr_html_ if isinstance(subject, Displayed) else Displayed._repr_html_
+    if own is not Displayed._repr_html_:  # an explanation draws its own
+        found: str | None = own(subject)
+        return found
+    made = next((PAGES[cls] for cls in type(subject).__mro__ if cls in PAGES), None)
+    return None if made is None else boxed(made(subject))
 
 
 def boxed(inside: str) -> str:

@@ -7,12 +7,14 @@ import numpy as np
 
 from fallline.assessment.comparison import Comparison
 from fallline.curvature.stationary import KINDS, Verdict
+from fallline.diagnosis.finding import Diagnosis, Finding
 from fallline.experiments.contest import Race
-from fallline.insight.explanation import Explanation
+from fallline.insight.between_runs import Line
+from fallline.insight.landscape import Landscape
 from fallline.nn.model import Model
-from fallline.plots import run_curves
+from fallline.plots import run_curves, surface_plots
 from fallline.plots.chart import Axis, Bars, Chart, Panel
-from fallline.plots.page_parts import folded, heading, html_of, line, page, pre, table
+from fallline.plots.page_parts import code, folded, heading, html_of, line, page, pre, table
 from fallline.plots.race_plots import no_results, standings
 from fallline.plots.vector import svg_of
 from fallline.training.run import Run
@@ -101,10 +103,37 @@ def comparison_page(found: Comparison) -> str:
     )
 
 
-@page(Explanation)
-def explanation_page(found: Explanation) -> str:
-    """The explanation as it reads in a terminal."""
-    return heading("Explanation", "the forward and the backward pass, in numbers") + pre(found.text(width=110))
+@page(Diagnosis)
+def diagnosis_page(found: Diagnosis) -> str:
+    """Every finding with its evidence, in their order, and what could not be checked."""
+    count = len(found.warnings)
+    says = "nothing to warn of" if not count else f"{count} warning{'s' * (count > 1)}"
+    parts = [heading(f"Diagnosis of {found.name}", f"{says}, after {len(found.checked)} checks")]
+    parts += [finding_part(one) for one in found.findings]
+    return "".join(parts) + "".join(line(f"not checked: {one}", quiet=True) for one in found.unchecked)
+
+
+def finding_part(found: Finding) -> str:
+    """One finding: the sentence, the evidence with its borders, what to try."""
+    part = f" ({found.part})" if found.part else ""
+    parts = [heading(f"{'▲' if found.warns else '●'} {found.name}{part}"), line(found.says)]
+    if found.evidence:
+        parts.append(table([[one.name, one.text, one.threshold] for one in found.evidence], ["evidence", "", "border"]))
+    parts += [line(f"not checked: {one}", quiet=True) for one in found.unchecked]
+    parts += [f'<div style="margin:4px 0">try: {code(one)}</div>' for one in found.tries]
+    return f'<div style="margin:10px 0">{"".join(parts)}</div>'
+
+
+@page(Landscape)
+def landscape_page(found: Landscape) -> str:
+    """The loss on its line or plane."""
+    return heading("Landscape", found.kind) + svg_of(surface_plots.surface(found))
+
+
+@page(Line)
+def line_page(found: Line) -> str:
+    """The loss between two runs."""
+    return heading("Line", f"between two runs, barrier {found.barrier:.4g}") + svg_of(surface_plots.barrier(found))
 
 
 __all__ = ["html_of"]

@@ -27,6 +27,7 @@ from fallline.plots.chart import (
     spread,
 )
 from fallline.plots.looks import ANY_GROUND, DASHES
+from fallline.plots.looks import shade as shaded
 from fallline.typesetting import number
 
 WIDTH, HEIGHT = 460, 230
@@ -51,7 +52,7 @@ class _Frame:
         self.names = {"x": panel.x.names, "y": panel.y.names[::-1]}
         longest = max((len(name) for name in self.names["y"]), default=0)
         ticks = max((len(text) for _, text in self.y.ticks(5)), default=3)
-        self.left = min(24 + 6 * (min(longest, 20) or ticks), width // 2)
+        self.left = min(24 + 12 * (len(panel.y.label) * 5.8 > height) + 6 * (min(longest, 20) or ticks), width // 2)
         self.top, self.right, self.bottom = 20, 10, 34
         self.width, self.height = width - self.left - self.right, height - self.top - self.bottom
 
@@ -95,11 +96,13 @@ def _panel(panel: Panel, chart: Chart, width: int, height: int) -> str:
     frame = _Frame(panel, width, height)
     parts = [_axes(frame, panel)]
     inside, place = [], 0
+    over = any(isinstance(mark, Contour) for mark in panel.marks)  # white with a dark edge is seen on every shade
     for mark in panel.marks:
         chosen = getattr(mark, "slot", None)
         slot = chosen if chosen is not None else place
         place += not isinstance(mark, Rule | Heat | Contour) and chosen is None
-        inside.append(_MARKS[type(mark)](frame, mark, slot))
+        cased = {"over": True} if over and isinstance(mark, Line | Points) else {}
+        inside.append(_MARKS[type(mark)](frame, mark, slot, **cased))
     parts.append(
         f'<svg x="{frame.left}" y="{frame.top}" width="{frame.width}" height="{frame.height}" '
         f'viewBox="{frame.left} {frame.top} {frame.width} {frame.height}" overflow="hidden">{"".join(inside)}</svg>'
@@ -112,7 +115,11 @@ def _panel(panel: Panel, chart: Chart, width: int, height: int) -> str:
         place += not isinstance(mark, Rule) and chosen is None
         row, column = divmod(i, columns)
         x, y = frame.left + column * (width - frame.left) / columns, height + 9 + 15 * row
-        parts.append(_key(mark, slot, x, y) + _text(x + 28, y + 4, mark.name[:60]))
+        parts.append(_key(mark, slot, x, y, over) + _text(x + 28, y + 4, mark.name[:60]))
+    for mark in panel.marks:
+        if isinstance(mark, Contour):
+            legend += 15
+            parts.append(_text(frame.left, height + legend - 2, _heights(mark)))
     heading = panel.title or (chart.title if len(chart.panels) == 1 else "")
     if heading:
         parts.append(_text(0, 11, heading, weight=600))
@@ -136,7 +143,10 @@ def _axes(frame: _Frame, panel: Panel) -> str:
     parts.append(_stroke(frame.left, floor, right, floor, 0.6))
     parts.append(_text((frame.left + right) / 2, floor + 28, panel.x.label, "middle"))
     middle = (frame.top + frame.height + frame.bottom + FONT) / 2  # the whole height, as names with units are long
-    parts.append(f'<g transform="rotate(-90 9 {middle:.0f})">{_text(9, middle + 1, panel.y.label, "middle")}</g>')
+    long = len(panel.y.label) * 5.8 > frame.top + frame.height + frame.bottom
+    for place, text in enumerate(panel.y.label.replace(" (", "\n(").split("\n") if long else [panel.y.label]):
+        x = 9 + 12 * place
+        parts.append(f'<g transform="rotate(-90 {x} {middle:.0f})">{_text(x, middle + 1, text, "middle")}</g>')
     return "".join(parts)
 
 
@@ -160,7 +170,7 @@ def _stroke(x0: float, y0: float, x1: float, y1: float, opacity: float, dashes: 
 def _colour(slot: int, shade: float | None = None) -> str:
     if shade is None:
         return ANY_GROUND[slot % len(ANY_GROUND)]
-    return f"hsl({250 - 210 * shade:.0f} 65% 50%)"
+    return shaded(0.2 + 0.6 * shade)  # the ends would fade into a dark or a light page
 
 
 def _dashes(slot: int) -> str:
@@ -177,7 +187,7 @@ def _way(x: Array, y: Array) -> str:
     return "".join(parts)
 
 
-def _line(frame: _Frame, mark: Line, slot: int) -> str:
+def _line(frame: _Frame, mark: Line, slot: int, over: bool = False) -> str:
     x, y = (np.asarray(one, np.float64) for one in (mark.x, mark.y))
     if np.isfinite(y).all():
         x, y = thinned(x, y, MOST_POINTS // 8)
@@ -189,6 +199,9 @@ def _line(frame: _Frame, mark: Line, slot: int) -> str:
         parts.append(f'<path d="{_way(np.concatenate([frame.across(mark.x), frame.across(mark.x)[::-1]]), around)}Z" '
                      f'fill="{colour}" fill-opacity=".2"/>')  # fmt: skip
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    if over:
+        colour = "#ffffff"
+        parts.append(f'<path d="{_way(px, py)}" fill="none" stroke="#000" stroke-width="3.6"/>')
     parts.append(f'<path d="{_way(px, py)}" fill="none" stroke="{colour}" stroke-width="{1 if mark.faint else 1.8}"'
                  f'{dashed} stroke-opacity="{0.5 if mark.faint else 1}"/>')  # fmt: skip
     if mark.dots or len(x) == 1:
@@ -200,13 +213,16 @@ def _dot(x: float, y: float, colour: str, form: str = "o", size: float = 2.6) ->
     if form == "o":
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{colour}"/>'
     arms = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
-    return f'<path d="{arms}" stroke="{colour}" stroke-width="2" fill="none"/>'
+    return f'<path d="{arms}" stroke="{colour}" stroke-width="{max(2, size - 1.6):g}" fill="none"/>'
 
 
-def _points(frame: _Frame, mark: Points, slot: int) -> str:
+def _points(frame: _Frame, mark: Points, slot: int, over: bool = False) -> str:
     keep = np.linspace(0, len(mark.x) - 1, min(len(mark.x), 1000)).astype(int)
     pairs = zip(frame.across(np.asarray(mark.x)[keep]), frame.up(np.asarray(mark.y)[keep]))
-    return "".join(_dot(x, y, _colour(slot), mark.form) for x, y in pairs if np.isfinite([x, y]).all())
+    there = [(float(x), float(y)) for x, y in pairs if np.isfinite([x, y]).all()]
+    casing = "".join(_dot(x, y, "#000", mark.form, 5.6) for x, y in there) if over else ""
+    colour = "#ffffff" if over else _colour(slot)
+    return casing + "".join(_dot(x, y, colour, mark.form, 4 if over else 2.6) for x, y in there)
 
 
 def _steps(frame: _Frame, mark: Steps, slot: int) -> str:
@@ -266,19 +282,27 @@ def _contour(frame: _Frame, mark: Contour, slot: int) -> str:
             share = np.searchsorted(finite, values[i, j]) / finite.size
             x, y = frame.left + j * wide, frame.top + frame.height - (i + 1) * high
             parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide + 0.3:.2f}" height="{high + 0.3:.2f}" '
-                         f'fill="{_colour(0, share)}" fill-opacity=".8"/>')  # fmt: skip
+                         f'fill="{shaded(share)}"/>')  # fmt: skip
     return "".join(parts)
 
 
-def _key(mark: Any, slot: int, x: float, y: float) -> str:
+def _heights(mark: Contour) -> str:
+    """The meaning of the shades in words."""
+    finite = mark.values[np.isfinite(mark.values)]
+    if not finite.size:
+        return f"{mark.name}: not finite anywhere"
+    return f"{mark.name}: {number(finite.min(), 3)} where it is dark, {number(finite.max(), 3)} where it is light"
+
+
+def _key(mark: Any, slot: int, x: float, y: float, over: bool) -> str:
     """The sample of a mark beside its name."""
     if isinstance(mark, Rule):
         return _stroke(x, y, x + 22, y, 0.7, "3 3")
     if isinstance(mark, Points):
-        return _dot(x + 11, y, _colour(slot), mark.form)
+        return _dot(x + 11, y, "currentColor" if over else _colour(slot), mark.form)
     dashes = "" if getattr(mark, "shade", None) is not None else _dashes(slot)
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-    colour = _colour(slot, getattr(mark, "shade", None))
+    colour = "currentColor" if over else _colour(slot, getattr(mark, "shade", None))
     ends = f'x1="{x:.0f}" y1="{y}" x2="{x + 22:.0f}" y2="{y}"'
     return f'<line {ends} stroke="{colour}" stroke-width="2"{dashed}/>'
 
