@@ -38,6 +38,7 @@ from fallline.typesetting import number
 
 # Inches of a picture with one panel, and of each panel of several.
 ALONE, BESIDE = (5.2, 3.3), (3.4, 2.7)
+RULES = ((2, 2), (6, 2), (1, 1))
 # Entries of a legend above a panel; more stand in a column at its right.
 MOST_ABOVE = 4
 _OWN = ("backend", "backend_fallback", "interactive", "toolbar", "timezone")
@@ -202,7 +203,8 @@ def _dress(axes: Axes, axis: str, of: Axis, log: bool, panel: Panel, look: Look)
     """Name, scale, ends and ticks of one axis."""
     inches = axes.figure.get_size_inches()[int(axis == "y")] / (axes.get_gridspec().nrows if axis == "y" else 1)
     fits = max(12, int((inches - 1.1) * 72 / (0.58 * look.font)))
-    label = "\n".join(textwrap.wrap(of.label, fits)) if axis == "y" else of.label
+    parts = [of.label] if len(of.label) <= fits or axis == "x" else of.label.replace(" (", "\n(").split("\n")
+    label = "\n".join(line for part in parts for line in (textwrap.wrap(part, fits) if axis == "y" else [part]))
     getattr(axes, f"set_{axis}label")(_plain(label))
     ticks = getattr(axes, f"{axis}axis")
     if of.names:
@@ -290,7 +292,10 @@ def _bars(axes: Axes, mark: Bars, panel: Panel, look: Look, slot: int) -> None:
 
 def _rule(axes: Axes, mark: Rule, panel: Panel, look: Look, slot: int) -> None:
     line = axes.axvline if mark.axis == "x" else axes.axhline
-    line(mark.at, color=look.quiet, linewidth=1.2, dashes=(2, 2), label=_plain(mark.name), zorder=1.5)
+    before = sum(isinstance(one, Rule) for one in panel.marks[: panel.marks.index(mark)])
+    line(
+        mark.at, color=look.quiet, linewidth=1.2, dashes=RULES[before % len(RULES)], label=_plain(mark.name), zorder=1.5
+    )
 
 
 def _heat(axes: Axes, mark: Heat, panel: Panel, look: Look, slot: int) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fallline.errors import FalllineError, unknown
+from fallline.errors import unknown
 from fallline.experiments.contest import Race
 from fallline.plots.chart import DECADES, Axis, Chart, Line, Mark, Panel, Points, Rule
-from fallline.plots.curvature_plots import bent, border_of
+from fallline.plots.curvature_plots import border_of
 from fallline.plots.plot_table import plot
 from fallline.plots.run_curves import EPOCHS, loss_axis, said, unit_of
 from fallline.runs.events import RaceResult
@@ -216,17 +216,12 @@ def _borders(race: Race, data: Any) -> tuple[list[Mark], str]:
         best = next((one for one in members if one.state not in ("diverged", "failed")), None)
         if best is None:
             continue
-        try:
-            here = bent(race.runs[best.name], data)
-        except FalllineError as error:
-            notes[f"no border of stability: {str(error).partition(chr(10))[0]}"] = None
-            continue
-        border = border_of(race.runs[best.name], here)
+        border, why = border_of(race.runs[best.name], data)
         if border is None or border.border is None:
-            notes["no border of stability is known for this optimizer here"] = None
+            notes[f"no border of stability: {why}"] = None
             continue
         whose = f"{name}: " if len(groups) > 1 else ""
         found.append(Rule(border.border, "x", f"{whose}stable below {number(border.border, 3)} = {border.formula}"))
-        notes[f"lambda: curvature where the best run ended, of steps on all rows, measured on {here.said}"] = None
+        notes["lambda: curvature where the best run ended, for steps on all rows"] = None
     told = "; ".join(notes)
     return found, told[:1].upper() + told[1:] + "." * bool(told)
