@@ -15,6 +15,7 @@ NAMES = [
     "critical-points",
     "descent",
     "gradient-cost",
+    "loss",
     "mini-batch",
     "momentum",
     "regression",
