@@ -26,14 +26,16 @@ MOST_FOLLOWED = 1024
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerSeen:
-    """A layer on some rows. inputs, output, delta: (n, ...), what enters and leaves it, and the derivative of the mean
-    loss with respect to what leaves. name: "layer 2, Tanh()"; params: its part of the network's parameters."""
+    """A layer on some rows. inputs, output: (n, ...), what enters and leaves it; delta_in, delta: the derivatives of the
+    mean loss with respect to these, None for whole numbers. name: "layer 2, Tanh()"; params: its part of all.
+    """
 
     name: str
     layer: Layer
     params: Tree
     inputs: Tree
     output: Array
+    delta_in: Tree
     delta: Array
 
     @property

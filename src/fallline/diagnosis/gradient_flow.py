@@ -11,11 +11,13 @@ from fallline.arrays import Array
 from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.idle_units import idle_in
+from fallline.diagnosis.judged_rows import constant_loss
 from fallline.diagnosis.verdict_table import verdict
 from fallline.typesetting import number
 
 # Below this share of the largest sensitivity, a layer's weights move a thousand times too slowly.
 VANISHED = 1e-3
+FADED = 0.1
 # The growth of the derivative on its way back from which on a step that suits the last layer shatters the first.
 EXPLODED = 1e3
 # In networks of bounded activations the sensitivity itself grows on its way back; of healthy runs at most 20 times.
@@ -55,7 +57,13 @@ def vanishing_gradient(case: Case) -> Iterator[Finding]:
         return
     if any(one.dead == one.units for one in idle_in(case.layers)):
         return  # a layer of dead units, which is told as such
-    faded = [place for place, size in enumerate(sizes[: int(np.argmax(sizes))]) if size < VANISHED * top]
+    # A layer that gives 0 has no sensitivity either; what vanishes here is the derivative.
+    longest = max(length(one.delta) for one in told)
+    faded = [
+        place
+        for place, size in enumerate(sizes[: int(np.argmax(sizes))])
+        if size < VANISHED * top and length(told[place].delta) < FADED * longest
+    ]
     if not faded:
         return
     begins = faded[-1]
@@ -91,7 +99,7 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
     if len(told) < 2:
         return
     lengths, sizes = [length(one.delta) for one in told], [sensitivity(one) for one in told]
-    last, usual = lengths[-1], _constant_loss(case)
+    last, usual = lengths[-1], constant_loss(case)
     if not last > 0 or not np.isfinite(lengths).all():
         return
     shattered = max(sizes) > SHATTERED * sizes[-1]
@@ -122,16 +130,6 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
         ),
         part=case.part.name,
     )
-
-
-def _constant_loss(case: Case) -> float:
-    """About the loss of answering nothing: of K classes alike, or 0 for quantities; infinite for other losses."""
-    model, y = case.part.model, case.rows.y
-    if model.task == "classification":
-        return float(np.log(max(model.output_shape[0], 2)))
-    if model.task == "binary":
-        return float(np.log(2))
-    return float(np.mean(np.square(y, dtype=np.float64))) if model.loss.name == "squared_error" else np.inf
 
 
 __all__ = ["EXPLODED", "SHATTERED", "VANISHED", "learning", "sensitivity"]

@@ -13,15 +13,19 @@ from fallline.arrays import Array
 from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.verdict_table import verdict
+from fallline.errors import DataError
 from fallline.nn.context import Context, applied
 
 # A slope below this lets less than a thousandth of a gradient through: a sigmoid at 6.9, a tanh at 4.1.
 FLAT = 1e-3
-# The share of rows on which a silent unit is flat: there it gives one value, and passes a gradient on few.
+# The share of rows on which a silent unit is flat: there it gives one value, and tells a rare thing on the others. In
+# adult, whose inputs have many rare levels, 5 of 32 units begin so: they are counted, and nobody is warned of them.
 SILENT = 0.99
 # The share of rows on which a saturated unit is flat, at both of its ends: its output still varies. A unit of ReLU that
-# is 0 on 95 % of the rows is neither: it tells a rare thing.
+# is 0 on 95 % of the rows is neither.
 SATURATED = 0.9
+# Rows of which a unit has to be idle on all to be called dead, at least.
+FEWEST = 50
 # The share of a layer's units that are dead, or saturated, from which on it is warned of.
 MANY = 0.5
 
@@ -39,7 +43,7 @@ class Idle:
 
     @property
     def share(self) -> float:
-        return (self.dead + self.silent + self.saturated) / self.units
+        return (self.dead + self.saturated) / self.units
 
     @property
     def text(self) -> str:
@@ -92,6 +96,8 @@ def idle_in(layers: tuple[LayerSeen, ...]) -> Iterator[Idle]:
 @verdict("idle_units", "units that are dead, or saturated on nearly all rows, by layer", order=30)
 def idle_units(case: Case) -> Iterator[Finding]:
     """Layers in which so many units are idle that the network is a narrower one than it looks."""
+    if len(case.layers[-1].output) < FEWEST:
+        raise DataError(f"fewer than {FEWEST} training rows do not tell that a unit is dead")
     found = list(idle_in(case.layers))
     bad = [one for one in found if one.share >= MANY]
     if not bad:
@@ -100,10 +106,9 @@ def idle_units(case: Case) -> Iterator[Finding]:
     at_first = {one.name: one for one in idle_in(case.layers_at_first)}
     begun = at_first.get(worst.name)
     rows = len(case.layers[worst.place].output)
-    kind = max(("dead", "silent", "saturated"), key=lambda name: getattr(worst, name))
+    kind = max(("dead", "saturated"), key=lambda name: getattr(worst, name))
     means = {
         "dead": "they give one value for every row, and no gradient reaches their weights",
-        "silent": f"they give one value on {100 * SILENT:.0f} % of the rows, and hardly any gradient passes them",
         "saturated": "their slope is near zero on nearly all rows, and hardly any gradient passes them",
     }[kind]
     says = f"In {worst.name} {getattr(worst, kind)} of {worst.units} units are {kind}: {means}."

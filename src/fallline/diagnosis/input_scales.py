@@ -15,6 +15,7 @@ from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judged_rows import columns_of
 from fallline.diagnosis.verdict_table import verdict
+from fallline.nn.layer import Dense
 from fallline.nn.context import Context, applied
 from fallline.typesetting import number
 
@@ -66,10 +67,10 @@ class Sizes:
     far: Array
 
     @staticmethod
-    def of(x: Array) -> "Sizes | None":
+    def of(x: Array, matter: Array | None = None) -> "Sizes | None":
         if len(x) < 2 or not np.isfinite(x).all():
             return None
-        places = np.flatnonzero(np.ptp(x, axis=0) > 0)
+        places = np.flatnonzero((np.ptp(x, axis=0) > 0) & (True if matter is None else matter))
         if not len(places):
             return None
         mean, deviation = x.mean(axis=0), x.std(axis=0)
@@ -101,11 +102,14 @@ class Sizes:
 @verdict("unscaled_inputs", "inputs of very different or large size", order=45, once=True)
 def unscaled_inputs(case: Case) -> Iterator[Finding]:
     """Columns whose sizes differ, whose mean is far from 0, or that are large, as the first mixing layer gets them."""
-    given = case.layers[0].inputs
-    if not isinstance(given, np.ndarray) or given.ndim < 2 or given.dtype.kind != "f":
+    first = case.layers[0]
+    given, delta = first.inputs, first.delta_in
+    if not isinstance(given, np.ndarray) or given.ndim < 2 or (given.dtype.kind != "f" and type(first.layer) is not Dense):
         return
-    x = given.reshape(len(given), -1)
-    found, entered = Sizes.of(x), entering(case.layers)
+    x = given.reshape(len(given), -1).astype(np.float64)
+    # Codes of a table have no size, and the loss has no derivative with respect to them.
+    matter = np.any(delta.reshape(x.shape) != 0, axis=0) if isinstance(delta, np.ndarray) else np.ones(x.shape[1], bool)
+    found, entered = Sizes.of(x, matter), entering(case.layers)
     # Scales that were learnt tell which columns matter, not how they came; a normalisation mends what came.
     mended = None if entered is None else Sizes.of(entered)
     if found is None or not found.is_bad or (mended is not None and not mended.is_bad):

@@ -31,11 +31,13 @@ ALIKE = 0.01
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Truth:
-    """The right answers of rows. codes: (n,) classes 0..k-1, None for quantities; values: (n, M)."""
+    """The right answers of rows. codes: (n,) classes 0..k-1, None for quantities; values: (n, M).
+    squared: whether quantities are held against the square of the error, as their loss is."""
 
     values: Array
     codes: Array | None
     k: int
+    squared: bool = True
 
     @staticmethod
     def of(case: Case, rows: Sample) -> "Truth":
@@ -50,15 +52,16 @@ class Truth:
             codes = (y.reshape(len(y)) > 0).astype(np.int64)
             return Truth(np.eye(2)[codes], codes, 2)
         if model.task == "regression" and model.loss.name in PLAIN:
-            return Truth(y.reshape(len(y), -1).astype(np.float64), None, 0)
+            return Truth(y.reshape(len(y), -1).astype(np.float64), None, 0, model.loss.name == "squared_error")
         raise DataError(f"simple models are not known for targets of the loss {model.loss.name}")
 
     def losses(self, answers: Array) -> Array:
-        """(n,): 1 for a wrong class and 0 for the right one; of quantities the squared error."""
+        """(n,): 1 for a wrong class and 0 for the right one; of quantities the squared error, or the error."""
         if self.codes is not None:
             wrong: Array = (np.argmax(answers, axis=1) != self.codes).astype(np.float64)
             return wrong
-        found: Array = np.mean(np.square(self.values - answers), axis=1)
+        off = np.abs(self.values - answers)
+        found: Array = np.mean(np.square(off) if self.squared else off, axis=1)
         return found
 
     def are_alike(self, answers: Array) -> bool:
@@ -114,4 +117,14 @@ def columns_of(case: Case, count: int) -> list[str]:
     return found
 
 
-__all__ = ["Truth", "answers_of", "columns_of", "held_out_of", "label_of", "matrix"]
+def constant_loss(case: Case) -> float:
+    """About the loss of answering nothing: of K classes alike, or 0 for quantities; infinite for other losses."""
+    model, y = case.part.model, case.rows.y
+    if model.task == "classification":
+        return float(np.log(max(model.output_shape[0], 2)))
+    if model.task == "binary":
+        return float(np.log(2))
+    return float(np.mean(np.square(y, dtype=np.float64))) if model.loss.name == "squared_error" else np.inf
+
+
+__all__ = ["Truth", "answers_of", "columns_of", "constant_loss", "held_out_of", "label_of", "matrix"]

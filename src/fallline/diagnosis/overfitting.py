@@ -50,7 +50,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
     if noise:
         evidence.append(Evidence("the rise by the loss's noise", (now - low) / noise, "times", f"{CLEAR:g}; {whence}"))
     says = f"From epoch {best.epoch} on the network learns its training rows by heart: the validation loss rises while "
-    says += "the training loss falls." + _accuracy(epochs, best, evidence)
+    says += "the training loss falls." + _accuracy(case, epochs, best, evidence)
     yield Finding(
         "overfitting",
         says,
@@ -77,13 +77,19 @@ def _noise(case: Case, held: Array) -> tuple[float, str]:
     return (error, f"standard error over {len(each):,} rows") if error > unrest else (unrest, "unrest between epochs")
 
 
-def _accuracy(epochs: list[EpochEnded], best: EpochEnded, evidence: list[Evidence]) -> str:
+def _accuracy(case: Case, epochs: list[EpochEnded], best: EpochEnded, evidence: list[Evidence]) -> str:
     """Whether the answers get worse too, or only surer, as a sentence."""
-    name = "validation_accuracy"
+    name, started = "validation_accuracy", (case.part.run or case.opened.run).started
     then, now = best.metrics.get(name), epochs[-1].metrics.get(name)
-    if then is None or now is None:
+    if then is None or now is None or started is None or not started.validation_rows:
         return ""
-    evidence.append(Evidence("validation accuracy then and at the end", f"{100 * then:.1f}, {100 * now:.1f}", "%"))
-    if now >= then:
-        return " The accuracy did not fall: wrong answers become surer, not more frequent."
-    return " The accuracy fell as well."
+    noise = float(np.sqrt(then * (1 - then) / started.validation_rows))
+    told = f"one standard error is {100 * noise:.1f} points"
+    evidence.append(
+        Evidence("validation accuracy then and at the end", f"{100 * then:.1f}, {100 * now:.1f}", "%", told)
+    )
+    if now < then - noise:
+        return " The accuracy fell as well."
+    if now > then + noise:
+        return " The accuracy rose still: wrong answers become surer, not more frequent."
+    return " The accuracy stays as it was, within its noise: wrong answers become surer, not more frequent."

@@ -58,7 +58,7 @@ def suspicious_labels(case: Case) -> Iterator[Finding]:
     source = (
         "ridge regression on the inputs and waves of them, each row left out in turn"
         if kept is None
-        else "for each row the network of the ensemble that was not trained on it"
+        else "the network of the ensemble that was not trained on each"
     )
     places = case.opened.given_rows(rows.index)
     beyond = () if rows.whole else (f"more than {len(rows):,} rows; thorough=True looks at all",)
@@ -127,8 +127,8 @@ def _labels(
     evidence = [
         Evidence("contradicted, of the sure half", f"{contradicted} of {half}",
                  threshold=f"{100 * border:g} % in clean sets" + (" that overlap" if overlaps else "")),
-        Evidence("so of all labels are wrong", f"{100 * share:.1f} ± {100 * error:.1f}", "%",
-                 "or the outcome is partly chance" if overlaps else ""),
+        Evidence("in percent" if overlaps else "so of all labels are wrong, about",
+                 f"{100 * share:.1f} ± {100 * error:.1f}", "%"),
         Evidence("rows contradicted with confidence", len(found), threshold=f"of {len(codes):,} judged"),
     ]  # fmt: skip
     said = np.argmax(answers, axis=1)
@@ -153,7 +153,7 @@ def _labels(
         says,
         tuple(evidence),
         warns=not overlaps,
-        unchecked=(f"what the rows themselves show; the judge is {source}", *beyond),
+        unchecked=(f"the rows themselves; they are judged by {source}", *beyond),
         tries=(
             "look at these rows, counted from 0, and correct or drop them",
             "label_smoothing=0.1 bears wrong labels",
@@ -190,7 +190,7 @@ def _values(
         "all other rows say.",
         tuple(evidence),
         warns=len(found) <= len(truth.values) // 50,
-        unchecked=(f"what the rows themselves show; the judge is {source}", *beyond),
+        unchecked=(f"the rows themselves; they are judged by {source}", *beyond),
         tries=("look at these rows, counted from 0, and correct or drop them", "--loss huber, which bears far values"),
     )
 

@@ -64,7 +64,8 @@ def _differs(truth: Truth, ours: Array, line: Array) -> tuple[float, float, bool
     mean = float(gap.mean())
     border = POINT
     if truth.codes is None:
-        border = max(PART * float(other.mean()), OF_VARIANCE * float(np.mean(truth.values.var(axis=0))))
+        spread = float(np.mean(truth.values.var(axis=0)))
+        border = max(PART * float(other.mean()), OF_VARIANCE * (spread if truth.squared else spread**0.5))
     matters = mean > border
     return mean, error, bool(matters and mean > CLEAR * error)
 
@@ -82,9 +83,10 @@ def _told(case: Case, truth: Truth, ours: Array, line: Array, where: str, learns
         )
     else:
         scale = float(getattr(case.opened.run.model.decoder, "scale", 1.0))
+        name, power = ("RMSE", 0.5) if truth.squared else ("mean error", 1.0)
         numbers = (
-            Evidence("RMSE of the network", scale * own**0.5, "", f"on {len(ours):,} rows"),
-            Evidence("RMSE of a linear model", scale * other**0.5, "", "ridge regression"),
+            Evidence(f"{name} of the network", scale * own**power, "", f"on {len(ours):,} rows"),
+            Evidence(f"{name} of a linear model", scale * other**power, "", "ridge regression"),
             Evidence("difference", mean / max(error, 1e-300), "standard errors", f"at most {CLEAR:g}"),
         )
     if where == HELD_OUT:
