@@ -7,8 +7,9 @@ import fallline as fl
 from fallline import nn
 from fallline.diagnosis.batch_noise import noise_scale
 from fallline.diagnosis.case import Case
-from fallline.diagnosis.diagnosed import diagnose
 from fallline.insight.opened import opened
+
+from .told import told
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2000, 20))
@@ -24,7 +25,7 @@ def line(batch: int, rate: float | None = 0.02, **settings: object) -> fl.Run:
 
 
 def test_a_loss_that_noise_keeps_high_is_told_and_what_it_would_be_without() -> None:
-    found = diagnose(line(1))
+    found = told(line(1))
     numbers = {one.name: one.value for one in found["batch_noise"].evidence}
     before, larger = numbers["200 steps as before"], numbers["200 steps batches of 16"]
     # Of steps on one row of D = 21 numbers around the minimum: loss = floor (1 + r D / (2 - r (D + 2))), r the rate.
@@ -34,14 +35,14 @@ def test_a_loss_that_noise_keeps_high_is_told_and_what_it_would_be_without() -> 
 
 
 def test_noise_that_costs_nothing_is_not_told() -> None:
-    assert "batch_noise" not in diagnose(line(64))
-    assert "batch_noise" not in diagnose(line(1, optimizer=fl.optim.GradientDescent(fl.optim.Cosine(0.02))))
+    assert "batch_noise" not in told(line(64))
+    assert "batch_noise" not in told(line(1, optimizer=fl.optim.GradientDescent(fl.optim.Cosine(0.02))))
     bouncing = fl.fit(nn.Dense(1), (X, Y), loss="squared_error", epochs=20, batch_size=2000,
                       optimizer=fl.optim.GradientDescent(0.7))  # fmt: skip
-    assert "batch_noise" not in diagnose(bouncing)
+    assert "batch_noise" not in told(bouncing)
     exact = fl.fit(nn.Dense(1), (X, X[:, 0]), loss="squared_error", epochs=30, batch_size=1,
                    optimizer=fl.optim.GradientDescent(0.02))  # fmt: skip
-    assert "batch_noise" not in diagnose(exact)
+    assert "batch_noise" not in told(exact)
 
 
 def test_the_noise_scale_is_that_of_the_rows_gradients() -> None:
@@ -59,5 +60,5 @@ def test_the_noise_scale_is_that_of_the_rows_gradients() -> None:
 def test_trials_leave_the_run_as_it_was_and_are_the_same_each_time() -> None:
     run = line(1)
     before = run.model.theta.copy()
-    assert diagnose(run)["batch_noise"] == diagnose(run)["batch_noise"]
+    assert told(run)["batch_noise"] == told(run)["batch_noise"]
     assert np.array_equal(run.model.theta, before)

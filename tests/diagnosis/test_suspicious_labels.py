@@ -5,9 +5,10 @@ import pytest
 
 import fallline as fl
 from fallline.data import sets
-from fallline.diagnosis.diagnosed import diagnose
 from fallline.diagnosis.judge import judged
 from fallline.diagnosis.suspicious_labels import NATURAL, OVERLAP, chance_of, overlap, suspects
+
+from .told import told
 
 CLASSES = ("digits", "iris", "wine", "breast-cancer")
 
@@ -54,14 +55,14 @@ def test_a_run_on_changed_labels_is_told_which_rows_and_how_they_look() -> None:
     x, y, wrong = changed("digits", 0.05, 1)
     names = np.array(["nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     run = fl.fit(fl.nn.mlp((32,), 10), (x / 16, names[y]), loss="cross_entropy", epochs=10, validation=0.2)
-    finding = diagnose(run)["suspicious_labels"]
+    finding = told(run)["suspicious_labels"]
     assert finding.warns and "ridge regression" in finding.unchecked[0]
     row = next(one for one in finding.evidence if one.name.startswith("row "))
     place = int(row.name.split()[1])
     assert wrong[place] and f"labelled {names[y[place]]}" in str(row.value)
     assert f"looks like {names[sets.load('digits').y[place]]}" in str(row.value)
     clean = fl.fit(fl.nn.mlp((32,), 10), (x / 16, sets.load("digits").y), loss="cross_entropy", epochs=10)
-    assert "suspicious_labels" not in diagnose(clean)
+    assert "suspicious_labels" not in told(clean)
 
 
 def test_a_class_that_is_rare_or_two_that_overlap_are_no_wrong_labels() -> None:
@@ -71,10 +72,10 @@ def test_a_class_that_is_rare_or_two_that_overlap_are_no_wrong_labels() -> None:
     for chance in (np.where(x[:, 0] > 0, 0.86, 0.14), 1 / (1 + np.exp(-2 * x[:, 0]))):
         y = np.where(rng.random(1500) < chance, 1, 0)
         run = fl.fit(fl.nn.mlp((16,), 2), (x, y), loss="cross_entropy", epochs=30)
-        assert not [one for one in diagnose(run).warnings if one.name == "suspicious_labels"]
+        assert not [one for one in told(run).warnings if one.name == "suspicious_labels"]
     rare = (x[:, 0] + x[:, 1] > 3).astype(int)
     run = fl.fit(fl.nn.mlp((16,), 2), (x, rare), loss="cross_entropy", epochs=30)
-    assert "suspicious_labels" not in diagnose(run)
+    assert "suspicious_labels" not in told(run)
 
 
 def test_quantities_far_from_what_the_others_say_are_told_and_noise_is_not() -> None:
@@ -82,9 +83,9 @@ def test_quantities_far_from_what_the_others_say_are_told_and_noise_is_not() -> 
     x = rng.normal(size=(400, 3))
     y = x @ [1.0, 2, 3] + 0.1 * rng.normal(size=400)
     run = fl.fit(fl.nn.mlp((16,), 1), (x, y), loss="squared_error", epochs=100)
-    assert "suspicious_labels" not in diagnose(run)
+    assert "suspicious_labels" not in told(run)
     exact = fl.fit(fl.nn.mlp((16,), 1), (x, x[:, 0]), loss="squared_error", epochs=100)
-    assert "suspicious_labels" not in diagnose(exact)
+    assert "suspicious_labels" not in told(exact)
     y[[7, 90]] = 300, -80
-    finding = diagnose(fl.fit(fl.nn.mlp((16,), 1), (x, y), loss="squared_error", epochs=100))["suspicious_labels"]
+    finding = told(fl.fit(fl.nn.mlp((16,), 1), (x, y), loss="squared_error", epochs=100))["suspicious_labels"]
     assert {one.name for one in finding.evidence if one.name.startswith("row")} == {"row 7", "row 90"}

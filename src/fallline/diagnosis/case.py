@@ -26,8 +26,8 @@ MOST_FOLLOWED = 1024
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerSeen:
-    """A layer on some rows. inputs, output: (n, ...), what enters and leaves it; delta_in, delta: the derivatives of the
-    mean loss with respect to these, None for whole numbers. name: "layer 2, Tanh()"; params: its part of all.
+    """A layer on some rows. inputs, output: (n, ...), of the layer; delta_in, delta: the derivatives of the mean loss
+    with respect to these, None for whole numbers. name: "layer 2, Tanh()"; params: the layer's part of all.
     """
 
     name: str
@@ -35,7 +35,7 @@ class LayerSeen:
     params: Tree
     inputs: Tree
     output: Array
-    delta_in: Tree
+    delta_in: Array | None
     delta: Array
 
     @property
@@ -116,11 +116,15 @@ class Case:
         assert found is not None
         x = tree.map(lambda one: one.astype(np.float64) if one.dtype.kind == "f" else one, found.x)
         with np.errstate(all="ignore"):
-            seen = once_through(model, x, lambda output: model.loss.function(output, found.y)).outermost(model)
+            passes = once_through(model, x, lambda output: model.loss.function(output, found.y))
+        seen = passes.outermost(model)
         params = model.params if isinstance(model.network, Sequential) else (model.params,)
         inputs = [x, *(output for _, output, _ in seen)]
+        deltas = [passes.x_deltas.get("x"), *(delta for _, _, delta in seen)]
         return tuple(
-            LayerSeen(f"layer {place}, {label(layer)}", layer, params[place], inputs[place], output, delta)
+            LayerSeen(
+                f"layer {place}, {label(layer)}", layer, params[place], inputs[place], output, deltas[place], delta
+            )
             for place, (layer, output, delta) in enumerate(seen)
         )
 

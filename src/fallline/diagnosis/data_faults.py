@@ -12,7 +12,7 @@ from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.idle_units import FLAT, slopes_of
 from fallline.diagnosis.judge import judged
-from fallline.diagnosis.judged_rows import Truth, answers_of, columns_of, label_of, matrix
+from fallline.diagnosis.judged_rows import Truth, answers_of, are_constant, columns_of, label_of, matrix
 from fallline.diagnosis.verdict_table import verdict
 from fallline.insight.opened import Sample
 
@@ -36,6 +36,19 @@ def constant_target(case: Case) -> Iterator[Finding]:
         "All training rows have the same target, so that there is nothing to learn but that.",
         (Evidence("rows looked at", len(y), threshold="two targets at least"), Evidence("target", str(y[0].tolist()))),
         tries=("another column as --target",),
+    )
+
+
+@verdict("constant_inputs", "all rows are the same but for the target", order=6, once=True)
+def constant_inputs(case: Case) -> Iterator[Finding]:
+    """Inputs that do not vary, from which no target can be told."""
+    if len(case.rows) < 2 or not are_constant(case):
+        return
+    yield Finding(
+        "constant_inputs",
+        "All training rows have the same inputs, so that no row can be told from another.",
+        (Evidence("rows looked at", len(case.rows), threshold="two different ones at least"),),
+        tries=("other columns: --features, or --drop for fewer that are left out",),
     )
 
 

@@ -40,7 +40,9 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: b
     for module in pkgutil.iter_modules(diagnosis.__path__):
         importlib.import_module(f"{diagnosis.__name__}.{module.name}")
     found = opened(run, data)
-    findings, unchecked, checked = list[tuple[int, Finding]](), list(found.missing), dict[str, None]()
+    findings, checked = list[tuple[int, Finding]](), dict[str, None]()
+    # Why verdicts could not be looked for, each reason once.
+    left_out = dict[str, dict[str, None]]()
     shared: dict[Any, Any] = {}
     for part in found.parts:
         case = Case(found, part, thorough, shared)
@@ -49,17 +51,18 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: b
                 continue
             absent = [need for need in one.needs if not case.has(need)]
             if absent:
-                unchecked.append(f"{one.name}: {MISSING[absent[0]]}")
+                left_out.setdefault(MISSING[absent[0]], {})[one.name] = None
                 continue
             try:
                 told = list(one.look(case))
             except FalllineError as error:
-                unchecked.append(f"{one.name}: {' '.join(str(error).split())}")
+                left_out.setdefault(" ".join(str(error).split()), {})[one.name] = None
                 continue
             checked[one.name] = None
             findings += [(one.order, finding) for finding in told]
     findings = _merged(findings, [part.name for part in found.parts])
     ordered = [finding for _, finding in sorted(findings, key=lambda pair: (pair[1].warns, pair[0]))]
+    unchecked = [*found.missing, *(f"{', '.join(names)}: {why}" for why, names in left_out.items())]
     return Diagnosis(found.name, tuple(ordered), tuple(dict.fromkeys(unchecked)), tuple(checked))
 
 

@@ -11,7 +11,7 @@ from fallline.arrays import Array
 from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.idle_units import idle_in
-from fallline.diagnosis.judged_rows import constant_loss
+from fallline.diagnosis.judged_rows import are_constant, constant_loss
 from fallline.diagnosis.verdict_table import verdict
 from fallline.typesetting import number
 
@@ -24,16 +24,17 @@ EXPLODED = 1e3
 SHATTERED = 100.0
 
 
-def sensitivity(seen: LayerSeen) -> float:
+def sensitivity(seen: LayerSeen, least: float = 0.0) -> float:
     """How much a row's loss changes with what a layer gives, relative to its size: a number without a unit.
 
         sqrt(mean_i ||delta_i||^2 ||out_i||^2)        delta_i, out_i: of row i
 
+    least: added to the size of an output, so that one near 0 has a size.
     In a network of ReLU without biases and with one output it is the same for all layers, however weights are scaled.
     """
     n = len(seen.output)
     out, delta = seen.output.reshape(n, -1), n * seen.delta.reshape(n, -1)
-    return float(np.sqrt(np.mean(np.square(out).sum(axis=1) * np.square(delta).sum(axis=1))))
+    return float(np.sqrt(np.mean((np.square(out).sum(axis=1) + least**2) * np.square(delta).sum(axis=1))))
 
 
 def length(delta: Array) -> float:
@@ -55,8 +56,8 @@ def vanishing_gradient(case: Case) -> Iterator[Finding]:
     top = max(sizes, default=0.0)
     if len(told) < 2 or not 0 < top < np.inf:
         return
-    if any(one.dead == one.units for one in idle_in(case.layers)):
-        return  # a layer of dead units, which is told as such
+    if are_constant(case) or any(one.dead == one.units for one in idle_in(case.layers)):
+        return  # which is told as such
     # A layer that gives 0 has no sensitivity either; what vanishes here is the derivative.
     longest = max(length(one.delta) for one in told)
     faded = [
@@ -98,7 +99,11 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
     told = learning(case.layers)
     if len(told) < 2:
         return
+    # Outputs near 0, as of a network that has found nothing, would make all before them look large.
+    y = np.asarray(case.rows.y, np.float64)
+    least = float(np.sqrt(np.mean(np.square(y)))) if case.part.model.task == "regression" else 1.0
     lengths, sizes = [length(one.delta) for one in told], [sensitivity(one) for one in told]
+    sizes[-1] = sensitivity(told[-1], least)
     last, usual = lengths[-1], constant_loss(case)
     if not last > 0 or not np.isfinite(lengths).all():
         return
@@ -116,7 +121,7 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
         for place, (one, size) in enumerate(zip(told, grown, strict=True))
     ]
     first = learning(case.layers_at_first)
-    at_first = [sensitivity(one) if shattered else length(one.delta) for one in first]
+    at_first = [sensitivity(one, least * (one is first[-1])) if shattered else length(one.delta) for one in first]
     if at_first and at_first[-1] > 0:
         evidence.append(Evidence("before the first step", at_first[worst] / at_first[-1], "times", told[worst].name))
     yield Finding(

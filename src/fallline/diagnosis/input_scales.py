@@ -15,8 +15,8 @@ from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judged_rows import columns_of
 from fallline.diagnosis.verdict_table import verdict
-from fallline.nn.layer import Dense
 from fallline.nn.context import Context, applied
+from fallline.nn.layer import Dense
 from fallline.typesetting import number
 
 # Sizes of columns that differ more than this: curvatures then differ 10,000 times.
@@ -104,7 +104,11 @@ def unscaled_inputs(case: Case) -> Iterator[Finding]:
     """Columns whose sizes differ, whose mean is far from 0, or that are large, as the first mixing layer gets them."""
     first = case.layers[0]
     given, delta = first.inputs, first.delta_in
-    if not isinstance(given, np.ndarray) or given.ndim < 2 or (given.dtype.kind != "f" and type(first.layer) is not Dense):
+    if (
+        not isinstance(given, np.ndarray)
+        or given.ndim < 2
+        or (given.dtype.kind != "f" and type(first.layer) is not Dense)
+    ):
         return
     x = given.reshape(len(given), -1).astype(np.float64)
     # Codes of a table have no size, and the loss has no derivative with respect to them.

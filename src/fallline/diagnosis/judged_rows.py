@@ -80,6 +80,11 @@ def answers_of(case: Case, rows: Sample) -> Array:
     return z.reshape(len(z), -1)
 
 
+def are_constant(case: Case) -> bool:
+    """Whether the inputs of all training rows are the same."""
+    return all(np.all(one == one[:1]) for one in map(np.asarray, tree.leaves(case.rows.x)))
+
+
 def held_out_of(case: Case, rows: Sample) -> Array | None:
     """For rows what the run kept of networks that were not trained on them, as `Truth` has it; None without folds."""
     kept, model = case.opened.run.held_out, case.opened.run.model
@@ -127,4 +132,4 @@ def constant_loss(case: Case) -> float:
     return float(np.mean(np.square(y, dtype=np.float64))) if model.loss.name == "squared_error" else np.inf
 
 
-__all__ = ["Truth", "answers_of", "columns_of", "constant_loss", "held_out_of", "label_of", "matrix"]
+__all__ = ["Truth", "answers_of", "are_constant", "columns_of", "constant_loss", "held_out_of", "label_of", "matrix"]
