@@ -7,6 +7,7 @@ from fallline import nn, optim
 from fallline.curvature import at, of_model, stable_step
 from fallline.errors import ArgumentError
 from fallline.nn.theta import Layout, Slot
+from fallline.optim import OPTIMIZERS as OF_TABLE
 
 # beta2 so near 1 that the second moments stand still: the border is of steps with this preconditioner.
 STILL = 1 - 1e-12
@@ -136,3 +137,8 @@ def test_weight_decay_is_counted_once_wherever_it_stands() -> None:
 def test_a_state_of_other_parameters_is_refused() -> None:
     with pytest.raises(ArgumentError, match="of other parameters"):
         stable_step(at(lambda x: x @ x, np.zeros(2)), optim.Adam(0.1), state={"v": np.ones(3)})
+
+
+def test_every_optimizer_that_states_a_border_is_run_at_it() -> None:
+    stating = {cls for cls in OF_TABLE.values() if cls.bears is not optim.Optimizer.bears}
+    assert stating <= {type(one) for one in OPTIMIZERS}
