@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallline import nn, transforms, tree
@@ -82,6 +82,7 @@ def test_the_whole_gradient_is_the_one_training_uses(seed, hidden, activation, l
         np.testing.assert_allclose(found.gradient[path], part, rtol=1e-12, atol=1e-15)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 1000), st.sampled_from(SMOOTH), st.sampled_from(sorted(TASKS)), st.integers(0, 10**6))
 def test_each_link_is_the_sum_of_its_terms_and_the_chain_ends_at_the_loss(seed, activation, loss, which) -> None:
     outputs, y = TASKS[loss]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline import tree
+from fallline.arguments import takes
 from fallline.errors import ArgumentTypeError
 from fallline.graph.op import Array
 from fallline.insight.microscope import as_double, label
@@ -39,6 +40,7 @@ class Drawing:
         return f"Drawing({columns})"
 
 
+@takes()
 def drawing(model: Any) -> Drawing:
     """A network drawn: units as circles, weights as lines, thick where they are large, dashed where negative.
 
