@@ -59,7 +59,7 @@ def test_a_minimum_of_a_network_is_one_for_newton_and_descent():
     newton = other_ways.newton(here)
     assert newton.measured and newton.loss < here.value(here.theta)
     last = other_ways.equations(here)
-    assert last.method == "equations, last layer" and "linear in the last layer alone, 3 parameters" in last.how
+    assert last.method == "last layer solved" and "linear in the last layer alone, 3 parameters" in last.how
     # The oracle: least squares on what the first layer gives.
     first = here.surface.model.params[0]
     h = np.tanh(X @ first["weight"] + first["bias"])

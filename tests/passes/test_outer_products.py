@@ -13,6 +13,7 @@ from fallline.graph.op import Kind
 from fallline.graph.trace import trace
 from fallline.graph.verify import verify
 from fallline.passes.outer_products import outer_products_summed, steps_of
+from fallline.passes.outer_rows import outer_products_by_element
 from fallline.passes.simplify import simplify
 from fallline.program import reference
 from fallline.program.lower import lower, prepared
@@ -220,3 +221,26 @@ def test_gradients_in_theta_are_followed_through_its_pieces():
     assert max(node.size for node in outer_products_summed(graph).nodes()) == model.theta.size
     want = np.linalg.norm(each(model.theta, X, Y), axis=1)
     np.testing.assert_allclose(fl.compile(lengths)(model.theta, X, Y), want, rtol=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    sizes=st.tuples(st.integers(0, 4), st.integers(1, 5), st.integers(1, 40)),
+    dtype=st.sampled_from(["float32", "float64"]),
+    turned=st.booleans(),
+)
+def test_outer_products_of_rows_are_the_same_numbers_element_by_element(sizes, dtype, turned):
+    n, m, k = sizes
+    a, d = RNG.standard_normal((n, m)).astype(dtype), RNG.standard_normal((n, k)).astype(dtype)
+
+    def function(a, d):
+        g = a[:, :, None] @ d[:, None, :]
+        return (g, 2 * g + 1) if not turned else (np.swapaxes(g, 1, 2), np.exp(-np.swapaxes(g, 1, 2)))
+
+    graph = graph_of(function, a, d)
+    changed = verify(outer_products_by_element(graph))
+    assert (changed is graph) == (k < 16 or n < 2)
+    for got, want in zip(reference.run(changed, [a, d]), reference.run(graph, [a, d]), strict=True):
+        np.testing.assert_array_equal(got, want)
+    for got, want in zip(fl.compile(function)(a, d), function(a, d), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)

@@ -103,7 +103,7 @@ def descend(gradient: Callable[[Array], tuple[float, Array]], theta: Array, seco
     begun, rate, made = time.perf_counter(), 1.0, 1
     value, g = gradient(theta)
     least = SMALL * float(np.linalg.norm(g))
-    reason = "its gradients were over"
+    reason = f"{MOST_STEPS:,} gradients are the most it makes"
     while made < MOST_STEPS:
         length = float(np.linalg.norm(g))
         if length <= least:
@@ -131,7 +131,7 @@ def descent(problem: Problem) -> Alternative:
     path = descend(problem.gradient, problem.theta, problem.seconds)
     how = (
         f"a gradient by backpropagation takes {duration(problem.time_of('gradient'))}, a loss "
-        f"{duration(problem.time_of('loss'))}; the step is halved where the loss would not fall; it ended as "
+        f"{duration(problem.time_of('loss'))}; the step is halved where the loss would not fall; it ended: "
         f"{path.reason}"
     )
     return Alternative("descent", log10(path.gradients), "gradients", log10(path.seconds), path.loss,
@@ -150,7 +150,7 @@ def differences(problem: Problem, by_backpropagation: Alternative) -> Alternativ
 
     if 2 * p * each * gradients <= problem.seconds:
         path = descend(gradient, problem.theta, 10 * problem.seconds)
-        how = f"each gradient by {2 * p:,} losses; it ended as {path.reason}"
+        how = f"each gradient by {2 * p:,} losses; it ended: {path.reason}"
         return Alternative(method, log10((2 * p + 1) * path.gradients), "losses", log10(path.seconds), path.loss, True,
                            how)  # fmt: skip
     how = f"each gradient takes {2 * p:,} losses of {duration(each)}, for as many gradients as backpropagation made"
@@ -179,7 +179,7 @@ def newton(problem: Problem) -> Alternative:
         return Alternative(method, log10(p), "products", log10(step), None, False, f"{how}{size}; this is one step")
     begun, theta, made = time.perf_counter(), problem.theta, 0
     value, g = problem.gradient(theta)
-    least, reason = SMALL * float(np.linalg.norm(g)), "its steps were over"
+    least, reason = SMALL * float(np.linalg.norm(g)), f"{MOST_NEWTON} steps are the most it makes"
     for steps in range(MOST_NEWTON):
         if float(np.linalg.norm(g)) <= least:
             reason = "the gradient is 10^-8 of the first one"
@@ -196,7 +196,7 @@ def newton(problem: Problem) -> Alternative:
         theta = ahead
         value, g = problem.gradient(theta)
     took = time.perf_counter() - begun
-    how += f"; {made} step{'s' * (made != 1)} {'were' if made != 1 else 'was'} made, and it ended as {reason}"
+    how += f"; {made} step{'s' * (made != 1)} {'were' if made != 1 else 'was'} made, and it ended: {reason}"
     return Alternative(method, log10(made * p), "products", log10(took), value, True, how)
 
 
@@ -207,7 +207,7 @@ def equations(problem: Problem) -> Alternative:
     block = every if whole else last_layer(problem.surface.layout)
     exact = whole or _is_quadratic(problem, block)
     count = len(block)
-    method = "normal equations" if whole else "equations, last layer"
+    method = "normal equations" if whole else "last layer solved"
     each, solving = problem.time_of("product"), _solving(count)
     if whole:
         how = "the loss is quadratic in all parameters, so that its gradient is zero where linear equations hold"

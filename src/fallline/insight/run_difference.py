@@ -85,7 +85,8 @@ class Difference(NotCalled):
         return "\n".join(lines)
 
     def _where(self) -> str:
-        same = f"the first {self.compared:,} steps are the same bits" if self.compared else ""
+        steps = "step is" if self.compared == 1 else f"{self.compared:,} steps are"
+        same = f"the first {steps} the same bits" if self.compared else ""
         if self.parting is None:
             return f"{same}; no step was found where they part" if same else "no step was compared"
         one = self.parting

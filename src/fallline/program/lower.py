@@ -21,6 +21,7 @@ from fallline.passes.add_row import rows_into_products
 from fallline.passes.columns import by_columns
 from fallline.passes.loops import fewer_loops
 from fallline.passes.outer_products import outer_products_summed
+from fallline.passes.outer_rows import outer_products_by_element
 from fallline.passes.simplify import simplify
 from fallline.passes.turns import turned_products
 from fallline.program import emit, products, repeat
@@ -397,7 +398,8 @@ def prepared(graph: Graph, steady: bool = False) -> Graph:
     graph = simplify(graph)
     fewer = fewer_loops(graph)
     graph = graph if fewer is graph else simplify(fewer)
-    for rewritten in (turned_products, by_columns) if steady else (outer_products_summed, turned_products, by_columns):
+    always = outer_products_by_element, turned_products, by_columns
+    for rewritten in always if steady else (outer_products_summed, *always):
         changed = rewritten(graph)
         graph = graph if changed is graph else simplify(changed)
     return rows_into_products(graph)
