@@ -241,3 +241,11 @@ def test_bad_questions_are_refused(tmp_path) -> None:
         fl.trajectory(continued)
     with pytest.raises(ArgumentError, match="other parameters"):
         fl.landscape(other, directions="trajectory", path=fl.trajectory(run))
+
+
+def test_rows_of_weight_zero_are_no_rows() -> None:
+    model = nn.Model.init(nn.mlp((5,), 3), 6, loss="cross_entropy", dtype="float64")
+    own, half = filter_normalised(model, 1), np.repeat([1.0, 0.0], 60)
+    some = Sliced(model, model.theta, own, sample_of(X, LABELS, half)).losses(np.ones((1, 1)))
+    only = Sliced(model, model.theta, own, sample_of(X[:60], LABELS[:60])).losses(np.ones((1, 1)))
+    np.testing.assert_allclose([some.mean, some.error], [only.mean, only.error])

@@ -88,8 +88,8 @@ def line_between(
 def _error(each: Array, weight: Array | None) -> float:
     """The standard error of a weighted mean over rows."""
     w = np.ones(len(each)) if weight is None else np.asarray(weight, np.float64)
-    mean = np.sum(w * each) / w.sum()
-    return float(np.sqrt(np.sum(np.square(w * (each - mean))) * len(each) / max(len(each) - 1, 1)) / w.sum())
+    mean, n = np.sum(w * each) / w.sum(), np.count_nonzero(w)
+    return float(np.sqrt(np.sum(np.square(w * (each - mean))) * n / max(n - 1, 1)) / w.sum())
 
 
 def _other_theta(other: Any, model: Model) -> Array:

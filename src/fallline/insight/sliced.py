@@ -75,7 +75,8 @@ class Sliced:
         """Mean and standard error from sum w l, sum w^2 l, sum w^2 l^2 and sum w^2."""
         if not self.by_rows:
             return sums[0], np.full_like(sums[0], np.nan)
-        n, weight = len(self.sample), self.sample.weight
+        weight = self.sample.weight
+        n = len(self.sample) if weight is None else np.count_nonzero(weight)
         mass = float(n if weight is None else np.sum(weight, dtype=np.float64))
         mean = sums[0] / mass
         with np.errstate(invalid="ignore", over="ignore"):

@@ -96,7 +96,7 @@ def replayed(seen: Opened, points: int) -> Trajectory:
         why = "; ".join(seen.missing) or "its first parameters are not known any more"
         raise ArgumentError(
             f"the path of this run is not known, and it cannot be trained once more: {why}\n"
-            '  try: data=(x, y), as for its training; or directions="random"'
+            '  try: fl.trajectory(fl.train(...)), which records a training while it runs; or directions="random"'
         )
     settings = replace(part.job.settings, folder=None, resume=False, gauges=None, measures={})
     found = followed_training(Training(replace(part.job, settings=settings)), points)
