@@ -32,10 +32,10 @@ def stuck(case: Case) -> Finding | None:
 def _stuck(case: Case, moved: Trend | None) -> Finding | None:
     """Further steps as before lead nowhere, and the same number of steps a tenth as long leads down."""
     here = case.standpoint
-    scale = scale_of(case)
-    if here.value < LEARNT * scale or here.trial_steps == 0:
+    if here.is_brought_down or here.trial_steps == 0:
         return None
-    if here.is_brought_down or (moved is not None and moved.whole_fall > GAIN * scale and moved.is_falling):
+    scale = scale_of(case)
+    if here.value < LEARNT * scale or (moved is not None and moved.whole_fall > GAIN * scale and moved.is_falling):
         return None
     shorter = here.trial(SHORTER)
     while shorter.rate > 2e-4 * here.rate and shorter.fall < -RISES * scale:

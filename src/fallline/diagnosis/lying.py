@@ -167,13 +167,16 @@ def converged(case: Case, moved: Trend | None) -> Finding | None:
     if not here.bears_products or here.down.fall > NOTHING * scale:
         return None
     try:
-        newton, ends = here.newton_fall, here.ends
+        newton = here.newton_fall
+        if newton > NOTHING * scale:
+            return None
+        ends, falls = here.ends, here.escape[1].fall
     except FalllineError:
         return None
-    if newton > NOTHING * scale or here.escape[1].fall > NOTHING * scale:
+    if falls > NOTHING * scale:
         return None
     top = max(abs(ends.lowest), abs(ends.highest))
-    zero, falls = max(ZERO * top, ends.error), here.escape[1].fall
+    zero = max(ZERO * top, ends.error)
     if ends.lowest > zero:
         says = "the gradient is as good as zero, and every direction bends upwards: this is a minimum."
     elif ends.lowest >= -zero:

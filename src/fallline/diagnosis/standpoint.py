@@ -177,14 +177,14 @@ class Standpoint:
     def along(self, direction: Array, lengths: Array | None = None) -> Line:
         """The lowest loss on a line, at some lengths and then about the best of them.
 
-        direction: of any length. lengths: by default the halves, quarters ... of the way that the parameters are from
-        0, or of 1 where they are nearer.
+        direction: of any length. lengths: by default those from a few thousandths of the parameters' distance from 0
+        up to all of it, or of 1 where they are nearer.
         """
         norm = float(np.linalg.norm(direction))
         if not norm or not math.isfinite(norm):
             return Line(0.0, 0.0)
         if lengths is None:
-            lengths = max(1.0, float(np.linalg.norm(self.loss.theta))) * 0.5 ** np.arange(14)
+            lengths = max(1.0, float(np.linalg.norm(self.loss.theta))) * 0.5 ** np.arange(10)
         unit, here = direction / norm, self.value
         found = {0.0: here}
 
@@ -196,7 +196,7 @@ class Standpoint:
 
         best = look(lengths)
         if best:
-            best = look(best * np.array([0.5, 0.7, 1.4, 2.0]))
+            best = look(best * np.array([0.7, 1.4]))
         return Line(best, here - found[best])
 
     @cached_property
@@ -292,7 +292,7 @@ class Standpoint:
         )
         move = new - loss.theta
         length = float(np.linalg.norm(move))
-        line = self.along(move, length * 4.0 ** np.arange(-9, 12))
+        line = self.along(move, length * 3.0 ** np.arange(-9, 14))
         return length / line.length if line.length else math.nan
 
     def _batch_gradient(self, place: int, theta: Array) -> Array:

@@ -16,7 +16,7 @@ from fallline.typesetting import number
 # A run has learnt little while its loss is above this share of the first one.
 LITTLE_LEARNT = 0.5
 # Too short: some dozen steps bring the loss down by less than this share of the first one, and longer ones by so much.
-SLOW, FAST = 0.02, 0.2
+SLOW, FAST = 0.04, 0.3
 # A loss that falls nearly linearly does so in the last third of the epochs at half the pace of the first at least.
 LINEAR = 0.5
 # Factors of the learning rate that are tried, the smallest first.
@@ -45,8 +45,10 @@ def shortness(case: Case) -> Shortness | None:
 
 def _shortness(case: Case) -> Shortness | None:
     here = case.standpoint
+    if here.is_brought_down or not here.trial_steps:
+        return None
     scale = scale_of(case)
-    if here.is_brought_down or not here.trial_steps or not LITTLE_LEARNT * scale < here.value <= 1.01 * scale:
+    if not LITTLE_LEARNT * scale < here.value <= 1.01 * scale:
         return None
     if not _falls_linearly([one.loss for one in case.epochs], scale):
         return None
@@ -59,9 +61,9 @@ def _shortness(case: Case) -> Shortness | None:
         if longer.fall < 1.5 * best.fall:
             break
         best = longer
-        if best.fall > 2 * FAST * scale:
+        if best.fall > 1.5 * FAST * scale:
             break
-    if best.fall < FAST * scale or best.rate < 9 * as_is.rate:
+    if best.fall < max(FAST * scale, 8 * as_is.fall) or best.rate < 9 * as_is.rate:
         return None
     return Shortness(as_is, best, here.reach)
 
