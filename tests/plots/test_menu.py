@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def test_the_menu_says_of_each_picture_whether_it_can_be_shown(run: fl.Run) -> N
     assert "not metrics: it measured none" in repr(bare.plot)
     with pytest.raises(ArgumentError, match="run cannot be plotted as metrics: it measured none"):
         bare.plot.metrics.chart()
+
+
+def test_the_page_of_pictures_has_every_one_of_them_and_stays_small() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    page = (docs / "plots.md").read_text(encoding="utf-8")
+    assert [one.name for one in PLOTS.values() if f"`{one.name}`" not in page and f".{one.name}()" not in page] == []
+    pictures = [*(docs / "pictures").glob("plot-*.png")]
+    assert {f"pictures/{one.name}" for one in pictures} == set(re.findall(r"\((pictures/[^)]*)\)", page))
+    assert sum(one.stat().st_size for one in pictures) < 300_000
 
 
 def test_a_wrong_name_gets_the_nearest(run: fl.Run) -> None:

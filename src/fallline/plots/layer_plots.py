@@ -10,6 +10,7 @@ from fallline.nn.model import Model
 from fallline.plots.chart import Axis, Chart, Line, Panel, Steps
 from fallline.plots.plot_table import plot
 from fallline.plots.rows_seen import no_rows, seen
+from fallline.ranges import short
 from fallline.training.run import Run
 
 MOST_PANELS, BINS = 12, 40
@@ -99,7 +100,7 @@ def activations_of(model: Model, x: Any) -> dict[str, Array]:
     layers = getattr(model.network, "layers", None)
     if not layers:
         return {"output": model.outputs(x)}
-    return {f"{i} {layer!r:.24}": model[: i + 1].outputs(x) for i, layer in enumerate(layers)}
+    return {f"{i} {short(layer):.24}": model[: i + 1].outputs(x) for i, layer in enumerate(layers)}
 
 
 def no_measures(run: Run) -> str:
