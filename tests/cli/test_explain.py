@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,6 +145,27 @@ def test_a_number_that_a_lesson_does_not_take_is_reported(shell: Shell, line: st
     done = shell(line)
     assert (done.code, done.out) == (2, "")
     assert part in done.err
+
+
+@pytest.mark.parametrize(("typed", "seen"), [(["", "", ""], 4), (["q"], 1), ([], 1)])
+def test_at_a_terminal_a_lesson_waits_after_each_screen(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, typed: list[str], seen: int
+) -> None:
+    answers = iter(typed)
+
+    def answer(prompt: str) -> str:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("fallline.cli.screen.is_terminal", lambda: True)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    told = shell("lesson chain-rule").out
+    screens = lessons.screens("chain-rule", width=100)
+    assert [text in told for text in screens] == [k < seen for k in range(len(screens))]
+    assert all(text in shell("lesson chain-rule --all").out for text in screens)
 
 
 def test_an_unknown_lesson_is_reported_with_the_nearest(shell: Shell) -> None:

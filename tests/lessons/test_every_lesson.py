@@ -26,7 +26,7 @@ NAMES = [
 
 
 def test_these_are_the_lessons() -> None:
-    assert sorted(lessons.LESSONS) == NAMES
+    assert list(lessons.LESSONS) == NAMES == sorted(NAMES)
     for name, one in lessons.LESSONS.items():
         assert one.name == name
         assert one.summary and "\n" not in one.title + one.summary and len(one.summary) < 63

@@ -68,5 +68,7 @@ def command(name: str, **options: Any) -> str:
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
+for _name in sorted(LESSONS):  # some files import others, which would enter theirs first
+    LESSONS[_name] = LESSONS.pop(_name)
 
 __all__ = ["LESSONS", "Lesson", "command", "find", "run", "screens", "tell"]

@@ -211,7 +211,7 @@ def tell(result: Adaptive, *, width: int, ascii_only: bool) -> list[str]:
 @lesson(
     "adaptive",
     "A rate for every parameter",
-    "Adagrad, RMSProp and Adam in a stretched bowl and on raw columns",
+    "Adagrad, RMSProp, Adam in a stretched bowl and on raw columns",
     tell,
     options={
         "stretch": Range("how many times steeper one axis is", at_least=1, at_most=1e6),
