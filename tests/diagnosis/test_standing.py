@@ -157,3 +157,15 @@ def test_few_epochs_of_a_falling_loss_are_not_called_rest(epochs: int) -> None:
 
 def test_one_epoch_shows_no_trend() -> None:
     assert "shows no trend" in standing(descent(nn.Dense(1), CURVED, rate=0.01, epochs=1)).says
+
+
+def test_a_loss_above_its_first_is_said_to_be_so_without_rows() -> None:
+    def batches() -> Any:
+        for start in range(0, 200, 20):
+            yield X[start : start + 20].astype(np.float32), CODES[start : start + 20]
+
+    run = fl.fit(nn.mlp((8,), 2), batches, loss="cross_entropy", epochs=5, optimizer=fl.optim.Adam(30.0))
+    found = standing(run)
+    if run.history["loss"][-1] >= run.history["loss"][0] and found.name == "level":
+        assert "no lower than in the first" in found.says
+    assert found.unchecked or found.name != "level"

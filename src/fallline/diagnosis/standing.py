@@ -155,6 +155,9 @@ def _level(case: Case, moved: Trend | None) -> Finding:
     evidence = [Evidence("training loss", one.loss, threshold="mean over the last epoch") for one in case.epochs[-1:]]
     evidence += trend_evidence(moved)
     says = "The training loss has come to rest."
+    if len(case.epochs) > 1 and case.epochs[-1].loss >= case.epochs[0].loss:
+        says = "The training loss does not fall any more, and is no lower than in the first epoch."
+        evidence.append(Evidence("training loss then", case.epochs[0].loss, threshold="mean over the first epoch"))
     if moved is None:
         says = f"The training was {len(case.epochs)} epochs long, which shows no trend of its loss."
     unchecked: tuple[str, ...] = ()
