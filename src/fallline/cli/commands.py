@@ -69,12 +69,12 @@ COMMANDS: dict[str, Command] = {
         Command("explain", "Show the forward and the backward pass of a row, in numbers."),
         Command("alternatives", "Show what other ways to good parameters cost on a problem."),
         Command("compare", "Show what two runs differ in, and the step where they part."),
-        Command("diagnose", "Tell where a run stands and what is wrong with it, with proof."),
-        Command("escape", "Step off the saddle at which a run stopped, and train on from there."),
-        Command("plot", "Draw a picture of a run or a race; without a name, list them."),
+        Command("diagnose", "Tell where a run stands and what is wrong, with proof."),
+        Command("escape", "Step off the saddle at which a run stopped, and train on."),
+        Command("plot", "Draw a picture of a run or a race; without a name, list all."),
         Command("report", "Write one HTML file with all that can be told about a run."),
         Command("lesson", "Run a short explanation; without a name, list them."),
-        Command("exercise", "Write a backward pass or an update rule yourself, and have it checked."),
+        Command("exercise", "Write a backward pass or an update rule, and have it checked."),
         Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
     )
 }
