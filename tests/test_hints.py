@@ -723,6 +723,7 @@ def test_what_a_hint_says_works(row: tuple[Callable[[], Any], str, Callable[[], 
 
 # Hints that other tests follow, or that speak of a disk, of source files of kernels, or of what nobody can try here.
 ELSEWHERE = {
+    "committee/entry.py": "tests/committee/test_timed.py",
     "insight/opened.py": "tests/insight/test_opened.py",
     "insight/gauge_reader.py": "tests/gauges/test_reader.py",
     "diagnosis": "tests/diagnosis: each verdict is tried on a run that has it",

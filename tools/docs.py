@@ -82,6 +82,31 @@ def metrics_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def gauges_page() -> str:
+    """Every gauge of the table, by the inner values that it is made of."""
+    from fallline.gauges import GAUGES
+    from fallline.gauges.gauge_table import NEEDS, UNITS
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|")
+
+    parts = [(ROOT / "tools" / "gauges.md").read_text(encoding="utf-8").rstrip()]
+    rows = ["| gauge | meaning | formula | unit | usually | how to read it |",
+            "| ----- | ------- | ------- | ---- | ------- | -------------- |"]  # fmt: skip
+    for one in GAUGES.values():
+        more = "".join(f" `{path}`: {text}." if path else f" {text}." for path, text in one.parts.items())
+        low_high = "" if one.healthy is None else f"{one.healthy[0]:g} to {one.healthy[1]:g}"
+        name = f"`{one.name}`{' *' if one.usual else ''}"
+        rows.append(f"| {name} | {cell(one.doc + more)} | `{cell(one.formula)}` | {one.unit} | {low_high} | "
+                    f"{cell(one.reads[:1].upper() + one.reads[1:])}. |")  # fmt: skip
+    parts += ["## The table", "An asterisk marks the usual ones. Units: "
+              + ", ".join(f"`{name}` {text}" for name, text in UNITS.items()) + ".", "\n".join(rows)]  # fmt: skip
+    rows = ["| gauge | needs | source |", "| ----- | ----- | ------ |"]
+    rows += [f"| `{one.name}` | {', '.join(one.needs)} | {cell(one.source)} |" for one in GAUGES.values()]
+    parts += ["## Sources", "; ".join(f"`{name}`: {text}" for name, text in NEEDS.items()) + ".", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
 def benchmarks_page() -> str:
     """The page of benchmarks as they were last measured."""
     from benchmarks import record as results
@@ -105,7 +130,7 @@ def tables_page() -> str:
     return tables_page.page(trials.read(TABLES))
 
 
-PAGES: dict[str, Callable[[], str]] = {"metrics.md": metrics_page, "ops.md": ops_page}
+PAGES: dict[str, Callable[[], str]] = {"gauges.md": gauges_page, "metrics.md": metrics_page, "ops.md": ops_page}
 if MEASURED.exists():
     PAGES["benchmarks.md"] = benchmarks_page
 if TABLES.exists():

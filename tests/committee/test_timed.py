@@ -29,6 +29,13 @@ def searched(data: Dataset, seed: int, tried: int) -> list[Event]:
     return events
 
 
+def test_a_search_has_no_gauges_and_a_training_of_the_same_recipe_has(table: Tables) -> None:
+    data, given = table("classification"), {"epochs": 2, "hidden": (8,)}
+    with pytest.raises(ArgumentError, match="try: gauges=None, or no time_limit"):
+        begin(recipe_of(data, Choices(time_limit=LONG, **given)), gauges=True)  # type: ignore[arg-type]
+    assert fit(recipe_of(data, Choices(**given)), gauges=True).gauges  # type: ignore[arg-type]
+
+
 def test_a_search_tells_what_it_tried_and_ends_with_one_model(table: Tables, tmp_path: Path) -> None:
     data = table("classification")
     recipe = recipe_of(data, Choices(time_limit=LONG, epochs=15, hidden=(8,)))

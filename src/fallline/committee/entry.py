@@ -26,6 +26,9 @@ def begin(recipe: Recipe, rows: Any = None, **settings: Any) -> Training | Panel
     rows = recipe.rows if rows is None else rows
     given = {**recipe.settings, **settings}
     if recipe.choices.time_limit is not None:
+        if given.get("gauges"):
+            raise ArgumentError("a search trains many networks, and gauges watch a single one\n"
+                                "  try: gauges=None, or no time_limit (--time)")  # fmt: skip
         from fallline.committee.timed import Search  # one network, the common case, does without
 
         return Search(recipe, rows, given)
