@@ -154,15 +154,16 @@ def test_what_is_read_of_gradients_of_rows_makes_none_of_them(reader, dtype):
         np.testing.assert_allclose(got, one, rtol=tolerance, atol=tolerance * abs(one).max())
 
 
+@pytest.mark.parametrize("last", [lambda z: z, np.exp], ids=["z", "exp z"])
 @pytest.mark.parametrize("widths", [(60, 50, 1), (60, 50, 40, 1), (60, 50, 40, 2)])
-def test_a_network_of_one_output_makes_none_of_them_either(widths):
+def test_a_network_of_one_output_makes_none_of_them_either(widths, last):
     # d out / d hidden is then a row of the last weights, a product over an axis of length 1 that is no outer product.
     weights = [RNG.normal(size=shape) for shape in itertools.pairwise(widths)]
 
     def out(weights, row):
         for w in weights[:-1]:
             row = np.tanh(row @ w)
-        return np.sum(row @ weights[-1])
+        return np.sum(last(row @ weights[-1]))
 
     def function(weights, x):
         return fl.vmap(lambda row: [np.sum(np.square(g)) for g in fl.grad(out)(weights, row[None])])(x)

@@ -259,7 +259,8 @@ class _Factors:
         if isinstance(x, Factored) and isinstance(y, Factored):
             of_two = self.matrix_of_two if node.op.kind is Kind.CONTRACTION else self.product_of_two
             made = of_two(node, x, y)
-            return None if made is None else self.with_steps(node, made)
+            # With a factor as large as itself it is a value of its own; its factors would only be more of them.
+            return None if made is None or not made.is_outer else self.with_steps(node, made)
         if node.op.kind is Kind.CONTRACTION:
             return None
         at = 0 if isinstance(x, Joined) else 1
