@@ -74,7 +74,7 @@ COMMANDS: dict[str, Command] = {
         Command("plot", "Draw a picture of a run or a race; without a name, list all."),
         Command("report", "Write one HTML file with all that can be told about a run."),
         Command("lesson", "Run a short explanation; without a name, list them."),
-        Command("exercise", "Write a backward pass or an update rule, and have it checked."),
+        Command("exercise", "Write a backward pass or an update rule, which is checked."),
         Command("bench", "Measure training steps and compare with peers.", reads_itself=True),
     )
 }
