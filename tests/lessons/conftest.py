@@ -16,6 +16,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "critical-points": {"per_side": 6, "steps": 2000},
     "gradient-cost": {"largest": 1000.0, "bearable": 0.05},
     "mini-batch": {"rows": 500, "passes": 3},
+    "overfitting": {"epochs": 150, "rows": 60},
     "regression": {"epochs": 2500},
     "stuck": {"rows": 200},
     "vanishing": {"rows": 300, "epochs": 12},

@@ -18,6 +18,7 @@ NAMES = [
     "loss",
     "mini-batch",
     "momentum",
+    "overfitting",
     "regression",
     "step-size",
     "stuck",
