@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ def test_pictures_are_listed_drawn_and_printed(shell: Any, flowers: Path, tmp_pa
     listed = shell("plot runs/a")
     assert listed.code == 0
     assert "confusion" in listed.out
-    assert "predictions   not here: it predicts classes" in listed.out
+    assert re.search(r"^predictions +not here: it predicts classes$", listed.out, re.MULTILINE)
+    assert re.search(r"^gradient_against_parameter +not here: ", listed.out, re.MULTILINE)
     drawn = shell("plot runs/a loss")
     assert drawn.code == 0, drawn.err
     assert (tmp_path / "a-loss.png").read_bytes().startswith(b"\x89PNG")

@@ -69,16 +69,12 @@ def shown(folder: str) -> Any:
 
 def listed(subject: Any, folder: str) -> None:
     """The pictures that can be drawn, then the others with their reasons."""
-    from fallline.cli.estimates import say_wrapped
     from fallline.typesetting import table
 
     rows = subject.plot.listed()
     drawable = [(name, doc) for name, doc, lack in rows if not lack]
-    if drawable:
-        screen.say(table(drawable, width=screen.width(), ascii_only=screen.ascii_only()))
-    for name, _, lack in rows:
-        if lack:
-            say_wrapped(name, f"not here: {lack.partition(chr(10))[0]}")
+    absent = [(name, f"not here: {lack.partition(chr(10))[0]}") for name, _, lack in rows if lack]
+    screen.say(table([*drawable, *absent], width=screen.width(), ascii_only=screen.ascii_only()))
     screen.say(f"\nDraw one with: fallline plot {folder} NAME")
 
 
