@@ -14,6 +14,7 @@ NAMES = [
     "closed-form",
     "critical-points",
     "descent",
+    "gates",
     "gradient-cost",
     "loss",
     "mini-batch",
