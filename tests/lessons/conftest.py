@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "mini-batch": {"rows": 500, "passes": 3},
     "overfitting": {"epochs": 150, "rows": 60},
     "regression": {"epochs": 2500},
+    "softmax": {"rows": 300},
     "stuck": {"rows": 200},
     "vanishing": {"rows": 300, "epochs": 12},
 }

@@ -21,6 +21,7 @@ NAMES = [
     "momentum",
     "overfitting",
     "regression",
+    "softmax",
     "step-size",
     "stuck",
     "vanishing",
