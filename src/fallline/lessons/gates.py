@@ -77,7 +77,7 @@ def walked(graph: Graph, given: dict[str, float]) -> tuple[Gate, ...]:
     nodes = [*graph.inputs, *(node for node in graph.nodes() if node not in set(graph.inputs))]
     names = dict(zip(nodes, [*given, *"abcdefgh"]))
     value = dict(zip(graph.inputs, given.values()))
-    meaning = {"add": np.add, "multiply": np.multiply, "maximum": np.maximum}
+    meaning: dict[str, Any] = {"add": np.add, "multiply": np.multiply, "maximum": np.maximum}
     for node in nodes[len(given) :]:
         value[node] = float(meaning[node.op.name](*(value[one] for one in node.inputs)))
     delta = dict.fromkeys(nodes, 0.0)

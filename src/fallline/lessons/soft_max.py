@@ -96,7 +96,8 @@ def cross_entropy(logits: Any, y: Any, temperature: float = 1.0) -> Any:
 
 def smoothed(y: Array, smoothing: float) -> Array:
     """A target that leaves a share to all classes alike."""
-    return (1 - smoothing) * y + smoothing / y.shape[-1]
+    target: Array = (1 - smoothing) * y + smoothing / y.shape[-1]
+    return target
 
 
 def softened(logits: Array, y: Array, temperature: float, smoothing: float) -> Softened:
@@ -112,7 +113,7 @@ def gap_of(gap: float) -> Gap:
     loss, slope = transforms.value_and_grad(lambda z: cross_entropy(z, y))(z)
     squared = transforms.grad(lambda z: np.sum(np.square(softmax(z) - y)))(z)
     with np.errstate(all="ignore"):
-        e = np.exp(np.float32([gap, 0.0]))
+        e = np.exp(np.array([gap, 0.0], np.float32))
         naive = -np.log(e[0] / e.sum())
     return Gap(gap, float(loss), float(slope[0]), float(squared[0]), float(naive))
 
