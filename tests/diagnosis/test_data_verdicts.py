@@ -59,6 +59,8 @@ def test_one_column_that_tells_the_target_is_named() -> None:
     assert "column 3" in told(fit(line))["leaked_target"].says
     label = np.column_stack([X, np.where(LABELS, 7, -2)])
     assert "column 3" in told(fit(label, LABELS, loss="cross_entropy"))["leaked_target"].says
+    rule = told(fit(X, (X[:, 0] > 0).astype(int), loss="cross_entropy"))["leaked_target"]
+    assert not rule.warns and "column 0" in rule.says
     almost = label.copy()
     almost[5, 3] = 7 - 2 - almost[5, 3]
     assert "leaked_target" not in names(fit(almost, LABELS, loss="cross_entropy"))

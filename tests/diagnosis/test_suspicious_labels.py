@@ -89,3 +89,13 @@ def test_quantities_far_from_what_the_others_say_are_told_and_noise_is_not() -> 
     y[[7, 90]] = 300, -80
     finding = told(fl.fit(fl.nn.mlp((16,), 1), (x, y), loss="squared_error", epochs=100))["suspicious_labels"]
     assert {one.name for one in finding.evidence if one.name.startswith("row")} == {"row 7", "row 90"}
+
+
+@pytest.mark.parametrize(("middle", "slope"), [(-3, 1), (-4, 1), (-5, 3), (0, 4)])
+def test_rare_cases_that_nothing_foretells_are_no_wrong_labels(middle: float, slope: float) -> None:
+    rng = np.random.default_rng(4000)
+    x = rng.normal(size=(4000, 5))
+    y = (rng.random(4000) < 1 / (1 + np.exp(-middle - slope * x[:, 0]))).astype(int)
+    answers = judged(x, np.eye(2)[y]).left_out
+    _, found, half, contradicted = suspects(answers, y)
+    assert not len(found) or overlap(answers, y) > OVERLAP or chance_of(contradicted, NATURAL * half) > 0.05

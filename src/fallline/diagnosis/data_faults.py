@@ -18,6 +18,8 @@ from fallline.insight.opened import Sample
 
 # Rows from which on a column that tells the target exactly is no chance.
 FEWEST = 50
+# Values of a column for each class, at most, where it is the class under another name.
+FEW_VALUES = 3
 # The share of the target's spread below which a column leaves it untold: rounding of float32.
 EXACT = 1e-5
 # The share of validation rows that are training rows too, beyond that of training rows that occur twice and its noise.
@@ -65,16 +67,21 @@ def leaked_target(case: Case) -> Iterator[Finding]:
     if not len(found):
         return
     names = columns_of(case, x.shape[1])
+    few = len(np.unique(x[:, found[0]])) <= FEW_VALUES * max(truth.k, 1)
     how = "its values lie apart for each class" if truth.codes is not None else "it is a straight line of it"
+    # A border in a column of many values may be the rule itself; a column of few values is the class once more.
+    warns = few or truth.codes is None
+    unless = "Unless that is known when predicting, the network will be worse than it looks."
     yield Finding(
         "leaked_target",
-        f"The target follows from {names[found[0]]} alone: {how}, in all rows. Unless that is known when predicting, "
-        "the network will be worse than it looks.",
+        f"The target follows from {names[found[0]]} alone: {how}, in all rows. {unless if warns else ''}".rstrip(),
         (
             Evidence("columns that tell it", ", ".join(names[i] for i in found[:5]), threshold="none"),
+            Evidence("values of the first", len(np.unique(x[:, found[0]]))),
             Evidence("rows looked at", len(rows), threshold="without an exception"),
         ),
-        tries=(f"--drop {names[found[0]].removeprefix('column ')}",),
+        warns=warns,
+        tries=(f"--drop {names[found[0]].removeprefix('column ')}",) if warns else (),
     )
 
 

@@ -36,6 +36,9 @@ SURE_BELOW = 0.15
 NATURAL_OF_OVERLAP = 0.06
 # A judge that errs on more of the rows than this tells nothing of single ones: 40 % in wine-quality-red.
 MOST_ERRORS = 0.22
+# A class of which the judge finds less than this share cannot be told from the others, and its rows are contradicted
+# though they are right: rare cases most of all.
+RECALL = 0.7
 # Suspects are the rows of which the judge is most sure, down to where fewer than this share would be mislabelled.
 PRECISION = 0.8
 SHOWN, NUMBERED = 5, 60
@@ -76,26 +79,29 @@ def suspicious_labels(case: Case) -> Iterator[Finding]:
 def overlap(answers: Array, codes: Array) -> float:
     """By how much labels are contradicted more often among all rows than among those the judge is sure of, less one
     standard error."""
-    _, _, half, contradicted = suspects(answers, codes)
+    _, _, half, contradicted = suspects(answers, codes, 0.0)
     every = float(np.mean(np.argmax(answers, axis=1) != codes))
     return every - contradicted / half - math.sqrt(every * (1 - every) / len(codes))
 
 
-def suspects(answers: Array, codes: Array) -> tuple[Array, Array, int, int]:
+def suspects(answers: Array, codes: Array, recall: float = RECALL) -> tuple[Array, Array, int, int]:
     """The margin of each row, (n,); the places of suspects, the surest first; how many rows are in the sure half, and
-    how many of their labels are contradicted.
+    how many of their labels are contradicted; of classes of which the judge finds that share.
 
     answers: (n, K). codes: (n,).
     """
     ordered = np.sort(answers, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     against = np.argmax(answers, axis=1) != codes
+    of_class = np.bincount(codes)
+    known = np.bincount(codes, ~against) >= recall * of_class
     order = np.argsort(-margin, kind="stable")
-    half = len(codes) // 2
+    order = order[known[codes[order]]]
+    half = max(len(order) // 2, 1)
     contradicted = int(against[order[:half]].sum())
     share = contradicted / half
     # Wrong labels are as frequent among sure rows as among others, contradictions by overlap are not.
-    expected = share * np.arange(1, len(codes) + 1)
+    expected = share * np.arange(1, len(order) + 1)
     fits = np.flatnonzero(np.cumsum(against[order]) * PRECISION <= expected)
     reach = 0 if not len(fits) else int(fits[-1]) + 1
     found = order[:reach][against[order[:reach]]]
@@ -119,10 +125,13 @@ def _labels(
     beyond: tuple[str, ...],
 ) -> Iterator[Finding]:
     _, found, half, contradicted = suspects(answers, codes)
+    border = NATURAL
+    if overlaps or not len(found) or chance_of(contradicted, border * half) >= CHANCE:
+        overlaps, border = True, NATURAL_OF_OVERLAP
+        _, found, half, contradicted = suspects(answers, codes, 0.0)
+        if not len(found) or chance_of(contradicted, border * half) >= CHANCE:
+            return
     share = contradicted / half
-    border = NATURAL_OF_OVERLAP if overlaps else NATURAL
-    if not len(found) or chance_of(contradicted, border * half) >= CHANCE:
-        return
     error = math.sqrt(share * (1 - share) / half)
     evidence = [
         Evidence("contradicted, of the sure half", f"{contradicted} of {half}",

@@ -10,6 +10,7 @@ from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judge import judged
 from fallline.diagnosis.judged_rows import Truth, answers_of, held_out_of, matrix
 from fallline.diagnosis.verdict_table import verdict
+from fallline.errors import DataError
 from fallline.insight.opened import Sample
 
 # Training rows that the linear model learns from without `thorough`.
@@ -36,6 +37,8 @@ def worse_than_linear(case: Case) -> Iterator[Finding]:
             line = judged(matrix(rows), truth.values, 0).left_out
             yield from _told(case, truth, kept, line, HELD_OUT, False)
             return
+    if len(case.opened.parts) > 1:
+        raise DataError("an average without rows that its networks were not trained on")
     rows = case.part.sample(None if case.thorough else MOST_FITTED)
     if rows is None or len(rows) < FEWEST:
         return
