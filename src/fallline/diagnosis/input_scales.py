@@ -163,5 +163,5 @@ def unscaled_target(case: Case) -> Iterator[Finding]:
             Evidence("mean of the target", float(mean[worst]), threshold=f"at most {FAR:g} from 0"),
             Evidence("deviation of the target", float(deviation[worst]), threshold=f"at most {FAR:g}"),
         ),
-        tries=("fl.fit(model, (x, y), decoder=fl.nn.Quantity(mean, deviation))",),
+        tries=('fl.fit(model, (x, y), decoder=fl.nn.Quantity("y", y.mean(), y.std()))',),
     )

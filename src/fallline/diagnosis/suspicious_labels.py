@@ -165,7 +165,7 @@ def _labels(
         unchecked=(f"the rows themselves; they are judged by {source}", *beyond),
         tries=(
             "look at these rows, counted from 0, and correct or drop them",
-            "label_smoothing=0.1 bears wrong labels",
+            "--label-smoothing 0.1, which bears wrong labels",
         ),
     )
 
