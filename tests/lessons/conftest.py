@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "regression": {"epochs": 2500},
     "softmax": {"rows": 300},
     "stuck": {"rows": 200},
+    "two-layers": {"bearable": 2000},
     "vanishing": {"rows": 300, "epochs": 12},
 }
 

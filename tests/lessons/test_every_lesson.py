@@ -3,8 +3,10 @@
 import pytest
 
 from fallline import lessons
-from fallline.errors import ArgumentError, ArgumentTypeError
+from fallline.errors import ArgumentError, ArgumentTypeError, GraphError
+from fallline.lessons.lesson_table import lesson
 from fallline.lessons.page import LINES, joined
+from fallline.ranges import Range
 from fallline.typesetting import cells
 
 NAMES = [
@@ -24,6 +26,7 @@ NAMES = [
     "softmax",
     "step-size",
     "stuck",
+    "two-layers",
     "vanishing",
 ]
 
@@ -103,3 +106,9 @@ def test_questions_stand_below_a_lesson_as_commands() -> None:
 
 def test_report_runs_a_lesson() -> None:
     assert lessons.tell("chain-rule", width=10).startswith("The chain rule")
+
+
+def test_an_option_has_no_name_that_is_taken() -> None:
+    enter = lesson("wide", "Wide", "wide", lambda result, **how: [""], options={"width": Range("units", at_least=1)})
+    with pytest.raises(GraphError, match="width is an argument"):
+        enter(lambda width=3: width)

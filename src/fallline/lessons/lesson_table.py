@@ -73,6 +73,8 @@ def lesson(
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
         if name in LESSONS:
             raise GraphError(f"lesson {name!r} is declared twice")
+        if taken := sorted({"name", "width", "ascii_only"} & {*ranges}):
+            raise GraphError(f"lesson {name!r}: {taken[0]} is an argument of lessons.tell, and no name for an option")
         checked = takes(**ranges)(function)
         LESSONS[name] = Lesson(name, title, summary, checked, tell, ranges, tuple(asks))
         return checked

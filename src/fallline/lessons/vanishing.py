@@ -83,7 +83,7 @@ class Vanishing:
     """starts: networks of each activation with first weights of several sizes. dying: ReLU trained at several rates."""
 
     depth: int
-    width: int
+    units: int
     epochs: int
     starts: tuple[Start, ...]
     dying: tuple[Dying, ...]
@@ -138,7 +138,7 @@ def tell(result: Vanishing, *, width: int, ascii_only: bool) -> list[str]:
     return [
         page([
             title("Vanishing: the gradient on its way back", ascii_only=ascii_only),
-            words(f"""A network for digits with {last} hidden layers of {result.width} units, before its
+            words(f"""A network for digits with {last} hidden layers of {result.units} units, before its
                 first step. Backward, each layer multiplies by its weights and by the slope of its
                 activation:""", width),
             formula("delta before = (delta after * W') * slope(z)"),
@@ -186,7 +186,7 @@ def geometric(factors: Array) -> float:
     tell,
     options={
         "depth": Range("hidden layers", at_least=2, at_most=30, whole=True),
-        "width": Range("units of each", at_least=4, at_most=128, whole=True),
+        "units": Range("units of each", at_least=4, at_most=128, whole=True),
         "epochs": Range("passes of the trainings", at_least=1, at_most=200, whole=True),
     },
     asks=(
@@ -194,19 +194,19 @@ def geometric(factors: Array) -> float:
         ask("fifteen layers: is ReLU still even?", depth=15),
     ),
 )
-def vanishing(depth: int = 8, width: int = 32, epochs: int = 10, rows: int = 1797) -> Vanishing:
+def vanishing(depth: int = 8, units: int = 32, epochs: int = 10, rows: int = 1797) -> Vanishing:
     """Follow the gradient of deep networks from layer to layer, train them, and count the units that died."""
     digits = load("digits")
     x, y = digits.x[:rows] / 16, digits.y[:rows].astype(np.int64)
     x = x - x.mean(axis=0)
 
     def trained(bend: str, gain: float, rate: float) -> Any:
-        return fit(network(bend, gain, depth, width), (x, y), loss="cross_entropy", optimizer=GradientDescent(rate),
+        return fit(network(bend, gain, depth, units), (x, y), loss="cross_entropy", optimizer=GradientDescent(rate),
                    epochs=epochs, batch_size=32, dtype="float64", seed=0, threads=1)  # fmt: skip
 
     starts = []
     for bend, gain in STARTS:
-        model = Model.init(network(bend, gain, depth, width), x.shape[1], loss="cross_entropy", dtype="float64", seed=0)
+        model = Model.init(network(bend, gain, depth, units), x.shape[1], loss="cross_entropy", dtype="float64", seed=0)
         run = trained(bend, gain, 0.1)
         loss = float(run.epochs[-1].loss) if run.epochs else float("nan")
         starts.append(Start(bend, gain, through(model.params, BENDS[bend], gain, x, y), loss))
@@ -217,4 +217,4 @@ def vanishing(depth: int = 8, width: int = 32, epochs: int = 10, rows: int = 179
             dead = through(one.model.params, BENDS["relu"], 2.0, x, y).dead
         losses = [float(run.epochs[-1].loss) if run.epochs else float("nan") for run in (one, leaky)]
         dying.append(Dying(rate, dead, losses[0], losses[1]))
-    return Vanishing(depth, width, epochs, tuple(starts), tuple(dying))
+    return Vanishing(depth, units, epochs, tuple(starts), tuple(dying))
