@@ -132,7 +132,8 @@ def tell(result: KeptDeltas, *, width: int, ascii_only: bool) -> list[str]:
                 sum over paths of a product of local slopes:""", width),
             formula(signs),
             table(rows, ["units", "factors", "product"], width=width, ascii_only=ascii_only),
-            words(f"""fallline.grad: {exact:+.6f}. Look down the columns: the same factors come again and again.""", width),
+            words(f"""fallline.grad: {exact:+.6f}. Look down the columns: the same factors come again and
+                again.""", width),
         ]),
         page([
             heading("Take out what they share: deltas", ascii_only=ascii_only),
