@@ -15,6 +15,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "closed-form": {"hidden": (1, 2), "rows": 30},
     "critical-points": {"per_side": 6, "steps": 2000},
     "gradient-cost": {"largest": 1000.0, "bearable": 0.05},
+    "hidden-units": {"epochs": 15},
     "mini-batch": {"rows": 500, "passes": 3},
     "overfitting": {"epochs": 150, "rows": 60},
     "regression": {"epochs": 2500},

@@ -18,6 +18,7 @@ NAMES = [
     "descent",
     "gates",
     "gradient-cost",
+    "hidden-units",
     "loss",
     "mini-batch",
     "momentum",
