@@ -86,9 +86,9 @@ def batch_noise(case: Case) -> Iterator[Finding]:
     shorter = at_rate(job.optimizer, SHORTER * rate)
     if optimizer is None or shorter is None:
         return
-    control = _tried(case, job, optimizer, batch, steps, "as before")
-    large = _tried(case, job, optimizer, size, steps, f"batches of {size:,}")
-    short = _tried(case, job, shorter, batch, steps, f"a learning rate of {SHORTER * rate:g}")
+    control = tried(case, job, optimizer, batch, steps, "as before")
+    large = tried(case, job, optimizer, size, steps, f"batches of {size:,}")
+    short = tried(case, job, shorter, batch, steps, f"a learning rate of {SHORTER * rate:g}")
     where = "validation" if case.has("validation") else "training"
     border = max(PART * control.mean, OF_CONSTANT * usual)
     if any(_gain(control, one) <= border or not _is_clear(control, one) for one in (large, short)):
@@ -158,9 +158,11 @@ def at_rate(optimizer: Optimizer, rate: float) -> Optimizer | None:
     return replace(optimizer, learning_rate=rate) if hasattr(optimizer, "learning_rate") else None
 
 
-def _tried(case: Case, job: Job, optimizer: Optimizer, batch: int, steps: int, name: str) -> Trial:
-    """The loss of each row after so many further steps from the run's parameters, in a training of its own."""
-    model = replace(job.model, theta=case.part.model.theta.copy())
+def tried(
+    case: Case, job: Job, optimizer: Optimizer, batch: int, steps: int, name: str, theta: Array | None = None
+) -> Trial:
+    """The loss of each row after so many further steps, in a training of its own, from theta or the run's parameters."""
+    model = replace(job.model, theta=(case.part.model.theta if theta is None else theta).copy())
     assert isinstance(job.train, Rows)
     # An epoch cannot be cut, so that of a small batch goes over some of the rows.
     index = job.train.index
@@ -184,4 +186,4 @@ def _tried(case: Case, job: Job, optimizer: Optimizer, batch: int, steps: int, n
     return Trial(name, np.asarray(losses, np.float64))
 
 
-__all__ = ["LARGER", "SHORTER", "at_rate", "noise_scale"]
+__all__ = ["LARGER", "SHORTER", "at_rate", "noise_scale", "tried"]

@@ -51,6 +51,7 @@ def constant_inputs(case: Case) -> Iterator[Finding]:
         "All training rows have the same inputs, so that no row can be told from another.",
         (Evidence("rows looked at", len(case.rows), threshold="two different ones at least"),),
         tries=("other columns: --features, or --drop for fewer that are left out",),
+        explains=("plateau", "same_answer"),
     )
 
 

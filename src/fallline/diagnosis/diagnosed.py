@@ -60,7 +60,7 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: b
                 continue
             checked[one.name] = None
             findings += [(one.order, finding) for finding in told]
-    findings = _merged(findings, [part.name for part in found.parts])
+    findings = _explained(_merged(findings, [part.name for part in found.parts]))
     ordered = [finding for _, finding in sorted(findings, key=lambda pair: (pair[1].warns, pair[0]))]
     unchecked = [*found.missing, *(f"{', '.join(names)}: {why}" for why, names in left_out.items())]
     return Diagnosis(found.name, tuple(ordered), tuple(dict.fromkeys(unchecked)), tuple(checked))
@@ -77,6 +77,21 @@ def _merged(findings: list[tuple[int, Finding]], members: list[str]) -> list[tup
         groups.setdefault((one.name, one.warns, seen[of_its_part]), []).append((order, one))
         seen[of_its_part] += 1
     return [(group[0][0], _of_members([one for _, one in group], members)) for group in groups.values()]
+
+
+def _explained(findings: list[tuple[int, Finding]]) -> list[tuple[int, Finding]]:
+    """Findings that another one explains come after it, say so, and suggest nothing of their own."""
+    told = []
+    for order, one in findings:
+        # A cause may be explained itself; the first to be told counts.
+        causes = [pair for pair in findings if pair[1].warns and one.name in pair[1].explains]
+        if not causes:
+            told.append((order, one))
+            continue
+        at, cause = min(causes, key=lambda pair: pair[0])
+        says = f"{one.says} The finding {cause.name} tells why."
+        told.append((max(order, at), replace(one, says=says, tries=())))
+    return sorted(told, key=lambda pair: (pair[0], bool(pair[1].explains) is False))
 
 
 def _of_members(alike: list[Finding], members: list[str]) -> Finding:

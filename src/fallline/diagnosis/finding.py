@@ -35,7 +35,8 @@ class Finding:
     name: of the verdict. warns: whether something should be done; else it says where the run stands. says: one
     sentence, with the layer, the step or the row where there is one. evidence: the numbers and their borders.
     unchecked: sentences on what this finding did not look at. tries: commands or Python, one a line. part: which
-    network of an ensemble, "" for the only one.
+    network of an ensemble, "" for the only one. explains: names of findings that are this one's consequence where both
+    are there: they are told after it, and what they would try otherwise is left out.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Finding:
     unchecked: tuple[str, ...] = ()
     tries: tuple[str, ...] = ()
     part: str = ""
+    explains: tuple[str, ...] = ()
 
     def text(self, *, width: int = 80, ascii_only: bool = False) -> str:
         """The finding to read: the sentence, the evidence below it, then what to try."""

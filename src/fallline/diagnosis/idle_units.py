@@ -127,6 +127,8 @@ def idle_units(case: Case) -> Iterator[Finding]:
         tuple(evidence),
         tries=_tries(kind, begun is None or was_so, begun is None or not was_so),
         part=case.part.name,
+        # A layer that lets nothing through is why nothing is learnt; half a layer need not be.
+        explains=("plateau", "same_answer", "worse_than_linear", "underfitting") if worst.dead == worst.units else (),
     )
 
 

@@ -17,8 +17,8 @@ RISE = 0.1
 # And so many times its unrest from one epoch to the next, and its standard error over rows: one in twenty exceeds that
 # by chance.
 CLEAR = 1.64
-# The last epochs that are averaged, as a share of all.
-LAST = 0.05
+# The last epochs, all of which are that much above it, as a share of all and at least: steps bounce, and one epoch may.
+LAST, LEAST = 0.05, 3
 
 
 @verdict("overfitting", "the validation loss rises while the training loss falls", needs=("events",), order=60)
@@ -36,11 +36,12 @@ def overfitting(case: Case) -> Iterator[Finding]:
     held = np.array([one.validation_loss for one in epochs], np.float64)
     if not np.isfinite(held).all():
         return
-    at, few = int(np.argmin(held)), max(1, int(LAST * len(epochs)))
+    at = int(np.argmin(held))
+    few = max(LEAST, int(LAST * len(epochs)))
     best, last = epochs[at], epochs[-1]
     low, now = float(held[at]), float(held[-few:].mean())
     noise, whence = _noise(case, held[at:])
-    if now - low <= max(RISE * abs(low), CLEAR * noise) or last.loss >= best.loss:
+    if held[-few:].min() - low <= max(RISE * abs(low), CLEAR * noise) or last.loss >= best.loss:
         return
     evidence = [
         Evidence("lowest validation loss", low, threshold=f"in epoch {best.epoch}"),
