@@ -161,7 +161,7 @@ def at_rate(optimizer: Optimizer, rate: float) -> Optimizer | None:
 def tried(
     case: Case, job: Job, optimizer: Optimizer, batch: int, steps: int, name: str, theta: Array | None = None
 ) -> Trial:
-    """The loss of each row after so many further steps, in a training of its own, from theta or the run's parameters."""
+    """The loss of each row after so many steps in a training of its own, from theta or the run's parameters."""
     model = replace(job.model, theta=(case.part.model.theta if theta is None else theta).copy())
     assert isinstance(job.train, Rows)
     # An epoch cannot be cut, so that of a small batch goes over some of the rows.

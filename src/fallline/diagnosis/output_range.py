@@ -122,7 +122,7 @@ def squashed_scores(case: Case) -> Iterator[Finding]:
 
 @verdict("missing_bias", "all outputs are off by one number, and the last layer has no bias", order=12, once=True)
 def missing_bias(case: Case) -> Iterator[Finding]:
-    """A network without a bias at its end, whose squared error falls at once when one number is added to all outputs."""
+    """A network without a bias at its end, whose error falls at once when one number is added to all outputs."""
     model, told = case.part.model, learning(case.layers)
     if model.task != "regression" or model.loss.name != "squared_error" or not told:
         return

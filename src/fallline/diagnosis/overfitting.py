@@ -37,7 +37,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
     if not np.isfinite(held).all():
         return
     at = int(np.argmin(held))
-    few = max(LEAST, int(LAST * len(epochs)))
+    few = max(1, min(max(LEAST, int(LAST * len(epochs))), len(epochs) - 1 - at))
     best, last = epochs[at], epochs[-1]
     low, now = float(held[at]), float(held[-few:].mean())
     noise, whence = _noise(case, held[at:])

@@ -46,6 +46,8 @@ def worse_than_linear(case: Case) -> Iterator[Finding]:
     ours = answers_of(case, rows)
     if np.all(truth.values == truth.values[:1]) or truth.are_alike(ours):
         return  # which is told as such
+    if truth.values.shape == x.shape and np.allclose(truth.values, x):
+        return  # a network that gives back what comes in through few units: a line that copies is no rival
     fitted = judged(x, truth.values, 0)
     # On its own training rows the linear model is told as it would do without the row, which favours the network.
     learns_less = _differs(truth, ours, fitted.left_out)[2]
