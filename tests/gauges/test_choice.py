@@ -55,7 +55,7 @@ def test_without_gauges_there_are_none(labelled: Any, given: Any) -> None:
 
 @pytest.mark.parametrize(("given", "told"), [
     ("alfa", "alpha"), (["gradient_norms"], "gradient_norm"), (3, 'gauges=True, or \\["gradient_norm", "alpha"\\]'),
-    ([3], "try: gauges=True"),
+    ([3], "try: gauges=True"), ([], "try: gauges=True"),
 ])  # fmt: skip
 def test_wrong_names_are_refused_with_the_nearest_one(labelled: Any, given: Any, told: str) -> None:
     with pytest.raises(FalllineError, match=told):

@@ -275,3 +275,28 @@ def test_curvature_is_that_of_the_dense_hessian(labelled: Any) -> None:
     # Heavy ball bears 2 (1 + 0.9) / lambda.
     np.testing.assert_allclose(event.values["stability"][""], 0.3 * spectrum[-1] / 3.8, rtol=0.02)
     assert event.values["stability"]["learning_rate"] == 0.3
+
+
+def test_some_rows_of_a_batch_stand_for_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where the gradients of all rows do not fit into memory, noise is still that of the batch, and not of fewer rows.
+    from fallline.gauges import gauge_graph
+
+    rng = np.random.default_rng(0)
+    x, names = rng.normal(size=(200, 6)), ["norm_test", "inner_product_test", "orthogonality_test", "noise_scale"]
+    data = x, rng.integers(0, 3, 200)
+    _, every = at_step(nn.mlp((16,), 3), data, names)
+    monkeypatch.setattr(gauge_graph, "MOST_ELEMENTS", 16_000)
+    _, some = at_step(nn.mlp((16,), 3), data, [*names, "signal_to_noise"])
+    assert some.values["noise_scale"]["trace"] != every.values["noise_scale"]["trace"]
+    for name in names:  # 1 / 0.7: with the rows that were taken for those of the batch they were off by more
+        for path in every.values[name]:
+            ratio = some.values[name][path] / every.values[name][path]
+            assert 0.7 < ratio < 1 / 0.7, (name, path)
+
+
+def test_one_row_has_no_noise_to_be_compared_with(labelled: Any) -> None:
+    x, y = labelled
+    noisy = ["norm_test", "inner_product_test", "orthogonality_test", "noise_scale", "signal_to_noise"]
+    _, event = at_step(NETWORK, (x[:8], y[:8]), noisy, batch_size=1)
+    for name in noisy:
+        assert all(np.isnan(value).all() for value in event.values[name].values()), name

@@ -17,7 +17,7 @@ MOST, FEWEST = 20, 10
 # Bytes that the vectors of one question may take together, and parameters up to which the whole Hessian is made.
 ROOM, WHOLE = 4 << 30, 5000
 _SHARE = Range(above=0, below=1)
-_END = Form('"highest" or "lowest"', lambda given: given in ("highest", "lowest"))
+_END = Form('"highest" or "lowest"', lambda given: isinstance(given, str) and given in ("highest", "lowest"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,11 +35,12 @@ class Gauges:
     def __post_init__(self) -> None:
         ranges.check(self)
         given = (self.names,) if isinstance(self.names, str) else self.names
-        if not isinstance(given, tuple | list) or not all(isinstance(name, str | Gauge) for name in given):
+        # No name at all is no wish that could be met: nothing would be watched, in silence.
+        if not isinstance(given, tuple | list) or not given or not all(isinstance(name, str | Gauge) for name in given):
             raise ArgumentTypeError(f"gauges takes names of gauges, got {shown(self.names)}\n"
                                     '  try: gauges=True, or ["gradient_norm", "alpha"]')  # fmt: skip
         object.__setattr__(self, "names", tuple(given))
-        assert self.chosen  # so that wrong names are told at once
+        _ = self.chosen  # so that wrong names are told at once
 
     @property
     def chosen(self) -> tuple[Gauge, ...]:

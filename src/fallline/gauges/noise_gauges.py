@@ -24,10 +24,13 @@ ADDS_UP = 1e-3
 
 
 def squares(inner: Inner) -> dict[str, Any]:
-    """The numbers that noise is made of: squared norms of rows' gradients, (N,), and of their mean."""
+    """The numbers that noise is made of: squared norms of rows' gradients and of their mean, and N, the batch's rows.
+
+    Where the gradients of all rows do not fit into memory there are those of some, which stand for all of the batch.
+    """
     own = [*inner.row_squares.values()]
     mean = sum(np.sum(np.square(g)) for g in inner.row_gradient.values())
-    found = {"rows": sum(own[1:], own[0]), "mean": mean}
+    found = {"rows": sum(own[1:], own[0]), "mean": mean, "batch": np.asarray(inner.rows)}
     # A loss of somebody's own may be no mean over rows; then the rows' gradients are not the batch's, and noise is NaN.
     return found if inner.model.task != "custom" else {**found, "adds up": inner.adds_up}
 
@@ -42,27 +45,26 @@ def with_slopes(inner: Inner) -> dict[str, Any]:
 
 def trace_of(values: Values) -> Any:
     """S, the trace of the covariance of the rows' gradients; NaN for one row."""
-    rows, mean = values["rows"].astype(np.float64), np.float64(values["mean"])
-    n = len(rows)
+    rows, mean, n = values["rows"].astype(np.float64), np.float64(values["mean"]), int(values["batch"])
     if not values.get("adds up", 0) < ADDS_UP:
         return np.nan
     return max(float(np.mean(rows) - mean), 0.0) * n / (n - 1) if n > 1 and np.isfinite(mean) else np.nan
 
 
 def norm_ratio(values: Values, facts: Facts) -> Mapping[str, Any]:
-    return {"": np.sqrt(trace_of(values) / len(values["rows"]) / np.float64(values["mean"]))}
+    return {"": np.sqrt(trace_of(values) / int(values["batch"]) / np.float64(values["mean"]))}
 
 
 def along_ratio(values: Values, facts: Facts) -> Mapping[str, Any]:
-    slopes, n = values["slopes"].astype(np.float64), len(values["slopes"])
-    spread = np.var(slopes, ddof=1) if n > 1 else np.nan
+    slopes, n = values["slopes"].astype(np.float64), int(values["batch"])
+    spread = np.var(slopes) * n / (n - 1) if n > 1 else np.nan
     return {"": np.sqrt(spread / n) / np.float64(values["mean"])}
 
 
 def across_ratio(values: Values, facts: Facts) -> Mapping[str, Any]:
-    slopes, mean, n = values["slopes"].astype(np.float64), np.float64(values["mean"]), len(values["slopes"])
-    beside = max(float(np.sum(values["rows"], dtype=np.float64) - np.sum(slopes**2) / mean), 0.0)
-    return {"": np.sqrt(beside / (n - 1) / n / mean) if n > 1 else np.nan}
+    slopes, mean, n = values["slopes"].astype(np.float64), np.float64(values["mean"]), int(values["batch"])
+    beside = max(float(np.mean(values["rows"], dtype=np.float64) - np.mean(slopes**2) / mean), 0.0)
+    return {"": np.sqrt(beside / (n - 1) / mean) if n > 1 else np.nan}
 
 
 @gauge(
@@ -113,7 +115,7 @@ def orthogonality_test(inner: Inner) -> Mapping[str, Any]:
 
 
 def scale_of(values: Values, facts: Facts) -> Mapping[str, Any]:
-    trace, n = trace_of(values), len(values["rows"])
+    trace, n = trace_of(values), int(values["batch"])
     signal = np.float64(values["mean"]) - trace / n
     scale = trace / signal if signal > 0 else np.inf if signal <= 0 else np.nan
     # Noise may hide the gradient: then the batch is too small to tell, and all rows are not too many.
@@ -171,10 +173,12 @@ def row_gradient_norms(inner: Inner) -> Mapping[str, Any]:
 )
 def signal_to_noise(inner: Inner) -> Mapping[str, Any]:
     """The gradient's signal-to-noise ratio: each element's squared mean over its variance, as a mean over elements."""
-    found, n = {}, inner.rows if inner.chosen_rows is None else len(inner.chosen_rows)
+    found, n = {}, inner.rows
+    if n < 2:
+        return dict.fromkeys(inner.paths, np.asarray(np.nan))
     for path, square in inner.sums_of_squares.items():
         signal = np.square(inner.row_gradient[path])
-        noise = np.maximum(square - signal, 0) * (n / max(n - 1, 1))
+        noise = np.maximum(square - signal, 0) * (n / (n - 1))
         ratio = np.where(noise > 0, signal / np.where(noise > 0, noise, 1), 0)
         found[path] = np.sum(ratio) / np.maximum(np.sum((noise > 0).astype(ratio.dtype)), 1)
     return found

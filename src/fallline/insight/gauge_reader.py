@@ -21,7 +21,7 @@ from fallline.jobs.named import Rows
 from fallline.jobs.training_state import TrainingState
 from fallline.nn.model import Model
 from fallline.optim import Minimiser
-from fallline.ranges import Range
+from fallline.ranges import FLAG, Range
 from fallline.training.feed import feed_of, gathered_feed
 from fallline.training.run import Run
 from fallline.training.sampler import probe_of
@@ -57,7 +57,7 @@ class GaugeReading:
         return "\n".join(told)
 
 
-@takes(member=MEMBER)
+@takes(last=FLAG, member=MEMBER)
 def read_gauges(
     run: Run | str | os.PathLike[str], names: Any = "usual", data: Any = None, *, last: bool = False, member: int = 0
 ) -> GaugeReading:

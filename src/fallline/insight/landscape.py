@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arguments import Form, takes
+from fallline.arrays import real
 from fallline.curvature.eigen import eigenvectors
 from fallline.displays import Displayed
 from fallline.errors import ArgumentError, unknown
@@ -130,13 +131,15 @@ def landscape(
             raise unknown("directions", kind, KINDS[:3])
     else:
         kind = "given"
-        own = np.atleast_2d(np.asarray(directions, np.float64))
-        if own.shape[1] != model.theta.size or len(own) > 2:
+        own = np.atleast_2d(real(directions, "directions"))
+        if own.dtype.kind not in "fiu" or own.ndim > 2 or own.shape[1] != model.theta.size or not 1 <= len(own) <= 2:
             raise ArgumentError(
                 f"directions are one or two vectors like theta, ({model.theta.size},), got shape {own.shape}\n"
                 '  try: directions="random"'
             )
-        count = len(own)
+        own, count = own.astype(np.float64), len(own)
+        if not np.isfinite(own).all():
+            raise ArgumentError("directions hold numbers that are not finite")
     plane: Plane | None = None
     names = tuple(f"direction {k + 1}" for k in range(count))
     if kind == RANDOM:

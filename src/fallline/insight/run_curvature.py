@@ -18,7 +18,7 @@ from fallline.steps.step import OPTIMIZER
 # Rows that curvature is computed on, unless others are asked for.
 ROWS = 2000
 ON = ("training", "validation")
-ON_ROWS = Form('"training" or "validation"', lambda given: given in ON)
+ON_ROWS = Form('"training" or "validation"', lambda given: isinstance(given, str) and given in ON)
 
 
 def part_and_rows(seen: Opened, on: str, rows: int, seed: int) -> tuple[Part, Sample, int]:

@@ -14,17 +14,6 @@ from fallline.ops.division import integer_power, power_of_integers
 from fallline.ops.view import stop_gradient
 
 
-def _special(name):
-    """SciPy's function of this name, looked up at the first call: importing SciPy takes longer than NumPy."""
-
-    def call(x):
-        import scipy.special
-
-        return getattr(scipy.special, name)(x)
-
-    return call
-
-
 def power_rule(g, y, a, b):
     zero, one = cast_to(0, a.dtype), cast_to(1, a.dtype)
     # Where a <= 0 there is no derivative in b, so b is a constant there, in mixed derivatives too.
@@ -239,13 +228,17 @@ def logaddexp(a, b):
 )
 def erf(x):
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return _special("erf")(x)
+    # The function that programs of float64 call too; SciPy's takes longer to import than a network to train.
+    values = np.asarray(x)
+    found = np.fromiter(map(math.erf, values.ravel().tolist()), np.float64, values.size)
+    return found.reshape(values.shape).astype(values.dtype)
 
 
 @elementwise(grad=lambda g, y, x: (g * (y * (1 - y)),), named=("expit",), result="float", scalar=fast.sigmoid)
 def sigmoid(x):
     """1 / (1 + exp(-x)), the logistic function."""
-    return _special("expit")(x)
+    small = np.exp(-np.abs(x))  # at most 1, so nothing overflows
+    return np.where(x >= 0, np.ones_like(small), small) / (1 + small)
 
 
 @elementwise(grad=lambda g, y, z, t: (g * (sigmoid(z) - t), -g * z), domain=(REAL, Domain(0.0, 1.0)), result="float",

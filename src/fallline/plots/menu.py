@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fallline.arguments import misfit
 from fallline.errors import ArgumentError, ArgumentTypeError, MissingLibraryError, unknown
 from fallline.plots import looks
 from fallline.plots.chart import Chart
@@ -27,8 +28,10 @@ class Drawable:
         common = list(inspect.signature(self.draw).parameters.values())[:3]
         self.__signature__ = inspect.Signature([*own, *common])
 
-    def __call__(self, *, out: Any = None, style: str = "paper", size: Size | None = None, **options: Any) -> Any:
-        return self.draw(out=out, style=style, size=size, **options)
+    def __call__(self, *unnamed: Any, **options: Any) -> Any:
+        if unnamed:
+            raise misfit(self.draw, f"plot.{self._plot.name}", unnamed, options)
+        return self.draw(**options)
 
     def draw(self, *, out: Any = None, style: str = "paper", size: Size | None = None, **options: Any) -> Any:
         """The picture as a matplotlib Figure, which needs no display and leaves pyplot alone.
