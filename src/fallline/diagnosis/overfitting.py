@@ -17,7 +17,8 @@ RISE = 0.1
 # And so many times its unrest from one epoch to the next, and its standard error over rows: one in twenty exceeds that
 # by chance.
 CLEAR = 1.64
-# The last epochs, all of which are that much above it, as a share of all and at least: steps bounce, and one epoch may.
+# The last epochs, all of which are that much above it, as a share of all and, where a fifth of all are so many, at
+# least: steps bounce, and one epoch may.
 LAST, LEAST = 0.05, 3
 
 
@@ -37,7 +38,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
     if not np.isfinite(held).all():
         return
     at = int(np.argmin(held))
-    few = max(1, min(max(LEAST, int(LAST * len(epochs))), len(epochs) - 1 - at))
+    few = max(1, int(LAST * len(epochs)), min(LEAST, len(epochs) // 5))
     best, last = epochs[at], epochs[-1]
     low, now = float(held[at]), float(held[-few:].mean())
     noise, whence = _noise(case, held[at:])
