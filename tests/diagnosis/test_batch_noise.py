@@ -31,7 +31,7 @@ def test_a_loss_that_noise_keeps_high_is_told_and_what_it_would_be_without() -> 
     # Of steps on one row of D = 21 numbers around the minimum: loss = floor (1 + r D / (2 - r (D + 2))), r the rate.
     assert before == pytest.approx(FLOOR * (1 + 0.02 * 21 / (2 - 0.02 * 23)), rel=0.4)
     assert larger == pytest.approx(FLOOR, rel=0.05)
-    assert found["batch_noise"].warns and any("--batch-size 16" in one for one in found["batch_noise"].tries)
+    assert found["batch_noise"].warns and any("batch_size=16" in one for one in found["batch_noise"].tries)
 
 
 def test_noise_that_costs_nothing_is_not_told() -> None:

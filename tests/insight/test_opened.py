@@ -23,9 +23,10 @@ def line(n: int = 60, **settings):
 
 def saved_iris(folder, **choices):
     data = sets.load("iris")
-    recipe = recipe_of(data, Choices(epochs=4, **choices))
+    choices = {"epochs": 4, **choices}
+    recipe = recipe_of(data, Choices(**choices))
     extra = {"source": {"data": "iris", "task": data.task},
-             "training": {"choices": {"epochs": 4, **choices}, "test": 0}}  # fmt: skip
+             "training": {"choices": choices, "test": 0}}  # fmt: skip
     return recipe, fit(recipe, out=folder, extra=extra)
 
 
@@ -108,6 +109,21 @@ def test_a_run_of_before_there_were_choices_was_trained_by_the_plain_preset(tmp_
 
     found = opened(replace(run, config=config))
     assert found.recipe is not None and found.recipe.choices.preset == "plain"
+
+
+def test_a_run_whose_choices_were_not_kept_replays_by_its_config(tmp_path) -> None:
+    # Told by the preset alone it would be trained again by Adam, and be another network.
+    chosen = {"hidden": (5,), "optimizer": "gradient_descent", "learning_rate": 0.2, "batch_size": 16, "epochs": 3}
+    saved_iris(tmp_path / "run", preset="plain", activation="tanh", **chosen)
+    run = fl.load_run(tmp_path / "run")
+    config = json.loads(json.dumps(run.config))
+    del config["extra"]["training"]
+    from dataclasses import replace
+
+    found = opened(replace(run, config=config))
+    job = found.parts[0].job
+    assert found.replays and job is not None and job.model.layout.size == run.model.layout.size
+    assert job.optimizer == fl.optim.GradientDescent(0.2) and (job.batch_size, job.epochs) == (16, 3)
 
 
 def test_an_iterable_gives_its_rows_once() -> None:

@@ -15,6 +15,7 @@ from fallline.arrays import Array
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judged_rows import constant_loss
+from fallline.diagnosis.settings_to_try import as_typed, setting
 from fallline.diagnosis.verdict_table import verdict
 from fallline.errors import DataError
 from fallline.jobs.job import Job
@@ -107,8 +108,9 @@ def batch_noise(case: Case) -> Iterator[Finding]:
             )),
         ),
         tries=(
-            f"a schedule that ends near 0: fl.optim.Cosine({rate:g}); or --schedule cosine",
-            f"--batch-size {size}",
+            "a schedule that ends near 0: "
+            f"{as_typed(case, 'schedule', 'cosine') or f'learning_rate=fl.optim.Cosine({rate:g})'}",
+            setting(case, "batch_size", size),
         ),
         part=case.part.name,
     )  # fmt: skip

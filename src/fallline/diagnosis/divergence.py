@@ -13,6 +13,7 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
+from fallline.diagnosis.settings_to_try import as_typed
 from fallline.errors import FalllineError
 from fallline.feeds.order import Order
 from fallline.graph.node import CONSTANT, Graph, Node
@@ -65,7 +66,11 @@ def diverged(case: Case) -> Finding:
         Evidence("learning rate at that step", event.learning_rate),
     ]
     says = f"The loss stopped being finite at step {event.step}; the parameters of the last finite loss are kept."
-    tries = [" ".join(event.advice.split()).removeprefix("try: ")]
+    advice = " ".join(event.advice.split()).removeprefix("try: ")
+    # Of a run from the command line the advice is a command.
+    shorter = as_typed(case, "learning_rate", event.learning_rate / 10)
+    clipped = [as_typed(case, "clip_norm", 1.0)] if "clip_norm" in advice else []
+    tries = [shorter, *clipped] if shorter and "learning_rate=" in advice else [advice]
     try:
         found, why = _looked_for(case, event)
     except FalllineError as error:

@@ -118,7 +118,8 @@ class Diagnosis(Displayed, NotCalled):
     def text(self, *, width: int = 80, ascii_only: bool = False) -> str:
         """The diagnosis to read, at most `width` columns wide but for commands."""
         count = len(self.warnings)
-        healthy = f"nothing to warn of, after {len(self.checked)} checks"
+        missed = "; others could not be made" if self.unchecked else ""
+        healthy = f"nothing to warn of, after {len(self.checked)} checks{missed}"
         says = healthy if not count else f"{count} warning{'s' * (count > 1)}, after {len(self.checked)} checks"
         parts = [f"{self.name}: {says}"]
         parts += [one.text(width=width, ascii_only=ascii_only) for one in self.findings]

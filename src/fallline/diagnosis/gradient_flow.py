@@ -48,6 +48,10 @@ def learning(layers: tuple[LayerSeen, ...]) -> list[LayerSeen]:
     return [one for one in layers if any(leaf.ndim > 1 for leaf in tree.leaves(one.params))]
 
 
+def _is_zero(seen: LayerSeen) -> bool:
+    return not any(np.any(leaf) for leaf in tree.leaves(seen.params) if leaf.ndim > 1)
+
+
 @verdict("vanishing_gradient", "the gradient fades on its way back to the first layers", order=32)
 def vanishing_gradient(case: Case) -> Iterator[Finding]:
     """Layers that learn a thousand times more slowly than others, as hardly any gradient comes back to them."""
@@ -84,11 +88,19 @@ def vanishing_gradient(case: Case) -> Iterator[Finding]:
     says += "; nothing reaches the first layer." if not whole else f"; at the first layer {number(whole, 2)} times."
     slowest = min(range(len(steps)), key=steps.__getitem__)
     says += f" It falls most between {told[slowest + 1].name} and {told[slowest].name}, to {number(steps[slowest], 2)}."
+    zero = next((one.name for one in told if _is_zero(one)), "")
+    tries: tuple[str, ...] = (
+        "--activation relu or tanh in the place of sigmoid, and the initialiser that suits",
+        "fewer layers",
+    )
+    if zero:
+        says += f" All weights of {zero} are 0, and no derivative passes them."
+        tries = ("first weights that differ from 0 and from one another: Dense(units) draws them by itself",)
     yield Finding(
         "vanishing_gradient",
         says,
         tuple(evidence),
-        tries=("--activation relu or tanh in the place of sigmoid, and the initialiser that suits", "fewer layers"),
+        tries=tries,
         part=case.part.name,
     )
 
@@ -124,6 +136,9 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
     at_first = [sensitivity(one, least * (one is first[-1])) if shattered else length(one.delta) for one in first]
     if at_first and at_first[-1] > 0:
         evidence.append(Evidence("before the first step", at_first[worst] / at_first[-1], "times", told[worst].name))
+    begun = not at_first or not at_first[-1] > 0 or at_first[worst] / at_first[-1] > border
+    if (case.part.run or case.opened.run).diverged is not None and not begun:
+        return  # weights that steps drove up, which is told as such
     yield Finding(
         "exploding_gradient",
         f"The gradient explodes on its way back: the {word} at {told[worst].name} is {number(grown[worst], 2)} times "

@@ -3,6 +3,7 @@
 Which layers bend values one by one is found out from their derivatives, so it holds for activations of one's own.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,10 @@ from fallline import transforms
 from fallline.arrays import Array
 from fallline.diagnosis.case import Case, LayerSeen
 from fallline.diagnosis.finding import Evidence, Finding
+from fallline.diagnosis.settings_to_try import as_typed
 from fallline.diagnosis.verdict_table import verdict
 from fallline.errors import DataError
+from fallline.nn import ACTIVATIONS
 from fallline.nn.context import Context, applied
 
 # A slope below this lets less than a thousandth of a gradient through: a sigmoid at 6.9, a tanh at 4.1.
@@ -125,7 +128,7 @@ def idle_units(case: Case) -> Iterator[Finding]:
         "idle_units",
         says + _since(begun is not None, was_so),
         tuple(evidence),
-        tries=_tries(kind, begun is None or was_so, begun is None or not was_so),
+        tries=_tries(case, kind, begun is None or was_so, begun is None or not was_so),
         part=case.part.name,
         # A layer that lets nothing through is why nothing is learnt; half a layer need not be.
         explains=("plateau", "same_answer", "worse_than_linear", "underfitting") if worst.dead == worst.units else (),
@@ -138,15 +141,23 @@ def _since(known: bool, was_so: bool) -> str:
     return " They were so before the first step." if was_so else " They became so while training."
 
 
-def _tries(kind: str, initial: bool, by_steps: bool) -> tuple[str, ...]:
+def _tries(case: Case, kind: str, initial: bool, by_steps: bool) -> tuple[str, ...]:
     found = []
     if by_steps:
-        found.append("a learning rate of a tenth: steps that are too long push units there")
+        rates = [one.learning_rate for one in case.epochs if math.isfinite(one.learning_rate)]
+        shorter = as_typed(case, "learning_rate", max(rates) / 10) if rates else ""
+        found.append(f"steps that are too long push units there: {shorter or 'a learning rate of a tenth'}")
     if initial:
         found.append("inputs with mean 0 and deviation 1, and the initialiser that suits: Dense(units)")
-    found.append("--activation leaky_relu, whose slope is nowhere zero" if kind != "saturated" else
-                 "--activation relu, which does not saturate above zero")  # fmt: skip
+    if kind == "saturated":
+        found.append(f"relu does not saturate above zero: {_activation(case, 'relu')}")
+    else:
+        found.append(f"the slope of leaky_relu is nowhere zero: {_activation(case, 'leaky_relu')}")
     return tuple(found)
+
+
+def _activation(case: Case, name: str) -> str:
+    return as_typed(case, "activation", name) or f"fl.nn.{ACTIVATIONS[name].__name__}()"
 
 
 __all__ = ["FLAT", "MANY", "SATURATED", "SILENT", "Idle", "idle_in", "slopes_of"]

@@ -9,7 +9,7 @@ from fallline.diagnosis.bouncing import stuck
 from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import converged, plateau, saddle
-from fallline.diagnosis.settings_to_try import as_typed
+from fallline.diagnosis.settings_to_try import as_typed, resumed
 from fallline.diagnosis.standpoint import BROUGHT_DOWN
 from fallline.diagnosis.step_length import shortness
 from fallline.diagnosis.trend import Trend, trend
@@ -79,7 +79,7 @@ def _unfinished(case: Case) -> Finding:
         f"The training has not ended: it runs still, or was killed after {done}{of} epochs.",
         tuple(Evidence("training loss", one.loss, threshold=f"epoch {one.epoch}") for one in case.epochs[-1:]),
         warns=False,
-        tries=("fl.fit(..., out=RUN, resume=True), which goes on from the last checkpoint",),
+        tries=(resumed(case),),
         part=case.part.name,
     )
 
@@ -93,7 +93,7 @@ def _interrupted(case: Case, ended: TrainingEnded, moved: Trend | None) -> Findi
         + (", while its loss was falling." if moved is not None and falls(moved) else "."),
         trend_evidence(moved),
         warns=False,
-        tries=("fl.fit(..., out=RUN, resume=True), which goes on where it stopped",),
+        tries=(resumed(case),),
         part=case.part.name,
     )
 

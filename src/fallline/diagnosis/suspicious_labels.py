@@ -14,8 +14,10 @@ from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judge import judged
 from fallline.diagnosis.judged_rows import Truth, answers_of, held_out_of, label_of, matrix
+from fallline.diagnosis.settings_to_try import as_typed
 from fallline.diagnosis.verdict_table import verdict
 from fallline.errors import DataError
+from fallline.nn import CrossEntropy
 from fallline.typesetting import number
 
 # Rows that are judged without `thorough`: 0.15 s.
@@ -163,11 +165,16 @@ def _labels(
         tuple(evidence),
         warns=not overlaps,
         unchecked=(f"the rows themselves; they are judged by {source}", *beyond),
-        tries=(
-            "look at these rows, counted from 0, and correct or drop them",
-            "--label-smoothing 0.1, which bears wrong labels",
-        ),
+        tries=("look at these rows, counted from 0, and correct or drop them", *_smoothed(case)),
     )
+
+
+def _smoothed(case: Case) -> Iterator[str]:
+    """Label smoothing, where it is not in use already."""
+    loss = case.part.model.loss
+    if isinstance(loss, CrossEntropy) and not loss.label_smoothing:
+        command = as_typed(case, "label_smoothing", 0.1) or "loss=fl.nn.CrossEntropy(label_smoothing=0.1)"
+        yield f"smoothing bears wrong labels better: {command}"
 
 
 def _values(

@@ -147,8 +147,7 @@ def opened(run: Run | str | os.PathLike[str], data: Any = None) -> Opened:
     else:
         try:
             recipe, test = _recipe(run) or (None, None)
-            given = {} if recipe is None else _training_of(run)
-            jobs = () if recipe is None else jobs_of(recipe, **given)
+            jobs = _jobs_of(run, recipe)
         except (FalllineError, OSError) as error:
             why = " ".join(str(error).split())
             missing.append(f"its rows could not be read again: {why}")
@@ -231,6 +230,13 @@ def _dataset(origin: Origin, target: str) -> Dataset:
     from fallline.data.dataset_file import read_dataset
 
     return read_dataset(origin.data, target, origin.wishes, origin.reading, origin.test)
+
+
+def _jobs_of(run: Run, recipe: Recipe | None) -> tuple[Job, ...]:
+    """The trainings of the recipe; of a run of before there were choices, the one that its config describes."""
+    if recipe is None:
+        return ()
+    return jobs_of(recipe, **_training_of(run)) if run.extra.get("training") else (_job_on(run, recipe.rows),)
 
 
 def _training_of(run: Run) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def in_folder(path: Path) -> ModelFile:
     if not (path / folder.CONFIG).is_file():
         raise MissingFileError(f"there is no run in {path}: it has no {folder.CONFIG}")
     folder.read_config(path)
-    raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it")
+    raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it\n"
+                    "  try: the same training again, with resume=True (--resume) or overwrite=True")  # fmt: skip
 
 
 def _of_checkpoint(path: Path, found: checkpoint.Checkpoint) -> ModelFile:
