@@ -79,7 +79,7 @@ KEPT_TO: dict[str, tuple[str, ...]] = {
     "jax": ("bench",),
     "mpi4py": ("scale",),
     "onnx": ("exports",),
-    "matplotlib": ("plots/figure.py",),
+    "matplotlib": ("plots/figure.py", "plots/net_figure.py"),
     "IPython": ("plots/notebook.py",),
     "benchmarks": (),  # they are outside the package, and need it
 }

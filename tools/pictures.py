@@ -12,7 +12,7 @@ from fallline import nn
 from fallline.data.sets import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-DOTS = 72  # to the inch: all of them together stay below 300 kB
+DOTS = 72  # to the inch: all of them together stay below 400 kB
 
 
 def write(name: str, figure: Any) -> None:
@@ -37,6 +37,9 @@ def main() -> None:
     write("activations", run.plot.activations(size=(5.6, 5)))
     write("spectrum", run.plot.spectrum())
     write("landscape", run.plot.landscape(directions="trajectory"))
+    flowers = load("iris")
+    small = fl.fit(nn.mlp((4,), 3, "tanh"), (flowers.x, flowers.y), loss="cross_entropy", epochs=60, batch_size=16)
+    write("network", small.plot.network())
     other = fl.fit(network, (x, y), optimizer=adam, epochs=40, seed=1, **usual)
     write("barrier", fl.line_between(run, other).plot.barrier())
     rates = [{"learning_rate": float(rate), "seed": seed} for rate in np.geomspace(0.01, 10, 10) for seed in (0, 1, 2)]

@@ -15,6 +15,7 @@ from fallline import nn
 from fallline.errors import ArgumentTypeError
 from fallline.insight.explained_latex import escaped
 from fallline.insight.explanation import Explanation
+from fallline.insight.network_layout import RADIUS, laid_out, strokes
 from fallline.nn import Columns, Standardised
 
 RNG = np.random.default_rng(0)
@@ -226,3 +227,27 @@ def test_a_run_of_whole_numbers_and_of_several_inputs_is_drawn() -> None:
     network = nn.Sequential(lambda x: np.concatenate([x["n"] * 1.0, x["x"]], axis=1), nn.Dense(1))
     model = nn.Model.init(network, {"n": (1,), "x": (2,)}, input_dtype={"n": "int64", "x": None})
     assert {stage.source for stage in fl.drawing(model).wiring.stages} == {"x.n", "x.x", "out0", "out1"}
+
+
+def test_on_a_page_with_colours_of_its_own_a_drawing_takes_them() -> None:
+    for alone, here in ((fl.drawing(CASES[0].model).svg(), fl.drawing(CASES[0].model).html()),
+                        (CASES[0].html(), CASES[0]._repr_html_())):  # fmt: skip
+        assert 'class="fl-net here"' in here and 'class="fl-net"' in alone
+        assert alone.count("<circle") == here.count("<circle") > 3
+    assert '<div class="fl-explained here">' in CASES[0]._repr_html_()
+
+
+def test_a_line_starts_and_ends_at_the_rims_of_its_units_and_thick_ones_lie_above() -> None:
+    wiring = fl.drawing(nn.Model.init(nn.Sequential(nn.Dense(3), nn.Residual(nn.Dense(3))), 2)).wiring
+    at = laid_out(wiring, 0.0)
+    found = list(strokes(wiring, at))
+    assert {id(one.wire) for one in found} == {id(wire) for wire in wiring.wires}
+    for one in found:
+        for (stage, unit), (x, y), side in zip((one.wire.start, one.wire.end), one.ends, (1, -1)):
+            assert (x, y) == (at.units[stage][unit][0] + side * RADIUS, at.units[stage][unit][1])
+        assert bool(one.bow) == (at.columns[one.wire.end[0]] - at.columns[one.wire.start[0]] > 1)
+    assert any(one.bow for one in found), "the residual passes a column"
+    into: dict[tuple[int, int], list[float]] = {}
+    for one in found:
+        into.setdefault((one.wire.start[0], one.wire.end[0]), []).append(one.thick)
+    assert all(sorted(thick) == thick for thick in into.values())

@@ -13,11 +13,10 @@ from fallline.typesetting import number
 WIDTH = 116
 
 STYLE = """
-.fl-explained{color-scheme:light dark;--ground:#ffffff;--ink:#1a1a1a;--quiet:#5c5c5c;--rule:#dddddd;--band:#f3f3f0;
+.fl-explained{color-scheme:light dark;--ground:#ffffff;--ink:#1a1a1a;--quiet:#5c5c5c;--rule:#dddddd;
 background:var(--ground);color:var(--ink);font:15px/1.5 ui-sans-serif,system-ui,-apple-system,"Segoe UI",sans-serif;
 padding:1rem 1.25rem;max-width:70rem;box-sizing:border-box}
-@media (prefers-color-scheme:dark){.fl-explained{--ground:#15181d;--ink:#f2f2f2;--quiet:#a9b1bb;--rule:#343a43;
---band:#1e232a}}
+@media (prefers-color-scheme:dark){.fl-explained{--ground:#15181d;--ink:#f2f2f2;--quiet:#a9b1bb;--rule:#343a43}}
 .fl-explained h1{font-size:1.35rem;margin:.2rem 0 .6rem}.fl-explained h2{font-size:1.05rem;margin:1.4rem 0 .3rem}
 .fl-explained p{margin:.3rem 0 .6rem;max-width:48rem}.fl-explained .q{color:var(--quiet)}
 .fl-explained .wide{overflow-x:auto}.fl-explained svg{display:block;height:auto}
@@ -27,6 +26,8 @@ vertical-align:top;background:transparent;color:inherit}
 .fl-explained th{font-weight:600;color:var(--quiet)}
 .fl-explained code,.fl-explained td.n{font-family:ui-monospace,"SF Mono",Menlo,Consolas,monospace;font-size:.82rem;
 background:none;color:inherit}
+.fl-explained.here{color-scheme:inherit;--ground:transparent;--ink:currentColor;--quiet:currentColor;
+--rule:rgba(128,128,128,.35)}.fl-explained.here .q,.fl-explained.here th{opacity:.75}
 .fl-explained td.n{white-space:pre}.fl-explained dt{font-family:ui-monospace,Menlo,Consolas,monospace;
 font-size:.87rem;margin-top:.6rem;font-weight:600}.fl-explained dd{margin:.1rem 0 .1rem 1.2rem}
 """
@@ -40,19 +41,22 @@ def page(e: Explained) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>html{{color-scheme:light dark}}"
         "body{margin:0;background:#fff}@media (prefers-color-scheme:dark){body{background:#15181d}}</style></head>\n"
-        f"<body>{part(e)}</body></html>\n"
+        f"<body>{part(e, here=False)}</body></html>\n"
     )
 
 
-def part(e: Explained) -> str:
-    """The explanation as a part of a page, with its own style: as notebooks show it."""
+def part(e: Explained, here: bool = True) -> str:
+    """The explanation as a part of a page, with its own style: as notebooks show it.
+
+    here: in the colours of the page around it, so that it follows a notebook's theme.
+    """
     return "\n".join([
-        f'<div class="fl-explained"><style>{STYLE}</style>',
+        f'<div class="fl-explained{" here" * here}"><style>{STYLE}</style>',
         "<h1>One row, forward and back</h1>" if e.is_single else f"<h1>{len(e.y):,} rows, forward and back</h1>",
         _paragraph(f"{len(e.layers)} layers, {e.model.theta.size:,} parameters. Followed: {e.chosen_name} = "
                    f"{number(e.chosen.value, 7)}."),
         *(_paragraph(note) for note in e.notes),
-        f'<div class="wide">{explained_svg.draw(e)}</div>',
+        f'<div class="wide">{explained_svg.draw(e, here)}</div>',
         "<h2>Forward</h2>",
         _table(["name", "layer", "numbers"], forward_rows(e, WIDTH), {0, 2}),
         *(_paragraph(" ".join(line.split())) for line in outcome(e)),

@@ -6,8 +6,8 @@ from fallline.insight.wiring import Unit
 from fallline.typesetting import number
 
 
-def draw(e: Explained) -> str:
-    """The drawing as SVG text."""
+def draw(e: Explained, here: bool = False) -> str:
+    """The drawing as SVG text. here: in the colours of the page around it."""
     wiring = e.wiring
 
     def name(source: str, unit: Unit) -> str:
@@ -25,4 +25,4 @@ def draw(e: Explained) -> str:
     last = wiring.stages[-1] if e.layers and wiring.stages else None
     slopes = tuple(unit.delta or 0.0 for unit in last.units) if last is not None else ()
     return svg_of(wiring, f"Forward and back{row}: {e.model.loss.name} {number(e.loss, 5)}", notes, name,
-                  number(e.loss, 4), slopes)  # fmt: skip
+                  number(e.loss, 4), slopes, here)  # fmt: skip

@@ -1,5 +1,6 @@
 """drawing: a network as a picture of its units and weights, without any rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +24,32 @@ ROWS = 8
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A drawn network. wiring: the units that are shown and what connects them; text: the drawing as SVG."""
+    """A drawn network. wiring: the units that are shown and what connects them; title: one line; notes: how it is read;
+    names: of the inputs, by the array's name and the place in it."""
 
     wiring: Wiring
-    text: str
+    title: str
+    notes: tuple[str, ...]
+    names: Mapping[tuple[str, tuple[int, ...]], str]
 
     def svg(self) -> str:
         """The drawing as the text of an SVG file, readable in light and in dark."""
-        return self.text
+        return svg_of(self.wiring, self.title, list(self.notes), self.name)
+
+    def html(self) -> str:
+        """The drawing for a page that has colours already, which it takes: text of that page's own."""
+        return svg_of(self.wiring, self.title, list(self.notes), self.name, here=True)
+
+    def name(self, source: str, unit: Unit) -> str:
+        """A unit of an array by the name of its column, or by the array's and its place."""
+        at = unit.index[1:]
+        return self.names.get((source, at), f"{source}[{','.join(map(str, at))}]")
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def _repr_svg_(self) -> str:
-        return self.text
+        return self.svg()
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{stage.source} {len(stage.units)} of {stage.width}" for stage in self.wiring.stages)
@@ -62,18 +78,15 @@ def drawing(model: Any) -> Drawing:
         pieces = Pieces(model, x, lambda output: np.sum(output), passes)
         labels = {**dict.fromkeys(named(x), "input"), **{tap.name: label(tap.layer) for tap in passes.taps}}
         wiring = structure(pieces, labels, ROWS)
-    names = model.encoder.names if model.encoder is not None else ()
-    whole = len(names) == model.input_shape[0] if names else False
-
-    def name(source: str, unit: Unit) -> str:
-        at = unit.index[1:]
-        return str(names[at[0]]) if whole and source == "x" else f"{source}[{','.join(map(str, at))}]"
-
+    columns = model.encoder.names if model.encoder is not None else ()
+    names: dict[tuple[str, tuple[int, ...]], str] = {}
+    if columns and len(columns) == model.input_shape[0]:
+        names = {("x", (i,)): str(column) for i, column in enumerate(columns)}
     notes = ["Lines: weights, thick where large, dashed where negative; dotted where the slope depends on the row."]
     if not wiring.is_whole:
         notes.append("Of large layers the first units are drawn.")
     title = f"{model.theta.size:,} parameters, {len(passes.taps)} layers"
-    return Drawing(wiring, svg_of(wiring, title, notes, name))
+    return Drawing(wiring, title, tuple(notes), names)
 
 
 def _made_up(model: Model) -> Tree:

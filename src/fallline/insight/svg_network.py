@@ -5,19 +5,23 @@ thickness is that of the absolute value, and the path that is followed lies on a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 
-from fallline.insight.wiring import Stage, Unit, Wire, Wiring
+from fallline.insight.network_layout import (
+    ACROSS,
+    HEAD,
+    RADIUS,
+    SIDE,
+    TOP,
+    Layout,
+    laid_out,
+    strokes,
+    way,
+)
+from fallline.insight.wiring import Unit, Wire, Wiring
 from fallline.typesetting import cells, number
 
-# Pixels: between columns and between units, of a circle, of the margins.
-ACROSS, DOWN, RADIUS, TOP, SIDE, HEAD = 150, 58, 21, 36, 34, 34
 LETTER = 6.3  # width of one at font size 11
-# Lines between two columns up to which each has its number beside it.
-NUMBERED = 9
-# Lines between two columns from which on they are drawn thinner.
-MANY = 24
 
 STYLE = """
 .fl-net{--ground:#ffffff;--ink:#1a1a1a;--quiet:#5c5c5c;--unit:#f4f4f2;--plus:#0072b2;--minus:#c04f00;--band:#f7d84a;
@@ -30,41 +34,11 @@ STYLE = """
 .fl-net .o{stroke:var(--other);stroke-dasharray:1.5 3}
 .fl-net .b{stroke:var(--band);stroke-width:11;stroke-linecap:round}
 .fl-net .n{font-size:9.5px;paint-order:stroke;stroke:var(--ground);stroke-width:3px;stroke-linejoin:round}
+.fl-net.here{--ground:none;--ink:currentColor;--quiet:currentColor;--unit:rgba(128,128,128,.16);--plus:#1f83c4;
+--minus:#d05a00;--band:rgba(222,178,32,.45);--other:#8a8a8a}.fl-net.here .q{opacity:.75}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where things stand, in pixels. columns: of each stage; heads: middle and lower edge of its title; units: of each
-    unit of each stage. height, right: of the net."""
-
-    columns: list[int]
-    heads: list[tuple[float, float]]
-    units: list[list[tuple[float, float]]]
-    height: float
-    right: float
-
-
-def _laid_out(wiring: Wiring, left: float) -> _Layout:
-    """Stages in columns by how many others lie before them at most; those of one column one below the other."""
-    columns = list[int]()
-    for number_ in range(len(wiring.stages)):
-        before = {wire.start[0] for wire in wiring.wires if wire.end[0] == number_}
-        columns.append(1 + max((columns[one] for one in before), default=columns[-1] if columns else -1))
-    tall = {c: sum(_tall(stage) for stage, at in zip(wiring.stages, columns) if at == c) for c in columns}
-    height = max(tall.values(), default=DOWN)
-    below = {column: TOP + (height - own) / 2 for column, own in tall.items()}
-    heads, units = [], []
-    for stage, column in zip(wiring.stages, columns, strict=True):
-        x, y = left + RADIUS + column * ACROSS, below[column] + HEAD
-        heads.append((x, y))
-        units.append([(x, y + (i + 0.5) * DOWN) for i in range(len(stage.units))])
-        below[column] += _tall(stage)
-    return _Layout(columns, heads, units, height, left + RADIUS + max(columns, default=0) * ACROSS)
-
-
-def _tall(stage: Stage) -> float:
-    return HEAD + len(stage.units) * DOWN
+# Of the signs of lines, their classes in STYLE.
+SIGNS = {"plus": "p", "minus": "m", "varies": "o"}
 
 
 def svg_of(
@@ -74,21 +48,25 @@ def svg_of(
     name: Callable[[str, Unit], str],
     loss: str = "",
     loss_slopes: tuple[float, ...] = (),
+    here: bool = False,
 ) -> str:
     """The drawing, as the text of an SVG file.
 
     title: one line over it; notes: lines below it. name: of a unit, by its array, to write beside an input. loss: the
-    loss as text, for a box at the end, with the slopes of the loss in the last units; "" without one.
+    loss as text, for a box at the end, with the slopes of the loss in the last units; "" without one. here: for a page
+    that has a ground and a colour of text already, such as a notebook's, which are taken; else those of the reader's
+    system, light or dark.
     """
     inputs = [name(stage.source, unit) for stage in wiring.stages if stage.label == "input" for unit in stage.units]
     left = SIDE + max((min(cells(text), 24) for text in inputs), default=0) * LETTER + 12
-    at = _laid_out(wiring, left)
+    at = laid_out(wiring, left)
     end = (at.right + ACROSS - 20, TOP + HEAD / 2 + at.height / 2)
     width = at.right + RADIUS + SIDE + 20 + bool(loss) * ACROSS
     width = max(width, cells(title) * 7.5 + 2 * SIDE, *(cells(note) * LETTER + 2 * SIDE for note in notes), 200)
     height = TOP + at.height + 26 + 16 * len(notes)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="fl-net" role="img" width="{width:.0f}" height="{height:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="fl-net{" here" * here}" role="img" '
+        f'width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}"><title>{_safe(title)}</title><style>{STYLE}</style>',
         f'<rect class="g" width="{width:.0f}" height="{height:.0f}"/>',
         f'<text x="{SIDE}" y="24" font-size="13" font-weight="600">{_safe(title)}</text>',
@@ -146,22 +124,9 @@ def _unit(unit: Unit, name: str, x: float, y: float, is_input: bool) -> list[str
     return [*parts, "</g>"]
 
 
-def _way(wire: Wire, at: _Layout) -> str:
-    """From the rim of one circle to that of another; past the columns in between on a bow."""
-    (i, u), (j, v) = wire.start, wire.end
-    (x, y), (x2, y2) = at.units[i][u], at.units[j][v]
-    x, x2, past = x + RADIUS, x2 - RADIUS, at.columns[j] - at.columns[i]
-    if past == 1:
-        return f"M{x:.1f},{y:.1f}L{x2:.1f},{y2:.1f}"
-    # Stages below another one in their column have their bows below.
-    first = at.columns.index(at.columns[i]) == i and at.columns.index(at.columns[j]) == j
-    lift = (34 + 10 * past) * (-1 if first else 0.4)
-    return f"M{x:.1f},{y:.1f}C{x + 50:.1f},{y + lift:.1f} {x2 - 50:.1f},{y2 + lift:.1f} {x2:.1f},{y2:.1f}"
-
-
-def _bands(wiring: Wiring, at: _Layout, end: tuple[float, float] | None) -> list[str]:
+def _bands(wiring: Wiring, at: Layout, end: tuple[float, float] | None) -> list[str]:
     """The broad band under the path that is followed."""
-    parts = [f'<path class="w b" d="{_way(wire, at)}"/>' for wire in wiring.wires if wire.on_path]
+    parts = [f'<path class="w b" d="{_path(wire, at)}"/>' for wire in wiring.wires if wire.on_path]
     if end is not None and wiring.stages:
         for unit, (x, y) in zip(wiring.stages[-1].units, at.units[-1], strict=True):
             if unit.on_path:
@@ -169,27 +134,25 @@ def _bands(wiring: Wiring, at: _Layout, end: tuple[float, float] | None) -> list
     return parts
 
 
-def _lines(wiring: Wiring, at: _Layout) -> list[str]:
-    """Lines, thick for large absolute values among those between the same two stages; numbers where they are few."""
-    between: dict[tuple[int, int], list[Wire]] = {}
-    for wire in wiring.wires:
-        between.setdefault((wire.start[0], wire.end[0]), []).append(wire)
+def _path(wire: Wire, at: Layout) -> str:
+    """The attribute d of a line."""
+    ((x, y), (x2, y2)), bow = way(wire, at)
+    bend = "".join(f"{bx:.1f},{by:.1f} " for bx, by in bow)
+    return f"M{x:.1f},{y:.1f}{'C' if bow else 'L'}{bend}{x2:.1f},{y2:.1f}"
+
+
+def _lines(wiring: Wiring, at: Layout) -> list[str]:
+    """The lines, then the numbers of those that are few."""
     lines, numbers = list[str](), list[str]()
-    for (i, j), wires in between.items():
-        largest = max((abs(wire.slope) for wire in wires), default=1.0) or 1.0
-        most = 3.4 * min(1.0, MANY / len(wires))
-        for wire in sorted(wires, key=lambda one: abs(one.slope)):
-            kind = "o" if wire.fixed is False else "p" if wire.slope >= 0 else "m"
-            thick = 1.0 if wire.fixed is False else 0.5 + most * abs(wire.slope) / largest
-            told = "depends on the row" if wire.fixed is False else number(wire.slope, 6)
-            lines.append(
-                f'<path class="w {kind}" stroke-width="{thick:.2f}" d="{_way(wire, at)}"><title>{told}</title></path>'
-            )
-            if len(wires) <= NUMBERED and wire.fixed is not False and at.columns[j] == at.columns[i] + 1:
-                (x, y), (x2, y2) = at.units[i][wire.start[1]], at.units[j][wire.end[1]]
-                share = (0.34, 0.5, 0.66)[wire.start[1] % 3] if len(wires) > 3 else 0.5
-                spot = f'x="{x + (x2 - x) * share:.1f}" y="{y + (y2 - y) * share - 3:.1f}"'
-                numbers.append(f'<text class="n" {spot} text-anchor="middle">{number(wire.slope, 3)}</text>')
+    for one in strokes(wiring, at):
+        told = "depends on the row" if one.sign == "varies" else number(one.wire.slope, 6)
+        lines.append(
+            f'<path class="w {SIGNS[one.sign]}" stroke-width="{one.thick:.2f}" d="{_path(one.wire, at)}">'
+            f"<title>{told}</title></path>"
+        )
+        if one.number is not None:
+            spot = f'x="{one.number[0]:.1f}" y="{one.number[1]:.1f}"'
+            numbers.append(f'<text class="n" {spot} text-anchor="middle">{number(one.wire.slope, 3)}</text>')
     return lines + numbers
 
 

@@ -6,16 +6,16 @@ Every file of this folder that declares a picture is found by itself; adding one
 import importlib
 import pkgutil
 
-from fallline.plots.chart import Axis, Bars, Chart, Contour, Heat, Line, Panel, Points, Rule, Steps
+from fallline.plots.chart import Axis, Bars, Chart, Contour, Heat, Line, Net, Panel, Points, Rule, Steps
 from fallline.plots.looks import LOOKS, Look
 from fallline.plots.notebook import Live, live
 from fallline.plots.plot_table import PLOTS, Plot, plot, plots_of
 
 for _module in pkgutil.iter_modules(__path__):
-    if _module.name != "figure":  # the one that needs matplotlib
+    if _module.name not in ("figure", "net_figure"):  # those that need matplotlib
         importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "LOOKS", "PLOTS", "Axis", "Bars", "Chart", "Contour", "Heat", "Line", "Live", "Look", "Panel", "Plot", "Points",
-    "Rule", "Steps", "live", "plot", "plots_of",
+    "LOOKS", "PLOTS", "Axis", "Bars", "Chart", "Contour", "Heat", "Line", "Live", "Look", "Net", "Panel", "Plot",
+    "Points", "Rule", "Steps", "live", "plot", "plots_of",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fallline.insight import picture
-from fallline.plots.chart import Bars, Chart, Contour, Heat, Line, Panel, Points, Rule, Steps, is_log
+from fallline.plots.chart import Bars, Chart, Contour, Heat, Line, Net, Panel, Points, Rule, Steps, is_log
 from fallline.typesetting import fit, number, table, words
 
 
@@ -81,4 +81,21 @@ def _contour(panel: Panel, width: int, height: int, ascii_only: bool) -> str:
     )  # fmt: skip
 
 
-_ALONE: dict[type, Callable[[Panel, int, int, bool], str]] = {Heat: _heat, Bars: _bars, Contour: _contour}
+def _net(panel: Panel, width: int, height: int, ascii_only: bool) -> str:
+    """Its layers in a table, each with the largest weight into it: circles take finer dots than characters."""
+    (mark,) = (mark for mark in panel.marks if isinstance(mark, Net))
+    of, rows = mark.drawing, []
+    stages = of.wiring.stages
+    for place, stage in enumerate(stages):
+        into = [wire for wire in of.wiring.wires if wire.end[0] == place]
+        weights = [wire for wire in into if wire.fixed is not False]
+        told = f"{len(into)} that depend on the row" if into else ""
+        if weights:
+            top = max(weights, key=lambda wire: abs(wire.slope))
+            ends = [of.name(stages[i].source, stages[i].units[u]) for i, u in (top.start, top.end)]
+            told = f"{len(weights)}, largest {number(top.slope, 3)} from {ends[0]} to {ends[1]}"
+        rows.append([stage.source, stage.label, stage.width, len(stage.units), told])
+    return table(rows, ["array", "layer", "units", "drawn", "lines into them"], width=width, ascii_only=ascii_only)
+
+
+_ALONE: dict[type, Callable[[Panel, int, int, bool], str]] = {Heat: _heat, Bars: _bars, Contour: _contour, Net: _net}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fallline.arrays import Array
+from fallline.insight.network_drawing import Drawing
 
 # Values that span more than this factor are drawn on an axis of powers of ten.
 DECADES = 100.0
@@ -113,7 +114,15 @@ class Contour:
     name: str
 
 
-Mark = Line | Points | Steps | Bars | Rule | Heat | Contour
+@dataclass(frozen=True, slots=True)
+class Net:
+    """A network drawn, alone in its panel, of which the axes are not drawn. name: none, for it has no legend."""
+
+    drawing: Drawing
+    name: str = ""
+
+
+Mark = Line | Points | Steps | Bars | Rule | Heat | Contour | Net
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,12 @@ class Chart:
     columns: int = 1
     note: str = ""
     shade: tuple[str, float, float] | None = None
+
+
+def net_of(panel: Panel) -> Drawing | None:
+    """The drawn network of a panel that holds one."""
+    first = panel.marks[0] if panel.marks else None
+    return first.drawing if isinstance(first, Net) else None
 
 
 def spread(panel: Panel, axis: str) -> Array:

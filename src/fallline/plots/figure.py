@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from fallline.plots import net_figure
 from fallline.plots.chart import (
     Axis,
     Bars,
@@ -26,11 +27,13 @@ from fallline.plots.chart import (
     Heat,
     Line,
     Mark,
+    Net,
     Panel,
     Points,
     Rule,
     Steps,
     is_log,
+    net_of,
     spread,
 )
 from fallline.plots.looks import DASHES, Look
@@ -169,6 +172,9 @@ def _room_for(panel: Panel, width: float, height: float) -> tuple[float, float]:
             return max(width - 1, 0.42 * columns + 1.6 + 0.06 * longest), max(height, 0.36 * rows + 1.4)
         if isinstance(mark, Bars):
             height = max(height, 0.3 * len(mark.values) + 1.0)
+        if isinstance(mark, Net):
+            across, down = net_figure.size_of(mark.drawing)
+            return max(width, across), down
     named = [mark.name for mark in panel.marks if getattr(mark, "name", "")]
     if len(named) <= MOST_ABOVE:
         return width, height
@@ -176,6 +182,10 @@ def _room_for(panel: Panel, width: float, height: float) -> tuple[float, float]:
 
 
 def _draw(axes: Axes, panel: Panel, look: Look, several: bool) -> None:
+    net = net_of(panel)
+    if net is not None:
+        net_figure.draw(axes, net, look)
+        return
     axes.grid(True)
     log = {axis: is_log(panel, axis) for axis in "xy"}
     free = iter(range(10_000))

@@ -24,6 +24,7 @@ from fallline.plots.chart import (
     Rule,
     Steps,
     is_log,
+    net_of,
     spread,
 )
 from fallline.plots.looks import ANY_GROUND, DASHES
@@ -39,7 +40,8 @@ FONT = 11
 def svg_of(chart: Chart, width: int = WIDTH, height: int = HEIGHT) -> str:
     """The chart as one SVG element for each panel. width, height: of a panel in pixels of the page."""
     drawn = "".join(_panel(panel, chart, width, height) for panel in chart.panels)
-    note = f'<div style="opacity:.7">{html.escape(chart.note)}</div>' if chart.note else ""
+    told = chart.note and net_of(chart.panels[0]) is None  # a network has its notes in it
+    note = f'<div style="opacity:.7">{html.escape(chart.note)}</div>' if told else ""
     return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{drawn}</div>{note}'
 
 
@@ -89,6 +91,9 @@ def _share(scale: Scale, values: Any) -> Array:
 
 def _panel(panel: Panel, chart: Chart, width: int, height: int) -> str:
     """One panel: grid and numbers, marks inside a window that cuts them off, names of axes and lines."""
+    net = net_of(panel)
+    if net is not None:
+        return net.html()
     named = [mark.name for mark in panel.marks if getattr(mark, "name", "") and not isinstance(mark, Heat | Contour)]
     wide = max((len(name) for name in named), default=1)
     columns = max(1, min(len(named), int((width - 20) // (6.4 * min(wide, 48) + 36))))
