@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import fallline as fl
+from fallline.report.whole_page import write
 
 
 def test_from_arrays_to_a_model_and_back_from_disk(tmp_path: Path) -> None:
@@ -62,3 +63,24 @@ def test_a_step_size_above_the_border_is_an_answer() -> None:
     run = fl.fit(line, (x, 3 * x[:, 0]), loss="squared_error", optimizer=fl.optim.GradientDescent(50.0), epochs=400)
     assert run.stop_reason == "diverged"
     assert np.isfinite(run.model.predict(x)).all()
+
+
+def test_a_run_is_watched_diagnosed_explained_drawn_and_reported(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((120, 3))
+    run = fl.fit(
+        fl.nn.mlp((6,), 1, "tanh"), (x, x[:, 0] - x[:, 1] * x[:, 2]), loss="squared_error",
+        optimizer=fl.optim.Adam(0.02), epochs=30, batch_size=20, validation=0.2, gauges="usual",
+        out=tmp_path / "run",
+    )  # fmt: skip
+    assert {"gradient_norm", "update_ratio"} <= {*run.gauges}
+    found = fl.diagnose(run)
+    assert len(found.checked) > 10 and not found.unchecked
+    assert run.folder is not None and str(run.folder.name) in str(found)
+    assert fl.stable_step(run).border > 0
+    around = fl.landscape(run, points=5, rows=50)
+    assert np.isfinite(around.loss).all()
+    for picture in (run.plot.loss, run.plot.network, run.plot.landscape):
+        assert max(map(len, picture.text(width=60, ascii_only=True).split("\n"))) <= 60
+    page = write(tmp_path / "run").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>") and all(f'id="{name}"' in page for name in ("verdicts", "curves", "row"))

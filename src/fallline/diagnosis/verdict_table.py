@@ -14,10 +14,12 @@ Look = Callable[[Case], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One verdict. doc: one line. needs: "rows" where it looks at training rows, "validation" for validation rows,
-    "events" for the history alone. order: the smaller, the earlier it is told and the more it matters. once: looked for
-    once a run, with its first network, and not for every network of an ensemble.
+class Check:
+    """One verdict that can be looked for.
+
+    doc: one line. needs: "rows" where it looks at training rows, "validation" for validation rows, "events" for the
+    history alone. order: the smaller, the earlier it is told and the more it matters. once: looked for once a run, with
+    its first network, and not for every network of an ensemble.
     """
 
     name: str
@@ -28,7 +30,7 @@ class Verdict:
     once: bool = False
 
 
-VERDICTS: dict[str, Verdict] = {}
+VERDICTS: dict[str, Check] = {}
 
 
 def verdict(
@@ -39,7 +41,7 @@ def verdict(
     def enter(look: Look) -> Look:
         if name in VERDICTS:
             raise GraphError(f"verdict {name!r} is declared twice")
-        VERDICTS[name] = Verdict(name, doc, look, needs, order, once)
+        VERDICTS[name] = Check(name, doc, look, needs, order, once)
         return look
 
     return enter
