@@ -21,7 +21,7 @@ from fallline import nn
 from fallline.assessment import baselines, comparison
 from fallline.assessment.comparison import NETWORK, Candidate, Comparison
 from fallline.assessment.uncertainty import Estimate
-from fallline.errors import ArgumentError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, ShapeError
 from fallline.table import as_table
 
 
@@ -155,6 +155,20 @@ def test_a_baseline_that_fails_is_told_and_the_others_stand(monkeypatch: pytest.
     found = by_name(fl.compare(model, (X[TRAIN][one_class], NAMES[TRAIN][one_class]), (X[TEST], NAMES[TEST])))
     assert "class" in str(found["linear model"].problem) and not found["linear model"].scores
     assert found["commonest class"].problem is None
+
+
+def test_models_that_are_left_out_are_not_trained_and_the_others_stay_as_they_are() -> None:
+    model = fl.fit(nn.mlp((4,), 2), (X[TRAIN], NAMES[TRAIN]), loss="cross_entropy", **QUICK).model
+    given = model, (X[TRAIN], NAMES[TRAIN]), (X[TEST], NAMES[TEST])
+    whole, some = fl.compare(*given), fl.compare(*given, without="boosted trees")
+    assert [one.name for one in some.candidates] == [one.name for one in whole.candidates[:-1]]
+    assert [one.scores for one in some.candidates] == [one.scores for one in whole.candidates[:-1]]
+    with pytest.raises(ArgumentError, match="did you mean 'boosted trees'"):
+        fl.compare(*given, without=["boosted tree"])
+    with pytest.raises(ArgumentError, match="leaves no simple model"):
+        fl.compare(*given, without=["the mean", "linear model", "boosted trees"])
+    with pytest.raises(ArgumentTypeError, match="names of simple models"):
+        fl.compare(*given, without=3)
 
 
 def test_one_test_row_and_one_class_of_them_have_values_or_none() -> None:

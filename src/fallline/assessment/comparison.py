@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fallline.arguments import shown as quoted
 from fallline.arguments import takes
-from fallline.assessment.baselines import BASELINES, MOST_CELLS, Table, ready, trained
+from fallline.assessment.baselines import BASELINES, MOST_CELLS, Baseline, Table, ready, trained
 from fallline.assessment.uncertainty import Estimate, difference, estimate, jackknife
 from fallline.displays import Displayed
-from fallline.errors import ArgumentError, DataError, FalllineError, ShapeError
+from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, ShapeError, unknown
 from fallline.graph.op import Array
 from fallline.nn import measured
 from fallline.nn.data_parts import parts_of
@@ -142,6 +143,7 @@ def compare(
     *,
     metrics: Any = None,
     by: str | None = None,
+    without: Sequence[str] = (),
     seconds: float = math.nan,
     threads: int | None = None,
 ) -> Comparison:
@@ -153,11 +155,13 @@ def compare(
 
     train, test: (x, y) or (x, y, weight), as for `fit`; train with the validation rows.
     metrics: besides accuracy, log-loss and (of two classes) roc_auc, or rmse, mae and r2; as for `fit`. by: the name of
-        the one that decides; by default accuracy or rmse.
+        the one that decides; by default accuracy or rmse. without: names of simple models to leave out, "the mean",
+        "linear model" or "boosted trees"; not all of them.
     seconds: of the model's training, to stand in the table. threads: at most.
     Errors: ArgumentError for a model of several numbers or labels a row; those of `Model.evaluate`.
     Example: print(fl.compare(run.model, (x, y), (x_test, y_test)).verdict)
     """
+    beside = _beside(without)
     chosen, z, targets, weight = answers(model, test, threads)
     kind = kind_of(model.task, targets.y)
     order = None if chosen.labels is None else np.argsort(chosen.labels, kind="stable")
@@ -174,7 +178,7 @@ def compare(
     found = [_candidate(NETWORK, every, network, network, seconds)]
     k = 0 if order is None else len(order)
     ready()
-    for one in BASELINES.values():
+    for one in beside:
         begun = time.perf_counter()
         try:
             predict = trained(one, rows, y, weights, k, threads)
@@ -188,6 +192,20 @@ def compare(
         found.append(_candidate(one.called(k), every, network, _measured(its, every, weight), took))
     decides = shown[by] if by else next(one for one in every if one.better)
     return Comparison(decides.name, str(decides.better), tuple(found), len(y), len(ours), weight is not None)
+
+
+def _beside(without: Any) -> list[Baseline]:
+    """The simple models but for those that are left out. Errors: ArgumentError for other names, and for none left."""
+    if not isinstance(without, str | list | tuple):
+        raise ArgumentTypeError(f"without takes names of simple models, got {quoted(without)}")
+    named = [without] if isinstance(without, str) else list(without)
+    for name in named:
+        if name not in BASELINES:
+            raise unknown("simple model", name, BASELINES)
+    found = [one for name, one in BASELINES.items() if name not in named]
+    if not found:
+        raise ArgumentError("without leaves no simple model to compare with")
+    return found
 
 
 def _shown(kind: str, requested: tuple[Metric, ...], model: Any, by: str | None, outputs: int) -> dict[str, Metric]:

@@ -18,7 +18,7 @@ fallline report runs/iris-1 --out iris.html --row 12"""
 class FLAGS:
     run: str = argument("the folder of a run", "RUN")
     out: str | None = flag(None, "the file; by default report.html in the run's folder", metavar="FILE")
-    row: int = flag(0, "the training row to explain, counted from 0", metavar="N", at_least=0, whole=True)
+    row: int = flag(0, "the row of the data to explain, counted from 0", metavar="N", at_least=0, whole=True)
     debug: bool = flag(False, "show the traceback of an error")
 
 

@@ -166,6 +166,8 @@ def spread(panel: Panel, axis: str) -> Array:
             found.append(mark.edges if axis == "x" else mark.counts)
         if isinstance(mark, Bars):
             found.append(mark.values if axis == "x" else np.arange(len(mark.values)))
+        if isinstance(mark, Bars) and axis == "x" and mark.errors is not None:
+            found += [np.asarray(mark.values) + sign * np.asarray(mark.errors) for sign in (-1, 1)]
         if isinstance(mark, Rule) and mark.axis == axis:
             found.append([mark.at])
     together = np.concatenate([np.ravel(np.asarray(one, np.float64)) for one in found]) if found else np.zeros(0)

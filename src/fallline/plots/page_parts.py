@@ -11,6 +11,8 @@ from fallline.displays import Displayed
 from fallline.typesetting import number
 
 MOST_ROWS = 30
+# Letters of a cell up to which no page breaks it into lines.
+SHORT = 12
 FRAME = (
     "border:1px solid rgba(128,128,128,.35);border-radius:6px;padding:10px 14px;margin:4px 0;max-width:980px;"
     "font:13px/1.45 system-ui,sans-serif;overflow-x:auto"
@@ -85,8 +87,11 @@ def table(rows: Iterable[Sequence[Any]], headers: Sequence[str] = (), bold: int 
 
     def cells(row: Sequence[Any], tag: str, style: str = "") -> str:
         texts = (number(cell) if isinstance(cell, int | float) else str(cell) for cell in row)
+        scope = ' scope="col"' if tag == "th" else ""
         return "".join(
-            f'<{tag} style="{CELL.format(side)}{style}">{escaped(text)}</{tag}>' for text, side in zip(texts, sides)
+            f'<{tag}{scope}{" class=short" * (len(text) <= SHORT)} style="{CELL.format(side)}{style}">'
+            f"{escaped(text)}</{tag}>"
+            for text, side in zip(texts, sides)
         )
 
     lines = [f"<tr>{cells(headers, 'th', ';' + QUIET)}</tr>"] if headers else []

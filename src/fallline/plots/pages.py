@@ -88,7 +88,20 @@ def verdict_page(verdict: Verdict) -> str:
 @page(Comparison)
 def comparison_page(found: Comparison) -> str:
     """The scores of all candidates with their standard errors, and who wins."""
+    chart = scores_chart(found)
+    drawn = "" if chart is None else svg_of(chart, height=60 + 26 * len(chart.panels[0].y.names))
+    return (
+        heading("Comparison", f"{found.better} {found.metric.replace('_', ' ')} is better, on {found.rows:,} rows")
+        + drawn
+        + line(found.verdict)
+    )
+
+
+def scores_chart(found: Comparison) -> Chart | None:
+    """The metric that decides of all candidates, with its standard errors; None where it is defined of none."""
     known = [one for one in found.candidates if one.problem is None and found.metric in one.scores]
+    if not known:
+        return None
     estimates = [one.scores[found.metric] for one in known]
     values, errors = (np.array([getattr(one, name) for one in estimates]) for name in ("value", "error"))
     name = found.metric.replace("_", " ")
@@ -97,10 +110,7 @@ def comparison_page(found: Comparison) -> str:
         Axis(f"{name}, ± standard error", run_curves.unit_of(found.metric)),
         Axis("model", "1", names=tuple(one.name for one in known)),
     )
-    drawn = svg_of(Chart("", (Panel(*axes, (bars,)),)), height=60 + 26 * len(known)) if known else ""
-    return (
-        heading("Comparison", f"{found.better} {name} is better, on {found.rows:,} rows") + drawn + line(found.verdict)
-    )
+    return Chart("", (Panel(*axes, (bars,)),))
 
 
 @page(Diagnosis)

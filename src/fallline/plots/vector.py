@@ -4,6 +4,7 @@ No script, no identifiers, nothing from outside: several may stand on one page.
 """
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class _Frame:
         # Rows of a table and bars stand in their order from the top, and heights are counted from the bottom.
         self.names = {"x": panel.x.names, "y": panel.y.names[::-1]}
         longest = max((len(name) for name in self.names["y"]), default=0)
-        ticks = max((len(text) for _, text in self.y.ticks(5)), default=3)
+        ticks = max((len(text) for _, text in self.y.ticks(_heights_marked(height - 54))), default=3)
         self.left = min(24 + 12 * (len(panel.y.label) * 5.8 > height) + 6 * (min(longest, 20) or ticks), width // 2)
         self.top, self.right, self.bottom = 20, 10, 34
         self.width, self.height = width - self.left - self.right, height - self.top - self.bottom
@@ -129,17 +130,29 @@ def _panel(panel: Panel, chart: Chart, width: int, height: int) -> str:
     if heading:
         parts.append(_text(0, 11, heading, weight=600))
     label = html.escape(heading or f"{panel.y.name} by {panel.x.name}")
+    told = html.escape(_told(panel, entries))
     return (
-        f'<svg role="img" aria-label="{label}" width="{width}" height="{height + legend + 4}" '
+        f'<svg role="img" aria-label="{label}. {told}" width="{width}" height="{height + legend + 4}" '
         f'viewBox="0 0 {width} {height + legend + 4}" style="max-width:100%;font:{FONT}px system-ui,sans-serif" '
         f'fill="currentColor">{"".join(parts)}</svg>'
     )
 
 
+def _told(panel: Panel, entries: Sequence[Mark]) -> str:
+    """The panel for who hears it: its axes, and where each named line begins and ends."""
+    parts = [f"Across: {panel.x.label}; up: {panel.y.label}."]
+    for mark in entries:
+        if isinstance(mark, Line) and len(mark.y):
+            parts.append(f"{mark.name}: from {number(float(mark.y[0]), 3)} to {number(float(mark.y[-1]), 3)}.")
+        else:
+            parts.append(f"{getattr(mark, 'name', '')}.")
+    return " ".join(parts)
+
+
 def _axes(frame: _Frame, panel: Panel) -> str:
     parts = []
     right, floor = frame.left + frame.width, frame.top + frame.height
-    for value, text in _ticks(frame.y, frame.names["y"], max(2, frame.height // 36), panel.y.whole):
+    for value, text in _ticks(frame.y, frame.names["y"], _heights_marked(frame.height), panel.y.whole):
         y = float(frame.up(value))
         parts.append(_stroke(frame.left, y, right, y, 0.15) + _text(frame.left - 4, y + 4, text, "end"))
     for value, text in _ticks(frame.x, frame.names["x"], max(2, frame.width // 80), panel.x.whole):
@@ -153,6 +166,11 @@ def _axes(frame: _Frame, panel: Panel) -> str:
         x = 9 + 12 * place
         parts.append(f'<g transform="rotate(-90 {x} {middle:.0f})">{_text(x, middle + 1, text, "middle")}</g>')
     return "".join(parts)
+
+
+def _heights_marked(height: int) -> int:
+    """About how many places of an axis of this height have their numbers beside them."""
+    return max(2, height // 36)
 
 
 def _ticks(scale: Scale, names: tuple[str, ...], count: int, whole: bool) -> list[tuple[float, str]]:
