@@ -142,8 +142,9 @@ def _told(panel: Panel, entries: Sequence[Mark]) -> str:
     """The panel for who hears it: its axes, and where each named line begins and ends."""
     parts = [f"Across: {panel.x.label}; up: {panel.y.label}."]
     for mark in entries:
-        if isinstance(mark, Line) and len(mark.y):
-            parts.append(f"{mark.name}: from {number(float(mark.y[0]), 3)} to {number(float(mark.y[-1]), 3)}.")
+        there = mark.y[np.isfinite(mark.y)] if isinstance(mark, Line) else ()
+        if isinstance(mark, Line) and len(there):
+            parts.append(f"{mark.name}: from {number(float(there[0]), 3)} to {number(float(there[-1]), 3)}.")
         else:
             parts.append(f"{getattr(mark, 'name', '')}.")
     return " ".join(parts)

@@ -69,8 +69,8 @@ def surroundings(subject: Subject) -> str:
         found = landscape(subject.first, directions=RANDOM, points=POINTS, rows=rows)
         why = f"Random directions, each filter moved by up to its own length, as the path is not shown: {why}"
     plane = surface(found)
-    error = found.centre_error
-    sure = f" ± {number(error, 2)} (standard error)" if np.isfinite(error) else ", one number for all of them"
+    spread = found.centre_error
+    sure = f" ± {number(spread, 2)} (standard error)" if np.isfinite(spread) else ", one number for all of them"
     told = f"Each loss is that of {found.rows:,} {found.on} rows, at the end {number(found.centre_loss, 4)}{sure}."
     drawn = pictures(plane, _cut(found), width=470, height=360)
     return says(subject.several, quiet=True) + drawn + says(told) + says(f"{why}." if why else "", quiet=True)
