@@ -142,8 +142,8 @@ def _told(panel: Panel, entries: Sequence[Mark]) -> str:
     """The panel for who hears it: its axes, and where each named line begins and ends."""
     parts = [f"Across: {panel.x.label}; up: {panel.y.label}."]
     for mark in entries:
-        there = mark.y[np.isfinite(mark.y)] if isinstance(mark, Line) else ()
-        if isinstance(mark, Line) and len(there):
+        there: Array = mark.y[np.isfinite(mark.y)] if isinstance(mark, Line) else np.zeros(0)
+        if isinstance(mark, Line) and there.size:
             parts.append(f"{mark.name}: from {number(float(there[0]), 3)} to {number(float(there[-1]), 3)}.")
         else:
             parts.append(f"{getattr(mark, 'name', '')}.")
