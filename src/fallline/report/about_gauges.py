@@ -26,7 +26,7 @@ OF_THE_STEP = ("update_ratio", "loss_change", "alpha")
 
 @section("gauges", "Gauges", 60)
 def gauges(subject: Subject) -> str:
-    """What was watched while training, and a reading where the run ended."""
+    """Those that were watched while training, and a reading where the run ended."""
     run = subject.run if subject.run.gauges else subject.first
     drawn = ""
     if run.gauges and len(run.gauges.steps) >= FEWEST and gauge_plots.drawable(run):

@@ -28,8 +28,8 @@ code { white-space: pre-wrap; overflow-wrap: anywhere; }
 .finding h3 { margin: 2px 0 4px; }
 .pictures { display: flex; flex-wrap: wrap; gap: 14px 20px; align-items: flex-start; margin: 8px 0; }
 .pictures > * { min-width: 0; max-width: 100%; margin: 0; }
-.shown { margin: 0; width: 128px; font-size: 13px; line-height: 1.35; overflow-wrap: anywhere; }
-.shown img { display: block; width: 112px; height: auto; image-rendering: pixelated; border: 1px solid var(--edge);
+.shown { margin: 0; width: 114px; font-size: 13px; line-height: 1.35; overflow-wrap: anywhere; }
+.shown img { display: block; width: 104px; height: auto; image-rendering: pixelated; border: 1px solid var(--edge);
   background: #fff; margin-bottom: 3px; }
 svg { max-width: 100%; height: auto; } .wide svg { max-width: none; }
 .fl-explained { padding: 0 !important; background: none !important; max-width: none !important; }
