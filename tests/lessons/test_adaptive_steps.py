@@ -66,3 +66,8 @@ def test_on_raw_columns_a_rate_for_every_parameter_is_ahead(results) -> None:
 def test_a_round_bowl_needs_no_adaption() -> None:
     found = lessons.run("adaptive", stretch=1.0, steps=5)
     assert found.courses[0].heights[-1] < 1e-3
+
+
+def test_a_round_bowl_is_told_without_a_warning() -> None:
+    first = lessons.screens("adaptive", stretch=1.0, steps=5, width=80)[0]
+    assert "nan" not in first and "descent         +3         -2            0" in first

@@ -156,7 +156,9 @@ def tell(result: Adaptive, *, width: int, ascii_only: bool) -> list[str]:
     for c in result.courses:
         towards = -c.path[0]
         cosine = float(c.first @ towards / np.linalg.norm(c.first) / np.linalg.norm(towards))
-        firsts.append([c.method, f"{c.first[0]:+.4g}", f"{c.first[1]:+.4g}", f"{np.rad2deg(np.arccos(cosine)):.0f}"])
+        firsts.append(
+            [c.method, f"{c.first[0]:+.4g}", f"{c.first[1]:+.4g}", f"{np.rad2deg(np.arccos(min(cosine, 1.0))):.0f}"]
+        )
     middle = min(20, result.steps)
     courses = [
         [c.method, number(c.learning_rate, 2), *map(shown, (c.heights[middle], c.heights[-1])),

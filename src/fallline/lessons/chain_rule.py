@@ -104,11 +104,17 @@ NAMES = {
 }  # fmt: skip
 
 
+def plus(value: float) -> str:
+    """A number as it is added in a formula."""
+    return f"{'-' if value < 0 else '+'} {abs(value)}"
+
+
 def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
     f, d, p = result.forward, result.backward, result.params
     (w11, w12), (w21, w22) = p["w1"].tolist()
     (b1, b2), (v1, v2), c = p["b1"].tolist(), p["w2"].tolist(), float(p["b2"])
     x1, x2 = result.x
+    one, two, aim = (number(value, 3) for value in (x1, x2, result.y))
     into = {
         "w11": ("x1 d_z1", x1, d["d_z1"]), "w12": ("x1 d_z2", x1, d["d_z2"]),
         "w21": ("x2 d_z1", x2, d["d_z1"]), "w22": ("x2 d_z2", x2, d["d_z2"]),
@@ -120,10 +126,9 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
     for name, labels in NAMES.items():
         columns = zip(labels, *(np.ravel(t[name]) for t in (result.by_hand, result.by_library, result.by_difference)))
         for label, hand, library, difference in columns:
-            rule, one, two = into[label]
-            rows.append(
-                [label, rule, f"{one:.3f} * {two:+.3f}", f"{hand:+.8f}", f"{library:+.8f}", f"{difference:+.8f}"]
-            )
+            rule, value, delta = into[label]
+            three = (f"{found:+.6f}" for found in (hand, library, difference))
+            rows.append([label, rule, f"{number(value, 3)} * {number(delta, 3)}", *three])
     return [
         page([
             title("The chain rule: a network forward and backward, by hand", ascii_only=ascii_only),
@@ -132,13 +137,13 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
             picture(ascii_only),
             words("Forward: from the input to the loss, one line after the other.", width),
             set_off(table([
-                ["z1", "= x1 w11 + x2 w21 + b1", f"= {x1} * {w11} + {x2} * {w21} + {b1}", f"= {f['z1']:+.5f}"],
-                ["z2", "= x1 w12 + x2 w22 + b2", f"= {x1} * {w12} + {x2} * {w22} + {b2}", f"= {f['z2']:+.5f}"],
-                ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.5f})", f"= {f['a1']:+.5f}"],
-                ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.5f})", f"= {f['a2']:+.5f}"],
-                ["y_hat", "= a1 v1 + a2 v2 + c", f"= {f['a1']:.3f} * {v1} + {f['a2']:.3f} * {v2} + {c}",
-                 f"= {f['y_hat']:+.5f}"],
-                ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.5f} - {result.y})^2", f"= {f['loss']:+.5f}"],
+                ["z1", "= x1 w11 + x2 w21 + b1", f"= {one} * {w11} + {two} * {w21} {plus(b1)}", f"= {f['z1']:+.4f}"],
+                ["z2", "= x1 w12 + x2 w22 + b2", f"= {one} * {w12} + {two} * {w22} {plus(b2)}", f"= {f['z2']:+.4f}"],
+                ["a1", "= tanh(z1)", f"= tanh({f['z1']:+.5f})", f"= {f['a1']:+.4f}"],
+                ["a2", "= tanh(z2)", f"= tanh({f['z2']:+.5f})", f"= {f['a2']:+.4f}"],
+                ["y_hat", "= a1 v1 + a2 v2 + c",
+                 f"= {number(f['a1'], 2)} * {v1} + {number(f['a2'], 2)} * {v2} {plus(c)}", f"= {f['y_hat']:+.4f}"],
+                ["loss", "= (y_hat - y)^2", f"= ({f['y_hat']:.5f} - {aim})^2", f"= {f['loss']:+.4f}"],
             ], width=width - 2)),
         ]),
         page([
@@ -147,7 +152,7 @@ def tell(result: ChainRule, *, width: int, ascii_only: bool) -> list[str]:
                 the end to the front. Each line takes the number of the line before it times one local slope. d_z1
                 is short for d loss / d z1.""", width),
             set_off(table([
-                ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.5f} - {result.y})", f"= {d['d_y_hat']:+.5f}"],
+                ["d_y_hat", "= 2 (y_hat - y)", f"= 2 * ({f['y_hat']:.5f} - {aim})", f"= {d['d_y_hat']:+.5f}"],
                 ["d_a1", "= d_y_hat v1", f"= {d['d_y_hat']:+.5f} * {v1}", f"= {d['d_a1']:+.5f}"],
                 ["d_a2", "= d_y_hat v2", f"= {d['d_y_hat']:+.5f} * {v2}", f"= {d['d_a2']:+.5f}"],
                 ["d_z1", "= d_a1 (1 - a1^2)", f"= {d['d_a1']:+.5f} * {1 - f['a1'] ** 2:.5f}", f"= {d['d_z1']:+.5f}"],

@@ -8,7 +8,7 @@ import numpy as np
 from fallline.graph.op import Array
 from fallline.insight.picture import contour, table
 from fallline.lessons.lesson_table import ask, lesson
-from fallline.lessons.page import formula, heading, page, title, words
+from fallline.lessons.page import fixed, formula, heading, page, title, words
 from fallline.lessons.walk import Walk, descend
 from fallline.ranges import SEED, Range
 from fallline.typesetting import number
@@ -39,8 +39,8 @@ def tell(result: Descent, *, width: int, ascii_only: bool) -> list[str]:
     last = len(w) - 1
     shown = [k for k in (*range(6), *range(10, last, max(last // 4 // 10 * 10, 10)), last) if k <= last]
     rows = [
-        [k, f"{w[k, 0]:.4f}", f"{w[k, 1]:.4f}", f"{walk.values[k]:.6f}",
-         f"{walk.gradients[k, 0]:+.4f}", f"{walk.gradients[k, 1]:+.4f}",
+        [k, fixed(w[k, 0], 4), fixed(w[k, 1], 4), fixed(walk.values[k], 6),
+         fixed(walk.gradients[k, 0], 4, "+"), fixed(walk.gradients[k, 1], 4, "+"),
          number(float(np.linalg.norm(walk.gradients[k])))]
         for k in dict.fromkeys(shown)
     ]  # fmt: skip

@@ -19,6 +19,14 @@ def heading(text: str, *, ascii_only: bool) -> str:
     return f"{text}\n{('-' if ascii_only else '─') * len(text)}"
 
 
+def fixed(value: float, decimals: int, sign: str = "-") -> str:
+    """A number with these decimals, and by its power of ten where that would not fit a column.
+
+    sign: `+` writes it in front of numbers above 0 too.
+    """
+    return f"{value:{sign}.{decimals}f}" if abs(value) < 1e5 else f"{value:{sign}.3e}"
+
+
 def formula(text: str) -> str:
     """Lines of a formula, written in the source with any indent, set off from the words around them."""
     return set_off(textwrap.dedent(text).strip("\n"), 4)
@@ -47,4 +55,4 @@ def with_last(screens: Sequence[str], part: str) -> list[str]:
     return [*screens[:-1], last] if len(last.split("\n")) <= LINES else [*screens, part]
 
 
-__all__ = ["LINES", "formula", "heading", "joined", "page", "set_off", "title", "with_last", "words"]
+__all__ = ["LINES", "fixed", "formula", "heading", "joined", "page", "set_off", "title", "with_last", "words"]
