@@ -56,6 +56,31 @@ def test_a_solution_that_is_wrong_by_a_thousandth_is_not_right(tmp_path, name) -
         ("momentum", "return theta - learning_rate * velocity, 0.9 * velocity + gradient", "At step 0"),
         ("adam", "m = 0.9 * m + 0.1 * gradient\nv = 0.999 * v + 0.001 * gradient**2\n"
                  "return theta - learning_rate * m / (np.sqrt(v) + 1e-8), m, v", "The moments are right"),
+        ("central-difference", "return np.array([(function(theta + e) - function(theta)) / step "
+                               "for e in step * np.eye(len(theta))])", "on one side, from theta up"),
+        ("central-difference", "return (function(theta + step) - function(theta - step)) / (2 * step)",
+         "gradient has shape (), and should have (4,)"),
+        ("central-difference", "theta += step\nreturn theta", "theta is not what it was"),
+        ("central-difference", "return np.array([(function(theta + e) - function(theta - e)) / step "
+                               "for e in step * np.eye(len(theta))])", "divided by step"),
+        ("stable-loss", "p = np.exp(logits)\np /= p.sum(1, keepdims=True)\n"
+                        "return -np.log(p[np.arange(len(p)), labels]).mean()", "subtract the largest logit of the row"),
+        ("stable-loss", "p = np.exp(logits - logits.max())\np /= p.sum(1, keepdims=True)\n"
+                        "return -np.log(p[np.arange(len(p)), labels]).mean()", "a largest logit of its own"),
+        ("stable-loss", "p = np.exp(logits - logits.max(1, keepdims=True))\np /= p.sum(1, keepdims=True)\n"
+                        "return -np.log(p[np.arange(len(p)), labels]).mean()", "This p rounds to 0"),
+        ("stable-loss", "z = logits - logits.max(axis=1, keepdims=True)\n"
+                        "return np.sum(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels])",
+         "This is the sum over the rows"),
+        ("mini-batches", "return theta - learning_rate * gradient(theta, x, y)", "one step with all rows"),
+        ("mini-batches", "x, begin = x[order], 0\nfor k in range(0, len(x), size):\n"
+                         "    theta = theta - learning_rate * gradient(theta, x[k:k + size], y[k:k + size])\n"
+                         "return theta", "rows of y are not those of x"),
+        ("mini-batches", "for k in range(len(x) // size):\n    r = order[k * size:(k + 1) * size]\n"
+                         "    theta = theta - learning_rate * gradient(theta, x[r], y[r])\nreturn theta",
+         "The last batch is left out"),
+        ("mini-batches", "theta -= 1\nreturn theta", "changed in place"),
+        ("mini-batches", "return theta", "gradient was never called"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:invalid value encountered")

@@ -96,21 +96,23 @@ def form_problems(given: Any, right: Sequence[Array], names: Sequence[str]) -> l
 
 
 def difference(
-    name: str, mine: Array, right: Array, rows: int | None, central: Callable[[tuple[int, ...]], float] | None
-) -> list[str]:
+    name: str, mine: Array, right: Array, rows: int | None, central: Callable[[tuple[int, ...]], float] | None,
+    source: str = "backpropagation",
+) -> list[str]:  # fmt: skip
     """In which elements an array differs from the right one, and by which factor if by one; [] where it is right.
 
-    rows: of the batch, for factors that follow from their number; None where another slip is told.
+    rows: of the batch, for factors that follow from their number; None where another slip is told. source: of the right
+    one.
     """
     scale = float(np.abs(right).max(initial=0)) or 1.0
     off = np.abs(mine - right) > CLOSE * scale
     if not off.any():
         return []
     at = _first(np.abs(mine - right) == np.abs(mine - right).max())
-    place = f"[{', '.join(map(str, at))}]" if at else ""
-    lines = [f"{name}: {int(off.sum())} of {off.size} elements differ, most of all {name}{place}:",
+    worst = f"{name}[{', '.join(map(str, at))}]"
+    lines = [f"{name}: {int(off.sum())} of {off.size} elements differ, most of all {worst}:" if at else f"{name}:",
              f"    yours               {number(float(mine[at]), 8)}",
-             f"    backpropagation     {number(float(right[at]), 8)}"]  # fmt: skip
+             f"    {source:<18}  {number(float(right[at]), 8)}"]  # fmt: skip
     if central is not None:
         lines.append(f"    central difference  {number(central(at), 8)}")
     if right.ndim == 2 and right.shape[0] == right.shape[1] and np.allclose(mine, right.T, rtol=CLOSE):

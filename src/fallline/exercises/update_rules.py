@@ -29,7 +29,7 @@ def _problems(
         found = form_problems(given, its, names)
         parts = [np.asarray(one, np.float64) for one in (given if isinstance(given, tuple | list) else (given,))]
         for name, one, other in zip(names, parts, its) if not found else ():
-            found += difference(name, one, other, 1, None)
+            found += difference(name, one, other, 1, None, source="right")
         if found:
             if not any("shape" in one or "returns" in one for one in found):
                 if np.allclose(parts[0], before[0]):
