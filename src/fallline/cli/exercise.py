@@ -32,7 +32,7 @@ def run(flags: FLAGS) -> None:
     from fallline.typesetting import table, words
 
     if flags.name is None:
-        rows = [(one.name, one.title, one.summary) for one in exercises.EXERCISES.values()]
+        rows = [(one.name, one.title) for one in exercises.EXERCISES.values()]
         screen.say(table(rows, width=screen.width()))
         screen.say("\nBegin one with: fallline exercise NAME --write FILE")
         return
@@ -51,7 +51,7 @@ def run(flags: FLAGS) -> None:
     if flags.file is None:
         paragraphs = one.task.split("\n\n")
         told = [part if part.startswith(" ") else words(part, min(screen.width(), 80)) for part in paragraphs]
-        screen.say("\n\n".join([one.title, *told, one.start]))
+        screen.say("\n\n".join([f"{one.title}: {one.summary}", *told, one.start]))
         screen.say(f"\nBegin with: fallline exercise {one.name} --write FILE")
         return
     found = exercises.check(one.name, flags.file)

@@ -29,9 +29,9 @@ def _compared(name: str, given: Any, right: Array, slips: dict[str, Array], rows
         A gradient can be checked without any rule: move one element of theta by step, up and down, all others staying
         where they are. Its derivative is then about
 
-            (function(theta + step e) - function(theta - step e)) / (2 step)        e: 1 at this element, 0 elsewhere
+            (function(theta + step e) - function(theta - step e)) / (2 step)
 
-        Write the gradient with respect to all elements. Leave theta as it was.
+        with e 1 at this element and 0 elsewhere. Write the gradient with respect to all elements. Leave theta as it was.
     """,
     start='''
         def gradient(function, theta, step):
@@ -82,7 +82,9 @@ def central_difference(answer: Callable[..., Any]) -> list[str]:
         written, exp overflows for logits above 709, and log gets a 0 where p is tiny. Write it so that it is right
         for logits of any size:
 
-            -log p[label] = log(sum of exp(z[j] - m)) - (z[label] - m)        m: the largest logit of the row
+            -log p[label] = log(sum of exp(z[j] - m)) - (z[label] - m)
+
+        with m the largest logit of the row.
     """,
     start='''
         def loss(logits, labels):

@@ -154,8 +154,10 @@ def tell(result: MiniBatch, *, width: int, ascii_only: bool) -> list[str]:
     ]  # fmt: skip
     curves = {f"{c.size} in a batch": (c.seconds, c.losses) for c in result.courses}
     soon = min(float(c.seconds[-1]) for c in result.courses)
+    then = {c.size: number(c.at(soon)) if np.isfinite(c.at(soon)) else "none yet" for c in result.courses}
     courses = [
-        [c.size, c.learning_rate, f"{c.steps:,}", duration(c.each), number(c.at(soon)), number(float(c.losses[-1]))]
+        [c.size, c.learning_rate, f"{c.steps:,}", duration(c.each), then[c.size],
+         number(float(c.losses[-1]))]
         for c in result.courses
     ]  # fmt: skip
     least, most = result.courses[0], result.courses[-1]
