@@ -51,7 +51,7 @@ def run(flags: FLAGS) -> None:
     if flags.file is None:
         paragraphs = one.task.split("\n\n")
         told = [part if part.startswith(" ") else words(part, min(screen.width(), 80)) for part in paragraphs]
-        screen.say("\n\n".join([f"{one.title}: {one.summary}", *told, one.start]))
+        screen.say("\n\n".join([words(f"{one.title}: {one.summary}", min(screen.width(), 80)), *told, one.start]))
         screen.say(f"\nBegin with: fallline exercise {one.name} --write FILE")
         return
     found = exercises.check(one.name, flags.file)

@@ -31,7 +31,8 @@ def _compared(name: str, given: Any, right: Array, slips: dict[str, Array], rows
 
             (function(theta + step e) - function(theta - step e)) / (2 step)
 
-        with e 1 at this element and 0 elsewhere. Write the gradient with respect to all elements. Leave theta as it was.
+        with e 1 at this element and 0 elsewhere. Write the gradient with respect to all elements, and leave theta as it
+        was.
     """,
     start='''
         def gradient(function, theta, step):
@@ -144,7 +145,7 @@ def stable_loss(answer: Callable[..., Any]) -> list[str]:
         Write one pass of gradient descent over the data. order says in which order the rows are taken; the first
         batch is the first size of them, and so on, and the last one may be smaller. For each batch:
 
-            theta <- theta - learning_rate * gradient(theta, its rows of x, its rows of y)
+            theta <- theta - learning_rate * gradient(theta, its x, its y)
 
         gradient gives the mean over the rows that it gets.
     """,
