@@ -72,6 +72,8 @@ def test_a_solution_that_is_wrong_by_a_thousandth_is_not_right(tmp_path, name) -
         ("stable-loss", "z = logits - logits.max(axis=1, keepdims=True)\n"
                         "return np.sum(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels])",
          "This is the sum over the rows"),
+        ("stable-loss", "z = logits - logits.max(1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(1, keepdims=True)\n"
+                        "return -np.log(p[np.arange(len(p)), labels] + 1e-12).mean()", "A small number added to p"),
         ("mini-batches", "return theta - learning_rate * gradient(theta, x, y)", "one step with all rows"),
         ("mini-batches", "x, begin = x[order], 0\nfor k in range(0, len(x), size):\n"
                          "    theta = theta - learning_rate * gradient(theta, x[k:k + size], y[k:k + size])\n"
@@ -131,3 +133,10 @@ def test_a_backward_pass_by_hand_falls_under_the_gradient_check() -> None:
     ]:
         with pytest.raises(GradientError, match=said):
             check_grads(np.matmul, (x, w), backward=wrong)
+
+
+def test_theta_may_be_moved_and_moved_back(tmp_path) -> None:
+    body = "found = []\nfor k in range(len(theta)):\n    theta[k] += step\n    up = function(theta)\n" \
+           "    theta[k] -= 2 * step\n    found.append((up - function(theta)) / (2 * step))\n    theta[k] += step\n" \
+           "return found"  # fmt: skip
+    assert answer(tmp_path, "central-difference", body).is_right

@@ -12,7 +12,9 @@ from fallline.exercises.exercise_table import exercise
 
 
 def _compared(name: str, given: Any, right: Array, slips: dict[str, Array], rows: int | None = None) -> list[str]:
-    """What is wrong with one array or number, and the slip that leads to just that."""
+    """The differences of one array or number from the right one, and the slip that leads to just these."""
+    if isinstance(given, list):  # of numbers, one for each element
+        given = np.array(given)
     found = form_problems(given, [right], [name])
     if found:
         return found
@@ -59,7 +61,7 @@ def central_difference(answer: Callable[..., Any]) -> list[str]:
     here, all_at_once = function(theta), function(theta + step) - function(theta - step)
     kept = theta.copy()
     given = answer(function, theta, step)
-    if not np.array_equal(theta, kept):
+    if not np.allclose(theta, kept, rtol=1e-12):  # an element moved there and back is off by rounding
         return ["theta is not what it was: move a copy, or move the element back before the next one."]
     return _compared("gradient", given, (up - down) / (2 * step), {
         "This is the difference on one side, from theta up: its error falls with step, that of the central one with "
@@ -133,7 +135,14 @@ def stable_loss(answer: Callable[..., Any]) -> list[str]:
         })  # fmt: skip
         if found:
             infinite = any("not finite" in one for one in found)
-            return [*([where] if where else []), *found, *([sentence] if infinite else [])]
+            mine = tree.leaves(given)
+            if where and not infinite and len(mine) == 1 and np.ndim(mine[0]) == 0 and mine[0] < right.mean():
+                sentence = (
+                    "A small number added to p, or a floor under it, hides how large the loss is, and its gradient."
+                )
+            elif not infinite:
+                sentence = ""
+            return [*([where] if where else []), *found, *([sentence] if sentence else [])]
     return []
 
 
