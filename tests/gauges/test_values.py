@@ -259,7 +259,7 @@ def test_a_penalty_is_part_of_every_row_s_gradient(numbers: Any) -> None:
 
 
 def test_curvature_is_that_of_the_dense_hessian(labelled: Any) -> None:
-    names = ["lambda_max", "lambda_min", "hessian_trace", "stability"]
+    names = ["lambda_max", "lambda_min", "hessian_trace", "stability", "spectral_density"]
     network, x, y = nn.Sequential(nn.Dense(4), nn.Tanh(), nn.Dense(3)), *labelled
     _, event = at_step(network, labelled, names, step=3, optimizer=fl.optim.Momentum(0.3, momentum=0.9))
     run = fl.fit(network, labelled, loss="cross_entropy", batch_size=None, epochs=3, dtype="float64",
@@ -275,6 +275,12 @@ def test_curvature_is_that_of_the_dense_hessian(labelled: Any) -> None:
     # Heavy ball bears 2 (1 + 0.9) / lambda.
     np.testing.assert_allclose(event.values["stability"][""], 0.3 * spectrum[-1] / 3.8, rtol=0.02)
     assert event.values["stability"]["learning_rate"] == 0.3
+    density = event.values["spectral_density"]
+    assert np.trapezoid(density[""], density["at"]) == pytest.approx(1, abs=0.01)
+    # Its mean is that of the eigenvalues, which three probes tell to a part of their spread.
+    mean = np.trapezoid(density[""] * density["at"], density["at"])
+    assert mean == pytest.approx(spectrum.mean(), abs=0.2 * spectrum.std())
+    assert density["at"][0] < spectrum[0] and density["at"][-1] > spectrum[-1]
 
 
 def test_some_rows_of_a_batch_stand_for_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,28 @@ def hessian_trace(point: Point) -> Mapping[str, Any]:
     return {"": found.value, "error": found.error}
 
 
+# Probes, products with each, and curvatures of a sampled density: as many products as the trace takes, 60.
+PROBES, PRODUCTS, POINTS = 3, 20, 100
+
+
+@gauge(
+    "spectral_density",
+    unit="w^2/loss",
+    formula="1/P sum_i N(t; lambda_i, width^2)",
+    needs=("curvature",),
+    reads="a bulk around 0 and a few outliers at the right, about as many as classes, are usual; what lies left of 0 "
+    "are ways down",
+    source="Ghorbani, Krishnan, Xiao 2019, An investigation into neural net optimization via Hessian eigenvalue "
+    "density, arXiv:1901.10159",
+    parts={"": "the density, whose integral is 1", "at": "at these curvatures, loss/w^2",
+           "error": "of the density: its standard error over the probes"},
+)  # fmt: skip
+def spectral_density(point: Point) -> Mapping[str, Any]:
+    """The density of the Hessian's eigenvalues, by Lanczos quadrature with three random probes."""
+    found = curvature.density(point.surface, probes=PROBES, steps=PRODUCTS, points=POINTS)
+    return {"": found.density, "at": found.at, "error": found.error}
+
+
 @gauge(
     "stability",
     unit="1",

@@ -9,13 +9,11 @@ from fallline.curvature.stochastic import density
 from fallline.errors import FalllineError
 from fallline.insight.run_curvature import stable_step, surface_of
 from fallline.plots.chart import Axis, Chart, Line, Mark, Panel, Rule
+from fallline.plots.gauge_plots import LOWEST
 from fallline.plots.plot_table import plot
 from fallline.plots.rows_seen import no_rows
 from fallline.training.run import Run
 from fallline.typesetting import number
-
-# Below this share of the highest value a density is noise of the probes.
-LOWEST = 1e-6
 
 
 def border_of(run: Run, data: Any = None) -> tuple[Border | None, str]:

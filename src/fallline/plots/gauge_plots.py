@@ -17,6 +17,8 @@ from fallline.training.run import Run
 STEP = Axis("step", "updates", whole=True)
 # Gauges of several numbers a step that are their quantiles, and the names of these.
 QUANTILES = {"row_gradient_norms": ("least", "lower quarter", "middle", "upper quarter", "largest")}
+# Below this share of the highest value a density is noise of its probes.
+LOWEST = 1e-6
 
 
 def no_gauges(run: Run) -> str:
@@ -153,3 +155,28 @@ def _bins(count: int) -> tuple[str, ...]:
     """The end of each bin that is nearer to zero, in words."""
     positive = [f"{one:.0e}" for one in edges(4)[count // 2 :]]
     return (*(f"-{one}" for one in reversed(positive)), "0", *positive)
+
+
+def no_spectra(run: Run) -> str:
+    has = "spectral_density" in run.gauges
+    return (
+        "" if has else 'no spectra were watched\n  try: gauges=["spectral_density"] in fl.fit, or run.plot.spectrum()'
+    )
+
+
+@plot("spectra", of=Run, doc="the density of the Hessian's eigenvalues as training went on", lacks=no_spectra)
+def spectra(run: Run) -> Chart:
+    """The spectral density of the first, a middle and the last sample, with its standard error over the probes."""
+    paths, steps = run.gauges["spectral_density"], run.gauges.steps
+    known = np.flatnonzero(np.isfinite(paths[""]).all(axis=1))
+    if not len(known):
+        raise ArgumentError("no sample of the spectrum is finite")
+    floor = LOWEST * float(paths[""][known].max())
+    marks: list[Mark] = []
+    for tone, i in enumerate(dict.fromkeys(known[[0, len(known) // 2, -1]].tolist())):
+        at, each, error = (paths[name][i] for name in ("at", "", "error"))
+        low, high = (np.maximum(each + sign * error, floor) for sign in (-1, 1))
+        y = np.where(each > floor, each, np.nan)
+        marks.append(Line(at, y, f"step {steps[i]}", tone, low=low, high=high))
+    across, up = Axis("curvature", "loss per unit of theta^2"), Axis("density of eigenvalues", "1 / curvature", True)
+    return Chart("Spectrum of the Hessian by step", (Panel(across, up, tuple(marks)),))
