@@ -1,5 +1,7 @@
 """Eigenvalues of Hessians: against dense decompositions, by known spectra, and within their own bounds."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 import fallline as fl
 from fallline import nn
 from fallline.curvature import at, eigenvalues, eigenvectors, lambda_max, lambda_min, of_model
-from fallline.curvature.eigen import end_of
+from fallline.curvature.eigen import check_room, end_of
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError
 
 RNG = np.random.default_rng(0)
@@ -118,6 +120,15 @@ def test_bad_questions_are_refused_with_what_they_would_cost() -> None:
     assert fl.curvature.eigenvectors(bent, 10, most=30).values[0] == pytest.approx(1024.0, rel=0.02)
     with pytest.raises(ArgumentError, match=r"20000 vectors of 60,000 parameters take 8\.9 GiB\n  try: most=8947"):
         eigenvectors(large, 2, most=20_000)
+    # The advice is of arguments that the function has, and is taken: each one more is refused.
+    for ask, option, best in (("eigenvectors", "most", 8947), ("trace", "products", 13419), ("density", "steps", 8947)):
+        function = getattr(fl.curvature, ask)
+        with pytest.raises(ArgumentError, match=rf"{ask}: .*GiB\n  try: {option}={best}, or"):
+            function(large, **{option: 30_000})
+        assert check_room(60_000, best if option != "products" else 2 * best // 3, ask, str) is None
+        assert option in inspect.signature(function).parameters
+    with pytest.raises(ArgumentError, match="try: count=8947, most=8947, or"):
+        eigenvectors(large, 20_000)
     with pytest.raises(ArgumentTypeError, match="has to be a surface"):
         lambda_max(lambda x: x @ x)
     with pytest.raises(DataError, match="not finite"):

@@ -1,5 +1,6 @@
 """Single eigenvalues of a Hessian with their vectors: the highest, the lowest, several of one end, or all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +117,7 @@ def eigenvectors(
         raise ArgumentError(f"eigenvectors: {count} of {surface.size} parameters were asked for\n"
                             f"  try: count={surface.size}")  # fmt: skip
     most = min(max(most, count), surface.size)
-    check_room(surface.size, most, "eigenvectors")
+    check_room(surface.size, most, "eigenvectors", lambda n: f"{f'count={n}, ' if count > n else ''}most={n}")
     space, reached = Krylov(surface.product(), random_start(surface.size, seed), seed), False
     while space.steps < most and not reached:
         space.grow()
@@ -155,12 +156,15 @@ def eigenvalues(surface: Surface) -> Array:
     return values
 
 
-def check_room(size: int, vectors: int, name: str) -> None:
-    """Raise ArgumentError where so many vectors of so many parameters are more than memory should give."""
+def check_room(size: int, vectors: int, name: str, fewer: Callable[[int], str]) -> None:
+    """Raise ArgumentError where so many vectors of so many parameters are more than memory should give.
+
+    fewer: the arguments, as they are typed, with which the function keeps no more than so many vectors.
+    """
     if size * vectors * 8 > ROOM:
         raise ArgumentError(
             f"{name}: {vectors} vectors of {size:,} parameters take {size * vectors * 8 / 2**30:,.1f} GiB\n"
-            f"  try: most={max(2, ROOM // (size * 8))}, or curvature.lambda_max(surface), which keeps {MOST}"
+            f"  try: {fewer(ROOM // (size * 8))}, or curvature.lambda_max(surface), which keeps {MOST}"
         )
 
 

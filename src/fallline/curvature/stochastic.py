@@ -44,7 +44,7 @@ def trace(surface: Surface, *, products: int = 60, seed: int = 0) -> Estimate:
     if size <= products:
         return Estimate(float(sum(product(row)[i] for i, row in enumerate(np.eye(size)))), 0.0, size)
     rng, third = np.random.default_rng(seed), products // 3
-    check_room(size, 2 * third, "trace")
+    check_room(size, 2 * third, "trace", lambda n: f"products={max(6, n // 2 * 3)}")
     sketch = np.stack([product(_signs(rng, size)) for _ in range(third)], axis=1)
     basis, _ = np.linalg.qr(sketch)
     known = sum(float(q @ product(q)) for q in basis.T)
@@ -112,7 +112,7 @@ def density(surface: Surface, *, probes: int = 5, steps: int = 30, points: int =
     """
     size, product = surface.size, surface.product()
     steps = min(steps, size)
-    check_room(size, steps, "density")
+    check_room(size, steps, "density", lambda n: f"steps={max(2, n)}")
     rng = np.random.default_rng(seed)
     nodes, weights, used = np.zeros((probes, steps)), np.zeros((probes, steps)), 0
     for i in range(probes):
