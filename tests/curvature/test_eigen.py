@@ -133,3 +133,12 @@ def test_bad_questions_are_refused_with_what_they_would_cost() -> None:
         lambda_max(lambda x: x @ x)
     with pytest.raises(DataError, match="not finite"):
         lambda_max(at(lambda x: np.sum(np.sqrt(x)), np.zeros(2)))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e150])
+def test_the_unit_of_a_loss_changes_no_digit_of_its_spectrum(scale) -> None:
+    bowl = np.array([1.0, 3.0, 3.0, -2.0])
+    here = at(lambda x: 0.5 * scale * np.sum(bowl * x * x), np.ones(4))
+    assert lambda_max(here).value == pytest.approx(3 * scale, rel=1e-9)
+    assert lambda_min(here).value == pytest.approx(-2 * scale, rel=1e-9)
+    assert fl.curvature.density(here).trace.value == pytest.approx(5 * scale, rel=1e-9)

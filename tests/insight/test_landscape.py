@@ -174,6 +174,14 @@ def test_the_slice_along_an_eigenvector_bends_by_its_eigenvalue() -> None:
     assert land.curvature[0] == pytest.approx(lambda_max(of_model(run.model, (X, LABELS))).value, rel=1e-2)
 
 
+def test_a_direction_that_does_not_bend_is_no_endless_axis() -> None:
+    # One row and one output: the Hessian's rank is near 1, and its second eigenvalue may be nothing but rounding.
+    run = fl.fit(fl.nn.Sequential(fl.nn.Dense(1)), (X[:1], X[:1, 0]), loss="squared_error", epochs=2)
+    land = fl.landscape(run, directions="eigenvectors", points=5)
+    assert abs(land.curvature[1]) < 1e-9 * land.curvature[0] and np.abs(land.axes[1]).max() == 1
+    assert np.isfinite(land.loss).all()
+
+
 def test_validation_rows_and_directions_of_ones_own() -> None:
     run = small_run(validation=(X[:40], LABELS[:40]), dtype="float64")
     own = np.ones_like(run.model.theta)

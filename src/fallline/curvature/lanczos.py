@@ -62,7 +62,7 @@ class Krylov:
             raise DataError("the Hessian is not finite here: it has no eigenvalues")
         self._alphas.append(float(self._basis[j] @ w))
         self.steps = j + 1
-        beta = float(np.linalg.norm(self._apart(w)))
+        beta = _length(self._apart(w))
         self.values, self._small = np.linalg.eigh(_tridiagonal(self._alphas, self._betas))
         scale = float(np.abs(self.values).max())
         self.is_closed = beta <= 1e-12 * scale or scale == 0
@@ -72,7 +72,7 @@ class Krylov:
             self._apart(w)
         self.residuals = beta * np.abs(self._small[-1])
         self._betas.append(beta)
-        length = float(np.linalg.norm(w))
+        length = _length(w)
         self._next = w / length if length > 0 else w
 
     def _apart(self, w: Array) -> Array:
@@ -91,6 +91,12 @@ class Krylov:
         """Unit vectors that belong to these values, a row each."""
         found: Array = self._small[:, places].T @ self._basis[: self.steps]
         return found
+
+
+def _length(w: Array) -> float:
+    """|w|, also of elements whose squares a float cannot hold: curvatures of 1e-200 are no zeros."""
+    largest = float(np.abs(w).max(initial=0.0))
+    return largest * float(np.linalg.norm(w / largest)) if largest > 0 else 0.0
 
 
 def _tridiagonal(alphas: list[float], betas: list[float]) -> Array:

@@ -127,7 +127,8 @@ def density(surface: Surface, *, probes: int = 5, steps: int = 30, points: int =
     width = (high - low) / 100 or 0.01 * max(abs(low), abs(high)) or 0.01
     at = np.linspace(low - 4 * width, high + 4 * width, points)
     each = np.stack([_smooth(at, node, weight, width) for node, weight in zip(nodes, weights, strict=True)])
-    error = each.std(axis=0, ddof=1) / math.sqrt(probes)
+    peak = float(each.max()) or 1.0  # its square may be beyond floats
+    error = peak * (each / peak).std(axis=0, ddof=1) / math.sqrt(probes)
     return Density(at, each.mean(axis=0), error, width, nodes, weights, size, used)
 
 

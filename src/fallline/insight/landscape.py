@@ -26,6 +26,8 @@ UNITS = {
     EIGENVECTORS: "distance in theta",
     LINE: "share of the way",
 }
+# A curvature below this share of the largest is rounding: the loss would double where floats end.
+FLAT = 1e-6
 _POINTS, _DIMENSIONS = Range(at_least=2, at_most=10_000, whole=True), Range(at_least=1, at_most=2, whole=True)
 _SPAN = Range(above=0, optional=True)
 _PATH = Form("a trajectory, fl.trajectory(run)", lambda given: isinstance(given, Trajectory), optional=True)
@@ -181,7 +183,7 @@ def _axis(
         # A direction in which the path hardly moves is shown as wide as a tenth of the widest.
         room = max(high - low, 0.1 * float(np.ptp(plane.path, axis=0).max()))
         return np.linspace(low - 0.2 * room, high + 0.2 * room, points)
-    if curvature is not None and curvature[k] > 0:
+    if curvature is not None and curvature[k] > FLAT * np.abs(curvature).max():
         level = float(slices.losses(np.zeros((1, len(curvature)))).mean[0])
         far = np.sqrt(2 * max(abs(level), 1e-3) / curvature[k])
         return np.linspace(-far, far, points)
