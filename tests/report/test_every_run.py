@@ -143,6 +143,7 @@ def test_a_race_is_reported_by_its_best_run_below_the_standings(tmp_path, outlin
     text = write(out).read_text(encoding="utf-8")
     outline(text)
     assert (out / "report.html").is_file()
+    assert "<h1>race: learning-rate-0.01</h1>" in text
     assert "Below: the report of learning-rate-0.01, the best of 2." in text and "Standings of the race" in text
     assert write(fl.load_race(out), out=tmp_path / "same.html").read_text(encoding="utf-8") == text
 

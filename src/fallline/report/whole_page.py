@@ -79,7 +79,11 @@ def _inside(one: Section, subject: Subject) -> str:
 
 
 def title_of(subject: Subject) -> str:
-    """The run by its folder, or by its data."""
+    """The run by its folder, or by its data; the best of a race by the race and its own name."""
+    if subject.race is not None:
+        best = next(name for name, run in subject.race.runs.items() if run is subject.run)
+        where = subject.run.folder
+        return f"{'A race' if where is None else where.resolve().parent.name}: {best}"
     folder, recipe = subject.run.folder, subject.opened.recipe
     name = folder.resolve().name if folder is not None else ""
     return name or ("A run" if recipe is None else f"A run on {recipe.data.name}")
