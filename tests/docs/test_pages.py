@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/how-it-works.md", "docs/numpy-gradients.md", "docs/noise.md", "docs/adding.md",
          "docs/extending.md", "docs/own-loop.md", "docs/own-loop-examples.md", "docs/serving.md", "docs/curvature.md",
-         "docs/scikit-learn.md", "docs/raw-files.md", "docs/tables-in-python.md", "docs/plots.md",
+         "docs/scikit-learn.md", "docs/raw-files.md", "docs/tables-in-python.md", "docs/plots.md", "docs/diagnosis.md",
          "docs/gauges.md", "docs/report.md"]  # fmt: skip
 EVERY = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")

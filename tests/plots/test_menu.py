@@ -80,3 +80,15 @@ def test_a_file_is_written_in_the_form_of_its_name(run: fl.Run, tmp_path: Path) 
         run.plot.loss(out=str(tmp_path / "a.gif"))
     with pytest.raises(ArgumentError, match="there is no folder"):
         run.plot.loss(out=tmp_path / "nowhere" / "a.png")
+
+
+def test_rows_that_are_given_make_up_for_those_that_a_run_has_lost(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.where(x[:, 0] > 0, "a", "b")
+    fl.fit(fl.nn.mlp((4,), 2), (x, y), loss="cross_entropy", epochs=2, validation=0.2, out=tmp_path / "run")
+    run = fl.load_run(tmp_path / "run")
+    for name in ("confusion", "calibration", "activations", "gradients", "landscape", "spectrum"):
+        options = {"dimensions": 1, "points": 5} if name == "landscape" else {}
+        with pytest.raises(ArgumentError, match=r"data=\(x, y\)"):
+            run.plot[name].chart(**options)
+        assert run.plot[name].chart(data=(x, y), **options).panels

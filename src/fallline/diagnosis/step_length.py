@@ -134,7 +134,7 @@ def step_too_long(case: Case) -> Iterator[Finding]:
         "down as it should since.",
         tuple(evidence),
         tries=(setting(case, "learning_rate", rate / 10) if math.isfinite(rate) else "a learning rate a tenth as long",
-               "clip_norm=1.0, or a schedule that warms up"),
+               setting(case, "clip_norm", 1.0)),
         part=case.part.name,
     )  # fmt: skip
 

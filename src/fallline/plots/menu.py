@@ -13,7 +13,7 @@ from fallline.arguments import misfit
 from fallline.errors import ArgumentError, ArgumentTypeError, MissingLibraryError, unknown
 from fallline.plots import looks
 from fallline.plots.chart import Chart
-from fallline.plots.plot_table import Plot, plots_of
+from fallline.plots.plot_table import NO_ROWS, Plot, plots_of
 
 Size = tuple[float, float]
 
@@ -55,7 +55,7 @@ class Drawable:
             if name not in known:
                 raise unknown(f"option of the plot {self._plot.name}", name, [*known, "out", "style", "size"])
         lack = self._plot.lacks(self._subject)
-        if lack:
+        if lack and not (lack == NO_ROWS and options.get("data") is not None):
             raise ArgumentError(f"{_kind(self._subject)} cannot be plotted as {self._plot.name}: {lack}")
         return self._plot.function(self._subject, **options)
 

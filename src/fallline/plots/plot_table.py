@@ -13,6 +13,10 @@ from fallline.plots.chart import Chart
 F = TypeVar("F", bound=Callable[..., Chart])
 
 
+# What a run lacks whose rows are gone; data=(x, y) makes up for it.
+NO_ROWS = "it holds no rows and does not say where they came from\n  try: data=(x, y), as in the training"
+
+
 @dataclass(frozen=True, slots=True)
 class Plot:
     """One picture. name: as in run.plot.NAME(); of: the class that it shows; doc: one line of 62 characters at most.

@@ -14,6 +14,7 @@ from fallline.insight.opened import Opened, Sample, opened
 from fallline.nn.measured import Answered, answered
 from fallline.nn.model import Model
 from fallline.nn.scores import answers
+from fallline.plots.plot_table import NO_ROWS
 from fallline.training.run import Run
 from fallline.tree import Tree
 
@@ -41,7 +42,7 @@ def no_rows(run: Run) -> str:
     """Why a run's rows cannot be had, as far as that can be told without reading them; "" where they may be there."""
     if run.job is not None or Origin.from_config(run.extra.get("source")) is not None:
         return ""
-    return "it holds no rows and does not say where they came from\n  try: data=(x, y), as in the training"
+    return NO_ROWS
 
 
 def seen(run: Run, data: Any = None, rows: str | None = None, most: int = MOST_ROWS) -> list[Seen]:
