@@ -43,7 +43,7 @@ docs: .venv/package.stamp          ## the README and the pages of docs/: generat
 	$(BIN)/python tools/transcripts.py README.md docs/command-line.md docs/how-it-works.md docs/numpy-gradients.md \
 		docs/noise.md docs/extending.md docs/own-loop.md docs/own-loop-examples.md docs/adding.md docs/serving.md \
 		docs/scikit-learn.md docs/raw-files.md docs/tables-in-python.md docs/curvature.md docs/gauges.md docs/plots.md \
-		docs/diagnosis.md
+		docs/diagnosis.md docs/report.md
 
 format: .venv/dev.stamp            ## put the sources in order
 	$(BIN)/ruff format .

@@ -257,3 +257,16 @@ def test_rows_of_weight_zero_are_no_rows() -> None:
     some = Sliced(model, model.theta, own, sample_of(X, LABELS, half)).losses(np.ones((1, 1)))
     only = Sliced(model, model.theta, own, sample_of(X[:60], LABELS[:60])).losses(np.ones((1, 1)))
     np.testing.assert_allclose([some.mean, some.error], [only.mean, only.error])
+
+
+def test_the_way_down_from_a_saddle_is_on_the_plane_of_eigenvectors() -> None:
+    # Weights of zero: the highest curvatures alone would show a bowl.
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.where(x[:, 0] > 0, "a", "b")
+    zero = fl.nn.Sequential(fl.nn.Dense(4, initializer="zeros"), fl.nn.Tanh(), fl.nn.Dense(2, initializer="zeros"))
+    run = fl.fit(
+        zero, (x, y), loss="cross_entropy", optimizer=fl.optim.GradientDescent(0.1), batch_size="full", epochs=3
+    )
+    seen = fl.landscape(run, directions="eigenvectors", points=9)
+    assert seen.curvature is not None and seen.curvature.min() < -0.01 < 0.01 < seen.curvature.max()
+    assert seen.loss.min() < seen.loss[4, 4] - 0.01

@@ -110,8 +110,8 @@ def landscape(
     run: a run, or the folder of one. data: of a run whose rows are not kept with it, (x, y) as for its training.
     directions: "random", filter-normalised: at coordinate 1 every filter moved by its own length, so that landscapes
         of several networks compare. "trajectory": the plane in which the training moved most, with its path on it; the
-        path is found by training once more, as long as that took, unless `path` brings it. "eigenvectors": the highest
-        curvature. Or one's own, (K, P), vectors like theta.
+        path is found by training once more, as long as that took, unless `path` brings it. "eigenvectors": the largest
+        curvature, up or down. Or one's own, (K, P), vectors like theta.
     dimensions: 2 for a plane, 1 for a line. points: along each axis. span: of the axes, to both sides; None: 1 for
         random directions and one's own, the path and a fifth more, and along an eigenvector as far as the loss
         doubles, if it bends as it does at the centre.
@@ -166,10 +166,20 @@ def landscape(
 
 
 def _bends(part: Part, sample: Sample, count: int, seed: int) -> tuple[Array, Array]:
-    """The directions of the highest curvature, in theta, and the curvature along each."""
-    top = eigenvectors(surface_on(part, sample), count, most=60, seed=seed)
+    """The directions in which the loss bends most, up or down, in theta, and the curvature along each.
+
+    At a saddle the way down is one of them, without which it would look like a minimum.
+    """
+    surface = surface_on(part, sample)
+    ends = [eigenvectors(surface, count, end=end, most=60, seed=seed) for end in ("highest", "lowest")]
+    values, vectors = np.concatenate([one.values for one in ends]), np.concatenate([one.vectors for one in ends])
+    # A bend down counts where it is clear of the error; of a tiny problem both ends hold the same vectors.
+    clear = np.concatenate([np.ones(count, bool), ends[1].values < -ends[1].errors])
+    clear[count:] &= ends[1].values < ends[0].values.min()
+    order = np.flatnonzero(clear)
+    steepest = order[np.argsort(-np.abs(values[order]), kind="stable")][:count]
     layout, zero = part.model.layout, np.zeros(part.model.theta.size)
-    return np.stack([layout.unpack(zero, vector) for vector in top.vectors]), top.values
+    return np.stack([layout.unpack(zero, vectors[place]) for place in steepest]), values[steepest]
 
 
 def _axis(
@@ -183,9 +193,9 @@ def _axis(
         # A direction in which the path hardly moves is shown as wide as a tenth of the widest.
         room = max(high - low, 0.1 * float(np.ptp(plane.path, axis=0).max()))
         return np.linspace(low - 0.2 * room, high + 0.2 * room, points)
-    if curvature is not None and curvature[k] > FLAT * np.abs(curvature).max():
+    if curvature is not None and abs(curvature[k]) > FLAT * np.abs(curvature).max():
         level = float(slices.losses(np.zeros((1, len(curvature)))).mean[0])
-        far = np.sqrt(2 * max(abs(level), 1e-3) / curvature[k])
+        far = np.sqrt(2 * max(abs(level), 1e-3) / abs(curvature[k]))
         return np.linspace(-far, far, points)
     return np.linspace(-1.0, 1.0, points)
 
