@@ -38,6 +38,15 @@ def test_a_gauge_that_is_none_is_refused_before_anything_is_read(shell: Shell) -
     assert done.code == USAGE and "alpha" in done.err
 
 
+def test_gauges_of_several_networks_are_said_to_be_in_their_folders(shell: Shell, tmp_path: Any) -> None:
+    rows = "".join(f"{i},{i % 7},{i * 3 % 11}\n" for i in range(120))
+    (tmp_path / "few.csv").write_text("a,b,y\n" + rows, encoding="utf-8")
+    flags = "--target y --epochs 2 --hidden 4 --preset best --gauges alpha --no-compare --out few"
+    done = shell(f"train {tmp_path / 'few.csv'} {flags}")
+    assert done.code == OK and "few/members" in done.out
+    assert fl.load_run("few/members/fold-1-of-5").gauges["alpha"][""].size
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_a_sample_in_words_fits_its_width(width: int, ascii_only: bool) -> None:

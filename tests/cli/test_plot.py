@@ -33,6 +33,7 @@ def test_a_wrong_line_is_told_in_its_own_words(shell: Any, line: Path) -> None:
     assert told.code == 2
     assert "it predicts numbers" in told.err
     assert "try: fallline plot runs/a predictions" in told.err
+    assert "try: fallline train ... --gauges gradient_histogram" in shell("plot runs/a gradient_sizes").err
     assert "did you mean 'loss'" in shell("plot runs/a los").err
     assert "try: --out a.pdf" in shell("plot runs/a loss --out a.gif").err
     assert "one of the two" in shell("plot runs/a loss --text --out a.png").err

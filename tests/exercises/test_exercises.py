@@ -24,6 +24,11 @@ def test_the_solution_is_right_and_the_file_to_begin_with_is_empty(tmp_path, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_file_to_begin_with_fits_a_terminal(name) -> None:
+    assert max(len(line) for line in EXERCISES[name].start.splitlines()) <= 78
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_solution_that_is_wrong_by_a_thousandth_is_not_right(tmp_path, name) -> None:
     lines = EXERCISES[name].solution.split("\n")
     lines[-1] = lines[-1].replace("return ", "found = ")

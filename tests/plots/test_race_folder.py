@@ -23,6 +23,8 @@ def test_a_race_from_its_folder_stands_as_the_race_did(tmp_path: Path) -> None:
     for one, other in zip(race.results, back.results, strict=True):
         kept = (one.name, one.state, one.place, one.epoch, one.epochs, one.loss, one.problem)
         assert kept == (other.name, other.state, other.place, other.epoch, other.epochs, other.loss, other.problem)
+    with pytest.raises(MissingFileError, match=r"3 of its folders hold one\n  try: .*r0.01"):
+        fl.load_run(tmp_path / "race")
     assert back.stop_reason == "finished"
     np.testing.assert_array_equal(back.best.model.theta, race.best.model.theta)
 

@@ -19,7 +19,8 @@ def show(recipe: Recipe) -> None:
     """A training's data, and their columns, shortened where there are many."""
     data = recipe.data
     what = class_list(data.classes) if data.classes else f"the quantity {data.target!r}"
-    screen.fact("data", f"{data.name}: {number(len(data))} rows, {number(len(data.features))} columns, {what}")
+    wide = "1 column" if len(data.features) == 1 else f"{number(len(data.features))} columns"
+    screen.fact("data", f"{data.name}: {number(len(data))} rows, {wide}, {what}")
     for note in data.notes:
         screen.fact("note", as_typed(note, TableFlags))
     constant = {name: "one value in all training rows" for name in data.features if name not in recipe.encoder.names}

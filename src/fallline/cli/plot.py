@@ -4,6 +4,7 @@ RUN is the folder of a run, or of a race, with a run in each of its folders. WHA
 they are listed, with what is missing for those that cannot be drawn. Pictures of rows read the data of the run again.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,8 @@ def run(flags: FLAGS) -> None:
 def shown(folder: str) -> Any:
     """The run in a folder, or the race whose runs stand inside it."""
     from fallline.cli.trained import folder_of
-    from fallline.experiments.raced_folder import load_race, run_folders
-    from fallline.runs.folder import CONFIG, MODEL
+    from fallline.experiments.raced_folder import load_race
+    from fallline.runs.folder import CONFIG, MODEL, run_folders
     from fallline.training.run import load_run
 
     path = folder_of(folder)
@@ -82,4 +83,6 @@ def as_typed(text: str, folder: str) -> str:
     """A message of the library in the words of the command line."""
     for name in ("predictions", "confusion"):
         text = text.replace(f"run.plot.{name}()", f"fallline plot {folder} {name}")
-    return text
+    text = re.sub(r'gauges=\["(\w+)"\] in fl.fit', r"fallline train ... --gauges \1", text)
+    text = text.replace("gauges=True in fl.fit", "fallline train ... --gauges usual")
+    return text.replace("validation=0.2 in fl.fit", "fallline train ... --validation 0.2")

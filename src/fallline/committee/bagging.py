@@ -67,7 +67,7 @@ class Bagging(Panel):
     def __init__(self, recipe: Recipe, rows: Any, size: int, settings: Mapping[str, Any]) -> None:
         self._rows = rows
         made, seeds, self._folds = fold_variants(recipe, rows, size, settings)
-        self._seed = recipe.choices.seed
+        self._seed, self._gauged = recipe.choices.seed, bool(settings.get("gauges"))
         whole = averaged([one.job.model for one in made])
         self._config = {
             **described(made[0].job),
@@ -123,6 +123,10 @@ class Bagging(Panel):
         first = next(run.started for run in runs if run.started is not None)
         kind = f"{len(runs)} folds" if self._folds else f"{len(runs)} seeds"
         notes = [f"the average of networks trained on {kind}"]
+        if self._gauged:
+            kept = "kept where there is a folder (out=)"
+            where = kept if self._saved.path is None else f"kept in {self._saved.path / MEMBERS}"
+            notes.append(f"the average has no gauges, but each of the networks has, {where}")
         return replace(started_as_one(first, len(runs), self._saved.path, notes), seed=self._seed)
 
     def _common_epochs(self) -> list[EpochEnded]:

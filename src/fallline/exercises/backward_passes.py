@@ -58,7 +58,7 @@ def sigmoid_backward(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def backward(g, x, w, b):
-            """g: (N, K), x: (N, D), w: (D, K), b: (K,). Returns d_x (N, D), d_w (D, K), d_b (K,)."""
+            """g: (N, K), x: (N, D), w: (D, K), b: (K,). Returns d_x, d_w, d_b."""
     ''',
     solution="""
         return g @ w.T, x.T @ g, g.sum(axis=0)
@@ -93,7 +93,7 @@ def dense_backward(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def backward(g, logits, labels):
-            """g: a number, logits: (N, K), labels: (N,) whole numbers. Returns d_logits, (N, K)."""
+            """g: a number, logits: (N, K), labels: (N,) codes. Returns d_logits."""
     ''',
     solution="""
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -126,7 +126,8 @@ def softmax_backward(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def gradient(params, x, y):
-            """params: {"w1": (D, H), "b1": (H,), "w2": (H, K), "b2": (K,)}, x: (N, D), y: (N, K).
+            """params: {"w1": (D, H), "b1": (H,), "w2": (H, K), "b2": (K,)},
+            x: (N, D), y: (N, K).
 
             Returns the gradients as a dict of the same names and shapes.
             """

@@ -50,7 +50,7 @@ def _problems(
     """,
     start='''
         def step(theta, gradient, learning_rate):
-            """theta, gradient: (P,). Returns the next theta, (P,), and leaves the old one as it is."""
+            """theta, gradient: (P,). Returns the next theta; the old one stays."""
     ''',
     solution="""
         return theta - learning_rate * gradient
@@ -104,7 +104,7 @@ def momentum(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def step(theta, m, v, gradient, t, learning_rate):
-            """theta, m, v, gradient: (P,); t: a whole number. Returns the next theta, m and v."""
+            """theta, m, v, gradient: (P,); t: 0, 1, ... Returns new theta, m, v."""
     ''',
     solution="""
         m = 0.9 * m + 0.1 * gradient

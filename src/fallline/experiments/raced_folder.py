@@ -9,7 +9,7 @@ from fallline.arguments import PATH, takes
 from fallline.errors import MissingFileError
 from fallline.experiments.contest import Race
 from fallline.runs.events import RaceResult, ranked
-from fallline.runs.folder import CONFIG
+from fallline.runs.folder import run_folders
 from fallline.training.run import Run, load_run
 
 
@@ -30,11 +30,6 @@ def load_race(path: str | os.PathLike[str]) -> Race:
     whole = all(one.has_ended and one.state != "interrupted" for one in results)
     seconds = sum(one.seconds for one in results if math.isfinite(one.seconds))
     return Race(MappingProxyType(runs), results, "finished" if whole else "interrupted", seconds)
-
-
-def run_folders(path: Path) -> list[Path]:
-    """The folders inside this one that hold a run."""
-    return sorted(one for one in path.iterdir() if (one / CONFIG).is_file()) if path.is_dir() else []
 
 
 def result_of(run: Run, name: str) -> RaceResult:

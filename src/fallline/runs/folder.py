@@ -208,13 +208,26 @@ def read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFileError(f"there is no run in {path}: it has no {CONFIG}") from None
+        raise no_run(path) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path / CONFIG} is damaged: {error}") from None
     known = config if isinstance(config, dict) and config.get("fallline") == "run 1" else {}
     if not isinstance(known.get("model"), dict) or not isinstance(known.get("extra") or {}, dict):
         raise DataError(f"{path / CONFIG} is not the config of a Fallline run")
     return known
+
+
+def no_run(path: Path) -> MissingFileError:
+    """The error for a folder without a run; it names those inside, as the folder of a race has them."""
+    inside = run_folders(path)
+    count = "1 of its folders holds one" if len(inside) == 1 else f"{len(inside)} of its folders hold one"
+    hint = f"; {count}\n  try: {inside[0]}" if inside else ""
+    return MissingFileError(f"there is no run in {path}: it has no {CONFIG}{hint}")
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The folders inside this one that hold a run."""
+    return sorted(one for one in path.iterdir() if (one / CONFIG).is_file()) if path.is_dir() else []
 
 
 def mend(path: Path) -> None:

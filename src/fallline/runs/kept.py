@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fallline.arguments import PATH, takes
-from fallline.errors import ArgumentError, DataError, FalllineError, MissingFileError
+from fallline.errors import ArgumentError, DataError, FalllineError
 from fallline.nn.model import Model
 from fallline.runs import checkpoint, folder
 from fallline.runs.model_file import ModelFile, opened, read_file
@@ -51,7 +51,7 @@ def in_folder(path: Path) -> ModelFile:
     if found is not None:
         return _of_checkpoint(path, found)
     if not (path / folder.CONFIG).is_file():
-        raise MissingFileError(f"there is no run in {path}: it has no {folder.CONFIG}")
+        raise folder.no_run(path)
     folder.read_config(path)
     raise DataError(f"the run in {path} was cut off before its first checkpoint: there is no model in it\n"
                     "  try: the same training again, with resume=True (--resume) or overwrite=True")  # fmt: skip
