@@ -38,7 +38,7 @@ def _compared(name: str, given: Any, right: Array, slips: dict[str, Array], rows
     """,
     start='''
         def gradient(function, theta, step):
-            """function: from (P,) to a number. theta: (P,). Returns the central differences, (P,)."""
+            """function: of theta, to a number. theta: (P,). Returns (P,)."""
     ''',
     solution="""
         found = np.zeros(len(theta))
@@ -91,7 +91,7 @@ def central_difference(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def loss(logits, labels):
-            """logits: (N, K), labels: (N,) whole numbers. Returns the mean loss, a number."""
+            """logits: (N, K), labels: (N,) codes. Returns the mean loss."""
     ''',
     solution="""
         z = logits - logits.max(axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def stable_loss(answer: Callable[..., Any]) -> list[str]:
     """,
     start='''
         def epoch(theta, x, y, gradient, learning_rate, order, size):
-            """theta: (P,), x: (N, D), y: (N,), order: (N,) whole numbers. Returns theta after the last batch."""
+            """theta: (P,), x: (N, D), y, order: (N,). Returns theta in the end."""
     ''',
     solution="""
         for begin in range(0, len(order), size):

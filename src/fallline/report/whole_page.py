@@ -10,7 +10,7 @@ import numpy as np
 
 from fallline.errors import ArgumentError, FalllineError, SavingError
 from fallline.experiments.contest import Race
-from fallline.experiments.raced_folder import load_race, run_folders
+from fallline.experiments.raced_folder import load_race
 from fallline.insight.opened import opened
 from fallline.plots.page_parts import code, escaped
 from fallline.report.markup import says
@@ -18,7 +18,7 @@ from fallline.report.page_style import STYLE
 from fallline.report.section_table import SECTIONS, Section
 from fallline.report.subject import Subject
 from fallline.runs.disk import saving_errors, write_atomically
-from fallline.runs.folder import CONFIG, MODEL, REPORT
+from fallline.runs.folder import CONFIG, MODEL, REPORT, run_folders
 from fallline.training.run import Run, load_run
 
 
