@@ -26,6 +26,7 @@ def test_the_noise_of_small_cases_is_that_of_every_batch_there_is() -> None:
 def test_a_row_gains_by_its_own_step_and_others_lose_where_it_pulls_against_them(results) -> None:
     found = results["mini-batch"]
     assert [w.cosine for w in found.wishes] == sorted(w.cosine for w in found.wishes)
+    assert found.wishes[0].cosine < -0.1, "some row pulls against the others"
     for one in found.wishes:
         assert one.own[1] < one.own[0]
         if one.cosine < -0.1:
