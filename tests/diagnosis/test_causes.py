@@ -121,3 +121,60 @@ def test_shuffled_targets_are_told_to_be_untold_by_the_inputs_and_others_are_not
         assert "Nor does a simple model" in found["learnt_nothing"].says
         assert not found.findings[0].tries or found.findings[0].name != "descending"
         assert "learnt_nothing" not in fl.diagnose(fit(ended(units), y, loss, validation=0.25, seed=seed, epochs=80))
+
+
+def test_a_slow_descent_is_no_saddle() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 4))
+    y = np.sin(x @ [1, 2, -1, 0.5]) + 0.1 * rng.normal(size=300)
+    found = fl.diagnose(fl.fit(nn.mlp((8,), 1, "tanh"), (x, y), loss="squared_error", epochs=60, batch_size=32))
+    assert [one.name for one in found.findings] == ["descending"]
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1e-30])
+def test_steps_of_any_shortness_are_told_to_be_too_short_and_what_they_say_helps(rate: float) -> None:
+    def descended(rate: float) -> fl.Run:
+        return fit(ended(2), CODES, "cross_entropy", optimizer=optim.GradientDescent(rate), epochs=30)
+
+    found = fl.diagnose(descended(rate))["step_too_short"]
+    (said,) = found.tries
+    better = descended(float(said.partition("=")[2]))
+    assert better.epochs[-1].loss < 0.5 * descended(rate).epochs[-1].loss
+
+
+def test_tiny_inputs_are_told_and_so_is_the_one_row_that_makes_a_column_large() -> None:
+    assert names(fit(ended(2), CODES, "cross_entropy", 1e-12 * X))[0] in ("plateau", "unscaled_inputs")
+    assert "unscaled_inputs" in names(fit(ended(2), CODES, "cross_entropy", 1e-12 * X))
+    astray = X.copy()
+    astray[7, 2] = 1e6
+    found = fl.diagnose(fit(ended(2), CODES, "cross_entropy", astray))["unscaled_inputs"]
+    assert "row 7" in found.says and "row 7" in found.tries[0]
+
+
+def test_after_divergence_nothing_is_said_of_the_ruins() -> None:
+    told = names(fit(ended(1), 100 * Y, optimizer=optim.GradientDescent(0.5)))
+    assert told[0] == "diverged" and not {"exploding_gradient", "worse_than_linear"} & set(told)
+
+
+@pytest.mark.parametrize(("scale", "op"), [(30, "logarithm"), (100, "exp of more")])
+def test_a_function_outside_its_range_is_told_before_scales_are(scale: float, op: str) -> None:
+    def own(output: Any, y: Any) -> Any:
+        p = 1 / (1 + np.exp(-output))
+        return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+    found = fl.diagnose(fl.fit(nn.Dense(1), (scale * X, CODES.astype(float)), loss=own, epochs=3))
+    assert op in found["diverged"].tries[0]
+
+
+def test_ends_of_a_small_networks_spectrum_are_those_of_its_dense_hessian_however_uneven_it_is() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(100, 4))
+    y = np.sin(x @ [1, 2, -1, 0.5]) + 0.1 * rng.normal(size=100)
+    model = fl.nn.Model.init(fl.nn.mlp((4,), 1, "tanh"), 4, loss="squared_error", dtype="float64")
+    settings = {"optimizer": fl.optim.LBFGS(), "epochs": 1500, "batch_size": "full", "dtype": "float64"}
+    run = fl.fit(model, (x, y), **settings)
+    found = fl.diagnose(run)["converged"]
+    told = {one.name: one.value for one in found.evidence}
+    values = np.linalg.eigvalsh(fl.hessian(run.model.objective)(run.model.theta, x, y.reshape(-1, 1)))
+    assert told["highest eigenvalue"] == pytest.approx(values[-1], rel=1e-6)
+    assert told["lowest eigenvalue"] == pytest.approx(values[0], abs=1e-6 * values[-1])

@@ -79,6 +79,8 @@ def diverged(case: Case) -> Finding:
         return Finding("diverged", says, tuple(evidence), unchecked=(f"the first value that was not finite: {why}",),
                        tries=tuple(tries), part=case.part.name)  # fmt: skip
     says = f"The loss stopped being finite at step {event.step}. {_told(found)}"
+    if found.op in UNDEFINED and not found.given:
+        tries.insert(0, UNDEFINED[found.op])
     evidence += [Evidence("first value that is not finite", str(found.value), threshold=f"step {found.step}")]
     evidence += [Evidence("op", found.op, threshold="of the backward pass" if found.backward else "")]
     if found.layer:
@@ -138,6 +140,13 @@ def _steps_per_second(case: Case) -> float:
 
 # Ops whose name says little to those who have not read it.
 OPS = {"contract": "a matrix product (contract)", "fold": "a sum"}
+# What helps where a function has no value, whatever the learning rate is.
+UNDEFINED = {
+    "log": "keep what is under the logarithm above 0: np.log(p + 1e-7); or loss='binary_cross_entropy' on scores",
+    "sqrt": "keep what is under the root above 0: np.sqrt(v + 1e-7), whose derivative is finite too",
+    "exp": "exp of more than 88.7 overflows float32: np.logaddexp does not; or a loss of fl.nn.LOSSES",
+    "divide": "keep the divisor away from 0: a / (b + 1e-7)",
+}
 Start = tuple[Mapping[str, Array] | None, int, int, int]
 
 

@@ -145,7 +145,9 @@ def exploding_gradient(case: Case) -> Iterator[Finding]:
         f"that at {told[-1].name}. It begins to grow at {told[begins].name}.",
         tuple(evidence),
         tries=(
-            "smaller first weights: Dense(units) takes the initialiser that suits by itself",
+            "smaller first weights: Dense(units) takes the initialiser that suits by itself"
+            if begun
+            else "a learning rate of a tenth: it began well, and steps that are too long made it so",
             "fl.fit(..., optimizer=fl.optim.Adam(1e-3, clip_norm=1.0))",
         ),
         part=case.part.name,

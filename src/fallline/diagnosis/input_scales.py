@@ -27,6 +27,11 @@ SHIFTED = 10.0
 # A column of typical size beyond this; first weights are drawn for size 1. Grey levels from 0 to 16 are below, from 0
 # to 255 above.
 LARGE = 30.0
+# A column of typical size below this: its weights have to grow a hundredfold before it counts.
+SMALL = 0.01
+# Rows that are an outlier of a column, as a share of all at most, and how many times farther from the middle they lie
+# than all others do.
+FEW, APART = 0.01, 30.0
 # Of a target: what a network whose outputs begin near 0 has to travel to.
 FAR = 30.0
 SHOWN = 4
@@ -96,7 +101,7 @@ class Sizes:
 
     @property
     def is_bad(self) -> bool:
-        return bool(self.ratio > UNEVEN or self.typical > LARGE or len(self.far))
+        return bool(self.ratio > UNEVEN or not SMALL <= self.typical <= LARGE or len(self.far))
 
 
 @verdict("unscaled_inputs", "inputs of very different or large size", order=45, once=True)
@@ -118,7 +123,7 @@ def unscaled_inputs(case: Case) -> Iterator[Finding]:
     mended = None if entered is None else Sizes.of(entered)
     if found is None or not found.is_bad or (mended is not None and not mended.is_bad):
         return
-    uneven, large, far = found.ratio > UNEVEN, found.typical > LARGE, found.far
+    uneven, large, far = found.ratio > UNEVEN, not SMALL <= found.typical <= LARGE, found.far
     mean, deviation, size, ratio, typical = found.mean, found.deviation, found.size, found.ratio, found.typical
     largest, smallest, places = found.largest, found.smallest, found.places
     names = columns_of(case, x.shape[1])
@@ -137,12 +142,44 @@ def unscaled_inputs(case: Case) -> Iterator[Finding]:
         f"columns have a typical size of {number(typical, 2)}, and first weights suit 1" if large else "",
     ]
     says = f"The inputs are not scaled: {'; '.join(one for one in reasons if one)}."
+    tries = ["fl.fit(model, (x, y), encoder=fl.nn.standardise(x))"]
+    astray = outliers(x[:, largest]) if uneven else np.zeros(0, np.int64)
+    if len(astray):
+        # A scale that these rows set would press all others together.
+        where = case.part.sample(len(x))
+        assert where is not None
+        rows = ", ".join(str(one) for one in where.index[astray][:SHOWN])
+        one = len(astray) == 1
+        says += (
+            f" In {names[largest]} {len(astray)} row{'s' * (not one)} alone {'does' if one else 'do'} that: row {rows}."
+        )
+        evidence.append(
+            Evidence(
+                "farthest of the others from the middle",
+                float(np.abs(np.delete(x[:, largest], astray) - np.median(x[:, largest])).max()),
+                threshold=f"{APART:g} times that at most",
+            )
+        )
+        tries.insert(0, f"look at row {rows} of {names[largest]}, and correct or drop what is no measurement")
     yield Finding(
         "unscaled_inputs",
         says,
         tuple(evidence),
-        tries=("fl.fit(model, (x, y), encoder=fl.nn.standardise(x))",),
+        tries=tuple(tries),
+        explains=("plateau", "same_answer", "worse_than_linear"),
     )
+
+
+def outliers(column: Array) -> Array:
+    """The few rows whose value lies APART times as far from the middle as that of any other row, or none."""
+    far = np.abs(column - np.median(column))
+    order = np.argsort(far)
+    most = int(FEW * len(column))
+    for count in range(1, most + 1):
+        rest = far[order[-count - 1]]
+        if rest > 0 and far[order[-count]] > APART * rest:
+            return np.sort(order[-count:])
+    return np.zeros(0, np.int64)
 
 
 @verdict("unscaled_target", "a target far from 0 or of large size", order=46, once=True)

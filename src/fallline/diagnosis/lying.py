@@ -17,6 +17,8 @@ MATTERS, NOTHING = 0.01, 1e-3
 OF_WHAT_IS_LEFT = 0.1
 # The way down a saddle has to be so many times the fall along the gradient: else descent goes on by itself.
 STEEPER = 5.0
+# Steps so many times as long as the last ones leave a place where descent is slow, and not one where it has stopped.
+LONGER = 10.0
 # An eigenvalue below this share of the largest is zero: of 40 Lanczos products and of theta in float32.
 ZERO = 1e-3
 # A network has learnt nothing where its loss is above this share of the best constant answer's.
@@ -57,6 +59,8 @@ def saddle(case: Case, moved: Trend | None) -> Finding | None:
     matters = max(NOTHING * scale, min(MATTERS * scale, OF_WHAT_IS_LEFT * abs(here.value)))
     if line.fall < matters or line.fall < STEEPER * here.down.fall:
         return None
+    if _goes_on(case, moved, scale):
+        return None
     where = _largest_part(case, direction)
     return Finding(
         "saddle",
@@ -75,6 +79,14 @@ def saddle(case: Case, moved: Trend | None) -> Finding | None:
         tries=(f"fallline escape {case.name}", "fl.escape(run), in Python"),
         part=case.part.name,
     )  # fmt: skip
+
+
+def _goes_on(case: Case, moved: Trend | None, scale: float) -> bool:
+    """Whether descent leaves a place by itself, if slowly: longer steps do; where none are tried, the history tells."""
+    here = case.standpoint
+    if here.trial_steps:
+        return here.trial(LONGER).fall > MATTERS * scale
+    return moved is not None and moved.is_falling and moved.whole_fall > NOTHING * scale
 
 
 def _largest_part(case: Case, direction: np.ndarray) -> str:
@@ -192,7 +204,9 @@ def converged(case: Case, moved: Trend | None) -> Finding | None:
             Evidence("gradient norm", here.gradient_norm, threshold=f"{here.loss.rows} of {here.training_rows} rows"),
             Evidence("fall by a Newton step", newton, threshold=f"nothing up to {NOTHING * scale:.2g}"),
             Evidence("fall along the lowest eigenvector", falls, threshold="likewise"),
-            Evidence("lowest eigenvalue", ends.lowest, threshold=f"flat within {zero:.2g}"),
+            Evidence(
+                "lowest eigenvalue", ends.lowest, threshold=f"flat within {zero:.2g}; error at most {ends.error:.2g}"
+            ),
             Evidence("highest eigenvalue", ends.highest, threshold=f"Hessian on {rows_text(case)}"),
         ),
         warns=False,

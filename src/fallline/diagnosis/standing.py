@@ -11,7 +11,7 @@ from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.lying import converged, plateau, saddle
 from fallline.diagnosis.settings_to_try import as_typed, resumed
 from fallline.diagnosis.standpoint import BROUGHT_DOWN
-from fallline.diagnosis.step_length import shortness
+from fallline.diagnosis.step_length import SEEN, shortness
 from fallline.diagnosis.trend import Trend, trend
 from fallline.diagnosis.verdict_table import verdict
 from fallline.runs.events import TrainingEnded
@@ -159,7 +159,8 @@ def _level(case: Case, moved: Trend | None) -> Finding:
         says = "The training loss does not fall any more, and is no lower than in the first epoch."
         evidence.append(Evidence("training loss then", case.epochs[0].loss, threshold="mean over the first epoch"))
     if moved is None:
-        says = f"The training was {len(case.epochs)} epochs long, which shows no trend of its loss."
+        many = "s" * (len(case.epochs) != 1)
+        says = f"The training was {len(case.epochs)} epoch{many} long, which shows no trend of its loss."
     unchecked: tuple[str, ...] = ()
     rates = [one.learning_rate for one in case.epochs if math.isfinite(one.learning_rate)]
     if _brought_down(case):
@@ -168,7 +169,10 @@ def _level(case: Case, moved: Trend | None) -> Finding:
     if case.has("rows"):
         here = case.standpoint
         noise = here.batch_noise
-        if noise > 0 and here.gradient_norm < noise and moved is not None and not _brought_down(case):
+        if here.trial_steps and here.factor_to(SEEN) > 1:
+            says = f"Steps are too short to be seen: one moves the parameters by less than {SEEN:g} of their length."
+        elif noise > 0 and here.gradient_norm < noise and moved is not None and not _brought_down(case):
+            # Noise moves parameters only where steps do.
             says = (
                 "The training loss has come to rest: the gradient of all rows is smaller than its noise from batch to "
                 "batch, which keeps the steps moving about."

@@ -27,8 +27,14 @@ TRIAL_WORK, TRIAL_STEPS, FEWEST_STEPS = 1e9, 60, 10
 MOST_ROWS, FEWEST_ROWS = 2048, 64
 # Products with the Hessian: enough for both ends to a few percent on networks of 100 to 150,000 parameters.
 PRODUCTS = 40
+# Parameters of a network whose ends are found to the last digits, as it takes no more products than that.
+EXACT = 100
 # A last rate below this share of the highest one was brought down.
 BROUGHT_DOWN = 0.05
+# How often a line is followed farther, each time 512 times as far.
+FARTHER = 8
+# A factor from which on the rate is raised itself, and not the step that came of it.
+RAISED = 1e6
 # Gradients at the same place, from which moments of an optimizer are estimated before a trial.
 WARM_UP = 20
 
@@ -171,6 +177,8 @@ class Standpoint:
     @cached_property
     def ends(self) -> Extremes:
         """The ends of the Hessian's spectrum. Errors: DataError where it is not finite."""
+        if self.size <= EXACT:
+            return lanczos(self.bend.product(), self.size, most=self.size, tolerance=1e-9)
         most = max(10, PRODUCTS // self._parts)
         return lanczos(self.bend.product(), self.size, most=most, tolerance=1e-2)
 
@@ -195,6 +203,12 @@ class Standpoint:
             return min(found, key=lambda length: found[length])
 
         best = look(lengths)
+        # A target of 1e15 lies beyond all parameters' distance from 0: where the farthest is the lowest, farther on.
+        for _ in range(FARTHER):
+            if best < float(np.max(lengths)):
+                break
+            lengths = lengths.max() * 8.0 ** np.arange(1, 4)
+            best = look(lengths)
         if best:
             best = look(best * np.array([0.7, 1.4]))
         return Line(best, here - found[best])
@@ -266,31 +280,50 @@ class Standpoint:
     def trial(self, factor: float) -> Trial:
         """Some steps on, with the learning rate of the last step times a factor, from moments that fit this place."""
         optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
-        theta, rate, state = loss.theta, self.rate, dict(self._moments)
+        # A step far below float64's spacing about the parameters is none, however often it is multiplied.
+        raised = factor if factor > RAISED else 1.0
+        theta, rate, state = loss.theta, raised * self.rate, dict(self._moments)
         beyond, done = 0, 0
         with np.errstate(all="ignore"):
             for place in range(self.trial_steps):
                 g = self._batch_gradient(place, theta)
                 new, state = optimizer.moved(theta, g - loss.decay * theta, state, WARM_UP + place, layout, rate)
-                move = factor * (new - theta)
+                move = factor / raised * (new - theta)
                 theta, done = theta + move, place + 1
                 if not np.isfinite(theta).all():
                     break
                 # The loss falls before the lowest place of the step's line and rises after it.
                 beyond += float(self._batch_gradient(place, theta) @ move) > 0
             after = loss.value(theta)
-        return Trial(done, factor * rate, self.value, after, beyond / max(done, 1))
+        return Trial(done, factor * self.rate, self.value, after, beyond / max(done, 1))
 
     @cached_property
-    def reach(self) -> float:
-        """How far a step as before goes towards the lowest place of its own line: 1 is there, and above 2 the loss is
-        higher than before on a parabola; NaN for a step that leads up from its beginning."""
+    def _step(self) -> Array:
+        """One more step as before, from moments that fit this place."""
         optimizer, loss, layout = self.job.optimizer, self.loss, self.part.model.layout.trained
         g = self._batch_gradient(0, loss.theta)
         new, _ = optimizer.moved(
             loss.theta, g - loss.decay * loss.theta, dict(self._moments), WARM_UP, layout, self.rate
         )
-        move = new - loss.theta
+        found: Array = new - loss.theta
+        return found
+
+    def factor_to(self, share: float) -> float:
+        """How many times as long a step would have to be to move the parameters by a share of their length, in tens."""
+        if not self.trial_steps:
+            return 1.0
+        # A step that is shorter than float64's spacing about the parameters is known from the rate alone.
+        length = float(np.linalg.norm(self._step)) or self.rate * self.gradient_norm
+        wanted = share * max(1.0, float(np.linalg.norm(self.loss.theta)))
+        if not 0 < length < wanted:
+            return 1.0
+        return float(10.0 ** math.floor(math.log10(wanted) - math.log10(length)))
+
+    @cached_property
+    def reach(self) -> float:
+        """How far a step as before goes towards the lowest place of its own line: 1 is there, and above 2 the loss is
+        higher than before on a parabola; NaN for a step that leads up from its beginning."""
+        move = self._step
         length = float(np.linalg.norm(move))
         line = self.along(move, length * 3.0 ** np.arange(-9, 14))
         return length / line.length if line.length else math.nan

@@ -19,8 +19,10 @@ LITTLE_LEARNT = 0.5
 SLOW, FAST = 0.04, 0.3
 # A loss that falls nearly linearly does so in the last third of the epochs at half the pace of the first at least.
 LINEAR = 0.5
-# Factors of the learning rate that are tried, the smallest first.
-LONGER = (10.0, 100.0, 1e3, 1e4, 1e5)
+# Factors of the learning rate that are tried, the smallest first; before them, steps are made as long as this share of
+# the parameters where they are shorter by far, such as at a rate of 1e-30.
+LONGER = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7)
+SEEN = 1e-7
 # Too long: the loss of an epoch was so many times the loss at first, and is above this share of it still.
 ROSE, HIGH = 2.0, 0.25
 
@@ -55,9 +57,9 @@ def _shortness(case: Case) -> Shortness | None:
     as_is = here.trial(1.0)
     if not abs(as_is.fall) < SLOW * scale:
         return None
-    best = as_is
+    best, begun = as_is, here.factor_to(SEEN)
     for factor in LONGER:
-        longer = here.trial(factor)
+        longer = here.trial(factor * begun)
         if longer.fall < 1.5 * best.fall:
             break
         best = longer
@@ -139,4 +141,4 @@ def step_too_long(case: Case) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-__all__ = ["Shortness", "shortness", "step_too_long", "step_too_short"]
+__all__ = ["SEEN", "Shortness", "shortness", "step_too_long", "step_too_short"]

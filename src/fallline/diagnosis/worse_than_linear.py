@@ -39,6 +39,8 @@ def worse_than_linear(case: Case) -> Iterator[Finding]:
             return
     if len(case.opened.parts) > 1:
         raise DataError("an average without rows that its networks were not trained on")
+    if (case.part.run or case.opened.run).stop_reason == "diverged":
+        return  # which is told as such, and has nothing to do with what the network can learn
     rows = case.part.sample(None if case.thorough else MOST_FITTED)
     if rows is None or len(rows) < FEWEST:
         return
