@@ -14,6 +14,8 @@ from fallline.insight.network_drawing import Drawing
 
 # Values that span more than this factor are drawn on an axis of powers of ten.
 DECADES = 100.0
+# Below this share of its highest value a density of eigenvalues is noise of its probes.
+LOWEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)

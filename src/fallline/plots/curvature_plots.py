@@ -8,8 +8,7 @@ from fallline.curvature.borders import Border
 from fallline.curvature.stochastic import density
 from fallline.errors import FalllineError
 from fallline.insight.run_curvature import stable_step, surface_of
-from fallline.plots.chart import Axis, Chart, Line, Mark, Panel, Rule
-from fallline.plots.gauge_plots import LOWEST
+from fallline.plots.chart import LOWEST, Axis, Chart, Line, Mark, Panel, Rule
 from fallline.plots.plot_table import plot
 from fallline.plots.rows_seen import no_rows
 from fallline.training.run import Run

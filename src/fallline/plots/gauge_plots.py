@@ -9,7 +9,7 @@ from fallline.arrays import Array
 from fallline.errors import ArgumentError, unknown
 from fallline.gauges.gauge_table import GAUGES
 from fallline.gauges.gradient_gauges import edges
-from fallline.plots.chart import DECADES, Axis, Chart, Heat, Line, Mark, Panel, Rule
+from fallline.plots.chart import DECADES, LOWEST, Axis, Chart, Heat, Line, Mark, Panel, Rule
 from fallline.plots.layer_plots import MOST_PANELS
 from fallline.plots.plot_table import plot
 from fallline.training.run import Run
@@ -17,8 +17,6 @@ from fallline.training.run import Run
 STEP = Axis("step", "updates", whole=True)
 # Gauges of several numbers a step that are their quantiles, and the names of these.
 QUANTILES = {"row_gradient_norms": ("least", "lower quarter", "middle", "upper quarter", "largest")}
-# Below this share of the highest value a density is noise of its probes.
-LOWEST = 1e-6
 
 
 def no_gauges(run: Run) -> str:
