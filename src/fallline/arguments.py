@@ -234,17 +234,20 @@ def misfit(
 
 
 def example(of: Any) -> str:
-    """The first lines of the example in a docstring, as a hint; nothing where there is none."""
+    """The statement of a docstring's example that calls the object, else its first, as a hint; nothing where there is
+    none."""
     doc = inspect.getdoc(of) or ""
     _, found, text = doc.partition("Example:" if "Example:" in doc else ">>>")
     if not found:
         return ""
-    shows = ""
-    for line in text.strip().split("\n"):
-        shows += f" {line.strip()}"
+    statements, shows = list[str](), ""
+    for line in text.split("\n\n")[0].strip().split("\n"):
+        shows += f" {line.strip().removeprefix('>>> ')}"
         if shows.count("(") == shows.count(")"):  # a statement may go over several lines
-            break
-    return f"\n  try:{shows}"
+            statements.append(shows)
+            shows = ""
+    name = f"{getattr(of, '__name__', '')}("
+    return f"\n  try:{next((one for one in statements if name in one), (statements or [shows])[0])}"
 
 
 def module_attributes(module: str, known: Iterable[str]) -> Callable[[str], Any]:
