@@ -370,3 +370,12 @@ def test_losses_that_cannot_be_compared_are_noted(labelled: Any) -> None:
     first = next(fl.racing(NETWORK, labelled, [{"loss": "cross_entropy"}, {"loss": nn.CrossEntropy(0.2)}], **SETTINGS))
     assert isinstance(first, RaceStarted)
     assert "cannot be compared" in first.notes[0]
+
+
+def test_a_race_goes_on_where_a_round_is_over_before_the_lanes_have_met(monkeypatch) -> None:
+    monkeypatch.setattr(races, "_STANDINGS", 0.0)
+    monkeypatch.setattr(races, "_FIRST_STANDINGS", 0.0)
+    x = np.arange(8.0)[:, None]
+    variants = [{"seed": 0}, {"seed": 1}]
+    found = fl.race(fl.nn.Dense(1), (x, x[:, 0]), variants, loss="squared_error", epochs=2, threads=2)
+    assert found.stop_reason == "finished" and all(len(run.epochs) == 2 for run in found.runs.values())

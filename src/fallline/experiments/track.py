@@ -129,9 +129,12 @@ class Track:
         self._given_up = True
 
     def _work(self, lane: int) -> int:
-        """Advance one variant after another until the round is over; returns how many slices were done."""
+        """Advance one variant after another until the round is over; returns how many slices were done.
+
+        The first lane does one at least: where lanes meet so late that a short round is over, the race still goes on.
+        """
         slices = 0
-        while not self._given_up and (now := time.perf_counter()) < self._deadline:
+        while not self._given_up and ((now := time.perf_counter()) < self._deadline or slices == lane == 0):
             try:
                 runner = self.waiting.popleft()  # at once, so that no two lanes get the same
             except IndexError:
