@@ -178,3 +178,21 @@ def test_ends_of_a_small_networks_spectrum_are_those_of_its_dense_hessian_howeve
     values = np.linalg.eigvalsh(fl.hessian(run.model.objective)(run.model.theta, x, y.reshape(-1, 1)))
     assert told["highest eigenvalue"] == pytest.approx(values[-1], rel=1e-6)
     assert told["lowest eigenvalue"] == pytest.approx(values[0], abs=1e-6 * values[-1])
+
+
+def test_an_average_is_not_judged_by_what_one_of_its_networks_answers(tmp_path) -> None:
+    # Each of the five networks knows its own rows by heart; their average is better than the mean by far.
+    from fallline.committee import fit as fit_recipe
+    from fallline.data import sets
+    from fallline.data.dataset import split
+    from fallline.recipe import Choices, recipe_of
+
+    data = sets.load("diabetes")
+    train, _ = split(data, 0.2)
+    extra = {
+        "source": {"data": "diabetes", "task": data.task},
+        "training": {"choices": {"preset": "default"}, "test": 0.2},
+    }
+    fit_recipe(recipe_of(data, Choices(preset="default"), train), out=tmp_path / "run", extra=extra)
+    found = fl.diagnose(tmp_path / "run")
+    assert "learnt_nothing" not in found and any(one.startswith("learnt_nothing") for one in found.unchecked)

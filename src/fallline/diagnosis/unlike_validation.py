@@ -12,6 +12,7 @@ from fallline.diagnosis.finding import Evidence, Finding
 from fallline.diagnosis.judge import judged
 from fallline.diagnosis.judged_rows import Truth, answers_of, are_constant, columns_of, label_of, matrix
 from fallline.diagnosis.verdict_table import verdict
+from fallline.errors import DataError
 
 # Rows from which on two kinds of rows can be told apart, and one answer from a better one.
 FEWEST = 20
@@ -163,6 +164,8 @@ def learnt_nothing(case: Case) -> Iterator[Finding]:
     found = _squares(ours.values, middle) - _squares(ours.values, judge.left_out)
     its_error = float(found.std(ddof=1) / np.sqrt(len(found)))
     learnable = bool(found.mean() > CLEAR / 2 * its_error)
+    if learnable and len(case.opened.parts) > 1:
+        raise DataError("a network of an average may know its own rows by heart and others badly, and the average well")
     mine = answers_of(case, train)
     known = mine if ours.codes is None else probabilities(case, mine)
     assert known is not None
