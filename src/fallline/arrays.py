@@ -86,3 +86,8 @@ def real(value: Any, what: str, at: str = "") -> Any:
     if array.dtype.kind not in "fiubO":
         raise ArgumentTypeError(f"{what} holds {array.dtype}, not real numbers{at}")
     return array
+
+
+def in_float64(array: Array) -> Array:
+    """Floats in float64; whole numbers and truth values as they are."""
+    return np.asarray(array, np.float64) if array.dtype.kind == "f" else np.asarray(array)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fallline import transforms, tree
 from fallline.arguments import shown, takes
-from fallline.arrays import as_array
+from fallline.arrays import as_array, in_float64
 from fallline.curvature.lanczos import Product
 from fallline.curvature.surface import Surface, kinks_between
 from fallline.errors import ArgumentError, ArgumentTypeError, DataError, FalllineError, ShapeError
@@ -219,7 +219,7 @@ def on_rows(
         parts = np.array_split(rows, len(parts))
     blocks = []
     for part in parts:
-        arrays = [_as_float64(leaf[part]) for leaf in (*leaves, y)]
+        arrays = [in_float64(leaf[part]) for leaf in (*leaves, y)]
         mass = float(len(part))
         if weight is not None:
             arrays.append(np.asarray(weight[part], np.float64))
@@ -261,10 +261,6 @@ def of_model(
     x, y, *rest = data
     weight = as_array(rest[0], "weight") if rest and rest[0] is not None else None
     return on_rows(model, model.rows(x), model.prepare(y).y, weight, weight_decay=weight_decay, most=most, seed=seed)
-
-
-def _as_float64(array: Array) -> Array:
-    return np.asarray(array, np.float64) if array.dtype.kind == "f" else np.asarray(array)
 
 
 def adds_up(model: Model, y: Array) -> bool:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms, tree
-from fallline.arrays import Array
+from fallline.arrays import Array, in_float64
 from fallline.diagnosis.standpoint import Standpoint
-from fallline.insight.microscope import label
+from fallline.insight.microscope import as_double, label
 from fallline.insight.opened import Opened, Part, Sample
 from fallline.insight.pieces import run as once_through
 from fallline.nn.layer import Layer
@@ -85,7 +85,7 @@ class Case:
     @cached_property
     def model(self) -> Model:
         """The network in float64, as its run ended with it."""
-        return replace(self.part.model, theta=self.part.model.theta.astype(np.float64))
+        return as_double(self.part.model)
 
     @cached_property
     def loss_and_gradient(self) -> tuple[float, Array]:
@@ -104,7 +104,7 @@ class Case:
         job = self.part.job
         if job is None or not self.opened.replays or self.part is not self.opened.parts[0]:
             return ()
-        return self._followed(replace(job.model, encoder=None, decoder=None, theta=job.model.theta.astype(np.float64)))
+        return self._followed(as_double(replace(job.model, encoder=None, decoder=None)))
 
     @cached_property
     def standpoint(self) -> Standpoint:
@@ -114,7 +114,7 @@ class Case:
     def _followed(self, model: Model) -> tuple[LayerSeen, ...]:
         found = self.part.sample(MOST_FOLLOWED)
         assert found is not None
-        x = tree.map(lambda one: one.astype(np.float64) if one.dtype.kind == "f" else one, found.x)
+        x = tree.map(in_float64, found.x)
         with np.errstate(all="ignore"):
             passes = once_through(model, x, lambda output: model.loss.function(output, found.y))
         seen = passes.outermost(model)

@@ -148,15 +148,6 @@ class Standpoint:
         return float(np.linalg.norm(self.gradient))
 
     @property
-    def gradient_error(self) -> float:
-        """The standard error of the gradient of all training rows, as a length: 0 where all were looked at."""
-        spread, count = self._at_rest[2], len(self.loss.pieces)
-        if self.loss.whole or not math.isfinite(spread):
-            return 0.0
-        left = max(1 - self.loss.rows / max(self.training_rows, 1), 0.0)
-        return math.sqrt(spread / count * left)
-
-    @property
     def batch_noise(self) -> float:
         """The length by which the gradient of a batch differs from that of all rows; 0 where a batch is all of them."""
         spread, rows = self._at_rest[2], len(self.loss.pieces[0].arrays["y"])

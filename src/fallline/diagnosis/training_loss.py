@@ -5,13 +5,13 @@ apart, penalties and the weight decay that is part of the gradient are added. Kn
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fallline import transforms
-from fallline.arrays import Array
+from fallline.arrays import Array, in_float64
 from fallline.curvature.lanczos import Product
 from fallline.curvature.surface import Surface, kinks_between
 from fallline.insight.opened import Part, Sample
@@ -159,15 +159,11 @@ def _pieces(sample: Sample, model: Model, size: int, most: int | None) -> list[P
     found = []
     for place in range(count // size):
         rows = order[place * size : (place + 1) * size]
-        cut = {name: _as_float64(array[rows]) for name, array in arrays.items()}
+        cut = {name: in_float64(array[rows]) for name, array in arrays.items()}
         mass = float(np.sum(cut["weight"])) if "weight" in cut else float(size)
         if mass > 0:
             found.append(Piece(np.array(place, np.int64), cut, mass))
     return found
-
-
-def _as_float64(array: Array) -> Array:
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def coupled_decay(optimizer: Optimizer, model: Model, step: int) -> Array:
@@ -206,16 +202,12 @@ def batch_of(job: Job, rows: int) -> int:
     return rows if isinstance(job.optimizer, Minimiser) else min(job.batch_size, rows)
 
 
-def in_float64(model: Model) -> Model:
-    return replace(model, theta=model.theta.astype(np.float64))
-
-
 def is_by_rows(model: Model) -> bool:
     """Whether a row's loss does not depend on the rows beside it, so that pieces may have any size."""
     return not model.layout.count(KEPT) and model.loss.task != "custom"
 
 
 __all__ = [
-    "Piece", "Programs", "TrainingLoss", "batch_of", "coupled_decay", "decays_apart", "in_float64", "is_by_rows",
+    "Piece", "Programs", "TrainingLoss", "batch_of", "coupled_decay", "decays_apart", "is_by_rows",
     "last_step", "programs",
 ]  # fmt: skip

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from fallline import transforms, tree
-from fallline.arrays import Array
+from fallline.arrays import Array, in_float64
+from fallline.insight.microscope import as_double
 from fallline.nn.model import Model
 from fallline.plots.chart import Axis, Chart, Line, Panel, Steps
 from fallline.plots.plot_table import plot
@@ -58,21 +59,11 @@ def weights_of_run(run: Run) -> Chart:
     return weights(run.model)
 
 
-def _in_double(model: Model) -> Model:
-    from dataclasses import replace
-
-    return replace(model, theta=model.theta.astype(np.float64))
-
-
-def _wide(values: Any) -> Any:
-    return tree.map(lambda one: one.astype(np.float64) if one.dtype.kind == "f" else one, values)
-
-
 def gradients_of(run: Run, data: Any, rows: str | None) -> tuple[dict[str, Array], str]:
     """The gradient of the mean loss over rows by the path of its parameter, of the first network, and which rows."""
     one = seen(run, data, rows or "training")[0]
-    model = _in_double(one.model)
-    found = transforms.grad(model.objective)(model.theta, _wide(one.x), _wide(one.y))
+    model = as_double(one.model)
+    found = transforms.grad(model.objective)(model.theta, tree.map(in_float64, one.x), in_float64(one.y))
     return {path: slot.of(np.asarray(found)) for path, slot in model.layout.items()}, one.said
 
 
