@@ -13,7 +13,7 @@ from fallline.diagnosis.case import Case
 from fallline.diagnosis.finding import Diagnosis, Finding
 from fallline.diagnosis.verdict_table import VERDICTS
 from fallline.errors import FalllineError
-from fallline.insight.opened import opened
+from fallline.insight.opened import Opened, opened
 from fallline.ranges import FLAG
 from fallline.training.run import Run
 
@@ -37,9 +37,13 @@ def diagnose(run: Run | str | os.PathLike[str], data: Any = None, *, thorough: b
     error: `unchecked` says so.
     Example: print(fl.diagnose(fl.fit(model, (x, y), loss="cross_entropy")))
     """
+    return diagnosis_of(opened(run, data), thorough)
+
+
+def diagnosis_of(found: Opened, thorough: bool = False) -> Diagnosis:
+    """The same of a run that is open already, whose rows are not read again."""
     for module in pkgutil.iter_modules(diagnosis.__path__):
         importlib.import_module(f"{diagnosis.__name__}.{module.name}")
-    found = opened(run, data)
     findings, checked = list[tuple[int, Finding]](), dict[str, None]()
     # Why verdicts could not be looked for, each reason once.
     left_out = dict[str, dict[str, None]]()
@@ -108,4 +112,4 @@ def _of_members(alike: list[Finding], members: list[str]) -> Finding:
     return replace(first, part=which, unchecked=told)
 
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "diagnosis_of"]

@@ -92,8 +92,8 @@ def escape(
     theta = here.loss.theta + line.length * direction
     new = _went_on(part.job, theta, found.run, None if out is None else Path(out), epochs)
     whole = new.model.layout.pack(new.model.theta.astype(np.float64))
-    after = Case(opened(new, data), opened(new, data).parts[0])
-    (stands,) = standing(after)
+    again = opened(new, data)
+    (stands,) = standing(Case(again, again.parts[0]))
     return Escape(new, at, here.value, here.loss.value(theta), here.loss.value(whole), line.length, stands)
 
 

@@ -10,7 +10,7 @@ from fallline import tree
 from fallline.arrays import Array
 from fallline.assessment.comparison import Comparison, compare
 from fallline.assessment.kept_comparison import kept
-from fallline.diagnosis.diagnosed import diagnose
+from fallline.diagnosis.diagnosed import diagnosis_of
 from fallline.diagnosis.finding import Diagnosis
 from fallline.errors import ArgumentError
 from fallline.experiments.contest import Race
@@ -52,12 +52,12 @@ class Held:
 class Subject:
     """A run with its rows.
 
-    opened: as `insight.opened` found it. data: of the caller, None where the run names its own. row: the place in the
-    data of the row to explain. race: the one that the run is the best of; None for a run on its own.
+    opened: as `insight.opened` found it. row: the place in the data of the row to explain. race: the one that the run
+    is the best of; None for a run on its own.
     """
 
-    def __init__(self, opened: Opened, data: Any = None, row: int = 0, race: Race | None = None) -> None:
-        self.opened, self.data, self.row, self.race = opened, data, row, race
+    def __init__(self, opened: Opened, row: int = 0, race: Race | None = None) -> None:
+        self.opened, self.row, self.race = opened, row, race
 
     @property
     def run(self) -> Run:
@@ -86,13 +86,17 @@ class Subject:
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """All findings about the run."""
-        return diagnose(self.run, self.data)
+        return diagnosis_of(self.opened)
+
+    @cached_property
+    def _kept_comparison(self) -> Comparison | None:
+        return None if self.run.folder is None else kept(self.run.folder)
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """The run beside simpler models: as it was kept with it, or made on its test rows; None without test rows."""
-        if self.run.folder is not None and (found := kept(self.run.folder)) is not None:
-            return found
+        if self._kept_comparison is not None:
+            return self._kept_comparison
         recipe, test = self.opened.recipe, self.opened.test
         if recipe is None or test is None or not len(test):
             return None
@@ -104,8 +108,7 @@ class Subject:
     def slow_trees(self) -> bool:
         """Whether boosted trees would take longer than all else on the page; those of `fallline train` were kept."""
         recipe = self.opened.recipe
-        has = self.run.folder is not None and kept(self.run.folder) is not None
-        if recipe is None or has:
+        if recipe is None or self._kept_comparison is not None:
             return False
         return len(recipe.train) * len(recipe.data.features) * max(len(recipe.data.classes), 1) > MOST_CELLS
 

@@ -60,11 +60,11 @@ def _subject(given: Any, data: Any, row: int) -> Subject:
         is_run = (path / CONFIG).is_file() or (path / MODEL).is_file()
         given = load_race(path) if not is_run and run_folders(path) else load_run(path)
     if not isinstance(given, Race):
-        return Subject(opened(given, data), data, row)
+        return Subject(opened(given, data), row)
     best = next((one for one in given.results if one.name in given.runs), None)
     if best is None:
         raise ArgumentError("no variant of this race left a run to report on")
-    return Subject(opened(given.runs[best.name], data), data, row, given)
+    return Subject(opened(given.runs[best.name], data), row, given)
 
 
 def _inside(one: Section, subject: Subject) -> str:
