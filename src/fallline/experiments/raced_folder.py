@@ -34,17 +34,11 @@ def load_race(path: str | os.PathLike[str]) -> Race:
 
 def result_of(run: Run, name: str) -> RaceResult:
     """How a run stands, by its events."""
-    epochs, end, start = run.epochs, run.ended, run.started
-    shown = epochs[-1] if epochs else None
-    if end is not None and end.restored_best:
-        shown = next((one for one in epochs if one.epoch == end.best_epoch), shown)
+    epochs, end, start, shown = run.epochs, run.ended, run.started, run.kept_epoch
     held = None if shown is None else shown.validation_loss
     if held is None and shown is not None and start is not None and start.validation_rows:
         held = math.nan  # JSON holds no infinity
-    problem = ""
-    if run.diverged is not None and run.stop_reason == "diverged":
-        rate, loss = f"learning rate {run.diverged.learning_rate:g}", f"last finite loss {run.diverged.last_loss:.4g}"
-        problem = f"at step {run.diverged.step}, {rate}, {loss}"
+    problem = run.diverged.where if run.diverged is not None and run.stop_reason == "diverged" else ""
     return RaceResult(
         name=name,
         state=run.stop_reason or "interrupted",

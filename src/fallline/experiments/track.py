@@ -73,8 +73,7 @@ class Runner:
                 self._note(before)
             self._seconds = 0.0
         elif isinstance(event, Diverged):
-            rate, loss = f"learning rate {event.learning_rate:g}", f"last finite loss {event.last_loss:.4g}"
-            self._problem = f"at step {event.step}, {rate}, {loss}"
+            self._problem = event.where
         elif isinstance(event, TrainingEnded):
             self._state, self._step, self._seconds = event.reason, event.step, event.seconds
 

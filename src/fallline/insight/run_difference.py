@@ -232,12 +232,10 @@ def _result(run: Run) -> Iterator[tuple[str, Any]]:
     """The numbers a run ended with, of the epoch whose parameters were kept."""
     yield "ended", run.stop_reason or "not ended"
     yield "epochs", len(run.epochs)
-    end = run.ended
-    if not run.epochs:
+    end, shown = run.ended, run.kept_epoch
+    if shown is None:
         return
     yield "steps", run.epochs[-1].step
-    best = end is not None and end.restored_best
-    shown = next((e for e in run.epochs if best and end is not None and e.epoch == end.best_epoch), run.epochs[-1])
     yield "parameters of epoch", shown.epoch
     yield "loss", shown.loss
     if shown.validation_loss is not None:

@@ -27,10 +27,7 @@ def run_page(run: Run) -> str:
     reason = {None: "not ended", "early_stopping": "stopped early"}.get(run.stop_reason, run.stop_reason or "")
     took = f", {end.seconds:.3g} s, {end.steps_per_second:,.0f} steps per second" if end is not None else ""
     parts = [heading("Run", f"{reason} after {len(epochs):,} epochs{took}")]
-    if epochs:
-        shown = epochs[-1]
-        if end is not None and end.restored_best:
-            shown = next((one for one in epochs if one.epoch == end.best_epoch), shown)
+    if (shown := run.kept_epoch) is not None:
         numbers = {"loss": shown.loss, "validation loss": shown.validation_loss, **shown.metrics}
         held = {name.replace("_", " "): value for name, value in numbers.items() if value is not None}
         parts.append(table([[f"epoch {shown.epoch}", *held.values()]], ["", *held]))

@@ -212,6 +212,11 @@ class Diverged(Event):
     learning_rate: float  # at that step
     advice: str
 
+    @property
+    def where(self) -> str:
+        """The step, its learning rate and the last finite loss, in words."""
+        return f"at step {self.step}, learning rate {self.learning_rate:g}, last finite loss {self.last_loss:.4g}"
+
     def stays(self, epoch: int) -> bool:
         return False  # the run goes on after it
 

@@ -127,6 +127,16 @@ class Run(Displayed, NotCalled):
         return best[-1] if best else None
 
     @property
+    def kept_epoch(self) -> EpochEnded | None:
+        """The epoch whose parameters the model has: the best where these were restored, else the last; None before the
+        first has ended."""
+        epochs, end = self.epochs, self.ended
+        last = epochs[-1] if epochs else None
+        if end is None or not end.restored_best:
+            return last
+        return next((event for event in epochs if event.epoch == end.best_epoch), last)
+
+    @property
     def state(self) -> TrainingState | None:
         """The state after the last step, which `fit(..., init=run)` goes on from; None where none was kept.
 
@@ -158,10 +168,8 @@ class Run(Displayed, NotCalled):
         lines.append(f"{reason} after {len(epochs):,} epochs{took}")
         if end is not None and end.still_falling:
             lines.append(f"{still_better(start, epochs[-1])}; try: epochs={2 * len(epochs)}")
-        if epochs:
-            shown = epochs[-1]
+        if (shown := self.kept_epoch) is not None:
             if end is not None and end.restored_best:
-                shown = next((e for e in epochs if e.epoch == end.best_epoch), shown)
                 lines.append(f"parameters of epoch {shown.epoch}, the best")
             numbers = {"loss": shown.loss, "validation_loss": shown.validation_loss, **shown.metrics}
             texts = (f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
