@@ -1,5 +1,6 @@
 """Settings of every test: one BLAS thread, lanes at work however busy the machine is, graphs that are verified between
-passes, and one Hypothesis profile that finds the same examples every time."""
+passes, one Hypothesis profile that finds the same examples every time, and small data that several folders train on.
+"""
 
 import os
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 # Before NumPy is imported: two OpenBLAS pools on a few cores make every test worker slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -44,3 +46,19 @@ def _all_lanes_at_work() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fallline.program.machine.Governor", _Everyone)
         yield
+
+
+@pytest.fixture(scope="session")
+def labelled() -> tuple[np.ndarray, np.ndarray]:
+    """53 rows, 3 features, 3 classes: a prime number of rows, so that every batch size leaves a rest."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((53, 3))
+    return x, np.argmax(x @ rng.standard_normal((3, 3)) + 0.3 * rng.standard_normal((53, 3)), axis=1)
+
+
+@pytest.fixture(scope="session")
+def numbers() -> tuple[np.ndarray, np.ndarray]:
+    """47 rows, 4 features, one number to predict."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((47, 4))
+    return x, np.sin(x[:, 0]) + x[:, 1] * x[:, 2]
