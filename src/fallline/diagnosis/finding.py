@@ -48,11 +48,14 @@ class Finding:
     part: str = ""
     explains: tuple[str, ...] = ()
 
+    def head(self, ascii_only: bool = False) -> str:
+        """A mark for a warning or for where the run stands, the name, and the network of an ensemble."""
+        mark = ("!" if self.warns else "-") if ascii_only else ("▲" if self.warns else "●")
+        return f"{mark} {self.name}" + (f" ({self.part})" if self.part else "")
+
     def text(self, *, width: int = 80, ascii_only: bool = False) -> str:
         """The finding to read: the sentence, the evidence below it, then what to try."""
-        mark = ("!" if self.warns else "-") if ascii_only else ("▲" if self.warns else "●")
-        head = f"{mark} {self.name}" + (f" ({self.part})" if self.part else "")
-        lines = [head, *_indented(self.says, width)]
+        lines = [self.head(ascii_only), *_indented(self.says, width)]
         lines += _aligned(self.evidence, width)
         for sentence in self.unchecked:
             lines += _indented(f"not checked: {sentence}", width)
@@ -102,6 +105,14 @@ class Diagnosis(Displayed, NotCalled):
         """The findings after which something should be done; empty for a healthy run."""
         return tuple(one for one in self.findings if one.warns)
 
+    @property
+    def result(self) -> str:
+        """How many warnings after how many checks; where there are none, also that others could not be made."""
+        count, checks = len(self.warnings), f"after {len(self.checked)} checks"
+        if count:
+            return f"{count} warning{'s' * (count > 1)}, {checks}"
+        return f"nothing to warn of, {checks}{'; others could not be made' if self.unchecked else ''}"
+
     def __str__(self) -> str:
         return self.text()
 
@@ -117,11 +128,7 @@ class Diagnosis(Displayed, NotCalled):
 
     def text(self, *, width: int = 80, ascii_only: bool = False) -> str:
         """The diagnosis to read, at most `width` columns wide but for commands."""
-        count = len(self.warnings)
-        missed = "; others could not be made" if self.unchecked else ""
-        healthy = f"nothing to warn of, after {len(self.checked)} checks{missed}"
-        says = healthy if not count else f"{count} warning{'s' * (count > 1)}, after {len(self.checked)} checks"
-        parts = [f"{self.name}: {says}"]
+        parts = [f"{self.name}: {self.result}"]
         parts += [one.text(width=width, ascii_only=ascii_only) for one in self.findings]
         if self.unchecked:
             parts.append(

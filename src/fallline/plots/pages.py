@@ -113,17 +113,14 @@ def scores_chart(found: Comparison) -> Chart | None:
 @page(Diagnosis)
 def diagnosis_page(found: Diagnosis) -> str:
     """Every finding with its evidence, in their order, and what could not be checked."""
-    count = len(found.warnings)
-    says = "nothing to warn of" if not count else f"{count} warning{'s' * (count > 1)}"
-    parts = [heading(f"Diagnosis of {found.name}", f"{says}, after {len(found.checked)} checks")]
+    parts = [heading(f"Diagnosis of {found.name}", found.result)]
     parts += [finding_part(one) for one in found.findings]
     return "".join(parts) + "".join(line(f"not checked: {one}", quiet=True) for one in found.unchecked)
 
 
 def finding_part(found: Finding) -> str:
     """One finding: the sentence, the evidence with its borders, what to try."""
-    part = f" ({found.part})" if found.part else ""
-    parts = [heading(f"{'▲' if found.warns else '●'} {found.name}{part}"), line(found.says)]
+    parts = [heading(found.head()), line(found.says)]
     if found.evidence:
         parts.append(table([[one.name, one.text, one.threshold] for one in found.evidence], ["evidence", "", "border"]))
     parts += [line(f"not checked: {one}", quiet=True) for one in found.unchecked]

@@ -38,18 +38,14 @@ def race(subject: Subject) -> str:
 def verdicts(subject: Subject) -> str:
     """Every finding with its evidence, warnings first."""
     found = subject.diagnosis
-    count = len(found.warnings)
-    told = "Nothing to warn of" if not count else f"{count} warning{'s' * (count > 1)}"
-    parts = [says(f"{told}, after {len(found.checked)} checks.")]
+    parts = [says(f"{found.result[:1].upper()}{found.result[1:]}.")]
     parts += [_finding(one) for one in (*found.warnings, *(one for one in found.findings if not one.warns))]
     parts += [says(f"not checked: {one}", quiet=True) for one in found.unchecked]
     return "".join(parts)
 
 
 def _finding(found: Finding) -> str:
-    mark = "▲" if found.warns else "●"
-    part = f" ({found.part})" if found.part else ""
-    parts = [sub(f"{mark} {found.name}{part}"), says(found.says)]
+    parts = [sub(found.head()), says(found.says)]
     if found.evidence:
         rows = [[one.name, one.text, one.threshold] for one in found.evidence]
         parts.append(wide(table(rows, ["evidence", "value", "border"]), f"evidence of {found.name}"))
