@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,8 +106,6 @@ def test_a_run_of_before_there_were_choices_was_trained_by_the_plain_preset(tmp_
     run = fl.load_run(tmp_path / "run")
     config = json.loads(json.dumps(run.config))
     del config["extra"]["training"]
-    from dataclasses import replace
-
     found = opened(replace(run, config=config))
     assert found.recipe is not None and found.recipe.choices.preset == "plain"
 
@@ -118,8 +117,6 @@ def test_a_run_whose_choices_were_not_kept_replays_by_its_config(tmp_path) -> No
     run = fl.load_run(tmp_path / "run")
     config = json.loads(json.dumps(run.config))
     del config["extra"]["training"]
-    from dataclasses import replace
-
     found = opened(replace(run, config=config))
     job = found.parts[0].job
     assert found.replays and job is not None and job.model.layout.size == run.model.layout.size
@@ -131,3 +128,10 @@ def test_an_iterable_gives_its_rows_once() -> None:
     batches = [(x[:30], y[:30]), (x[30:], y[30:])]
     run = fl.fit(fl.nn.mlp((4,), 1), lambda: iter(batches), loss="squared_error", epochs=1)
     assert "once" in opened(run).missing[0]
+
+
+def test_a_run_of_an_optimizer_that_no_file_can_hold_is_opened_with_no_other() -> None:
+    x, y, run = line()
+    config = {**run.config, "optimizer": {"not_saved": "Own()"}}
+    found = opened(replace(run, job=None, config=config), (x, y))
+    assert not found.has_rows and found.parts[0].optimizer is None and "trained by Own()" in found.missing[0]

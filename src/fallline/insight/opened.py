@@ -5,7 +5,6 @@ cannot be had is told in words, and nothing is guessed.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,23 @@ import numpy as np
 from fallline.arrays import Array
 from fallline.committee.bagging import MEMBERS
 from fallline.committee.entry import jobs_of
-from fallline.config import from_config
 from fallline.data import sets
 from fallline.data.dataset import Dataset, split
 from fallline.data.origin import Origin
 from fallline.errors import ArgumentTypeError, DataError, FalllineError
 from fallline.feeds.order import stream
 from fallline.jobs.describe import data_of, digest
-from fallline.jobs.job import Job, prepare, redrawn
+from fallline.jobs.job import Job, redrawn
 from fallline.jobs.named import Rows
-from fallline.jobs.settings import Settings
 from fallline.jobs.streamed import Streamed
 from fallline.nn.ensemble import members
 from fallline.nn.model import Model
 from fallline.optim import Optimizer
 from fallline.recipe import PLAIN, Choices, Recipe, recipe_of
 from fallline.source import as_tree
+from fallline.training.profiling import job_again
 from fallline.training.run import Run, load_run
 from fallline.tree import Tree
-
-# Settings of a training that its config.json holds as they were given.
-KEPT = ("epochs", "batch_size", "shuffle", "seed", "dtype", "threads", "gradient_checkpointing")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,7 +132,10 @@ def opened(run: Run | str | os.PathLike[str], data: Any = None) -> Opened:
         raise ArgumentTypeError(f"a run, or the folder of one, is needed, got {run!r:.80}")
     recipe, test, missing = None, None, list[str]()
     jobs: tuple[Job, ...] = ()
-    if data is not None:
+    unknown = run.config["optimizer"].get("not_saved")
+    if data is not None and unknown is not None:
+        missing.append(f"it was trained by {unknown}, which no file can hold")
+    elif data is not None:
         jobs = (_job_on(run, data),)
         if changed := _changed(run, jobs[0]):
             raise DataError(f"these data are not those of the training: {changed}\n"
@@ -246,15 +244,10 @@ def _training_of(run: Run) -> dict[str, Any]:
 
 def _job_on(run: Run, data: Any) -> Job:
     """The job that a run's config describes, on these data, with the run's own model."""
-    config = run.config
-    given: dict[str, Any] = {name: config[name] for name in KEPT if name in config}
-    share = config.get("validation")
-    given["validation"] = share if isinstance(share, float) else None
-    form = config.get("optimizer")
-    if isinstance(form, Mapping) and "not_saved" not in form:
-        given["optimizer"] = from_config(form, Optimizer, "optimizer")
+    share = run.config.get("validation")
+    length = {"epochs": run.config["epochs"]} if "epochs" in run.config else {}
     model = run.model if run.job is None else run.job.model
-    return prepare(model, data, Settings(**given))
+    return job_again(model, run.config, data, validation=share if isinstance(share, float) else None, **length)
 
 
 def _changed(run: Run, job: Job) -> str:

@@ -149,13 +149,17 @@ def table(head: str, shares: Iterable[Share], whole: float) -> list[str]:
     return columns(rows)
 
 
-def job_again(model: Model, config: Mapping[str, Any], data: Any) -> Job:
-    """The job that a run's config describes, on these data, at the parameters of this model."""
+def job_again(model: Model, config: Mapping[str, Any], data: Any, **more: Any) -> Job:
+    """The job that a run's config describes, on these data, at the parameters of this model.
+
+    more: further settings of the training.
+    Errors: ArgumentError for an optimizer that no file can hold.
+    """
     if "not_saved" in config["optimizer"]:
         raise ArgumentError(f"the run was trained by {config['optimizer']['not_saved']}, which no file can hold")
     names = ("batch_size", "shuffle", "seed", "dtype", "threads", "gradient_checkpointing")
     given: dict[str, Any] = {name: config[name] for name in names if name in config}
-    return prepare(model, data, Settings(optimizer=from_config(config["optimizer"], Optimizer), **given))
+    return prepare(model, data, Settings(optimizer=from_config(config["optimizer"], Optimizer), **given, **more))
 
 
 def profile_of(job: Job, seconds: float = 1.0) -> Profile:
