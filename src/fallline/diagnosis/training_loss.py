@@ -16,6 +16,7 @@ from fallline.curvature.lanczos import Product
 from fallline.curvature.surface import Surface, kinks_between
 from fallline.insight.opened import Part, Sample
 from fallline.jobs.job import Job
+from fallline.nn.by_member import by_member
 from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
 from fallline.nn.theta import KEPT
@@ -23,7 +24,7 @@ from fallline.ops.random import random_bits
 from fallline.optim import Minimiser, Optimizer
 from fallline.optim.groups import Groups
 from fallline.source import as_tree, named
-from fallline.steps.step import by_member, loss_of
+from fallline.steps.step import loss_of
 from fallline.tree import Tree
 
 

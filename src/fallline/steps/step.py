@@ -17,7 +17,7 @@ from fallline.graph.node import Graph, Node, new_input
 from fallline.graph.op import Array
 from fallline.graph.trace import as_output, input_like, trace
 from fallline.graph.where import part
-from fallline.nn.by_member import by_member as by_member
+from fallline.nn.by_member import by_member
 from fallline.nn.context import Context, applied
 from fallline.nn.model import Model
 from fallline.nn.theta import TRAINABLE, Layout
