@@ -41,7 +41,7 @@ def main() -> None:
             f"digits, 64-128-10, batch 32, {epochs} epochs", fl.nn.mlp((128,), 10), small, epochs=epochs, batch_size=32
         )
     for batch, epochs in ((128, 25), (128, 150), (32, 15), (32, 90)):
-        settings = {"epochs": epochs, "batch_size": batch}
+        settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch}
         pair(f"784-100-10, batch {batch}, {epochs} epochs", fl.nn.mlp((100,), 10), large, **settings)
 
 
