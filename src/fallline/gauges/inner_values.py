@@ -13,6 +13,7 @@ import numpy as np
 from fallline import tree
 from fallline.errors import ArgumentError
 from fallline.nn.activation import Activation
+from fallline.nn.by_member import by_member
 from fallline.nn.context import Context, applied
 from fallline.nn.frozen import Frozen
 from fallline.nn.model import Model
