@@ -25,7 +25,6 @@ from fallline.passes.backprop import backprop
 from fallline.steps.step import (
     Evaluation,
     Forward,
-    by_member,
     forward,
     joined_gradients,
     kept_by_layers,
